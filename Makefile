@@ -1,0 +1,26 @@
+# `make watch` labels a source, `make test` runs the tests; both set up .venv first.
+
+PYTHON ?= python3
+SOURCE ?= sample
+BIN := .venv/bin
+
+.PHONY: watch test
+
+watch: .venv/ready
+	$(BIN)/actionstream watch --realtime "$(SOURCE)"
+
+test: .venv/ready-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m slow
+
+.venv/ready: pyproject.toml
+	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --disable-pip-version-check --progress-bar on --editable .
+	touch $@
+
+.venv/ready-dev: .venv/ready
+	$(BIN)/pip install --disable-pip-version-check --editable ".[dev]"
+	touch $@

@@ -1,0 +1,1 @@
+"""Short programs a person reads and runs, and the web page."""

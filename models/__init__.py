@@ -1,0 +1,9 @@
+"""Networks, checkpoints and preprocessing. Everything offline is in models.training."""
+
+from __future__ import annotations
+
+from models.catalogue import create, list_models
+from models.checkpoint import Card, load, packaged, read_card, save
+from models.preprocessing import Preprocessing
+
+__all__ = ["Card", "Preprocessing", "create", "list_models", "load", "packaged", "read_card", "save"]

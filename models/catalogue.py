@@ -1,0 +1,58 @@
+"""The networks by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from models.network import Network
+
+
+def _network(module: str, name: str, **arguments: Any) -> Callable[..., Network]:
+    """A builder that imports its module when it is called, so that a list of names costs nothing."""
+
+    def build(**more: Any) -> Network:
+        return getattr(import_module(f"models.{module}"), name)(**{**arguments, **more})
+
+    return build
+
+
+_resnet = partial(_network, "resnet", "ResNet")
+_mobilenet_v2 = partial(_network, "mobilenet_v2", "MobileNetV2")
+
+NETWORKS: dict[str, Callable[..., Network]] = {
+    "tsn_resnet18": _resnet(depth=18),
+    "tsn_resnet34": _resnet(depth=34),
+    "tsn_resnet50": _resnet(depth=50),
+    "tsn_resnet101": _resnet(depth=101),
+    "tsn_mobilenet_v2": _mobilenet_v2(),
+    "tsm_resnet18": _resnet(depth=18, shift="uni"),
+    "tsm_resnet34": _resnet(depth=34, shift="uni"),
+    "tsm_resnet50": _resnet(depth=50, shift="uni"),
+    "tsm_resnet101": _resnet(depth=101, shift="uni"),
+    "tsm_mobilenet_v2": _mobilenet_v2(shift="uni"),
+}
+
+
+def list_models() -> list[str]:
+    """The names that `create` takes."""
+    return list(NETWORKS)
+
+
+def create(name: str, **arguments: Any) -> Network:
+    """Build a network by name, with random weights.
+
+    name       one of `list_models()`; "tsn_" has no shift, "tsm_" the unidirectional one unless `shift` says else
+    arguments  those of its class, such as num_classes, shift, n_div, dropout
+
+    Raises ValueError for a name or an argument that does not exist.
+    """
+    if name not in NETWORKS:
+        raise ValueError(f"no network is named {name!r}; there are {', '.join(NETWORKS)}")
+    try:
+        return NETWORKS[name](**arguments)
+    except TypeError as error:
+        raise ValueError(f"{name} cannot be built with {arguments}: {error}") from error

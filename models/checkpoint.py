@@ -1,0 +1,182 @@
+"""Checkpoints: one safetensors file with everything that is needed to run it.
+
+The tensors are the network's state dict; the file's metadata has one entry, "actionstream", the card as
+JSON. Nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from models.preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models.network import Network
+
+KEY = "actionstream"
+PACKAGED = Path(__file__).parent / "checkpoints"
+"""Checkpoints that come with the package."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What a checkpoint says of itself.
+
+    network           a name that `models.create` takes
+    arguments         and its arguments; "shift" says how it was trained
+    labels            a name for each of the K scores
+    activation        what makes probabilities of scores: "softmax" (one label at a time) or "sigmoid"
+    preprocessing     from a picture to the network's input
+    interval_seconds  the time between two snippets in training
+    context           snippets after a reset before the scores mean something
+    licence           of the weights
+    training          how they were made: command, seed, data, date
+    accuracy          what was measured, by name
+    """
+
+    network: str
+    arguments: dict[str, Any]
+    labels: tuple[str, ...]
+    preprocessing: Preprocessing
+    interval_seconds: float
+    activation: Literal["softmax", "sigmoid"] = "softmax"
+    context: int = 0
+    licence: str = "unknown"
+    training: dict[str, Any] = field(default_factory=dict)
+    accuracy: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.activation not in ("softmax", "sigmoid"):
+            raise ValueError(f'activation is {self.activation!r}; it is "softmax" or "sigmoid"')
+        if not 0 < self.interval_seconds < float("inf"):
+            raise ValueError(f"interval_seconds is {self.interval_seconds}; it must be positive")
+        if self.context < 0 or not isinstance(self.arguments, dict):
+            raise ValueError(f"context is {self.context}, arguments {self.arguments}; a number from 0 on, and a dict")
+        object.__setattr__(self, "labels", tuple(self.labels))
+
+    @property
+    def shift(self) -> str:
+        """The temporal shift that the weights were trained with."""
+        return self.arguments.get("shift", "uni" if self.network.startswith("tsm_") else "none")
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Card:
+        values = json.loads(text)
+        return cls(**{**values, "preprocessing": Preprocessing(**values["preprocessing"])})
+
+    def probabilities(self, scores: np.ndarray) -> np.ndarray:
+        """Scores (..., K) to probabilities (..., K), float32."""
+        if self.activation == "sigmoid":
+            return (1 / (1 + np.exp(-scores.astype(np.float64)))).astype(np.float32)
+        powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
+        return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def packaged() -> list[str]:
+    """Names of the checkpoints that come with the package."""
+    return sorted(path.stem for path in PACKAGED.glob("*.safetensors"))
+
+
+def find(name: str | os.PathLike[str]) -> Path:
+    """The file of a packaged checkpoint or of a path; ValueError says what there is."""
+    path = Path(name)
+    if path.is_file():
+        return path
+    if str(name) in packaged():
+        return PACKAGED / f"{name}.safetensors"
+    known = ", ".join(packaged()) or "none is packaged"
+    raise ValueError(f"no model {str(name)!r}: give the name of a packaged one ({known}) or the path of a checkpoint")
+
+
+def read_card(name: str | os.PathLike[str]) -> Card:
+    """The card of a checkpoint, without its weights."""
+    path = find(name)
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path} cannot be read as a safetensors file: {error}") from error
+    if KEY not in metadata:
+        raise ValueError(f"{path} is a safetensors file, but not a checkpoint of actionstream: it has no card")
+    try:
+        return Card.from_json(metadata[KEY])
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"the card in {path} cannot be read: {error}") from error
+
+
+def save(path: str | os.PathLike[str], network: Network, card: Card, *, half: bool = False) -> None:
+    """Write a checkpoint, with `half` in float16; the file is whole or absent."""
+    tensors = {
+        name: (tensor.half() if half and tensor.is_floating_point() else tensor).detach().cpu().contiguous()
+        for name, tensor in network.state_dict().items()
+    }
+    _write(path, tensors, card)
+
+
+def save_card(path: str | os.PathLike[str], card: Card) -> None:
+    """Give a checkpoint another card; its tensors stay as they are."""
+    from safetensors.torch import load_file
+
+    _write(path, load_file(path), card)
+
+
+def _write(path: str | os.PathLike[str], tensors: dict[str, Tensor], card: Card) -> None:
+    from safetensors.torch import save_file
+
+    partial = Path(f"{os.fspath(path)}.partial")
+    try:
+        save_file(tensors, partial, metadata={KEY: card.to_json()})
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load(name: str | os.PathLike[str], *, shift: str | None = None, insist: bool = False) -> tuple[Network, Card]:
+    """The network of a checkpoint, in eval mode and float32, and its card.
+
+    name    a packaged checkpoint or a path
+    shift   build the network with another shift than the weights were trained with: refused, since the
+            channels would carry what the weights do not expect, unless `insist`
+    """
+    from safetensors.torch import load_file
+
+    from models.catalogue import create
+
+    card = read_card(name)
+    if shift is not None and shift != card.shift:
+        check_shift(trained=card.shift, wanted=shift, insist=insist)
+        card = replace(card, arguments={**card.arguments, "shift": shift})
+    network = create(card.network, **card.arguments)
+    if len(card.labels) != network.num_classes:
+        raise ValueError(f"{find(name)} has {len(card.labels)} labels for {network.num_classes} classes")
+    try:
+        network.load_state_dict(load_file(find(name)))
+    except RuntimeError as error:
+        raise ValueError(f"the weights in {find(name)} are not those of {card.network}: {error}") from error
+    return network.float().eval(), card
+
+
+def check_shift(*, trained: str, wanted: str, insist: bool) -> None:
+    """Refuse weights for a shift they were not trained with."""
+    if trained == wanted or insist:
+        return
+    reason = {
+        ("bi", "uni"): "they expect an eighth of the channels from the next frame, which a live stream does not have, "
+        "and their scores online would be wrong",
+    }.get((trained, wanted), "the shifted channels would not carry what they expect")
+    raise ValueError(
+        f'these weights were trained with shift "{trained}" and cannot run with "{wanted}": {reason}. '
+        f"Train or fine-tune with shift={wanted!r}, or pass insist=True to run them all the same"
+    )

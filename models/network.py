@@ -1,0 +1,147 @@
+"""What every network has: a trunk, a head, and the one contract.
+
+Letters in shapes: B streams, T snippets, C input channels, H x W pixels, D features, K classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from kernels import Leaf, temporal_shift
+
+State = tuple[Leaf, ...]
+"""What a network remembers of each stream: one leaf for each layer that looks back, in their order."""
+
+Shift = Literal["none", "uni", "bi"]
+ShiftPadding = Literal["zero", "circulant"]
+
+
+class Carry:
+    """What goes through the layers beside x in one forward pass: T, and the leaves, old ones out, new ones in."""
+
+    def __init__(self, num_snippets: int, state: State | None):
+        self.num_snippets = num_snippets
+        self._old: Iterator[Leaf] | None = None if state is None else iter(state)
+        self._new: list[Leaf] = []
+
+    def take(self) -> Leaf | None:
+        """The old leaf of the layer that asks; None where the streams start."""
+        if self._old is None:
+            return None
+        try:
+            return next(self._old)
+        except StopIteration:
+            raise ValueError(
+                f"the state has {len(self._new)} leaves, fewer than the network; was it another's?"
+            ) from None
+
+    def put(self, leaf: Leaf | None) -> None:
+        """Keep the new leaf of the layer that asked."""
+        assert leaf is not None
+        self._new.append(leaf)
+
+    def state(self) -> State:
+        """The new leaves, when all layers have been passed."""
+        if self._old is not None and next(self._old, None) is not None:
+            raise ValueError(f"the state has more than the {len(self._new)} leaves of the network; was it another's?")
+        return tuple(self._new)
+
+
+class TemporalShift(nn.Module):
+    """The shift of one layer; has no parameters, and keeps no state of its own."""
+
+    def __init__(self, direction: Literal["uni", "bi"], n_div: int, padding: ShiftPadding):
+        super().__init__()
+        self.direction: Literal["uni", "bi"] = direction
+        self.n_div = n_div
+        self.padding: ShiftPadding = padding
+        self.causal = direction == "uni" and padding == "zero"
+
+    def forward(self, x: Tensor, carry: Carry) -> Tensor:
+        x, leaf = temporal_shift(
+            x,
+            carry.take() if self.causal else None,
+            num_snippets=carry.num_snippets,
+            n_div=self.n_div,
+            direction=self.direction,
+            padding=self.padding,
+        )
+        if self.causal:
+            carry.put(leaf)
+        return x
+
+    def extra_repr(self) -> str:
+        return f"{self.direction}, n_div={self.n_div}, padding={self.padding}"
+
+
+class Network(nn.Module):
+    """A network that scores snippets; the base of all of them.
+
+    Where `streams` is true:
+
+        scores, state = network(frames, state)    (B, T, C, H, W) -> (B, T, K)
+
+    with state None where the streams start. Where it is false the network needs whole clips:
+
+        scores = network(clip)                    (B, T, C, H, W) -> (B, K), the mean over snippets
+
+    Scores are logits. In training mode batch norm mixes the streams of a batch: the laws of a stream
+    (chunking, causality, independence, reset) hold in eval mode.
+    """
+
+    def __init__(self, *, num_classes: int, in_channels: int, shift: Shift, n_div: int, shift_padding: ShiftPadding):
+        super().__init__()
+        if shift not in ("none", "uni", "bi"):
+            raise ValueError(f'shift is {shift!r}; it is "none", "uni" or "bi"')
+        if shift_padding not in ("zero", "circulant"):
+            raise ValueError(f'shift_padding is {shift_padding!r}; it is "zero" or "circulant"')
+        self.num_classes = num_classes
+        self.in_channels = in_channels
+        self.shift: Shift = shift
+        self.n_div = n_div
+        self.shift_padding: ShiftPadding = shift_padding
+        self.streams = shift == "none" or (shift == "uni" and shift_padding == "zero")
+
+    def _make_shift(self) -> TemporalShift | None:
+        """The shift for one place in the network; None where the network has none."""
+        return None if self.shift == "none" else TemporalShift(self.shift, self.n_div, self.shift_padding)
+
+    def trunk(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Frames (B, T, C, H, W) to feature maps (B, T, D, h, w), and the new state."""
+        raise NotImplementedError
+
+    def head(self, features: Tensor) -> Tensor:
+        """Feature maps (B, T, D, h, w) to scores (B, T, K)."""
+        raise NotImplementedError
+
+    def forward(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State] | Tensor:
+        if frames.dim() != 5 or frames.shape[2] != self.in_channels:
+            raise ValueError(
+                f"frames are (B, T, {self.in_channels}, H, W): streams, snippets, channels, height, width; "
+                f"these are {tuple(frames.shape)}"
+            )
+        if state is not None and not self.streams:
+            raise ValueError("this network needs whole clips and takes no state; call it as network(clip)")
+        features, state = self.trunk(frames, state)
+        scores = self.head(features)
+        return (scores, state) if self.streams else scores.mean(dim=1)
+
+    def empty_state(self, num_streams: int, height: int, width: int) -> tuple[Tensor, ...]:
+        """The state of streams that have seen nothing, for frames of height x width pixels: all zeros."""
+        if not self.streams:
+            raise ValueError("this network needs whole clips and has no state")
+        reference = next(self.parameters())
+        tensors = {**dict(self.named_parameters()), **dict(self.named_buffers())}
+        on_meta = {name: tensor.detach().to("meta") for name, tensor in tensors.items()}
+        frames = torch.empty(1, 2, self.in_channels, height, width, dtype=reference.dtype, device="meta")
+        with torch.no_grad():
+            _, state = torch.func.functional_call(self, on_meta, (frames,))
+        return tuple(reference.new_zeros(num_streams, *leaf.shape[1:]) for leaf in state)
+
+    def state_bytes(self, height: int, width: int) -> int:
+        """Bytes of state that one stream takes."""
+        return sum(leaf.nbytes for leaf in self.empty_state(1, height, width))

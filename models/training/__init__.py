@@ -1,0 +1,1 @@
+"""Everything offline: rendering, training, testing."""

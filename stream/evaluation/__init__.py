@@ -1,0 +1,1 @@
+"""Evaluation of untrimmed video, with the engine that ships."""

@@ -1,0 +1,38 @@
+"""What goes in: one image of one stream."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from time import perf_counter
+
+import numpy as np
+
+from models.preprocessing import check_image
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """One image with its stream, index and time.
+
+    stream        the name of its stream
+    index         0 for the first frame of the source
+    time_seconds  on the source's own clock
+    image         RGB, uint8 (height, width, 3)
+    available     when it was there to be labelled, time.perf_counter()
+    """
+
+    stream: str
+    index: int
+    time_seconds: float
+    image: np.ndarray
+    available: float = field(default_factory=perf_counter)
+
+    def __post_init__(self) -> None:
+        check_image(self.image)
+        if not math.isfinite(self.time_seconds):
+            raise ValueError(f"frame {self.index} of {self.stream} has the time {self.time_seconds}")
+
+    def __repr__(self) -> str:
+        height, width = self.image.shape[:2]
+        return f"Frame({self.stream!r}, {self.index}, {self.time_seconds:.3f} s, {width} x {height})"

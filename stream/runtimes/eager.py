@@ -1,0 +1,96 @@
+"""The reference runtime: torch, as it is."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import torch
+
+from kernels import Slots
+from models.checkpoint import Card, load
+from models.network import Network
+from stream.runtimes import StateArrays
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+class TorchRuntime:
+    """Runs a network that streams with torch, in eval and inference mode; the pool grows as streams come."""
+
+    @torch.inference_mode()
+    def __init__(self, network: Network, card: Card, *, device: str = "auto", num_slots: int = 4):
+        if not network.streams:
+            raise ValueError(
+                f'{card.network} with shift "{card.shift}" needs whole clips and cannot label frame by frame; '
+                'use a network with shift "uni" or "none"'
+            )
+        self.card = card
+        self.device = choose_device(device)
+        self._network = network.eval().to(self.device).to(memory_format=torch.channels_last)
+        size = card.preprocessing
+        self._pool = tuple(
+            leaf.contiguous(memory_format=torch.channels_last)
+            for leaf in self._network.empty_state(num_slots, size.height, size.width)
+        )
+        self._num_slots = num_slots
+        self._free = list(reversed(range(num_slots)))
+
+    @classmethod
+    def open(cls, model: str | os.PathLike[str], *, device: str = "auto") -> TorchRuntime:
+        network, card = load(model)
+        return cls(network, card, device=device)
+
+    def allocate(self) -> int:
+        if not self._free:
+            self._grow()
+        slot = self._free.pop()
+        self.reset(slot)
+        return slot
+
+    def free(self, slot: int) -> None:
+        assert slot not in self._free
+        self._free.append(slot)
+
+    @torch.inference_mode()
+    def step(self, snippets: np.ndarray, slots: np.ndarray) -> np.ndarray:
+        index = torch.from_numpy(np.ascontiguousarray(slots, np.int64)).to(self.device)
+        pixels = torch.from_numpy(np.ascontiguousarray(snippets)).to(self.device)
+        state = tuple(Slots(leaf, index) for leaf in self._pool)
+        scores, _ = self._network(self.card.preprocessing.normalise(pixels), state)
+        return scores.float().cpu().numpy()
+
+    @torch.inference_mode()
+    def reset(self, slot: int) -> None:
+        for leaf in self._pool:
+            leaf[slot] = 0
+
+    @torch.inference_mode()
+    def read(self, slot: int) -> StateArrays:
+        return tuple(leaf[slot].cpu().numpy().copy() for leaf in self._pool)
+
+    @torch.inference_mode()
+    def write(self, slot: int, state: StateArrays) -> None:
+        for leaf, values in zip(self._pool, state, strict=True):
+            leaf[slot] = torch.from_numpy(values).to(self.device)
+
+    @torch.inference_mode()
+    def _grow(self) -> None:
+        """Twice the room; the states stay where they are."""
+        self._pool = tuple(torch.cat([leaf, torch.zeros_like(leaf)]) for leaf in self._pool)
+        self._free = list(reversed(range(self._num_slots, 2 * self._num_slots)))
+        self._num_slots *= 2
+
+
+def choose_device(device: str) -> torch.device:
+    """The torch device of a name in DEVICES; ValueError when it is not there."""
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device == "auto":
+        return torch.device(next((name for name in ("cuda", "mps") if there[name]), "cpu"))
+    if device not in there:
+        raise ValueError(f"no device {device!r}; there are {', '.join(DEVICES)}")
+    if not there[device]:
+        raise ValueError(
+            f"device {device!r} is not available here; use one of {', '.join(k for k in there if there[k])}"
+        )
+    return torch.device(device)

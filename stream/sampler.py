@@ -1,0 +1,72 @@
+"""Which frames the model sees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the sampler says of a frame: whether the model wants it, and why the state must be emptied first."""
+
+    sampled: bool
+    reset: str | None = None
+
+
+@dataclass
+class Sampler:
+    """Picks frames by time, so that a source of any rate gives the network the rhythm it was trained with.
+
+    Ticks lie `interval_seconds` apart from the first frame on; of the frames around a tick the nearest is
+    picked, judged by the last distance between frames, so that nothing has to be waited for. A source that
+    is slower than the ticks has all of its frames picked and none twice.
+
+    The state of the stream has to be emptied, and the ticks begin anew, at
+      "start"      the first frame,
+      "gap"        a frame more than `gap_seconds` after the one before (default: 8 intervals, 0.5 s at least),
+      "jump back"  a frame that is not later than the one before,
+      "new size"   a picture of another height or width.
+    """
+
+    interval_seconds: float
+    gap_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.interval_seconds > 0:
+            raise ValueError(f"interval_seconds is {self.interval_seconds}; it must be positive")
+        if self.gap_seconds is None:
+            self.gap_seconds = max(8 * self.interval_seconds, 0.5)
+        self._tick = 0.0  # the next one
+        self._last: float | None = None
+        self._size: tuple[int, int] | None = None
+
+    def push(self, time_seconds: float, size: tuple[int, int]) -> Decision:
+        """Decide on the next frame of the source: its time, and its (height, width)."""
+        reset = self._why_reset(time_seconds, size)
+        spacing = 0.0 if reset or self._last is None else time_seconds - self._last
+        if reset:
+            self._tick = time_seconds
+        self._last, self._size = time_seconds, size
+        # Later frames come about `spacing` apart: this one is the nearest to a tick less than half of it away.
+        reach = time_seconds + min(spacing, self.interval_seconds) / 2
+        if self._tick > reach + 1e-9 * (1 + abs(time_seconds)):
+            return Decision(False, reset)
+        behind = int((reach - self._tick) / self.interval_seconds + 1e-6)
+        self._tick += (behind + 1) * self.interval_seconds
+        return Decision(True, reset)
+
+    def _why_reset(self, time_seconds: float, size: tuple[int, int]) -> str | None:
+        assert self.gap_seconds is not None
+        if self._last is None:
+            return "start"
+        if time_seconds <= self._last:
+            return "jump back"
+        if time_seconds - self._last > self.gap_seconds:
+            return "gap"
+        if size != self._size:
+            return "new size"
+        return None
+
+    def reset(self) -> None:
+        """Forget all frames: the next one is a start."""
+        self._last = self._size = None

@@ -1,0 +1,144 @@
+"""The four laws of a network that streams: chunking, causality, independence, reset."""
+
+import pytest
+import torch
+from helpers import random_card, random_network
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kernels import Slots
+
+NETWORKS = {
+    "tsm_mobilenet_v2": random_card(width=0.35),
+    "tsm_mobilenet_v2, SAME, n_div 4": random_card(same=True, n_div=4, width=0.35),
+    "tsm_resnet18": random_card("tsm_resnet18", width=0.25),
+    "tsm_resnet50": random_card("tsm_resnet50", width=0.25),
+    "tsm_resnet101": random_card("tsm_resnet101", width=0.125),
+    "tsn_resnet18": random_card("tsn_resnet18", width=0.25),
+}
+T = 7
+TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12}
+
+
+@pytest.fixture(scope="module", params=NETWORKS, ids=lambda name: name)
+def network(request):
+    return random_network(NETWORKS[request.param])
+
+
+@pytest.fixture(scope="module", params=[torch.float32, torch.float64], ids=str)
+def dtype(request):
+    return request.param
+
+
+def frames(num_streams, dtype, seed=0):
+    return torch.randn(num_streams, T, 3, 33, 40, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+def apart(a, b):
+    return float((a - b).abs().max() / b.abs().max())
+
+
+@torch.no_grad()
+def run(network, x, cuts=(), state=None):
+    rows = []
+    for begin, end in zip((0, *cuts), (*cuts, x.shape[1]), strict=True):
+        scores, state = network(x[:, begin:end], state)
+        rows.append(scores)
+    return torch.cat(rows, dim=1), state
+
+
+@settings(max_examples=6, deadline=None)
+@given(cuts=st.sets(st.integers(1, T - 1)))
+def test_chunking(network, dtype, cuts):
+    x = frames(2, dtype)
+    whole, last = run(network.to(dtype), x)
+    pieces, last_of_pieces = run(network, x, sorted(cuts))
+    assert apart(pieces, whole) < TOLERANCE[dtype]
+    for a, b in zip(last_of_pieces, last, strict=True):
+        assert apart(a, b) < TOLERANCE[dtype]
+
+
+@pytest.mark.parametrize("t", [0, 3, T - 2])
+def test_causality(network, dtype, t):
+    x = frames(2, dtype)
+    changed = x.clone()
+    changed[:, t + 1 :] = frames(2, dtype, seed=1)[:, t + 1 :]
+    before, _ = run(network.to(dtype), x)
+    after, _ = run(network, changed)
+    assert apart(after[:, : t + 1], before[:, : t + 1]) < TOLERANCE[dtype]
+    assert apart(after[:, t + 1 :], before[:, t + 1 :]) > 1e-3
+
+
+def test_independence(network, dtype):
+    x = frames(3, dtype)
+    together, _ = run(network.to(dtype), x, cuts=(2, 3))
+    for stream in range(3):
+        alone, _ = run(network, x[stream : stream + 1], cuts=(2, 3))
+        assert apart(together[stream], alone[0]) < TOLERANCE[dtype]
+
+
+def test_reset(network, dtype):
+    x = frames(2, dtype)
+    _, state = run(network.to(dtype), frames(2, dtype, seed=3))
+    empty = network.empty_state(2, 33, 40)
+    for leaf, fresh in zip(state, empty, strict=True):
+        assert leaf.shape == fresh.shape
+        leaf[0] = fresh[0]
+    scores, _ = run(network, x, state=state)
+    fresh_scores, _ = run(network, x)
+    assert apart(scores[0], fresh_scores[0]) < TOLERANCE[dtype]
+    if state:
+        assert apart(scores[1, :1], fresh_scores[1, :1]) > 1e-5
+
+
+def test_slots(network, dtype):
+    """Rows of a pool, updated in place, are the same state."""
+    x = frames(2, dtype)
+    expected, last = run(network.to(dtype), x, cuts=(3,))
+    pool = tuple(torch.full_like(leaf, 7.0) for leaf in network.empty_state(4, 33, 40))
+    for leaf in pool:
+        leaf[[3, 1]] = 0
+    index = torch.tensor([3, 1])
+    state = tuple(Slots(leaf, index) for leaf in pool)
+    scores, _ = run(network, x, cuts=(3,), state=state)
+    assert apart(scores, expected) < TOLERANCE[dtype]
+    for leaf, rows in zip(pool, last, strict=True):
+        assert torch.allclose(leaf[[3, 1]], rows)
+        assert (leaf[[0, 2]] == 7).all()
+
+
+def test_the_order_of_frames_matters_only_with_shift(network):
+    x = frames(1, torch.float32)
+    forward, _ = run(network.float(), x)
+    backward, _ = run(network, x.flip(1))
+    same = apart(backward.flip(1), forward) < 1e-5
+    assert same == (network.shift == "none")
+
+
+@pytest.mark.parametrize("arguments", [{"shift": "bi"}, {"shift_padding": "circulant"}])
+def test_clip_networks_take_no_state(arguments):
+    network = random_network(random_card(**arguments))
+    clip = frames(2, torch.float32)
+    assert not network.streams
+    assert network(clip).shape == (2, 4)
+    with pytest.raises(ValueError, match="needs whole clips"):
+        network(clip, ())
+    with pytest.raises(ValueError, match="has no state"):
+        network.empty_state(1, 32, 32)
+
+
+def test_gradients_reach_every_parameter(network):
+    network.float().train()
+    scores, _ = network(frames(2, torch.float32))
+    scores.square().sum().backward()
+    assert [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()] == []
+    network.zero_grad()
+    network.eval()
+
+
+def test_refuses_what_does_not_fit(network):
+    with pytest.raises(ValueError, match=r"frames are \(B, T, 3, H, W\)"):
+        network(torch.zeros(1, 3, 32, 32))
+    leaf = torch.zeros(1, 1, 1, 1)
+    with pytest.raises(ValueError, match=r"state has more than|state of this layer"):
+        network(torch.zeros(1, 1, 3, 32, 32), (leaf,) * 99)

@@ -1,0 +1,121 @@
+"""Agreement with the public reference code, through files in its own layout."""
+
+import importlib.util
+import json
+
+import numpy as np
+import pytest
+import torch
+from helpers import shared
+
+from models import create
+from models.layouts import load_layout
+
+# network, arguments, layout, snippets of a clip, the shift the file was trained with where the layout does not tell
+CASES = {
+    "tsm_mobilenetv2_online_jester": ("tsm_mobilenet_v2", {}, "tsm-mobilenet-v2-online", 6, None),
+    "tsm_resnet50_uni_stream": ("tsm_resnet50", {}, "tsm-resnet", 6, "uni"),
+    "tsm_resnet50_bi": ("tsm_resnet50", {"shift": "bi"}, "tsm-resnet", 8, None),
+    "tsn_resnet50": ("tsn_resnet50", {}, "tsn-resnet", 3, None),
+}
+AGREEMENT = 2e-5
+
+
+class Golden:
+    def __init__(self, folder: str):
+        path = shared("golden", folder)
+        spec = importlib.util.spec_from_file_location("fill", shared("golden", "fill.py"))
+        self.fill = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(self.fill)
+        self.manifest = json.loads((path / "manifest.json").read_text())
+        self.arrays = np.load(path / "golden.npz")
+
+    def file(self, path):
+        """The weights as a user has them: wrapped, prefixed, pickled."""
+        weights = self.fill.state(self.manifest["keys"], self.manifest["fill_scale"])
+        contents = {key: torch.from_numpy(np.asarray(value)) for key, value in weights.items()}
+        if self.manifest["checkpoint_wrapper"]:
+            contents = {"epoch": 1, "state_dict": contents, "best_prec1": 0.0}
+        torch.save(contents, path)
+        return torch.load(path, weights_only=True)
+
+    def inputs(self, suffix: str) -> torch.Tensor:
+        shapes = {case["suffix"]: case["input_shape"] for case in self.manifest["extra_cases"]}
+        shape = shapes.get(suffix, self.manifest["input_shape"])
+        return torch.from_numpy(self.fill.inputs(self.manifest["input_seed"], shape))
+
+
+def loaded(folder, tmp_path):
+    golden = Golden(folder)
+    name, arguments, layout, num_snippets, trained = CASES[folder]
+    network = create(name, num_classes=golden.manifest["num_classes"], **arguments).eval()
+    load_layout(network, golden.file(tmp_path / "weights.pth"), layout, trained_shift=trained)
+    return golden, network, num_snippets
+
+
+def apart(ours, theirs):
+    return np.abs(ours - theirs).max() / np.abs(theirs).max()
+
+
+@pytest.mark.parametrize("suffix", ["_small", ""], ids=["64 pixels", "224 pixels"])
+@pytest.mark.parametrize("folder", CASES)
+@torch.inference_mode()
+def test_agrees_with_the_reference(folder, suffix, tmp_path):
+    golden, network, num_snippets = loaded(folder, tmp_path)
+    clips = golden.inputs(suffix).unflatten(0, (-1, num_snippets))
+    expected = golden.arrays[f"logits64{suffix}"]
+    if not network.streams:
+        assert apart(network(clips).numpy(), expected) < AGREEMENT
+    elif network.shift == "none":
+        assert apart(network(clips)[0].mean(1).numpy(), expected) < AGREEMENT
+    else:
+        state, rows = None, []
+        for t in range(num_snippets):
+            scores, state = network(clips[:, t : t + 1], state)
+            rows.append(scores[0, 0].numpy())
+        assert apart(np.stack(rows), expected) < AGREEMENT
+        buffers = [golden.arrays[key] for key in sorted(golden.arrays) if key.startswith(f"state_final{suffix}_0")]
+        buffers += [golden.arrays[key] for key in sorted(golden.arrays) if key.startswith(f"state_final{suffix}_1")]
+        assert buffers or suffix == ""
+        for leaf, buffer in zip(state, buffers, strict=bool(buffers)):
+            assert apart(leaf.numpy(), buffer) < AGREEMENT
+
+
+def test_bidirectional_weights_do_not_run_online(tmp_path):
+    golden = Golden("tsm_resnet50_bi")
+    network = create("tsm_resnet50", shift="uni")
+    weights = golden.file(tmp_path / "weights.pth")
+    with pytest.raises(ValueError, match=r'trained with shift "bi".*the next frame, which a live stream does not have'):
+        load_layout(network, weights, "tsm-resnet")
+    load_layout(network, weights, "tsm-resnet", insist=True)
+
+
+def small_weights(**changes):
+    weights = create("tsn_resnet18", width=0.125, num_classes=3).state_dict()
+    return {k: v for k, v in {**weights, **changes}.items() if v is not None}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"fc.bias": None}, r"1 missing \(fc.bias\)"),
+        ({"extra": torch.zeros(1)}, r"1 left over \(extra\)"),
+        ({"fc.bias": torch.zeros(4)}, r"1 of another shape \(fc.bias\)"),
+    ],
+)
+def test_every_key_is_used_and_every_parameter_set(changes, message):
+    network = create("tsn_resnet18", width=0.125, num_classes=3)
+    with pytest.raises(ValueError, match=message):
+        load_layout(network, small_weights(**changes), "torchvision")
+
+
+def test_files_without_num_batches_tracked_and_with_module_load():
+    weights = {f"module.{k}": v for k, v in small_weights().items() if not k.endswith("num_batches_tracked")}
+    network = create("tsn_resnet18", width=0.125, num_classes=3)
+    load_layout(network, weights, "torchvision")
+    assert torch.equal(network.fc.weight, weights["module.fc.weight"])
+
+
+def test_unknown_layout():
+    with pytest.raises(ValueError, match="no layout 'caffe'; there are torchvision"):
+        load_layout(create("tsn_resnet18"), {}, "caffe")

@@ -1,0 +1,164 @@
+"""Networks are what their papers say: names, places, counts, state sizes."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from helpers import random_card, random_network, shared
+from safetensors.torch import load_file
+
+from models import Preprocessing, create, list_models
+from models.network import TemporalShift
+from stream import open_source
+
+NUM_PARAMETERS = {  # SPECS: computed from the reference code at 400 classes unless said
+    "tsm_resnet50": ({}, 24_327_632),
+    "tsn_resnet50": ({}, 24_327_632),
+    "tsm_resnet101": ({"num_classes": 174}, 42_856_686),
+    "tsm_mobilenet_v2": ({}, 2_736_272),
+    "tsn_mobilenet_v2": ({"num_classes": 27}, 2_258_459),
+}
+STATE_SHAPES = {
+    "tsm_resnet50": [(8, 56)] + [(32, 56)] * 3 + [(64, 28)] * 4 + [(128, 14)] * 6 + [(256, 7)] * 2,
+    "tsm_mobilenet_v2": [(3, 56)] + [(4, 28)] * 2 + [(8, 14)] * 3 + [(12, 14)] * 2 + [(20, 7)] * 2,
+}
+
+
+@pytest.mark.parametrize("name", NUM_PARAMETERS)
+def test_number_of_parameters(name):
+    arguments, expected = NUM_PARAMETERS[name]
+    assert sum(p.numel() for p in create(name, **arguments).parameters()) == expected
+
+
+def test_flow_input():
+    assert sum(p.numel() for p in create("tsm_resnet50", in_channels=10).parameters()) == 24_349_584
+
+
+@pytest.mark.parametrize("name", STATE_SHAPES)
+def test_state_at_224(name):
+    network = create(name)
+    leaves = network.empty_state(3, 224, 224)
+    assert [tuple(leaf.shape) for leaf in leaves] == [(3, c, s, s) for c, s in STATE_SHAPES[name]]
+    assert network.state_bytes(224, 224) == {"tsm_resnet50": 702_464 * 4, "tsm_mobilenet_v2": 27_048 * 4}[name]
+    assert all(not leaf.any() for leaf in leaves)
+
+
+@pytest.mark.parametrize(("name", "places"), [("tsm_resnet50", 16), ("tsm_resnet101", 18), ("tsm_resnet18", 8)])
+def test_places_of_the_shift(name, places):
+    assert sum(isinstance(module, TemporalShift) for module in create(name).modules()) == places
+
+
+def test_shifted_blocks_of_mobilenet_v2():
+    features = create("tsm_mobilenet_v2").features  # the stem is 0, so block n of the paper is n + 1
+    shifted = [i for i, block in enumerate(features) if getattr(block, "shift", None) is not None]
+    assert [i - 1 for i in shifted] == [2, 4, 5, 7, 8, 9, 11, 12, 14, 15]
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs"),
+    [
+        ("resnet18", torchvision.models.resnet18),
+        ("resnet34", torchvision.models.resnet34),
+        ("resnet50", torchvision.models.resnet50),
+        ("resnet101", torchvision.models.resnet101),
+        ("mobilenet_v2", torchvision.models.mobilenet_v2),
+    ],
+)
+def test_torchvision_weights_load_as_they_are(name, theirs):
+    torch.manual_seed(0)
+    reference = theirs(num_classes=7).eval()
+    frames = torch.randn(2, 1, 3, 64, 64)
+    for shift in ("none", "uni", "bi"):
+        network = create(f"tsm_{name}", shift=shift, num_classes=7).eval()
+        network.load_state_dict(reference.state_dict())
+    network = create(f"tsn_{name}", num_classes=7).eval()
+    network.load_state_dict(reference.state_dict())
+    with torch.inference_mode():
+        scores, state = network(frames)
+        assert state == ()
+        torch.testing.assert_close(scores[:, 0], reference(frames[:, 0]), rtol=1e-4, atol=1e-5)
+
+
+def test_width_of_mobilenet_v2_equals_torchvisions():
+    ours = create("tsn_mobilenet_v2", width=0.35, num_classes=5).state_dict()
+    theirs = torchvision.models.mobilenet_v2(width_mult=0.35, num_classes=5).state_dict()
+    assert {k: v.shape for k, v in ours.items()} == {k: v.shape for k, v in theirs.items()}
+
+
+def test_same_padding_follows_tensorflow():
+    """A stride-2 3x3 convolution looks at rows 0..2 of an even picture first, and at rows -1..1 of an odd one."""
+    from models.mobilenet_v2 import SameConv2d
+
+    conv = SameConv2d(1, 1, 3, 2, bias=False)
+    conv.weight.data.fill_(1.0)
+    even, odd = torch.zeros(1, 1, 6, 6), torch.zeros(1, 1, 7, 7)
+    even[..., 2, 2] = odd[..., 1, 1] = 1.0
+    assert conv(even).shape[-2:] == (3, 3)
+    assert conv(even)[0, 0, 0, 0] == 1
+    assert conv(odd).shape[-2:] == (4, 4)
+    assert conv(odd)[0, 0, 0, 0] == 1
+    odd[..., 1, 1], odd[..., 2, 2] = 0.0, 1.0
+    assert conv(odd)[0, 0, 0, 0] == 0
+
+
+IMAGENET = ("data", "weights", "mobilenet_v2_imagenet1001.safetensors")
+
+
+def imagenet(same):
+    network = create("tsn_mobilenet_v2", num_classes=1001, same=same).eval()
+    network.load_state_dict(load_file(shared(*IMAGENET)))
+    return network
+
+
+@pytest.mark.parametrize(("same", "which"), [(True, "same_padding"), (False, "plain_torchvision_padding")])
+def test_imagenet_weights_give_their_published_logits(same, which):
+    expected = json.loads(shared("data", "weights", "expected_outputs.json").read_text())["synthetic"][which]
+    row, column = np.mgrid[:224, :224]
+    picture = np.stack([row + column, 2 * row + column, row + 3 * column], axis=-1) % 256
+    preprocessing = Preprocessing(height=224, width=224, mean=(128.0,), std=(128.0,))
+    frames = preprocessing.normalise(torch.from_numpy(preprocessing.resize(picture.astype(np.uint8))))[None, None]
+    with torch.inference_mode():
+        logits = imagenet(same)(frames)[0][0, 0]
+    assert int(logits.argmax()) == expected["argmax"]
+    assert logits[:8].tolist() == pytest.approx(expected["logits_first8"], abs=1e-3)
+    assert float(logits.sum()) == pytest.approx(expected["logits_sum"], rel=1e-4)
+
+
+def test_imagenet_weights_name_real_pictures():
+    """Geometry and all: the best class of frames of real clips is the published one."""
+    expected = json.loads(shared("data", "weights", "expected_outputs.json").read_text())["frames"]
+    network = imagenet(True)
+    preprocessing = Preprocessing(height=224, width=224, short_side=256, mean=(128.0,), std=(128.0,))
+    right = 0
+    for case in expected:
+        source = open_source(shared("data", *case["file"].split("/")))
+        image = next(frame.image for frame in source if frame.index == case["frame_index"])
+        source.close()
+        frames = preprocessing.normalise(torch.from_numpy(preprocessing.resize(image)))[None, None]
+        with torch.inference_mode():
+            best = int(network(frames)[0].argmax())
+        right += best == case["top3"][0]["index"]
+    assert right >= len(expected) - 1  # scaling and cutting in one step differs by a grey level here and there
+
+
+def test_float64_agrees_with_float32():
+    network = random_network(random_card())
+    frames = torch.randn(1, 3, 3, 32, 32)
+    with torch.inference_mode():
+        single, _ = network(frames)
+        double, _ = network.double()(frames.double())
+    assert (single - double).abs().max() / double.abs().max() < 1e-4
+
+
+def test_catalogue():
+    assert list_models() == list(dict.fromkeys(list_models()))
+    with pytest.raises(ValueError, match="no network is named 'tsm_resnet51'; there are tsn_resnet18"):
+        create("tsm_resnet51")
+    with pytest.raises(ValueError, match=r"tsm_resnet50 cannot be built with .*classes"):
+        create("tsm_resnet50", classes=3)
+    with pytest.raises(ValueError, match='shift is \'two\'; it is "none", "uni" or "bi"'):
+        create("tsm_resnet50", shift="two")
+    with pytest.raises(ValueError, match="depth is 19"):
+        create("tsm_resnet50", depth=19)

@@ -1,0 +1,63 @@
+"""Preprocessing: geometry, numbers, and what is refused."""
+
+import numpy as np
+import pytest
+import torch
+from helpers import images
+from torchvision.transforms import v2
+
+from models import Preprocessing
+
+
+def test_squeezed_into_the_size():
+    image = np.zeros((40, 80, 3), np.uint8)
+    image[:, 40:] = 200
+    resized = Preprocessing(height=20, width=20).resize(image)
+    assert resized.shape == (20, 20, 3)
+    assert resized.dtype == np.uint8
+    assert (resized[:, :9] == 0).all()
+    assert (resized[:, 11:] == 200).all()
+
+
+def test_centre_crop_equals_torchvisions():
+    image = images(1, height=90, width=160)[0]
+    ours = Preprocessing(height=32, width=32, short_side=36).resize(image)
+    transform = v2.Compose([v2.Resize(36, antialias=True), v2.CenterCrop(32)])
+    theirs = transform(torch.from_numpy(image).movedim(-1, 0)).movedim(0, -1).numpy()
+    assert np.abs(ours.astype(int) - theirs).max() <= 2
+
+
+def test_same_size_is_left_alone():
+    image = images(1, height=24, width=32)[0]
+    assert np.array_equal(Preprocessing(height=24, width=32).resize(image), image)
+
+
+def test_normalised_values():
+    preprocessing = Preprocessing(height=2, width=2, mean=(128.0,), std=(64.0,))
+    snippet = np.full((1, 2, 2, 3), 192, np.uint8)
+    out = preprocessing.normalise(torch.from_numpy(snippet))
+    assert out.shape == (1, 3, 2, 2)
+    assert (out == 1.0).all()
+    per_channel = Preprocessing(height=2, width=2, mean=(0, 0, 92), std=(1, 2, 50))
+    assert per_channel.normalise(torch.from_numpy(snippet))[0, :, 0, 0].tolist() == [192, 96, 2]
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.zeros((4, 4), np.uint8), r"an RGB array, uint8 \(height, width, 3\); this is uint8 \(4, 4\)"),
+        (np.zeros((4, 4, 3)), "this is float64"),
+        (np.zeros((0, 4, 3), np.uint8), "4 x 0 pixels has nothing in it"),
+        ("picture.png", "this is str"),
+    ],
+)
+def test_refuses_what_is_no_image(image, message):
+    with pytest.raises(ValueError, match=message):
+        Preprocessing(height=4, width=4).resize(image)
+
+
+def test_refuses_impossible_sizes():
+    with pytest.raises(ValueError, match="0 x 4 pixels"):
+        Preprocessing(height=0, width=4)
+    with pytest.raises(ValueError, match="short_side 10 is less"):
+        Preprocessing(height=32, width=32, short_side=10)

@@ -1,0 +1,200 @@
+"""Rendering, batches and the loop that made `motion`."""
+
+import numpy as np
+import pytest
+import torch
+from helpers import images
+
+from models.training import scenes, textures
+from models.training.accuracy import motion_accuracy
+from models.training.loop import Batch, Schedule, train
+from models.training.motion import MOVEMENTS, PREPROCESSING, MotionBatches, motion_card, train_motion
+from models.training.scenes import AXES, make_pose, make_scene, render
+
+
+def moved(movement, *, mover="frame", num_frames=6, seed=0, **options):
+    random = np.random.default_rng(seed)
+    pose = make_pose(random, movement, num_frames, mover=mover, radius=0.3, realism=0.0, **options)
+    return pose.centre, pose.log_scale, pose.angle
+
+
+@pytest.mark.parametrize("movement", AXES)
+@pytest.mark.parametrize("mover", ["frame", "object"])
+def test_directions_are_the_images(movement, mover):
+    centre, log_scale, angle = moved(movement, mover=mover)
+    step = np.diff(centre, axis=0)
+    assert np.allclose(step / np.linalg.norm(step, axis=1, keepdims=True), AXES[movement])
+    assert not log_scale.any()
+    assert not angle.any()
+
+
+def test_zoom_and_turns():
+    assert (np.diff(moved("closer")[1]) > 0).all()
+    assert (np.diff(moved("away")[1]) < 0).all()
+    assert (np.diff(moved("clockwise")[2]) > 0).all()
+    assert (np.diff(moved("anticlockwise")[2]) < 0).all()
+    assert not any(part.any() for part in moved("still"))
+    swing = np.concatenate([moved("shaking", num_frames=16)[0], moved("shaking", num_frames=16)[2][:, None]], axis=1)
+    assert (np.diff(np.sign(np.diff(swing, axis=0)), axis=0) != 0).any()
+
+
+def test_nothing_moves_before_the_onset():
+    for movement in MOVEMENTS:
+        centre, log_scale, angle = moved(movement, onset=4, num_frames=8)
+        assert np.ptp(centre[:4], axis=0).max() == np.ptp(log_scale[:4]) == np.ptp(angle[:4]) == 0
+
+
+@pytest.mark.parametrize("mover", ["frame", "object"])
+def test_pixels_follow_the_pose(mover):
+    """A bright square on black, moved by a known amount: its centre of mass is where the pose says."""
+    square = np.zeros((128, 128, 3), np.uint8)
+    square[56:72, 56:72] = 255
+    nowhere = scenes.Pose(np.zeros((1, 2)), np.zeros(1), np.zeros(1))
+    thing = {"texture": square + 255, "mask": square[..., 0]} if mover == "object" else {"texture": None, "mask": None}
+    background = np.zeros_like(square) if mover == "object" else square
+    scene = scenes.Scene(background, radius=1.0, ground=nowhere, place=nowhere, stretch=np.ones(2), **thing)
+    path = scenes.Pose(np.array([[0, 0], [0.1, 0.05], [0, 0]]), np.array([0, 0, np.log(2)]), np.array([0.0, 0.0, 45.0]))
+    frames = render(scene, path, np.random.default_rng(0), 64, realism=0.0).astype(float).sum(-1)
+    y, x = np.mgrid[:64, :64]
+    middles = [((frame * x).sum() / frame.sum(), (frame * y).sum() / frame.sum()) for frame in frames]
+    assert np.allclose(middles, [(31.5, 31.5), (31.5 + 6.4, 31.5 + 3.2), (31.5, 31.5)], atol=0.6)
+    assert frames[2].sum() / frames[0].sum() == pytest.approx(4, rel=0.2)
+
+
+def test_clockwise_is_clockwise_on_the_screen():
+    """A spot above the middle goes to the right."""
+    picture = np.zeros((128, 128, 3), np.uint8)
+    picture[44:50, 61:67] = 255
+    nowhere = scenes.Pose(np.zeros((1, 2)), np.zeros(1), np.zeros(1))
+    scene = scenes.Scene(picture, None, None, 0.5, nowhere, nowhere, np.ones(2))
+    centre, log_scale, angle = moved("clockwise", num_frames=3)
+    frames = render(scene, scenes.Pose(centre, log_scale, angle), np.random.default_rng(0), 64, realism=0.0)
+    columns = [(frame.sum((0, 2)) * np.arange(64)).sum() / frame.sum() for frame in frames.astype(float)]
+    assert columns[0] < columns[1] < columns[2]
+
+
+def test_join_goes_on_where_the_first_ended():
+    random = np.random.default_rng(0)
+    options = {"mover": "frame", "radius": 0.5, "realism": 0.0}
+    pose = scenes.join(make_pose(random, "left", 4, **options), make_pose(random, "right", 5, **options))
+    x = pose.centre[:, 0]
+    assert len(x) == len(pose.log_scale) == len(pose.angle) == 8
+    assert (np.diff(x)[:3] < 0).all()
+    assert (np.diff(x)[3:] > 0).all()
+
+
+@pytest.mark.parametrize("name", {**textures.TEXTURES, **textures.UNSEEN_TEXTURES})
+def test_textures_have_something_to_see(name):
+    make = {**textures.TEXTURES, **textures.UNSEEN_TEXTURES}[name]
+    for seed in range(5):
+        texture = make(np.random.default_rng(seed), 96)
+        assert (texture.shape, texture.dtype) == ((96, 96, 3), np.uint8)
+        assert texture.std() > 8
+        assert np.array_equal(texture, make(np.random.default_rng(seed), 96))
+
+
+@pytest.mark.parametrize("name", {**textures.SHAPES, **textures.UNSEEN_SHAPES})
+def test_shapes_fill_a_part(name):
+    for seed in range(5):
+        mask = {**textures.SHAPES, **textures.UNSEEN_SHAPES}[name](np.random.default_rng(seed), 96)
+        assert (mask.shape, mask.dtype) == ((96, 96), np.uint8)
+        assert 0.08 < (mask > 127).mean() < 0.98
+
+
+def test_unseen_means_unseen():
+    assert not set(textures.TEXTURES) & set(textures.UNSEEN_TEXTURES)
+    assert not set(textures.SHAPES) & set(textures.UNSEEN_SHAPES)
+
+
+def test_objects_stand_out():
+    for seed in range(10):
+        scene = make_scene(np.random.default_rng(seed), "object", 64)
+        inside = scene.texture[scene.mask > 127].mean()
+        assert abs(inside - scene.background.mean()) > 15
+
+
+def test_batches_are_a_function_of_seed_and_step():
+    for step in (0, 150, 600, 999):
+        first, again = MotionBatches(1000, 3)[step], MotionBatches(1000, 3)[step]
+        other = MotionBatches(1000, 4)[step]
+        assert np.array_equal(first.clips, again.clips)
+        assert not np.array_equal(first.clips, other.clips)
+        num_clips, num_frames = first.clips.shape[:2]
+        assert num_clips * num_frames == 160
+        assert first.targets.shape == (num_clips, num_frames, len(MOVEMENTS))
+        assert first.weights.shape == (num_clips, num_frames)
+        assert np.allclose(first.targets.sum(-1), 1)
+        assert np.allclose(first.targets[:, 0], 0.1)
+    with pytest.raises(IndexError):
+        MotionBatches(10, 0)[10]
+
+
+def test_the_easiest_lesson_shows_one_scene_in_all_movements():
+    batch = MotionBatches(1000, 0)[0]
+    assert batch.targets[:10, -1].argmax(-1).tolist() == list(range(10))
+    sideways = batch.clips[:4, 0].astype(int)
+    assert np.abs(sideways - sideways[0]).max() == 0
+
+
+def toy_batches(num_steps, broken_at=None):
+    for step in range(num_steps):
+        random = np.random.default_rng(step)
+        labels = random.integers(2, size=8)
+        clips = random.integers(0, 60, (8, 3, 32, 32, 3), dtype=np.uint8) + (labels * 150)[:, None, None, None, None]
+        targets = np.eye(2, dtype=np.float32)[labels][:, None].repeat(3, axis=1)
+        if step == broken_at:
+            targets[:] = np.nan
+        yield Batch(clips.astype(np.uint8), targets, np.ones((8, 3), np.float32))
+
+
+def toy_network():
+    from models import create
+
+    torch.manual_seed(0)
+    return create("tsm_resnet18", num_classes=2, width=0.125)
+
+
+def test_the_loop_learns_and_tells_how_far_it_is():
+    network, told = toy_network(), []
+    train(network, toy_batches(25), Schedule(num_steps=25), PREPROCESSING, every=10, on_progress=told.append)
+    assert told == [10, 20, 25]
+    assert not network.training
+    batch = next(iter(toy_batches(1)))
+    with torch.inference_mode():
+        scores, _ = network(PREPROCESSING.normalise(torch.from_numpy(batch.clips)))
+    assert (scores.argmax(-1).numpy() == batch.targets.argmax(-1)).mean() > 0.9
+
+
+def test_a_loss_that_is_no_number_stops():
+    network = toy_network()
+    with pytest.raises(FloatingPointError, match="the loss is nan at step 2; try a smaller learning rate"):
+        train(network, toy_batches(5, broken_at=2), Schedule(num_steps=5), PREPROCESSING)
+    assert all(p.isfinite().all() for p in network.parameters())
+
+
+def test_schedule():
+    schedule = Schedule(num_steps=100, learning_rate=1.0, warmup=0.1)
+    rates = [schedule.rate(step) for step in range(100)]
+    assert rates[0] == 0.1
+    assert max(rates) == rates[9] == 1.0
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert rates[-1] < 0.01
+
+
+@pytest.mark.slow
+def test_train_and_measure_end_to_end():
+    kept = []
+    network = train_motion(num_steps=3, workers=1, every=2, on_progress=lambda network, done: kept.append(done))
+    assert kept == [2, 3]
+    pictures = images(4, height=80, width=100)
+    figures = motion_accuracy(network, motion_card("uni", {}, {}), num_clips=20, pictures=pictures)
+    assert list(figures) == [
+        "rendered, whole frame",
+        "rendered, object",
+        "real pictures, whole frame",
+        "real pictures, cut-out",
+    ]
+    for values in figures.values():
+        assert 0 <= values["clips"] <= 1
+        assert list(values["frames"]) == [6, 8, 12, 16, 24, 32]
+        assert len(values["by_movement"]) == 10

@@ -1,0 +1,216 @@
+"""The engine: one state for each stream, whoever else is there and however they come and go."""
+
+import numpy as np
+import pytest
+import torch
+from helpers import SIZE, images, random_card, random_network
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
+
+from models.checkpoint import load
+from stream import Engine, Frame
+from stream.runtimes.eager import TorchRuntime
+
+CARD = random_card(width=0.35)
+NETWORK = random_network(CARD)
+PICTURES = images(8, height=SIZE, width=SIZE)
+
+
+def engine(**options):
+    return Engine(TorchRuntime(NETWORK, CARD, device="cpu", num_slots=2), **options)
+
+
+@torch.inference_mode()
+def offline(pictures):
+    """Probabilities of one offline call over the pictures, (T, K)."""
+    clip = torch.from_numpy(np.stack([CARD.preprocessing.resize(picture) for picture in pictures]))[None]
+    scores, _ = NETWORK(CARD.preprocessing.normalise(clip))
+    return CARD.probabilities(scores[0].numpy())
+
+
+def test_scores_are_those_of_one_offline_call(checkpoint):
+    machine = Engine(checkpoint, device="cpu")
+    network, card = load(checkpoint)
+    stream = machine.open("door")
+    pictures = images(9)
+    rows = [machine.push(stream, picture, n * 0.1) for n, picture in enumerate(pictures)]
+    clip = torch.from_numpy(np.stack([card.preprocessing.resize(picture) for picture in pictures]))[None]
+    with torch.inference_mode():
+        scores, _ = network(card.preprocessing.normalise(clip))
+    expected = card.probabilities(scores[0].numpy())
+    np.testing.assert_allclose([row.probabilities for row in rows], expected, atol=1e-5)
+    assert [row.frames_since_reset for row in rows] == list(range(1, 10))
+    assert [row.reset for row in rows] == ["start"] + [None] * 8
+    assert [row.frame for row in rows] == list(range(9))
+    assert all(row.latency_ms > 0 for row in rows)
+    top = rows[0].top(2)
+    assert [label.score for label in top] == pytest.approx(sorted(expected[0], reverse=True)[:2], abs=1e-5)
+    assert top[0].label == card.labels[expected[0].argmax()]
+
+
+def test_frames_between_samples_are_passed_over():
+    machine = engine()
+    stream = machine.open()
+    rows = [machine.push(stream, PICTURES[n % 8], n / 30) for n in range(12)]
+    assert [n for n, row in enumerate(rows) if row] == [0, 3, 6, 9]
+    np.testing.assert_allclose(rows[9].probabilities, offline([PICTURES[n % 8] for n in (0, 3, 6, 9)])[-1], atol=1e-5)
+
+
+def test_a_gap_empties_the_state():
+    machine = engine()
+    stream = machine.open()
+    for n in range(4):
+        machine.push(stream, PICTURES[n], n * 0.1)
+    after = machine.push(stream, PICTURES[4], 9.0)
+    assert after.reset == "gap"
+    assert after.frames_since_reset == 1
+    np.testing.assert_allclose(after.probabilities, offline([PICTURES[4]])[0], atol=1e-5)
+
+
+def test_no_event_before_the_context():
+    machine = engine(threshold=0.0, min_duration_seconds=0.0)
+    stream = machine.open()
+    rows = [machine.push(stream, PICTURES[n], n * 0.1) for n in range(3)]
+    assert CARD.context == 1
+    assert rows[0].events == ()
+    assert {event.label for event in rows[1].events} == set(CARD.labels)
+    ended = machine.push(stream, PICTURES[0], 50.0).events
+    assert {(event.event, event.time_seconds) for event in ended} == {("end", 0.2)}
+
+
+def test_flush_ends_events_and_asks_for_a_reset():
+    machine = engine(threshold=0.0, min_duration_seconds=0.0)
+    stream = machine.open()
+    for n in range(3):
+        machine.push(stream, PICTURES[n], n * 0.1)
+    assert {(event.event, event.time_seconds) for event in machine.flush(stream)} == {("end", 0.2)}
+    with pytest.raises(ValueError, match=r"was flushed; reset\(\) it before pushing more"):
+        machine.push(stream, PICTURES[3], 0.3)
+    machine.reset(stream)
+    row = machine.push(stream, PICTURES[3], 0.3)
+    assert row.reset == "start"
+    np.testing.assert_allclose(row.probabilities, offline([PICTURES[3]])[0], atol=1e-5)
+
+
+def test_refuses_what_it_cannot_do():
+    machine = engine()
+    with pytest.raises(ValueError, match=r"no stream 'a' is open \(open: none\); open\(\) it first"):
+        machine.push("a", PICTURES[0], 0.0)
+    machine.open("a")
+    with pytest.raises(ValueError, match="'a' is open already"):
+        machine.open("a")
+    with pytest.raises(ValueError, match="one frame of a stream"):
+        machine.push_frames([Frame(stream="a", index=n, time_seconds=n, image=PICTURES[0]) for n in range(2)])
+    with pytest.raises(ValueError, match="this is uint8"):
+        machine.push("a", PICTURES[0][..., 0], 0.0)
+    with pytest.raises(ValueError, match="has the time nan"):
+        machine.push("a", PICTURES[0], float("nan"))
+    assert machine.push("a", PICTURES[0], 0.0) is not None
+    machine.close("a")
+    with pytest.raises(ValueError, match="no stream 'a' is open"):
+        machine.close("a")
+
+
+def test_a_network_that_needs_whole_clips_is_refused():
+    card = random_card(shift="bi", width=0.35)
+    with pytest.raises(ValueError, match='with shift "bi" needs whole clips and cannot label frame by frame'):
+        TorchRuntime(random_network(card), card)
+
+
+def test_a_network_in_training_mode_is_put_right():
+    network = random_network(CARD)
+    network.train()
+    machine = Engine(TorchRuntime(network, CARD, device="cpu"))
+    row = machine.push(machine.open(), PICTURES[0], 0.0)
+    np.testing.assert_allclose(row.probabilities, offline([PICTURES[0]])[0], atol=1e-5)
+
+
+def test_unknown_device(checkpoint):
+    with pytest.raises(ValueError, match="no device 'tpu'; there are auto, cpu, cuda, mps"):
+        Engine(checkpoint, device="tpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(ValueError, match="device 'cuda' is not available here; use one of cpu"):
+            Engine(checkpoint, device="cuda")
+
+
+class Streams(RuleBasedStateMachine):
+    """Random interleavings of all that an engine does, each stream against an oracle of its own.
+
+    The oracle of a stream is the list of pictures since its last reset: its last score is that of one offline
+    call over them.
+    """
+
+    names = Bundle("names")
+    snapshots = Bundle("snapshots")
+
+    @initialize()
+    def begin(self):
+        self.engine = engine()
+        self.seen: dict[str, list[int]] = {}
+        self.clock: dict[str, int] = {}
+
+    @rule(target=names)
+    def open(self):
+        name = self.engine.open()
+        self.seen[name], self.clock[name] = [], 0
+        return name
+
+    def _push(self, names, data):
+        names = [name for name in dict.fromkeys(names) if name in self.seen]
+        frames = []
+        for name in names:
+            picture = data.draw(st.integers(0, len(PICTURES) - 1))
+            gap = bool(self.seen[name]) and data.draw(st.integers(0, 9)) == 0
+            self.clock[name] += 100 if gap else 1
+            self.seen[name] = [*([] if gap else self.seen[name]), picture]
+            frames.append(Frame(stream=name, index=0, time_seconds=self.clock[name] * 0.1, image=PICTURES[picture]))
+        for name, row in zip(names, self.engine.push_frames(frames), strict=True):
+            expected = offline([PICTURES[n] for n in self.seen[name]])[-1]
+            np.testing.assert_allclose(row.probabilities, expected, atol=1e-5)
+            assert row.frames_since_reset == len(self.seen[name])
+
+    @rule(names=st.lists(names, min_size=1, max_size=4), data=st.data())
+    def push(self, names, data):
+        self._push(names, data)
+
+    @rule(name=names)
+    def reset(self, name):
+        if name in self.seen:
+            self.engine.reset(name)
+            self.seen[name] = []
+
+    @rule(target=snapshots, name=names)
+    def snapshot(self, name):
+        if name not in self.seen:
+            return None
+        return self.engine.snapshot(name), list(self.seen[name]), self.clock[name]
+
+    @rule(name=names, snapshot=snapshots)
+    def restore(self, name, snapshot):
+        if name in self.seen and snapshot is not None:
+            self.engine.restore(name, snapshot[0])
+            self.seen[name], self.clock[name] = list(snapshot[1]), snapshot[2]
+
+    @rule(target=names, name=names)
+    def fork(self, name):
+        if name not in self.seen:
+            return name
+        twin = self.engine.fork(name)
+        self.seen[twin], self.clock[twin] = list(self.seen[name]), self.clock[name]
+        return twin
+
+    @rule(name=names)
+    def close(self, name):
+        if name in self.seen:
+            self.engine.close(name)
+            del self.seen[name]
+
+    @invariant()
+    def knows_its_streams(self):
+        if hasattr(self, "engine"):
+            assert set(self.engine.streams) == set(self.seen)
+
+
+TestStreams = Streams.TestCase
+TestStreams.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)

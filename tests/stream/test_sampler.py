@@ -1,0 +1,97 @@
+"""The sampler keeps the model's rhythm whatever the source's, and knows when the state is of no use."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.sampler import Sampler
+
+SIZE = (48, 64)
+INTERVAL = 1 / 15
+
+
+def picked(times, interval=INTERVAL, **options):
+    sampler = Sampler(interval, **options)
+    decisions = [sampler.push(time, SIZE) for time in times]
+    assert [d.reset for d in decisions] == ["start"] + [None] * (len(times) - 1)
+    return [time for time, decision in zip(times, decisions, strict=True) if decision.sampled]
+
+
+@pytest.mark.parametrize(("rate", "every"), [(15, 1), (30, 2), (60, 4), (120, 8)])
+def test_whole_multiples(rate, every):
+    times = [n / rate for n in range(10 * rate)]
+    assert picked(times) == times[::every]
+
+
+@pytest.mark.parametrize("rate", [24, 25, 29.97, 50])
+def test_other_rates_stay_on_the_ticks(rate):
+    times = [n / rate for n in range(round(20 * rate))]
+    chosen = np.array(picked(times))
+    assert len(chosen) == pytest.approx(20 * 15, abs=1)
+    ticks = np.arange(len(chosen)) * INTERVAL
+    assert np.abs(chosen - ticks).max() <= 0.5 / rate + 1e-6
+
+
+def test_variable_rate():
+    random = np.random.default_rng(0)
+    times = list(np.cumsum(random.uniform(0.005, 0.04, 4000)))
+    chosen = np.array(picked(times))
+    assert np.diff(chosen).mean() == pytest.approx(INTERVAL, rel=0.01)
+    assert np.diff(chosen).min() > INTERVAL / 3
+
+
+def test_a_slower_source_is_taken_whole():
+    times = [n / 10 for n in range(50)]
+    assert picked(times) == times
+
+
+def test_after_a_short_pause_there_is_no_burst():
+    times = [n / 30 for n in range(30)] + [1.3 + n / 30 for n in range(30)]
+    chosen = np.array(picked(times))
+    assert np.diff(chosen).min() > INTERVAL / 2
+
+
+@given(st.lists(st.floats(0.001, 0.4), min_size=1, max_size=60), st.floats(0.02, 0.5))
+def test_never_faster_than_the_rhythm_by_more_than_half(steps, interval):
+    times = list(np.cumsum(steps))
+    chosen = picked(times, interval, gap_seconds=10.0)
+    assert chosen[0] == times[0]
+    span = times[-1] - times[0]
+    assert len(chosen) <= span / interval + 2
+
+
+@pytest.mark.parametrize(
+    ("time", "size", "reason"),
+    [
+        (1.0 + 0.54, SIZE, "gap"),
+        (1.0 + 0.53, SIZE, None),
+        (1.0, SIZE, "jump back"),
+        (0.2, SIZE, "jump back"),
+        (1.0 + 1 / 30, (64, 48), "new size"),
+    ],
+)
+def test_reasons_to_reset(time, size, reason):
+    sampler = Sampler(INTERVAL)
+    for n in range(31):
+        sampler.push(n / 30, SIZE)
+    decision = sampler.push(time, size)
+    assert decision.reset == reason
+    if reason:
+        assert decision.sampled
+        following = sampler.push(time + INTERVAL, size)
+        assert following.sampled
+        assert following.reset is None
+
+
+def test_gap_can_be_set_and_reset_starts_anew():
+    sampler = Sampler(0.1, gap_seconds=3.0)
+    assert sampler.push(0.0, SIZE).reset == "start"
+    assert sampler.push(2.9, SIZE).reset is None
+    sampler.reset()
+    assert sampler.push(3.0, SIZE).reset == "start"
+
+
+def test_refuses_no_interval():
+    with pytest.raises(ValueError, match="interval_seconds is 0"):
+        Sampler(0)

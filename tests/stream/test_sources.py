@@ -1,0 +1,175 @@
+"""Sources give the frames there are, at times that increase, and say what is wrong with them."""
+
+import io
+import re
+
+import numpy as np
+import pytest
+from helpers import images, shared, write_video
+from PIL import Image
+
+from stream import SourceError, open_source
+from stream.sources import CameraSource, ImageSource, VideoSource
+
+
+def smooth(count, height=48, width=64):
+    """Pictures that a video codec keeps nearly as they are, each a little brighter than the one before."""
+    ramp = np.linspace(0, 60, width)[None, :, None] + np.zeros((height, 1, 3))
+    return [(ramp + 4 * n).astype(np.uint8) for n in range(count)]
+
+
+def until_it_fails(source):
+    """The frames a source gives before it fails, and the words it fails with."""
+    frames = []
+    try:
+        frames.extend(source)
+    except SourceError as error:
+        return frames, str(error)
+    pytest.fail("the source ended without an error")
+
+
+def test_video(tmp_path):
+    pictures = smooth(30)
+    source = open_source(write_video(tmp_path / "clip.mp4", pictures))
+    frames = list(source)
+    assert (source.name, source.live, source.warnings) == ("clip.mp4", False, [])
+    assert source.rate == pytest.approx(30, abs=0.1)
+    assert [frame.index for frame in frames] == list(range(30))
+    assert [frame.time_seconds for frame in frames] == pytest.approx([n / 30 for n in range(30)], abs=1e-3)
+    assert {frame.stream for frame in frames} == {"clip.mp4"}
+    for frame, picture in zip(frames, pictures, strict=True):
+        assert np.abs(frame.image.astype(int) - picture).mean() < 4
+    assert repr(frames[3]) == "Frame('clip.mp4', 3, 0.100 s, 64 x 48)"
+
+
+def test_variable_rate_keeps_its_times(tmp_path):
+    times = [0.0, 0.03, 0.1, 0.2, 0.21, 0.5, 0.9]
+    source = open_source(write_video(tmp_path / "clip.mkv", smooth(7), times=times))
+    assert [frame.time_seconds for frame in source] == pytest.approx(times, abs=2e-3)
+
+
+def test_decoding_is_lazy(tmp_path):
+    """A frame is there before the rest is decoded, and only those looked ahead at are held."""
+    from stream import sources
+
+    source = open_source(write_video(tmp_path / "long.mp4", smooth(120)))
+    decoded = 0
+    inner = source._decoded
+
+    def counted():
+        nonlocal decoded
+        for picture in inner():
+            decoded += 1
+            yield picture
+
+    source._decoded = counted
+    for frame in source:
+        assert decoded <= frame.index + sources.LOOK_AHEAD + 2
+    assert decoded == 120
+
+
+@pytest.mark.parametrize(
+    "clip", ["set1/0_1_4.avi", "set1/10_2_1.avi"], ids=["presentation times go back", "and in another"]
+)
+def test_presentation_times_that_do_not_increase(clip):
+    source = open_source(shared("data", "ut_interaction", *clip.split("/")))
+    frames = list(source)
+    assert [frame.time_seconds for frame in frames] == pytest.approx([n / 30 for n in range(len(frames))])
+    assert source.warnings == [
+        f"{source.name} has presentation times that do not increase; frames are timed by index / 30"
+    ]
+
+
+def test_images_from_a_folder_and_a_glob(tmp_path):
+    pictures = images(5)
+    for n, picture in enumerate(pictures):
+        Image.fromarray(picture).save(tmp_path / f"{n:05d}.png")
+    (tmp_path / "notes.txt").write_text("no image")
+    for text in (tmp_path, f"{tmp_path}/*.png"):
+        frames = list(open_source(text, rate=10))
+        assert [frame.time_seconds for frame in frames] == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
+        assert all(np.array_equal(f.image, p) for f, p in zip(frames, pictures, strict=True))
+    one = list(open_source(tmp_path / "00003.png"))
+    assert len(one) == 1
+    assert np.array_equal(one[0].image, pictures[3])
+
+
+def test_a_broken_image_is_passed_over_and_said(tmp_path):
+    for n, picture in enumerate(images(3)):
+        Image.fromarray(picture).save(tmp_path / f"{n}.png")
+    (tmp_path / "1.png").write_bytes(b"")
+    source = open_source(tmp_path, rate=10)
+    assert [(f.index, f.time_seconds) for f in source] == [(0, 0.0), (1, 0.2)]
+    assert source.warnings == ["1.png is not an image that can be read: it is none, or broken"]
+
+
+def test_standard_input(tmp_path, monkeypatch):
+    path = write_video(tmp_path / "clip.mkv", smooth(20))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(path.read_bytes())))
+    source = open_source("-")
+    assert source.name == "stdin"
+    assert len(list(source)) == 20
+
+
+def test_camera_through_opencv(tmp_path):
+    """The camera path with a file in the camera's place: RGB, and the clock of the arrival."""
+    pictures = [np.full((48, 64, 3), (200, 60, 20), np.uint8)] * 5
+    source = CameraSource(str(write_video(tmp_path / "camera.mp4", pictures)))
+    frames, message = until_it_fails(source)
+    source.close()
+    assert message.endswith("gives no more frames")
+    assert source.live
+    assert len(frames) == 5
+    assert np.abs(frames[0].image.mean((0, 1)) - (200, 60, 20)).max() < 12
+    times = [frame.time_seconds for frame in frames]
+    assert times == sorted(times)
+
+
+def test_a_truncated_video_gives_what_there_is_and_says_so(tmp_path):
+    whole = write_video(tmp_path / "whole.mkv", images(60))
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    frames, message = until_it_fails(open_source(cut))
+    assert 15 < len(frames) < 45
+    assert re.fullmatch(r"cut.mkv is cut short: it ends at \d.\d\d s of 2.00 s", message)
+
+
+def audio_only(path):
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=8000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 8000), np.int16), layout="mono")
+        frame.sample_rate = 8000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def test_what_cannot_be_opened(tmp_path):
+    text = tmp_path / "text.mp4"
+    text.write_text("this is no video\n" * 100)
+    empty = tmp_path / "empty.mp4"
+    empty.touch()
+    (tmp_path / "folder").mkdir()
+    for source, message in [
+        (tmp_path / "absent.mp4", r"no such file: .*absent.mp4; a source is a video file, a folder"),
+        (text, "text.mp4 is not a video that can be read: invalid data"),
+        (empty, "empty.mp4 is not a video that can be read: it is empty"),
+        (audio_only(tmp_path / "sound.wav"), "sound.wav has no video in it, only audio"),
+        (tmp_path / "folder", "folder has no images in it; they end in .jpg"),
+        (f"{tmp_path}/*.png", "has no images in it"),
+        (97, "camera 97 cannot be opened: no camera is attached there"),
+    ]:
+        with pytest.raises(SourceError, match=message):
+            open_source(source)
+    with pytest.raises(SourceError, match="rate of images is 0"):
+        ImageSource("x", [tmp_path / "a.png"], rate=0)
+
+
+def test_a_header_without_frames(tmp_path):
+    whole = write_video(tmp_path / "whole.mkv", smooth(30))
+    header = tmp_path / "header.mkv"
+    header.write_bytes(whole.read_bytes()[:700])
+    with pytest.raises(SourceError, match=r"header.mkv is not a video that can be read"):
+        list(VideoSource(str(header)))

@@ -1,0 +1,393 @@
+"""`actionstream watch` and `stream.watch`, on real clips, as a user has them."""
+
+import contextlib
+import json
+import os
+import pty
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+from helpers import images, missing, shared, write_video
+from PIL import Image
+
+from models.checkpoint import load
+from models.training.sample import SECONDS, TIMELINE
+from stream import open_source, watch
+from stream.sources import SAMPLE
+
+COMMAND = Path(sys.executable).with_name("actionstream")
+CLIPS = (
+    "mmaction2_demo_arm_wrestling.mp4",
+    "decord_flipping_pancake.mkv",
+    "felixchenfy_exercise_untrimmed.avi",
+    "stgcn_skateboarding.mp4",
+    "stgcn_clean_and_jerk.mp4",
+    "stgcn_tai_chi.mp4",
+    "cuhk_plastering.avi",
+)
+
+
+def lines(text):
+    values = [json.loads(line) for line in text.splitlines()]
+    return [v for v in values if "labels" in v], [v for v in values if "event" in v]
+
+
+def offline(path, predictions, model="motion"):
+    """Probabilities of one offline call over the frames that were sampled."""
+    network, card = load(model)
+    wanted = {prediction["frame"] for prediction in predictions}
+    pictures = [card.preprocessing.resize(f.image) for f in open_source(path) if f.index in wanted]
+    frames = card.preprocessing.normalise(torch.from_numpy(np.stack(pictures))[None])
+    with torch.inference_mode():
+        scores, _ = network(frames)
+    return card, card.probabilities(scores[0].numpy())
+
+
+@pytest.mark.parametrize("clip", CLIPS)
+def test_every_real_clip(clip, run):
+    path = shared("data", "clips", clip)
+    code, out, err = run("watch", path, "--json", "--top", 10)
+    assert (code, err) == (0, "")
+    predictions, _ = lines(out)
+    card, expected = offline(path, predictions)
+    times = [p["time_seconds"] for p in predictions]
+    assert times == sorted(set(times))
+    assert all(p["schema"] == "actionstream/1" and p["stream"] == clip and p["latency_ms"] > 0 for p in predictions)
+    assert [p["frames_since_reset"] for p in predictions] == list(range(1, len(predictions) + 1))
+    assert len(times) == pytest.approx(times[-1] * min(15, 10 if "felix" in clip else 15), rel=0.02)
+    for prediction, row in zip(predictions, expected, strict=True):
+        scores = {label["label"]: label["score"] for label in prediction["labels"]}
+        assert np.abs([scores[name] for name in card.labels] - row).max() < 1e-4
+
+
+def test_a_clip_whose_times_go_back(run):
+    path = shared("data", "ut_interaction", "set1", "0_1_4.avi")
+    code, out, err = run("watch", path, "--json")
+    assert code == 0
+    assert err == "actionstream: 0_1_4.avi has presentation times that do not increase; " + (
+        "frames are timed by index / 30\n"
+    )
+    predictions, _ = lines(out)
+    assert len(predictions) == 54
+    assert predictions[-1]["frames_since_reset"] == 54
+
+
+def test_the_sample_is_labelled_right(run):
+    """Each movement of the timeline is found while it is made, and nothing else is for long."""
+    code, out, err = run("watch", "sample", "--json")
+    assert (code, err) == (0, "")
+    _, events = lines(out)
+    starts = [e for e in events if e["event"] == "start"]
+    ends = [e for e in events if e["event"] == "end"]
+    found = [(s["label"], s["time_seconds"], e["time_seconds"]) for s, e in zip(starts, ends, strict=True)]
+    for index, movement in enumerate(TIMELINE):
+        begin, end = index * SECONDS, (index + 1) * SECONDS
+        inside = {
+            name: sum(max(0.0, min(b, end) - max(a, begin)) for label, a, b in found if label == name)
+            for name in {label for label, _, _ in found}
+        }
+        assert max(inside, key=inside.get) == movement, (movement, inside)
+        assert inside[movement] > SECONDS / 2
+
+
+def test_events_and_predictions_in_python():
+    predictions = list(watch(SAMPLE, max_frames=90, threshold=0.5))
+    assert len(predictions) == 45
+    labels = [event.label for prediction in predictions for event in prediction.events]
+    assert "still" in labels
+    assert predictions[30].label == "still"
+    assert predictions[30].score == pytest.approx(float(predictions[30].smoothed.max()))
+
+
+def test_the_terminal_in_a_pipe_tells_segments(run):
+    code, out, err = run("watch", "sample", "--max-frames", 120)
+    assert (code, err) == (0, "")
+    assert "still" in out
+    assert "120 frames, 60 labelled" in out
+    assert "0 dropped" in out
+
+
+def test_a_real_terminal_is_updated_in_place():
+    master, slave = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40"}
+    process = subprocess.Popen(
+        [COMMAND, "watch", "sample", "--max-frames", "60"], stdout=slave, stderr=slave, env=environment
+    )
+    os.close(slave)
+    screen = b""
+    with contextlib.suppress(OSError):  # the terminal closes when the program has ended
+        while part := os.read(master, 65536):
+            screen += part
+    os.close(master)
+    assert process.wait(30) == 0
+    text = screen.decode()
+    assert "sample.mp4" in text
+    assert "frames/s" in text
+    assert "\x1b[" in text
+    assert "60 frames, 30 labelled" in text
+
+
+def test_saved_video(run, tmp_path):
+    path = tmp_path / "out.mp4"
+    code, _, err = run("watch", "sample", "--max-frames", 60, "--save", path, "--json")
+    assert (code, err) == (0, "")
+    with av.open(str(path)) as container:
+        frames = list(container.decode(video=0))
+    assert len(frames) == 60
+    assert [frame.time for frame in frames] == pytest.approx([n / 30 for n in range(60)], abs=2e-3)
+    source = next(iter(open_source("sample"))).image
+    last = frames[-1].to_ndarray(format="rgb24")
+    assert last.shape[1] >= 320
+    assert np.abs(last[:100, :100].astype(int) - last[-100:, -100:]).mean() > 10
+    assert source.shape == (288, 288, 3)
+
+
+def test_images(run, tmp_path):
+    for n, picture in enumerate(images(12)):
+        Image.fromarray(picture).save(tmp_path / f"{n:03d}.jpg")
+    code, out, _ = run("watch", tmp_path, "--json", "--rate", 30)
+    assert code == 0
+    assert [p["frame"] for p in lines(out)[0]] == [0, 2, 4, 6, 8, 10]
+
+
+def test_a_camera(run, tmp_path, monkeypatch):
+    """A webcam whose device is a file that OpenCV reads at the camera's speed."""
+    import cv2
+
+    path = write_video(tmp_path / "camera.mp4", images(40))
+    real = cv2.VideoCapture
+
+    class Camera:
+        def __init__(self):
+            self.capture = real()
+
+        def open(self, number):
+            assert number == 0
+            return self.capture.open(str(path))
+
+        def read(self):
+            time.sleep(1 / 30)
+            there, image = self.capture.read()
+            if not there:  # a camera does not end
+                self.capture = real(str(path))
+                there, image = self.capture.read()
+            return there, image
+
+        def __getattr__(self, name):
+            return getattr(self.capture, name)
+
+    monkeypatch.setattr("cv2.VideoCapture", Camera)
+    code, out, err = run("watch", "0", "--json", "--max-frames", 15)
+    assert (code, err) == (0, "")
+    predictions, _ = lines(out)
+    assert predictions[0]["stream"] == "camera 0"
+    assert len(predictions) > 3
+
+
+def test_a_folder_with_a_bad_rate_and_other_bad_input(run, tmp_path, checkpoint):
+    text = tmp_path / "text.mp4"
+    text.write_text("no video" * 100)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "picture.png").touch()
+    foreign = tmp_path / "foreign.safetensors"
+    foreign.write_bytes(b"0" * 100)
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    Image.fromarray(images(1)[0]).save(pictures / "0.png")
+    for arguments, words in [
+        (["absent.mp4"], "no such file: absent.mp4; a source is"),
+        ([text], "is not a video that can be read"),
+        ([tmp_path / "empty"], "has no images in it"),
+        ([tmp_path / "picture.png"], "picture.png is not an image that can be read"),
+        (["97"], "camera 97 cannot be opened"),
+        (["99999999999"], "camera 99999999999 cannot be opened"),
+        (["sample", "--model", "resnet"], "no model 'resnet': give the name of a packaged one (motion)"),
+        (["sample", "--model", foreign], "cannot be read as a safetensors file"),
+        (["sample", "--threshold", "nan"], "a threshold is a number from 0 to 1, not nan"),
+        (["sample", "--threshold", "2"], "a threshold is a number from 0 to 1, not 2"),
+        (["sample", "--save", tmp_path / "no" / "out.mp4"], "out.mp4 cannot be written"),
+        (["sample", "--save", tmp_path / "out.xyz"], "out.xyz cannot be written"),
+        ([pictures, "--rate", "nan"], "the rate of images is nan a second"),
+    ]:
+        code, out, err = run("watch", *arguments)
+        assert code == 2, arguments
+        assert words in err
+        assert err.count("\n") == 1, err
+        assert err.startswith("actionstream: ")
+        assert out == ""
+    film = write_video(tmp_path / "film.mp4", images(3))
+    before = film.read_bytes()
+    code, _, err = run("watch", film, "--save", film)
+    assert (code, "film.mp4 is the source itself" in err, film.read_bytes() == before) == (2, True, True)
+    assert not (tmp_path / "out.xyz").exists()
+    if not torch.cuda.is_available():
+        code, _, err = run("watch", "sample", "--device", "cuda")
+        assert (code, err.count("\n")) == (2, 1)
+
+
+def test_a_truncated_video_is_labelled_as_far_as_it_goes(run, tmp_path):
+    whole = write_video(tmp_path / "whole.mkv", images(60))
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    code, out, err = run("watch", cut, "--json")
+    assert code == 1
+    assert len(lines(out)[0]) > 5
+    assert err.splitlines()[-1].startswith("actionstream: cut.mkv is cut short")
+
+
+def test_a_full_disk(run, tmp_path, monkeypatch):
+
+    def full(self, frame, prediction):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("stream.sinks.VideoFile.push", full)
+    code, _, err = run("watch", "sample", "--save", tmp_path / "out.mp4", "--json")
+    assert code == 2
+    assert "No space left on device" in err
+
+
+def test_help_is_quick_to_import():
+    """The help text needs neither torch nor PyAV nor OpenCV."""
+    program = "import sys, stream.cli; print([m for m in ('torch', 'av', 'cv2', 'gradio') if m in sys.modules])"
+    assert subprocess.check_output([sys.executable, "-c", program], text=True) == "[]\n"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_end_cleanly(tmp_path, number, code):
+    saved = tmp_path / "out.mp4"
+    process = subprocess.Popen(
+        [COMMAND, "watch", "sample", "--realtime", "--json", "--save", saved], stdout=subprocess.PIPE, text=True
+    )
+    begun = "".join(process.stdout.readline() for _ in range(8))
+    process.send_signal(number)
+    rest = process.stdout.read()
+    process.stdout.close()
+    assert process.wait(20) == code
+    assert (begun + rest).endswith("\n")
+    predictions, _ = lines(begun + rest)
+    assert len(predictions) >= 7
+    with av.open(str(saved)) as container:
+        assert len(list(container.decode(video=0))) > 10
+
+
+def test_a_reader_that_leaves(tmp_path):
+    process = subprocess.Popen(
+        [COMMAND, "watch", "sample", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(30) == 0
+    with process.stderr:
+        assert process.stderr.read() == ""
+
+
+def as_y4m(path):
+    """The sample as raw pictures, as other programs pipe them."""
+    with av.open(str(SAMPLE)) as source, av.open(str(path), "w", format="yuv4mpegpipe") as container:
+        stream = container.add_stream("wrapped_avframe", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 288, 288, "yuv420p"
+        for index, frame in enumerate(source.decode(video=0)):
+            if index == 24:
+                break
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("container", ["mp4", "y4m"])
+def test_standard_input_of_a_pipe(container, tmp_path):
+    path = SAMPLE if container == "mp4" else as_y4m(tmp_path / "sample.y4m")
+    with path.open("rb") as clip:
+        cat = subprocess.Popen(["cat"], stdin=clip, stdout=subprocess.PIPE)
+        command = [COMMAND, "watch", "-", "--json", "--max-frames", "20"]
+        result = subprocess.run(command, stdin=cat.stdout, capture_output=True, text=True, check=False)
+        cat.stdout.close()
+        cat.wait()
+    assert (result.returncode, result.stderr) == (0, "")
+    assert [p["stream"] for p in lines(result.stdout)[0]] == ["stdin"] * 10
+
+
+@pytest.mark.parametrize("seconds", [1, 2, 3, 6])
+def test_a_signal_while_a_pipe_is_silent(seconds):
+    """Whatever it is busy with by then: importing, opening, waiting for the first byte."""
+    read, write = os.pipe()
+    process = subprocess.Popen([COMMAND, "watch", "-", "--json"], stdin=read, stderr=subprocess.PIPE, text=True)
+    os.close(read)
+    time.sleep(seconds)
+    process.send_signal(signal.SIGTERM)
+    try:
+        _, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        os.close(write)
+    assert (process.returncode, err) == (143, "")
+
+
+def test_a_live_pipe_is_labelled_as_it_comes(tmp_path):
+    """Frames of a pipe that goes on are labelled before its end, without waiting for a block to fill."""
+    data = as_y4m(tmp_path / "sample.y4m").read_bytes()
+    process = subprocess.Popen(
+        [COMMAND, "watch", "-", "--json"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    process.stdin.write(data[: len(data) * 10 // 24])
+    process.stdin.flush()
+    first = process.stdout.readline()
+    process.stdin.write(data[len(data) * 10 // 24 :])
+    process.stdin.close()
+    rest = process.stdout.read()
+    with process.stdout, process.stderr:
+        assert (process.wait(30), process.stderr.read()) == (0, b"")
+    assert len(lines((first + rest).decode())[0]) == 12
+
+
+@pytest.fixture
+def display():
+    """A screen without a monitor."""
+    if shutil.which("Xvfb") is None or shutil.which("xwininfo") is None:
+        missing("Xvfb or xwininfo (Debian packages xvfb and x11-utils)")
+    read, write = os.pipe()
+    server = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(write), "-screen", "0", "800x600x24"], pass_fds=[write], stderr=subprocess.DEVNULL
+    )
+    os.close(write)
+    with os.fdopen(read) as file:
+        number = file.readline().strip()
+    yield f":{number}"
+    server.kill()
+    server.wait()
+
+
+def test_window(display):
+    environment = {**os.environ, "DISPLAY": display}
+    process = subprocess.Popen(
+        [COMMAND, "watch", "sample", "--show", "--realtime", "--json", "--max-frames", "150"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        process.stdout.readline()
+        time.sleep(1.0)
+        windows = subprocess.check_output(["xwininfo", "-root", "-tree"], env=environment, text=True)
+        out, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert '"sample"' in windows
+    assert process.returncode == 0
+    assert len(lines(out)[0]) > 50
+
+
+def test_window_without_a_desktop(run, monkeypatch):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    code, _, err = run("watch", "sample", "--show")
+    assert code == 2
+    assert "--show needs a desktop" in err

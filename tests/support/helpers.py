@@ -1,0 +1,97 @@
+"""What several tests need: the shared data, small random networks and checkpoints, clips."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models.catalogue import create
+from models.checkpoint import Card
+from models.network import Network
+from models.preprocessing import Preprocessing
+
+SHARED = Path(__file__).parents[3] / "shared"
+STRICT = bool(os.environ.get("ACTIONSTREAM_NO_SKIP"))
+"""Set in CI: a missing system part is a failure, not a skip."""
+
+torch.set_num_threads(min(2, torch.get_num_threads()))
+
+
+def shared(*parts: str) -> Path:
+    """A path in the shared data; skips the test, saying so, where it is absent."""
+    path = SHARED.joinpath(*parts)
+    if not path.exists():
+        pytest.skip(f"the shared data has no {'/'.join(parts)}: this test needs it beside the project")
+    return path
+
+
+def missing(what: str) -> None:
+    """A part of the system is not there: skip, or fail where CI promised it."""
+    if STRICT:
+        pytest.fail(f"{what} is missing, and ACTIONSTREAM_NO_SKIP is set")
+    pytest.skip(f"{what} is missing")
+
+
+def randomised(network: Network, seed: int = 0) -> Network:
+    """The network in eval mode with random weights that keep the signal alive, and no trivial statistics."""
+    generator = torch.Generator().manual_seed(seed)
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            fan_in = module.weight[0].numel()
+            module.weight.data.normal_(0, (2 / fan_in) ** 0.5, generator=generator)
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1, generator=generator)
+            module.running_var.uniform_(0.8, 1.2, generator=generator)
+            module.weight.data.uniform_(0.8, 1.2, generator=generator)
+            module.bias.data.normal_(0, 0.1, generator=generator)
+    return network.eval()
+
+
+LABELS = ("wave", "clap", "nod", "jump")
+SIZE = 32
+
+
+def random_card(name: str = "tsm_mobilenet_v2", **arguments) -> Card:
+    """The card of a small random network of four labels, for frames of SIZE x SIZE at 10 a second."""
+    return Card(
+        network=name,
+        arguments={"num_classes": len(LABELS), **arguments},
+        labels=LABELS,
+        preprocessing=Preprocessing(height=SIZE, width=SIZE),
+        interval_seconds=0.1,
+        context=1,
+    )
+
+
+def random_network(card: Card, seed: int = 0) -> Network:
+    torch.manual_seed(seed)
+    return randomised(create(card.network, **card.arguments), seed)
+
+
+def images(count: int, seed: int = 0, height: int = 48, width: int = 64) -> list[np.ndarray]:
+    random = np.random.default_rng(seed)
+    return list(random.integers(0, 256, (count, height, width, 3), dtype=np.uint8))
+
+
+def write_video(path: Path, pictures, *, rate: int = 30, times=None, codec: str = "libx264") -> Path:
+    """Encode pictures; `times` in seconds where the rate is not steady."""
+    from fractions import Fraction
+
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=rate)
+        stream.height, stream.width = pictures[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for index, picture in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts = round(1000 * (times[index] if times else index / rate))
+            frame.time_base = Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path

@@ -1,0 +1,88 @@
+"""README is true: its commands run, its snippets work, its figures are those of the checkpoint that ships."""
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+from helpers import images, write_video
+
+from models import read_card
+from stream.sources import SAMPLE
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+CODE_LINES = [line.strip().split("  #")[0].strip() for line in README.splitlines() if line.startswith("    ")]
+COMMANDS = [line for line in CODE_LINES if line.startswith(".venv/bin/actionstream ")]
+MAKE = [line for line in CODE_LINES if line.startswith("make ")]
+SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+SMALLER = {"train": ["--steps", "2"], "test": ["--clips", "20"]}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with what the commands speak of."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    write_video(tmp_path / "film.mp4", images(40))
+    (tmp_path / "clips").mkdir()
+    write_video(tmp_path / "clips" / "a.mp4", images(45))
+    (tmp_path / "background").mkdir()
+    write_video(tmp_path / "background" / "a.mp4", images(30))
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_commands(run, folder):
+    """In the order of README, since some need what others wrote."""
+    assert len(COMMANDS) >= 6
+    for command in COMMANDS:
+        name, *arguments = shlex.split(command)[1:]
+        code, _, err = run(name, *arguments, *SMALLER.get(name, []))
+        if "--show" in arguments:
+            assert (code, "--show needs a desktop" in err) == (2, True)
+        else:
+            assert code == 0, (command, err)
+
+
+@pytest.mark.parametrize("command", MAKE)
+def test_make(command):
+    planned = subprocess.check_output([*shlex.split(command), "--dry-run"], cwd=ROOT, text=True)
+    source = "0" if "SOURCE=0" in command else "sample"
+    wanted = "pytest" if "test" in command else f'actionstream watch --realtime "{source}"'
+    assert wanted in planned
+
+
+def test_snippets(folder, capsys):
+    first, second = SNIPPETS
+    exec(first, {})
+    assert len(capsys.readouterr().out.splitlines()) == 20
+    exec(second, {"frames": [(n / 15, picture) for n, picture in enumerate(images(8))]})
+
+
+def test_output_of_the_sample(run):
+    """What README shows is what `make watch` prints, but for speed and the last digits."""
+    _, out, _ = run("watch", str(SAMPLE))
+    printed = re.findall(r"([\d.]+) s +([\d.]+) s +(\w+)", out)
+    shown = re.findall(r"^ +([\d.]+) s +([\d.]+) s +(\w+)$", README, re.MULTILINE)
+    assert [label for _, _, label in shown] == [label for _, _, label in printed]
+    for (a, b, _), (c, d, _) in zip(shown, printed, strict=True):
+        assert (float(a), float(b)) == pytest.approx((float(c), float(d)), abs=0.15)
+
+
+def test_figures():
+    card = read_card("motion")
+    for name, values in card.accuracy["sets"].items():
+        (row,) = [line for line in README.splitlines() if line.startswith(f"| {name} |")]
+        shown = [float(number) for number in re.findall(r"\d+\.\d", row)]
+        expected = [values["clips"], values["opposites"], *values["frames"].values()]
+        assert shown[: len(expected)] == [round(100 * share, 1) for share in expected]
+    starts = card.accuracy["false_starts"]
+    assert f"{starts['starts']} false starts in {starts['hours'] * 60:.1f} minutes" in README
+
+
+def test_pictures_are_there():
+    for name in re.findall(r"!\[.*?\]\((.*?)\)", README):
+        assert (ROOT / name).is_file()
