@@ -11,32 +11,47 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from stream.connection import Connection
     from stream.engine import Engine, Snapshot
     from stream.frame import Frame
-    from stream.prediction import Event, Label, Prediction
-    from stream.sources import SourceError, open_source
-    from stream.watching import watch
+    from stream.prediction import Counts, Event, Label, Notice, Prediction, Skipped, Update
+    from stream.sources import Source, SourceError, open_source
+    from stream.watching import Watch, watch
 
 _HOMES = {
+    "Connection": "connection",
+    "Counts": "prediction",
     "Engine": "engine",
-    "Snapshot": "engine",
-    "Frame": "frame",
     "Event": "prediction",
+    "Frame": "frame",
     "Label": "prediction",
+    "Notice": "prediction",
     "Prediction": "prediction",
+    "Skipped": "prediction",
+    "Snapshot": "engine",
+    "Source": "sources",
     "SourceError": "sources",
+    "Update": "prediction",
+    "Watch": "watching",
     "open_source": "sources",
     "watch": "watching",
 }
 
 __all__ = [
+    "Connection",
+    "Counts",
     "Engine",
     "Event",
     "Frame",
     "Label",
+    "Notice",
     "Prediction",
+    "Skipped",
     "Snapshot",
+    "Source",
     "SourceError",
+    "Update",
+    "Watch",
     "open_source",
     "watch",
 ]

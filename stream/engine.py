@@ -5,14 +5,14 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from time import perf_counter
 
 import numpy as np
 
 from stream.frame import Frame
-from stream.prediction import Event, Prediction
+from stream.prediction import Event, Prediction, Skipped
 from stream.runtimes import Runtime, StateArrays, open_runtime
 from stream.sampler import Sampler
 from stream.scoring import EventDetector, Smoother
@@ -30,6 +30,7 @@ class _Stream:
     frames_since_reset: int = 0
     last_seconds: float = 0.0
     flushed: bool = False
+    ended: list[Event] = field(default_factory=list)  # to be told with the next prediction
 
 
 @dataclass(frozen=True)
@@ -105,12 +106,15 @@ class Engine:
     def push(self, stream: str, image: np.ndarray, time_seconds: float) -> Prediction | None:
         """The next frame of a stream: an RGB image, uint8 (height, width, 3), and its time on the source's clock.
 
-        Returns the prediction, or None when the sampler did not want the frame.
+        Returns the prediction; None when the sampler did not want the frame, and when the scores were not
+        finite, which resets the stream.
         """
         index = self._get(stream).next_index
-        return self.push_frames([Frame(stream=stream, index=index, time_seconds=time_seconds, image=image)])[0]
+        frame = Frame(stream=stream, index=index, time_seconds=time_seconds, image=image)
+        result = self.push_frames([frame])[0]
+        return result if isinstance(result, Prediction) else None
 
-    def push_frames(self, frames: Sequence[Frame]) -> list[Prediction | None]:
+    def push_frames(self, frames: Sequence[Frame]) -> list[Prediction | Skipped]:
         """Frames of different streams, whoever has one now, in one batch; a result for each."""
         if len({frame.stream for frame in frames}) < len(frames):
             raise ValueError("a batch has one frame of a stream; push the next one in the next batch")
@@ -118,33 +122,41 @@ class Engine:
             if self._get(frame.stream).flushed:
                 raise ValueError(f"stream {frame.stream!r} was flushed; reset() it before pushing more frames")
         resets: list[str | None] = []
-        ended: list[list[Event]] = []
         sampled: list[int] = []
         for position, frame in enumerate(frames):
             stream = self._streams[frame.stream]
             stream.next_index = frame.index + 1
-            decision = stream.sampler.push(frame.time_seconds, frame.image.shape[:2])
+            decision = stream.sampler.push(frame.time_seconds, frame.image.shape[:2], after_gap=frame.after_gap)
             resets.append(decision.reset)
-            ended.append(self._start_anew(frame.stream) if decision.reset else [])
+            if decision.reset:
+                self._start_anew(frame.stream)
             stream.last_seconds = frame.time_seconds
             if decision.sampled:
                 sampled.append(position)
-        results: list[Prediction | None] = [None] * len(frames)
+        results: list[Prediction | Skipped] = [Skipped(reason="between samples")] * len(frames)
         if not sampled:
             return results
 
         snippets = np.stack([self.card.preprocessing.resize(frames[position].image)[None] for position in sampled])
         slots = np.array([self._slots[frames[position].stream] for position in sampled])
-        probabilities = self.card.probabilities(self._runtime.step(snippets, slots))
-        for position, rows in zip(sampled, probabilities, strict=True):
-            results[position] = self._score(frames[position], rows[-1], resets[position], ended[position])
+        scores = self._runtime.step(snippets, slots)[:, -1]
+        with np.errstate(invalid="ignore"):
+            probabilities = self.card.probabilities(scores)
+        for position, finite, row in zip(sampled, np.isfinite(scores).all(1), probabilities, strict=True):
+            frame = frames[position]
+            if finite:
+                results[position] = self._score(frame, row, resets[position])
+            else:  # its state may be as bad
+                results[position] = Skipped(reason="scores not finite")
+                self._streams[frame.stream].sampler.reset("scores not finite")
         return results
 
     def flush(self, stream: str) -> list[Event]:
         """The source has ended: end the events that are still open. The stream takes no more until `reset`."""
         entry = self._get(stream)
         entry.flushed = True
-        return entry.detector.flush(entry.last_seconds)
+        ended, entry.ended = entry.ended, []
+        return ended + entry.detector.flush(entry.last_seconds)
 
     def reset(self, stream: str) -> None:
         """Forget what a stream has seen: its next frame is a start."""
@@ -186,17 +198,17 @@ class Engine:
             raise ValueError(f"no stream {stream!r} is open (open: {known}); open() it first")
         return self._streams[stream]
 
-    def _start_anew(self, name: str) -> list[Event]:
+    def _start_anew(self, name: str) -> None:
         """Empty the state of a stream; the events that were open end with its last frame."""
         stream = self._streams[name]
-        events = stream.detector.flush(stream.last_seconds)
+        stream.ended += stream.detector.flush(stream.last_seconds)
         stream.smoother.reset()
         stream.frames_since_reset = 0
         self._runtime.reset(self._slots[name])
-        return events
 
-    def _score(self, frame: Frame, probabilities: np.ndarray, reset: str | None, events: list[Event]) -> Prediction:
+    def _score(self, frame: Frame, probabilities: np.ndarray, reset: str | None) -> Prediction:
         stream = self._streams[frame.stream]
+        events, stream.ended = stream.ended, []
         stream.frames_since_reset += 1
         smoothed = probabilities
         if stream.frames_since_reset > self.card.context:

@@ -20,6 +20,7 @@ class Frame:
     time_seconds  on the source's own clock
     image         RGB, uint8 (height, width, 3)
     available     when it was there to be labelled, time.perf_counter()
+    after_gap     nobody knows what was between it and the frame before: it is the first of a new connection
     """
 
     stream: str
@@ -27,6 +28,7 @@ class Frame:
     time_seconds: float
     image: np.ndarray
     available: float = field(default_factory=perf_counter)
+    after_gap: bool = False
 
     def __post_init__(self) -> None:
         check_image(self.image)

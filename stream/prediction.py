@@ -1,11 +1,14 @@
-"""What comes out: a prediction for each sampled frame, and events."""
+"""What comes out: a prediction for each sampled frame, events, and news of the stream itself."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
+
+from stream.frame import Frame
 
 SCHEMA = "actionstream/1"
 
@@ -49,8 +52,8 @@ class Prediction:
     time_seconds         on the source's clock
     latency_ms           from frame available to this
     frames_since_reset   snippets scored since the state was empty, this one included: 1 for the first
-    reset                why the state was emptied before this frame ("start", "gap", "jump back", "new size"),
-                         else None
+    reset                why the state was emptied before this frame ("start", "gap", "jump back", "new size",
+                         "scores not finite"), else None
     names                a name for each class
     probabilities        float32 (K,), of this snippet alone
     smoothed             float32 (K,), the recent past included; events follow it
@@ -94,3 +97,78 @@ class Prediction:
             "reset": self.reset,
             "labels": [{"label": label.label, "score": round(label.score, 6)} for label in self.top(top)],
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """A frame without a prediction.
+
+    reason  "between samples": the sampler did not want it; "scores not finite": the model gave NaN or infinity,
+            and the state of the stream is emptied before the next frame
+    """
+
+    reason: Literal["between samples", "scores not finite"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """Frames of a stream so far: received = labelled + all that were dropped + those that wait.
+
+    dropped  by reason: "between samples" (the sampler did not want it), "newer" (replaced while it waited), "stale"
+             (waited too long), "late" (the decoder was behind), "damaged", "scores not finite", "ended" (waited
+             when the stream was closed)
+    """
+
+    received: int = 0
+    labelled: int = 0
+    waiting: int = 0
+    dropped: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def lost(self) -> int:
+        """Frames that were dropped though the sampler might have wanted them."""
+        return sum(self.dropped.values()) - self.dropped.get("between samples", 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """News of a stream itself.
+
+    event         of a live stream: "connect", "disconnect", "retry" (trying to connect did not help) and "reconnect";
+                  of any: "close", its last news
+    time_seconds  on the stream's clock
+    reason        of a disconnect, a retry, or a close that came before its time
+    counts        with a close: all frames of the stream
+    warnings      with a close: what was odd about the source
+    """
+
+    stream: str
+    event: Literal["connect", "disconnect", "retry", "reconnect", "close"]
+    time_seconds: float
+    reason: str | None = None
+    counts: Counts | None = None
+    warnings: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        values: dict[str, Any] = {
+            "schema": SCHEMA,
+            "stream": self.stream,
+            "event": self.event,
+            "time_seconds": round(self.time_seconds, 6),
+            "reason": self.reason,
+        }
+        if self.counts is not None:
+            counts = self.counts
+            values |= {"received": counts.received, "labelled": counts.labelled, "dropped": dict(counts.dropped)}
+        return values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update:
+    """What is new about one stream: a frame with its prediction, if it was sampled; a notice; events that end."""
+
+    stream: str
+    frame: Frame | None = None
+    prediction: Prediction | None = None
+    events: tuple[Event, ...] = ()
+    notice: Notice | None = None

@@ -22,8 +22,9 @@ class Sampler:
     is slower than the ticks has all of its frames picked and none twice.
 
     The state of the stream has to be emptied, and the ticks begin anew, at
-      "start"      the first frame,
-      "gap"        a frame more than `gap_seconds` after the one before (default: 8 intervals, 0.5 s at least),
+      "start"      the first frame, and the first one after a `reset`, unless that gives another reason,
+      "gap"        a frame more than `gap_seconds` after the one before (default: 8 intervals, 0.5 s at least), or
+                   one that says of itself that it comes after a gap,
       "jump back"  a frame that is not later than the one before,
       "new size"   a picture of another height or width.
     """
@@ -39,10 +40,11 @@ class Sampler:
         self._tick = 0.0  # the next one
         self._last: float | None = None
         self._size: tuple[int, int] | None = None
+        self._why_start = "start"
 
-    def push(self, time_seconds: float, size: tuple[int, int]) -> Decision:
+    def push(self, time_seconds: float, size: tuple[int, int], *, after_gap: bool = False) -> Decision:
         """Decide on the next frame of the source: its time, and its (height, width)."""
-        reset = self._why_reset(time_seconds, size)
+        reset = self._why_reset(time_seconds, size, after_gap)
         spacing = 0.0 if reset or self._last is None else time_seconds - self._last
         if reset:
             self._tick = time_seconds
@@ -55,18 +57,19 @@ class Sampler:
         self._tick += (behind + 1) * self.interval_seconds
         return Decision(True, reset)
 
-    def _why_reset(self, time_seconds: float, size: tuple[int, int]) -> str | None:
+    def _why_reset(self, time_seconds: float, size: tuple[int, int], after_gap: bool) -> str | None:
         assert self.gap_seconds is not None
         if self._last is None:
-            return "start"
+            return self._why_start
+        if after_gap or time_seconds - self._last > self.gap_seconds:
+            return "gap"
         if time_seconds <= self._last:
             return "jump back"
-        if time_seconds - self._last > self.gap_seconds:
-            return "gap"
         if size != self._size:
             return "new size"
         return None
 
-    def reset(self) -> None:
-        """Forget all frames: the next one is a start."""
+    def reset(self, why: str = "start") -> None:
+        """Forget all frames: the next one begins anew."""
         self._last = self._size = None
+        self._why_start = why

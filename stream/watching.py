@@ -1,84 +1,303 @@
-"""Watching a source: its frames through an engine, predictions out."""
+"""Watching sources: their frames through one engine, in batches of whoever has a frame now."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator
-from contextlib import closing
+import threading
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Sequence
+from itertools import count
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
+from stream.batching import Batcher, Candidate
+from stream.connection import Connection
 from stream.engine import Engine
-from stream.frame import Frame
-from stream.prediction import Event, Prediction
-from stream.reader import FileReader, LiveReader
-from stream.sources import Source, open_source
+from stream.feed import POLICIES, Feed, Policy
+from stream.prediction import Counts, Event, Notice, Prediction, Update
+from stream.sinks.sink import Sink
+from stream.sources import Source, SourceError, open_source
+from stream.sources.source import reason
+
+
+class _Stream:
+    """A feed, its sinks, and what became of the frames that it gave."""
+
+    def __init__(self, feed: Feed, sinks: Sequence[Sink]):
+        self.feed = feed
+        self.sinks = list(sinks)
+        self.opened = False
+        self.labelled = 0
+        self.skipped: Counter[str] = Counter()
+        self.failure: str | None = None
+
+    def fail(self, error: Exception) -> None:
+        """End because of an error, of which the first one counts."""
+        told = isinstance(error, SourceError)
+        self.failure = self.failure or (str(error) if told else f"{self.feed.name}: {reason(error)}")
+        self.feed.stop()
+
+    def counts(self) -> Counts:
+        feed = self.feed
+        dropped = self.skipped + feed.dropped + feed.source.lost
+        return Counts(
+            received=feed.received,
+            labelled=self.labelled,
+            waiting=feed.received - self.labelled - dropped.total(),
+            dropped=dropped,
+        )
 
 
 class Watch:
-    """A source and the engine that labels it; iterate for (frame, prediction or None), each frame of the source.
+    """Sources and the engine that labels them.
 
-    `events` holds those that ended with the source, once it has.
+        watch = Watch(Engine())
+        watch.add("rtsp://camera/stream", name="door")
+        for update in watch:
+            ...
+
+    Iterating gives an `Update` for each frame of each source, for news of a connection, and a last one, with the
+    notice "close", for each stream. It ends when all streams have, or with `keep_open` when `stop` is called.
+    `add`, `remove`, `stop` and the questions may be called from any thread; all else happens where it is iterated.
+    Nothing is read before that.
+
+    A source or a sink that fails ends its own stream, whose "close" gives the reason; the others go on.
+
+    policy, connection, realtime, max_frames  see `Feed`
     """
 
-    def __init__(self, source: Source, engine: Engine, *, realtime: bool = False):
-        self.source = source
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        policy: Policy = "auto",
+        connection: Connection | None = None,
+        realtime: bool = False,
+        max_frames: int | None = None,
+        keep_open: bool = False,
+    ):
+        if policy not in POLICIES:
+            raise ValueError(f"no policy {policy!r}; there are {', '.join(POLICIES)}")
         self.engine = engine
-        self.num_frames = 0
-        self.events: list[Event] = []
-        self._reader = LiveReader(source) if source.live else FileReader(source, realtime=realtime)
+        self._connection = connection or Connection()
+        self._feeding: dict[str, Any] = {"policy": policy, "realtime": realtime, "max_frames": max_frames}
+        self._keep_open = keep_open
+        self._batcher = Batcher(engine.card.interval_seconds)
+        self._changed = threading.Condition(threading.RLock())
+        self._streams: dict[str, _Stream] = {}
+        self._stopped = False
+
+    def add(
+        self,
+        source: str | int | Path | Source,
+        *,
+        name: str | None = None,
+        sinks: Callable[[str], Sequence[Sink]] | None = None,
+        rate: float = 30.0,
+    ) -> str:
+        """Begin to watch a source; returns the name of its stream.
+
+        source  what `open_source` takes, or a source
+        name    of the stream; that of the source, made unique, unless given
+        sinks   makes sinks from the name of the stream: they get each of its updates and are closed with it
+        rate    frames a second of a folder of images
+
+        Raises SourceError when it cannot be opened, and ValueError when the name is taken.
+        """
+        if not isinstance(source, Source):
+            source = open_source(source, rate=rate, connection=self._connection)
+        with self._changed:
+            if name in {*self._streams, *self.engine.streams}:
+                raise ValueError(f"a stream {name!r} is watched already; remove it first, or take another name")
+            name = name or self._free_name(source.name)
+            feed = Feed(name, source, self._changed, connection=self._connection, **self._feeding)
+            self._streams[name] = _Stream(feed, sinks(name) if sinks else ())
+            if self._stopped:
+                feed.stop()
+            self._changed.notify_all()
+        return name
+
+    def remove(self, name: str) -> None:
+        """Stop watching a stream; its last update comes soon."""
+        with self._changed:
+            if name not in self._streams:
+                known = ", ".join(map(repr, self._streams)) or "none"
+                raise ValueError(f"no stream {name!r} is watched (watched: {known})")
+            self._streams[name].feed.stop()
 
     @property
-    def num_dropped(self) -> int:
-        """Frames of a live source that nobody took in time."""
-        return self._reader.dropped
+    def streams(self) -> list[str]:
+        """The streams that are watched."""
+        with self._changed:
+            return list(self._streams)
 
-    def __iter__(self) -> Generator[tuple[Frame, Prediction | None]]:
-        stream = self.engine.open(self.source.name)
-        try:
-            for frame in self._reader:
-                prediction = self.engine.push_frames([frame])[0]
-                self.num_frames += 1
-                yield frame, prediction
-        finally:
-            self.events = self.engine.flush(stream)
-            self.engine.close(stream)
-            self.close()
+    def counts(self, name: str) -> Counts:
+        """What became of a stream's frames so far; none where it is not watched."""
+        with self._changed:
+            return self._streams[name].counts() if name in self._streams else Counts()
+
+    def __iter__(self) -> Generator[Update]:
+        while self._wait():
+            with self._changed:
+                streams = dict(self._streams)
+            for stream in streams.values():
+                for notice in stream.feed.notices():
+                    yield self._tell(stream, Update(stream=notice.stream, notice=notice))
+            for update in self._label(streams):
+                yield self._tell(streams[update.stream], update)
+            for name, stream in streams.items():
+                if stream.feed.ended and not stream.feed.peek():
+                    yield self._end(name, stream)
+
+    def stop(self) -> None:
+        """From any thread: all streams end, and with their last updates the iteration."""
+        with self._changed:
+            self._stopped = True
+            for stream in self._streams.values():
+                stream.feed.stop()
+            self._changed.notify_all()
 
     def close(self) -> None:
-        """Stop reading and release the source."""
-        self._reader.close()
+        """End what is still open, within two seconds."""
+        self.stop()
+        for _ in self:
+            pass
+
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _wait(self) -> bool:
+        """Until there is something to do; False when there is nothing more to come."""
+        with self._changed:
+            while self._streams or (self._keep_open and not self._stopped):
+                for stream in self._streams.values():
+                    stream.feed.start()
+                if any(stream.feed.has_news() for stream in self._streams.values()):
+                    return True
+                self._changed.wait(0.2)  # not for ever, so that signals are seen
+            return False
+
+    def _label(self, streams: dict[str, _Stream]) -> Iterator[Update]:
+        """Label a batch of the frames that wait."""
+        waiting = {name: frame for name, stream in streams.items() if (frame := stream.feed.peek())}
+        now = perf_counter()
+        chosen, stale = self._batcher.choose(
+            [Candidate(name, now - frame.available, streams[name].feed.newest) for name, frame in waiting.items()]
+        )
+        for name in stale:
+            streams[name].feed.drop(waiting[name], "stale")
+        frames = [frame for name in chosen if (frame := streams[name].feed.take())]
+        for frame in frames:
+            if not streams[frame.stream].opened:
+                self.engine.open(frame.stream)
+                streams[frame.stream].opened = True
+        began = perf_counter()
+        results = self.engine.push_frames(frames)
+        labelled = [result.stream for result in results if isinstance(result, Prediction)]
+        if labelled:
+            self._batcher.served(labelled, perf_counter() - began)
+        for frame, result in zip(frames, results, strict=True):
+            stream = streams[frame.stream]
+            if isinstance(result, Prediction):
+                stream.labelled += 1
+                yield Update(stream=frame.stream, frame=frame, prediction=result, events=result.events)
+            else:
+                stream.skipped[result.reason] += 1
+                yield Update(stream=frame.stream, frame=frame)
+
+    def _tell(self, stream: _Stream, update: Update) -> Update:
+        """Give an update to the sinks of its stream; one that fails ends the stream."""
+        for sink in stream.sinks:
+            try:
+                sink.push(update)
+            except Exception as error:  # noqa: BLE001  the others go on, whatever it is
+                stream.sinks.remove(sink)
+                stream.fail(error)
+        return update
+
+    def _end(self, name: str, stream: _Stream) -> Update:
+        feed = stream.feed
+        feed.stop()
+        feed.join()
+        events: list[Event] = []
+        if stream.opened:
+            events = self.engine.flush(name)
+            self.engine.close(name)
+        with self._changed:
+            del self._streams[name]
+        self._batcher.forget(name)
+        self._tell(stream, Update(stream=name, events=tuple(events)))
+        for sink in stream.sinks:
+            try:
+                sink.close()
+            except Exception as error:  # noqa: BLE001  as above
+                stream.fail(error)
+        if feed.error is not None:
+            stream.fail(feed.error)
+        notice = Notice(
+            stream=name,
+            event="close",
+            time_seconds=feed.last_seconds,
+            reason=stream.failure,
+            counts=stream.counts(),
+            warnings=tuple(feed.source.warnings),
+        )
+        return Update(stream=name, events=tuple(events), notice=notice)
+
+    def _free_name(self, wanted: str) -> str:
+        taken = {*self._streams, *self.engine.streams}
+        return next(name for n in count(1) if (name := wanted if n == 1 else f"{wanted} ({n})") not in taken)
 
 
 def watch(
-    source: str | int | Path,
-    *,
+    *sources: str | int | Path | Source,
     model: str | os.PathLike[str] = "motion",
+    policy: Policy = "auto",
+    connection: Connection | None = None,
+    realtime: bool = False,
     max_frames: int | None = None,
     rate: float = 30.0,
     **options: Any,
 ) -> Iterator[Prediction]:
-    """Predictions for the frames of a source, as they arrive.
+    """Predictions for the frames of sources, as they arrive.
 
-    source      a video file, a folder or glob of images, a camera number, or "-" for a video on standard input
+    sources     video files, folders or globs of images, addresses such as "rtsp://camera/stream", camera numbers, or
+                "-" for a video on standard input
     model       a packaged checkpoint, or the path of one
-    max_frames  stop after this many frames of the source
+    policy      "newest": frames that nobody takes in time are dropped; "every": none is; "auto": newest where a
+                source is live
+    connection  timeouts of live sources, and how often they are tried again
+    realtime    play files at their own speed
+    max_frames  stop after this many frames of each source
     rate        frames a second of a folder of images
     options     those of `Engine`: device, threshold, smoothing_seconds ...
 
-    An event that is open when the source ends has no prediction to come with; it ends there.
+    An event that is open when a source ends has no prediction to come with; it ends there.
 
-    Raises ValueError when the source, the model or an option is of no use, and SourceError, a ValueError, when
-    the source ends before its time (after the predictions of what there was).
+    Raises ValueError when a source, the model or an option is of no use, and SourceError, a ValueError, when a
+    source ended before its time (after the predictions of all that there was).
     """
-    session = Watch(open_source(source, rate=rate), Engine(model, **options))
+    session = Watch(
+        Engine(model, **options), policy=policy, connection=connection, realtime=realtime, max_frames=max_frames
+    )
+    if not sources:
+        raise ValueError("no source to watch; give a file, an address or a camera")
+    for source in sources:
+        session.add(source, rate=rate)
 
     def predictions() -> Iterator[Prediction]:
-        with closing(session), closing(iter(session)) as frames:
-            for _, prediction in frames:
-                if prediction is not None:
-                    yield prediction
-                if session.num_frames == max_frames:
-                    break
+        failures: list[str] = []
+        with session:
+            for update in session:
+                if update.prediction is not None:
+                    yield update.prediction
+                if update.notice is not None and update.notice.event == "close" and update.notice.reason:
+                    failures.append(update.notice.reason)
+        if failures:
+            raise SourceError("; ".join(failures))
 
     return predictions()

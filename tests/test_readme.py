@@ -3,10 +3,12 @@
 import re
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from helpers import images, write_video
+from servers import ball, rtsp_server
 
 from models import read_card
 from stream.sources import SAMPLE
@@ -34,17 +36,40 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def cameras():
+    """The addresses that README speaks of, and those of real servers in their place."""
+    with rtsp_server({"stream": ball()}) as server:
+        yield {f"rtsp://{host}/stream": server.address("stream") for host in ("camera", "door")}
+
+
 @pytest.mark.slow
-def test_commands(run, folder):
+def test_commands(run, folder, cameras):
     """In the order of README, since some need what others wrote."""
-    assert len(COMMANDS) >= 6
+    assert len(COMMANDS) >= 10
     for command in COMMANDS:
-        name, *arguments = shlex.split(command)[1:]
-        code, _, err = run(name, *arguments, *SMALLER.get(name, []))
+        name, *arguments = [cameras.get(word, word) for word in shlex.split(command)[1:]]
+        if "--watch-list" in arguments:
+            follow(arguments, cameras)
+            continue
+        live = ["--max-frames", "30"] if set(arguments) & set(cameras.values()) else []
+        code, _, err = run(name, *arguments, *live, *SMALLER.get(name, []))
         if "--show" in arguments:
             assert (code, "--show needs a desktop" in err) == (2, True)
         else:
             assert code == 0, (command, err)
+
+
+def follow(arguments, cameras):
+    """A watch list is followed until somebody stops it."""
+    Path(arguments[-1]).write_text("\n".join(cameras.values()))
+    command = [Path(sys.executable).with_name("actionstream"), "watch", *arguments, "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    with process.stdout:
+        assert any('"labels"' in line for line in process.stdout)
+        process.terminate()
+        assert process.stdout.read().endswith("\n")
+    assert process.wait(20) == 143
 
 
 @pytest.mark.parametrize("command", MAKE)
@@ -55,11 +80,16 @@ def test_make(command):
     assert wanted in planned
 
 
-def test_snippets(folder, capsys):
-    first, second = SNIPPETS
+def test_snippets(folder, capsys, cameras):
+    first, second, third = SNIPPETS
     exec(first, {})
     assert len(capsys.readouterr().out.splitlines()) == 20
-    exec(second, {"frames": [(n / 15, picture) for n, picture in enumerate(images(8))]})
+    exec(second.replace("rtsp://camera/stream", cameras["rtsp://camera/stream"]), {})
+    told = capsys.readouterr().out
+    assert "door connect None" in told
+    assert "door close None" in told
+    assert "Counts(received=" in told
+    exec(third, {"frames": [(n / 15, picture) for n, picture in enumerate(images(8))]})
 
 
 def test_output_of_the_sample(run):

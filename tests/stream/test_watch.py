@@ -159,37 +159,39 @@ def test_images(run, tmp_path):
 
 
 def test_a_camera(run, tmp_path, monkeypatch):
-    """A webcam whose device is a file that OpenCV reads at the camera's speed."""
-    import cv2
-
+    """A webcam whose device is a file that OpenCV reads at the camera's speed; another process has it."""
     path = write_video(tmp_path / "camera.mp4", images(40))
-    real = cv2.VideoCapture
-
+    (tmp_path / "sitecustomize.py").write_text(
+        f"""
+import sys, time
+if "-m" in sys.orig_argv and "stream.sources.process" in sys.orig_argv:
+    import cv2
+    Real = cv2.VideoCapture
     class Camera:
         def __init__(self):
-            self.capture = real()
-
+            self.capture = Real()
         def open(self, number):
             assert number == 0
-            return self.capture.open(str(path))
-
+            return self.capture.open({str(path)!r})
         def read(self):
             time.sleep(1 / 30)
             there, image = self.capture.read()
             if not there:  # a camera does not end
-                self.capture = real(str(path))
+                self.capture.open({str(path)!r})
                 there, image = self.capture.read()
             return there, image
-
         def __getattr__(self, name):
             return getattr(self.capture, name)
-
-    monkeypatch.setattr("cv2.VideoCapture", Camera)
-    code, out, err = run("watch", "0", "--json", "--max-frames", 15)
+    cv2.VideoCapture = Camera
+"""
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    code, out, err = run("watch", "0", "--json", "--max-frames", 50)
     assert (code, err) == (0, "")
-    predictions, _ = lines(out)
+    predictions, events = lines(out)
     assert predictions[0]["stream"] == "camera 0"
-    assert len(predictions) > 3
+    assert len(predictions) > 10
+    assert [event["event"] for event in events if "label" not in event] == ["connect", "close"]
 
 
 def test_a_folder_with_a_bad_rate_and_other_bad_input(run, tmp_path, checkpoint):
@@ -245,13 +247,12 @@ def test_a_truncated_video_is_labelled_as_far_as_it_goes(run, tmp_path):
 
 def test_a_full_disk(run, tmp_path, monkeypatch):
 
-    def full(self, frame, prediction):
+    def full(self, update):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("stream.sinks.VideoFile.push", full)
     code, _, err = run("watch", "sample", "--save", tmp_path / "out.mp4", "--json")
-    assert code == 2
-    assert "No space left on device" in err
+    assert (code, err) == (1, "actionstream: sample.mp4: No space left on device\n")
 
 
 def test_help_is_quick_to_import():

@@ -1,0 +1,84 @@
+"""Who is served next, when not all can be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass
+class StepTime:
+    """Seconds that a step takes for n frames, as a + b n, fitted to the recent past by least squares."""
+
+    memory: float = 0.95  # what a step weighs when the next one comes
+
+    def __post_init__(self) -> None:
+        self._weight = self._n = self._t = self._nn = self._nt = 0.0
+
+    def push(self, n: int, seconds: float) -> None:
+        """A step of n frames has taken this long."""
+        self._weight, self._n, self._t, self._nn, self._nt = (
+            old * self.memory + new
+            for old, new in zip(
+                (self._weight, self._n, self._t, self._nn, self._nt), (1, n, seconds, n * n, n * seconds), strict=True
+            )
+        )
+
+    def __call__(self, n: int) -> float:
+        """What a step of n frames is expected to take; 0 while nothing is known."""
+        if self._weight == 0:
+            return 0.0
+        mean_n, mean_t = self._n / self._weight, self._t / self._weight
+        spread = self._nn / self._weight - mean_n**2
+        slope = mean_t / mean_n
+        if spread > 1e-3:
+            slope = min(slope, max(0.0, (self._nt / self._weight - mean_n * mean_t) / spread))
+        return max(mean_t + slope * (n - mean_n), 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A frame that waits: whose it is, for how long, and whether it is of no use when it gets old."""
+
+    stream: str
+    age_seconds: float
+    perishable: bool
+
+
+class Batcher:
+    """Chooses whose frames make the next batch, so that the label of a live frame comes within two intervals.
+
+    Without live streams, and while a step takes less than an interval, that is everyone who has a frame. Else it
+    is as many as fit into an interval (or cost little more than one alone), and those who have waited longest for
+    their turn come first. A live frame older than an interval, or too old to be labelled within two, is stale.
+    """
+
+    def __init__(self, interval_seconds: float):
+        self.interval_seconds = interval_seconds
+        self.step_time = StepTime()
+        self._turn = 0
+        self._served: dict[str, int] = {}
+
+    def choose(self, candidates: Sequence[Candidate]) -> tuple[list[str], list[str]]:
+        """The streams to serve now, and those whose frame is stale."""
+        limit = len(candidates)
+        if any(candidate.perishable for candidate in candidates):
+            budget = max(self.interval_seconds, 1.25 * self.step_time(1))
+            while limit > 1 and self.step_time(limit) > budget:
+                limit -= 1
+        left = 1.9 * self.interval_seconds - self.step_time(limit)
+        oldest = min(left, self.interval_seconds) if left > 0 else self.interval_seconds
+        stale = [each.stream for each in candidates if each.perishable and each.age_seconds > oldest]
+        good = [each.stream for each in candidates if each.stream not in stale]
+        return sorted(good, key=lambda stream: self._served.get(stream, 0))[:limit], stale
+
+    def served(self, streams: Sequence[str], seconds: float) -> None:
+        """Frames of these streams were labelled in a step that took so long."""
+        for stream in streams:
+            self._turn += 1
+            self._served[stream] = self._turn
+        self.step_time.push(len(streams), seconds)
+
+    def forget(self, stream: str) -> None:
+        """A stream has ended."""
+        self._served.pop(stream, None)

@@ -1,0 +1,1 @@
+"""What the commands do; `stream.cli` says what they are called and take."""

@@ -1,0 +1,126 @@
+"""The command `watch`: sources in, labels to whoever asked for them."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from stream import signals
+from stream.engine import Engine
+from stream.prediction import Notice, Update
+from stream.sinks import JsonLines, Overlay, Sink, SinkClosed, Terminal, VideoFile, Window
+from stream.sources.address import masked
+from stream.watch_list import WatchList
+from stream.watching import Watch
+
+
+def watch_sources(
+    sources: Sequence[str],
+    *,
+    engine: Callable[[], Engine],
+    watch_list: Path | None,
+    rate: float,
+    as_json: bool,
+    save: Path | None,
+    show: bool,
+    threshold: float,
+    top: int,
+    say: Callable[[str], None],
+    **watching: Any,
+) -> int:
+    """Watch until the sources end or a signal comes; returns the exit code."""
+    several = len(sources) > 1 or watch_list is not None
+    overlay = partial(Overlay, top=top, threshold=threshold)
+    if save is not None and several:
+        _make_folder(save)
+
+    def video_file(source: str, stream: str) -> list[Sink]:
+        if save is None:
+            return []
+        path = save / (re.sub(r"[^\w.-]+", "_", stream) + ".mp4") if several else save
+        if path.exists() and Path(source).exists() and path.samefile(source):
+            raise ValueError(f"{path} is the source itself; write the labelled video to another file")
+        return [VideoFile(path, overlay())]
+
+    with ExitStack() as stack:
+        sinks: list[Sink] = []
+        if show:
+            title = "actionstream" if several else masked(sources[0])
+            sinks.append(stack.enter_context(closing(Window(title, overlay))))
+        watch = stack.enter_context(Watch(engine(), keep_open=watch_list is not None, **watching))
+        sinks.append(JsonLines(sys.stdout, top=top) if as_json else Terminal(watch, top=top))
+        stack.callback(sinks[-1].close)
+
+        def add(source: str, name: str | None = None) -> str:
+            return watch.add(source, name=name, rate=rate, sinks=partial(video_file, source))
+
+        for source in sources:
+            add(source)
+        if watch_list is not None:
+            followed = WatchList(watch_list, add=add, remove=watch.remove, say=say)
+            stack.callback(followed.stop)
+            followed.start()
+        report = _Report(sinks, say)
+        try:
+            for update in watch:
+                report.push(update)
+        except SinkClosed:
+            pass
+        finally:
+            signals.arrived()
+            watch.stop()
+            for update in watch:
+                with suppress(SinkClosed):
+                    report.push(update)
+        return report.exit_code()
+
+
+class _Report:
+    """Hands each update to the sinks that all streams share, says what went wrong, and remembers it."""
+
+    def __init__(self, sinks: list[Sink], say: Callable[[str], None]):
+        self._sinks = sinks
+        self._say = say
+        self._num_labelled = 0
+        self._failed = False
+
+    def push(self, update: Update) -> None:
+        """SinkClosed when nobody looks any more at one of the sinks, which gets no more."""
+        closed: SinkClosed | None = None
+        for sink in list(self._sinks):
+            try:
+                sink.push(update)
+            except SinkClosed as error:
+                self._sinks.remove(sink)
+                closed = error
+        if update.notice is not None:
+            self._tell(update.notice)
+        if closed is not None:
+            raise closed
+
+    def _tell(self, notice: Notice) -> None:
+        for warning in notice.warnings:
+            self._say(warning)
+        if notice.event == "reconnect":
+            self._say(f"{notice.stream} is back")
+        elif notice.reason:
+            self._say(notice.reason)
+        if notice.counts is not None:
+            self._num_labelled += notice.counts.labelled
+            self._failed |= notice.reason is not None
+
+    def exit_code(self) -> int:
+        if not self._failed:
+            return 0
+        return 1 if self._num_labelled else 2
+
+
+def _make_folder(path: Path) -> None:
+    if path.suffix and not path.is_dir():
+        raise ValueError(f"{path}: where there are several streams, --save wants a folder, not a file")
+    path.mkdir(parents=True, exist_ok=True)

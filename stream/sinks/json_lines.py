@@ -1,0 +1,38 @@
+"""Results for other programs."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TextIO
+
+from stream.prediction import Update
+from stream.sinks.sink import SinkClosed
+
+
+class JsonLines:
+    """One JSON object a line: notices, predictions, and events before the prediction that made them."""
+
+    def __init__(self, file: TextIO, *, top: int):
+        self._file = file
+        self._top = top
+
+    def push(self, update: Update) -> None:
+        for event in update.events:
+            self._write(event.to_dict())
+        if update.prediction is not None:
+            self._write(update.prediction.to_dict(self._top))
+        if update.notice is not None:
+            self._write(update.notice.to_dict())
+
+    def close(self) -> None:
+        self._file.flush()
+
+    def _write(self, value: dict) -> None:
+        try:
+            # one write for the whole line, so that a signal leaves none half written
+            self._file.write(json.dumps(value, ensure_ascii=False) + "\n")
+            self._file.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._file.fileno())
+            raise SinkClosed from None

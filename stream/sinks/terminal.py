@@ -1,0 +1,175 @@
+"""Results for a person at a terminal."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.markup import escape
+
+from stream.prediction import Counts, Prediction, Update
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+    from stream.watching import Watch
+
+STATES = {
+    "connect": "live",
+    "reconnect": "live",
+    "disconnect": "disconnected",
+    "retry": "disconnected",
+    "close": "ended",
+}
+RECENT = 100  # latencies that the median is taken of
+RATE_SECONDS = 5.0  # over which frames/s are counted
+
+
+class _Row:
+    """What is shown of a stream."""
+
+    def __init__(self) -> None:
+        self.prediction: Prediction | None = None
+        self.latencies: deque[float] = deque(maxlen=RECENT)
+        self.arrivals: deque[float] = deque()
+        self.counts = Counts()
+        self.state = "connecting"
+
+    def push(self, update: Update) -> None:
+        if update.frame is not None:
+            self.state = "live"
+            self.arrivals.append(perf_counter())
+        if update.prediction is not None:
+            self.prediction = update.prediction
+            self.latencies.append(update.prediction.latency_ms)
+        if update.notice is not None:
+            self.state = STATES[update.notice.event]
+
+    def rate(self) -> float:
+        """Frames a second, of late."""
+        now = perf_counter()
+        while self.arrivals and self.arrivals[0] < now - RATE_SECONDS:
+            self.arrivals.popleft()
+        return len(self.arrivals) / max(now - self.arrivals[0], 1e-9) if len(self.arrivals) > 1 else 0.0
+
+    def latency(self) -> float:
+        return float(np.median(self.latencies)) if self.latencies else float("nan")
+
+
+class Terminal:
+    """Events as they come, and below them, on a real terminal, what is going on now, updated in place.
+
+    One stream has a table of its best labels, several have a row each.
+    """
+
+    def __init__(self, watch: Watch, *, top: int):
+        from rich.console import Console
+        from rich.live import Live
+
+        self._console = Console(highlight=False)
+        self._watch = watch
+        self._top = top
+        self._rows: dict[str, _Row] = {}
+        self._starts: dict[tuple[str, str], float] = {}
+        self._began = perf_counter()
+        self._several = False
+        self._lock = threading.Lock()  # rich draws in a thread of its own
+        self._live = Live(get_renderable=self._draw, console=self._console, refresh_per_second=12, transient=True)
+        if self._console.is_terminal:
+            self._live.start()
+
+    def push(self, update: Update) -> None:
+        self._several |= len(self._watch.streams) > 1
+        with self._lock:
+            if not self._rows:
+                self._began = perf_counter()
+            row = self._rows.setdefault(update.stream, _Row())
+            row.push(update)
+        self._tell_events(update)
+        notice = update.notice
+        if notice is not None and notice.counts is not None and notice.counts.labelled:
+            self._console.print(self._summary(update.stream, row, notice.counts))
+        if notice is not None and notice.event == "close":
+            with self._lock:
+                del self._rows[update.stream]
+
+    def close(self) -> None:
+        self._live.stop()
+
+    def _draw(self) -> RenderableType:
+        with self._lock:
+            rows = {stream: self._rows.setdefault(stream, _Row()) for stream in self._watch.streams}
+            for stream, row in rows.items():
+                row.counts = self._watch.counts(stream)
+            if len(rows) == 1 and not self._several:
+                return self._one(*rows.popitem())
+            return self._all(rows) if rows else ""
+
+    def _tell_events(self, update: Update) -> None:
+        for event in update.events:
+            key = event.stream, event.label
+            if event.event == "start":
+                self._starts[key] = event.time_seconds
+                continue
+            began = self._starts.pop(key, event.time_seconds)
+            who = f"  {escape(event.stream)}" if self._several else ""
+            self._console.print(f"{began:8.2f} s  {event.time_seconds:8.2f} s  [bold]{escape(event.label)}[/]{who}")
+
+    def _summary(self, stream: str, row: _Row, counts: Counts) -> str:
+        who = f"{escape(stream)}: " if self._several else ""
+        speed = counts.received / max(perf_counter() - self._began, 1e-9)
+        return (
+            f"{who}{counts.received} frames, {counts.labelled} labelled, {speed:.0f} frames/s, "
+            f"latency {row.latency():.1f} ms, {_dropped(counts)}"
+        )
+
+    def _one(self, stream: str, row: _Row) -> Table:
+        from rich.table import Table
+
+        prediction = row.prediction
+        now = f"  {prediction.time_seconds:.2f} s" if prediction else ""
+        table = Table(title=f"{escape(stream)}{now}", title_justify="left")
+        table.add_column("label", min_width=16)
+        table.add_column("score", justify="right")
+        table.add_column("", min_width=24)
+        if prediction is not None:
+            for place, index in enumerate(np.argsort(-prediction.smoothed, kind="stable")[: self._top]):
+                score = float(prediction.smoothed[index])
+                style = "bold green" if place == 0 else ""
+                table.add_row(escape(prediction.names[index]), f"{score:.2f}", "█" * round(24 * score), style=style)
+        figures = [row.state, f"{row.rate():.0f} frames/s", f"latency {row.latency():.1f} ms", _dropped(row.counts)]
+        table.caption = "   ".join(figures)
+        return table
+
+    def _all(self, rows: dict[str, _Row]) -> Table:
+        from rich.table import Table
+
+        table = Table()
+        for column in ("stream", "label"):
+            table.add_column(column)
+        for column in ("score", "time", "frames/s", "latency"):
+            table.add_column(column, justify="right")
+        table.add_column("frames")
+        for stream, row in rows.items():
+            now = row.prediction
+            live = now is not None and row.state == "live"
+            table.add_row(
+                escape(stream),
+                escape(now.label) if now and live else f"[dim]{row.state}[/]",
+                f"{now.score:.2f}" if now and live else "",
+                f"{now.time_seconds:.1f} s" if now else "",
+                f"{row.rate():.0f}",
+                f"{row.latency():.0f} ms" if row.latencies else "",
+                _dropped(row.counts),
+            )
+        return table
+
+
+def _dropped(counts: Counts) -> str:
+    """How many frames were lost, and why."""
+    reasons = ", ".join(f"{n} {why}" for why, n in counts.dropped.items() if n and why != "between samples")
+    return f"{counts.lost} dropped" + (f" ({reasons})" if reasons else "")

@@ -1,0 +1,70 @@
+"""A window of the desktop."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Callable
+
+import numpy as np
+
+from stream.prediction import Update
+from stream.sinks.overlay import Overlay
+from stream.sinks.sink import SinkClosed
+
+TILE = 480, 360  # width and height of a stream's picture, where there are several
+
+
+class Window:
+    """Every frame with the overlay, those of several streams side by side; q, Escape and closing it end.
+
+    On Linux it has to be made before PyAV is imported: the wheels of both bring a libxcb, and the window
+    hangs with PyAV's (opencv/opencv issue 29195).
+    """
+
+    def __init__(self, title: str, overlay: Callable[[], Overlay]):
+        from stream.opencv import cv2
+
+        if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+            raise ValueError("--show needs a desktop, and there is none here (DISPLAY is not set); try --save OUT.mp4")
+        os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false;qt.qpa.fonts.warning=false")
+        self._cv2 = cv2
+        self._title = title
+        self._make_overlay = overlay
+        self._overlays: dict[str, Overlay] = {}
+        self._pictures: dict[str, np.ndarray] = {}
+        cv2.namedWindow(title, cv2.WINDOW_NORMAL)
+
+    def push(self, update: Update) -> None:
+        cv2 = self._cv2
+        if update.frame is not None:
+            overlay = self._overlays.setdefault(update.stream, self._make_overlay())
+            self._pictures[update.stream] = overlay(update.frame, update.prediction)
+        elif update.notice is not None and update.notice.event == "close":
+            self._overlays.pop(update.stream, None)
+            self._pictures.pop(update.stream, None)
+        if self._pictures:
+            cv2.imshow(self._title, self._side_by_side()[..., ::-1])
+        key = cv2.waitKey(1) & 0xFF
+        if key in (ord("q"), 27) or cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1:
+            raise SinkClosed
+
+    def close(self) -> None:
+        self._cv2.destroyAllWindows()
+
+    def _side_by_side(self) -> np.ndarray:
+        """The pictures of all streams in a grid, each fitted into its tile; one alone as it is."""
+        pictures = list(self._pictures.values())
+        if len(pictures) == 1:
+            return pictures[0]
+        columns = math.ceil(math.sqrt(len(pictures)))
+        rows = math.ceil(len(pictures) / columns)
+        width, height = TILE
+        wall = np.zeros((rows * height, columns * width, 3), np.uint8)
+        for n, picture in enumerate(pictures):
+            scale = min(width / picture.shape[1], height / picture.shape[0])
+            small = self._cv2.resize(picture, None, fx=scale, fy=scale)[:height, :width]
+            top, left = n // columns * height, n % columns * width
+            wall[top : top + small.shape[0], left : left + small.shape[1]] = small
+        return wall

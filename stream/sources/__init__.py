@@ -1,0 +1,53 @@
+"""Where frames come from: video files, folders of images, standard input, cameras, networks."""
+
+from __future__ import annotations
+
+import glob
+from pathlib import Path
+
+from stream.connection import Connection
+from stream.sources.address import SCHEMES, masked, scheme
+from stream.sources.images import IMAGE_SUFFIXES, ImageSource
+from stream.sources.process import ProcessSource
+from stream.sources.source import Source, SourceError
+from stream.sources.video import FileSource, PipeSource
+
+__all__ = ["SAMPLE", "Source", "SourceError", "open_source"]
+
+SAMPLE = Path(__file__).parents[1] / "assets" / "sample.mp4"
+"""The clip that comes with the package: a hand in several movements."""
+
+
+def open_source(text: str | int | Path, *, rate: float = 30.0, connection: Connection | None = None) -> Source:
+    """The source that a text means.
+
+    text        a number (camera), an address (rtsp://, http://, udp:// ...), "-" (a video on standard input), a
+                folder or glob of images, a video file, an image, "sample" (the clip that comes with the package)
+    rate        frames a second of a folder of images, which have no clock
+    connection  timeouts of cameras and addresses
+    """
+    text = str(text)
+    connection = connection or Connection()
+    if text.isdecimal() or text.startswith("/dev/video"):
+        return ProcessSource("camera", text, connection)
+    if known := scheme(text):
+        if known not in SCHEMES:
+            raise SourceError(f"{masked(text)}: no address begins with {known}://; they do with {', '.join(SCHEMES)}")
+        return ProcessSource("network", text, connection)
+    if text == "-":
+        return PipeSource()
+    path = Path(text)
+    if text == "sample" and not path.exists():
+        return FileSource(str(SAMPLE))
+    if path.is_dir():
+        return ImageSource(text, list(path.iterdir()), rate=rate)
+    if any(character in text for character in "*?[") and not path.exists():
+        return ImageSource(text, [Path(name) for name in glob.glob(text)], rate=rate)
+    if not path.exists():
+        raise SourceError(
+            f"no such file: {text}; a source is a video file, a folder or glob of images, an address such as "
+            "rtsp://camera/stream, a camera number such as 0, or - for standard input"
+        )
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return ImageSource(text, [path], rate=rate)
+    return FileSource(text)

@@ -1,0 +1,136 @@
+"""Videos from a network, through PyAV: RTSP, HTTP (files, HLS, MJPEG), RTP and UDP."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from stream.connection import Connection
+from stream.frame import Frame
+from stream.sources.address import masked
+from stream.sources.source import SourceError
+from stream.sources.video import Converter, VideoSource
+
+if TYPE_CHECKING:
+    import av
+
+ANALYSIS_MICROSECONDS = 500_000  # FFmpeg would look at a stream for five seconds before it gives a frame
+WITHOUT_CLOCK = ("mpjpeg", "mjpeg", "h264", "hevc")  # formats for which FFmpeg makes up times
+LATE_SECONDS = 1.0
+
+
+class NetworkSource(VideoSource):
+    """The video at an address, connected to when it is iterated.
+
+    A file on a server, which has a length, is like a file here. Anything else is live: damaged frames, and
+    those that could only come late since the decoder cannot keep up, are `lost`. Times are the sender's, or
+    those of arrival where it sends none.
+    """
+
+    live = True
+    threads = "SLICE"
+
+    def __init__(self, address: str, connection: Connection):
+        super().__init__(masked(address))
+        self._address = address
+        self._connection = connection
+
+    def __iter__(self) -> Iterator[Frame]:
+        self._begin = perf_counter()
+        rtsp = {"rtsp_transport": self._connection.transport} if self._address.lower().startswith("rtsp") else {}
+        self._open(
+            self._address,
+            options={"analyzeduration": str(ANALYSIS_MICROSECONDS), **rtsp},
+            timeout=(self._connection.open_seconds, self._connection.read_seconds),
+        )
+        assert self._container is not None
+        kind = self._container.format.name
+        self.live = kind == "rtsp" or self._container.duration is None
+        yield from self._live(kind) if self.live else super().__iter__()
+
+    def _live(self, kind: str) -> Iterator[Frame]:
+        convert = Converter()
+        seconds, origin, begin = -1 / self.rate, None, 0.0
+        for index, picture in enumerate(self._in_time(kind)):
+            image, now = convert(picture), perf_counter()
+            sent = now if kind in WITHOUT_CLOCK else picture.time
+            seconds += 1 / self.rate
+            if sent is not None:  # the first one of RTSP has no time
+                origin = sent - seconds if origin is None else origin
+                seconds = sent - origin
+            if kind == "hls":  # it comes in segments: what waits is shown at its time, what is late moves the rest
+                begin = max(begin, now - seconds)
+                time.sleep(begin + seconds - now)
+                now = perf_counter()
+            yield Frame(stream=self.name, index=index, time_seconds=seconds, image=image, available=now)
+        raise SourceError(f"{self.name} has ended")
+
+    def _in_time(self, kind: str) -> Iterator[av.VideoFrame]:
+        """Whole pictures; while the decoder is behind, packets are passed over up to a key frame."""
+        import av
+
+        assert self._container is not None
+        delay = Delay()
+        behind = False
+        try:
+            for packet in self._container.demux(self._video):
+                if packet.dts is not None and packet.time_base is not None and kind not in ("hls", *WITHOUT_CLOCK):
+                    late = delay(perf_counter(), float(packet.dts * packet.time_base)) > LATE_SECONDS
+                    behind = late or (behind and not packet.is_keyframe)
+                if behind:
+                    self.lost["late"] += 1
+                    continue
+                try:
+                    pictures = packet.decode()
+                except av.InvalidDataError:
+                    self.lost["damaged"] += 1
+                    continue
+                for picture in pictures:
+                    if picture.is_corrupt:
+                        self.lost["damaged"] += 1
+                    else:
+                        yield picture
+        except av.FFmpegError as error:
+            raise SourceError(f"{self.name} broke off: {self._why(error)}") from error
+
+    def _cannot_open(self, error: Exception) -> str:
+        return f"{self.name} cannot be opened: {self._why(error)}"
+
+    def _why(self, error: Exception | None = None) -> str:
+        import av
+
+        if error is None:
+            return "a server that cannot seek needs one that begins with its index, such as an MP4 made with faststart"
+        if self._container is None:
+            # RTSP takes an answer that did not come for one that is wrong
+            late = perf_counter() - self._begin >= self._connection.open_seconds
+            return f"no answer for {self._connection.open_seconds:g} s" if late else super()._why(error)
+        return (
+            f"no data for {self._connection.read_seconds:g} s"
+            if isinstance(error, av.ExitError)
+            else super()._why(error)
+        )
+
+
+class Delay:
+    """How many seconds later than usual a packet is.
+
+    Usual is the shortest way a packet ever took; it may grow by a thousandth, which is more than two clocks
+    drift apart and less than a decoder that falls behind. A sender's clock that jumps begins anew.
+    """
+
+    def __init__(self) -> None:
+        self._last: tuple[float, float] | None = None
+        self._usual = 0.0
+
+    def __call__(self, now: float, sent_seconds: float) -> float:
+        """Of a packet that is here now, and was sent at that time on the sender's clock."""
+        way = now - sent_seconds
+        if self._last is None or not -1 < sent_seconds - self._last[1] < 10:
+            self._usual = way
+        else:
+            self._usual = min(way, self._usual + 1e-3 * (now - self._last[0]))
+        self._last = now, sent_seconds
+        return way - self._usual

@@ -1,0 +1,145 @@
+"""Live sources in a process of their own.
+
+A library that waits for a camera or a server can hang where no timeout reaches it (a name server, a driver, a
+farewell to a peer that is gone), and a broken stream can crash a decoder. A process can be killed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection as Wire
+from typing import Any, Literal
+
+import numpy as np
+
+from stream.connection import Connection
+from stream.frame import Frame
+from stream.sources.address import masked
+from stream.sources.camera import CameraSource, camera_name
+from stream.sources.network import NetworkSource
+from stream.sources.source import Source, SourceError, reason
+
+GRACE_SECONDS = 1.0  # in which the library may say itself what is wrong
+
+
+class ProcessSource(Source):
+    """A camera or an address, read by a process that begins with each iteration and is killed at its end.
+
+    When nothing has come for `connection.open_seconds` at first, or for `stall_seconds` later, the iteration
+    ends with a SourceError, whatever the process is stuck in. Times count from the first frame of an iteration.
+    """
+
+    live = True
+
+    def __init__(self, kind: Literal["camera", "network"], target: str, connection: Connection):
+        super().__init__(camera_name(target) if kind == "camera" else masked(target))
+        self.patient = kind == "network"  # a camera that is not attached will not come by itself
+        self._order = {"kind": kind, "target": target, "connection": asdict(connection)}
+        self._connection = connection
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopped = False
+
+    def __iter__(self) -> Iterator[Frame]:
+        ours, theirs = Pipe()
+        with ours:
+            with theirs, self._lock:
+                if self._stopped:
+                    return
+                process = self._process = _start(theirs)
+            try:
+                yield from self._receive(ours)
+            except (EOFError, OSError):
+                if not self._stopped:
+                    raise SourceError(f"{self.name}: its reader died with exit code {process.wait()}") from None
+            finally:
+                process.kill()
+                process.wait()
+
+    def stop(self) -> None:
+        with self._lock:
+            self._stopped = True
+            if self._process is not None:
+                self._process.kill()
+
+    def _receive(self, wire: Wire) -> Iterator[Frame]:
+        before = self.lost.copy()
+        wire.send_bytes(json.dumps(self._order).encode())
+        limit, missing = self._connection.open_seconds, "does not answer: no frame"
+        while True:
+            if not wire.poll(limit + GRACE_SECONDS):
+                raise SourceError(f"{self.name} {missing} for {limit:g} s")
+            message = json.loads(wire.recv_bytes())
+            self.lost = before + Counter(message["lost"])
+            if "frame" not in message:
+                self.warnings += message["warnings"]
+                if message["error"] is not None:
+                    raise SourceError(message["error"])
+                return
+            self.live, self.rate = message["live"], message["rate"]
+            image = np.frombuffer(wire.recv_bytes(), np.uint8).reshape(message["shape"])
+            yield Frame(stream=self.name, image=image, **message["frame"])
+            limit, missing = self._connection.stall_seconds, "stalled: no frame"
+
+
+def _start(wire: Wire) -> subprocess.Popen[bytes]:
+    """The other side; what it is to read goes through the wire, since everybody can see a command line."""
+    descriptor = wire.fileno()
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "stream.sources.process", str(descriptor)],
+        pass_fds=[descriptor],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C is for who started us
+    )
+
+
+def _main(descriptor: int) -> None:
+    """What runs in the process: frames of one source go into the wire, until either ends."""
+    wire = Wire(descriptor)
+    order = json.loads(wire.recv_bytes())
+    threading.Thread(target=_leave_with, args=[wire], daemon=True).start()
+    source: Source
+    if order["kind"] == "camera":
+        source = CameraSource(order["target"])
+    else:
+        source = NetworkSource(order["target"], Connection(**order["connection"]))
+    error = None
+    try:
+        for frame in source:
+            message: dict[str, Any] = {
+                "frame": {name: getattr(frame, name) for name in ("index", "time_seconds", "available")},
+                "shape": frame.image.shape,
+                "live": source.live,
+                "rate": source.rate,
+                "lost": source.lost,
+            }
+            wire.send_bytes(json.dumps(message).encode())
+            wire.send_bytes(np.ascontiguousarray(frame.image).data.cast("B"))
+    except SourceError as failure:
+        error = str(failure)
+    except Exception as failure:  # noqa: BLE001  told over there, whatever it is
+        error = f"{source.name} failed: {reason(failure).replace(order['target'], source.name)}"
+    wire.send_bytes(json.dumps({"error": error, "warnings": source.warnings, "lost": source.lost}).encode())
+
+
+def _leave_with(wire: Wire) -> None:
+    """End when the other side is gone, even while a library hangs."""
+    try:
+        wire.recv_bytes()
+    finally:
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    _main(int(sys.argv[1]))

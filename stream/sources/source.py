@@ -1,0 +1,48 @@
+"""What a source is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from stream.frame import Frame
+
+
+class SourceError(ValueError):
+    """A source that cannot be opened, or ends before its time; the message is one line for the user."""
+
+
+class Source:
+    """Frames of one stream, in order; iterate once, or, where it is live, once for each connection.
+
+    name      what the stream is called
+    live      frames come at their own time whether somebody takes them or not, and an end is a disconnect
+    patient   a live source that was never there may come yet: waiting for it makes sense
+    rate      frames a second as far as the source says
+    warnings  what is odd about it, each said once
+    lost      frames that never got out of it, by reason
+    """
+
+    live = False
+    patient = True
+    rate = 30.0
+
+    def __init__(self, name: str):
+        self.name = name
+        self.warnings: list[str] = []
+        self.lost: Counter[str] = Counter()
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Its frames; SourceError when it ends before its time."""
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """From any thread: iteration ends soon, whatever it is waiting for."""
+
+    def close(self) -> None:
+        """Release what it holds, when nobody iterates any more."""
+
+
+def reason(error: Exception) -> str:
+    """The words of an error without its number and path."""
+    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).strip().splitlines()[0].rstrip(".")

@@ -1,0 +1,91 @@
+"""A file that says what is watched, read again when it changes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+POLL_SECONDS = 0.5
+
+
+class WatchList:
+    """Adds and removes streams as the lines of a file come and go, in a thread of its own between start and stop.
+
+    A line is a source, or `SOURCE as NAME`; empty lines and those that begin with # are passed over. A line that
+    cannot be followed is told once. A stream that has ended stays so until its line goes and comes back.
+
+    add     begins a stream from a source and a name or None, and returns its name; ValueError when it cannot
+    remove  ends a stream; ValueError when it has ended already
+    say     tells a line of text to the user
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        add: Callable[[str, str | None], str],
+        remove: Callable[[str], None],
+        say: Callable[[str], None],
+    ):
+        self._path = path
+        self._add = add
+        self._remove = remove
+        self._say = say
+        self._names: dict[str, str | None] = {}  # by line; None where it could not be followed
+        self._seen: tuple[int, int] | None = None
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"watch list {path}", daemon=True)
+
+    def start(self) -> None:
+        """Follow the file from now on; ValueError when it cannot be read."""
+        try:
+            self.poll()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"the watch list {self._path} cannot be read: {_reason(error)}") from error
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Follow it no longer; what is watched stays."""
+        self._stopped.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def poll(self) -> None:
+        """Do what has changed since the last time."""
+        state = self._path.stat()
+        seen = state.st_mtime_ns, state.st_size
+        if seen == self._seen:
+            return
+        self._seen = seen
+        lines = [line.strip() for line in self._path.read_text().splitlines()]
+        lines = [line for line in lines if line and not line.startswith("#")]
+        for line in [line for line in self._names if line not in lines]:
+            name = self._names.pop(line)
+            if name is not None:
+                with suppress(ValueError):
+                    self._remove(name)
+        for line in lines:
+            if line not in self._names:
+                source, _, name = line.partition(" as ")
+                self._names[line] = None
+                try:
+                    self._names[line] = self._add(source.strip(), name.strip() or None)
+                except (ValueError, OSError) as error:
+                    self._say(str(error))
+
+    def _run(self) -> None:
+        there = True
+        while not self._stopped.wait(POLL_SECONDS):
+            try:
+                self.poll()
+                there = True
+            except (OSError, UnicodeDecodeError) as error:
+                if there:
+                    self._say(f"the watch list {self._path} cannot be read: {_reason(error)}; all streams go on")
+                there = False
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or "it is no text"

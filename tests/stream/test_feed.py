@@ -1,0 +1,187 @@
+"""The feed: of a live source the newest frame wins, any other waits, and nothing hangs or vanishes."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from stream import Connection, Frame, Source, SourceError
+from stream.feed import READ_AHEAD, Feed
+
+PICTURE = np.zeros((4, 4, 3), np.uint8)
+
+
+class Scripted(Source):
+    """A source whose frames the test lets out; where it is live, a connection for each entry of `counts`."""
+
+    def __init__(self, *counts, live=True, error=None):
+        super().__init__("scripted")
+        self.live, self.counts, self.error = live, list(counts), error
+        self.let = threading.Semaphore(0)
+        self.given = threading.Semaphore(0)
+        self.closed = False
+
+    def __iter__(self):
+        if not self.counts:
+            raise SourceError("nobody answers")
+        for index in range(self.counts.pop(0)):
+            assert self.let.acquire(timeout=10)
+            yield Frame(stream=self.name, index=index, time_seconds=index / 30, image=PICTURE)
+            self.given.release()
+        if self.error:
+            raise self.error
+
+    def stop(self):
+        self.let.release(100)
+
+    def close(self):
+        self.closed = True
+
+    def let_out(self, count):
+        """Let frames out, and wait until the feed has come back for another after each."""
+        for _ in range(count):
+            self.let.release()
+            assert self.given.acquire(timeout=10)
+
+
+def feed_of(source, **options):
+    feed = Feed("scripted", source, threading.Condition(threading.RLock()), **{"connection": Connection(), **options})
+    feed.start()
+    return feed
+
+
+def take(feed, count=1):
+    """The next frames, waited for."""
+    taken = []
+    for _ in range(1000):
+        frame = feed.take()
+        taken += [frame] if frame else []
+        if len(taken) == count:
+            return taken
+        time.sleep(0.01)
+    pytest.fail(f"{len(taken)} frames of {count}")
+
+
+def wait_until(done):
+    for _ in range(1000):
+        if done():
+            return
+        time.sleep(0.01)
+    pytest.fail("waited for ten seconds")
+
+
+def test_a_source_that_waits_loses_nothing_and_is_not_read_far_ahead():
+    source = Scripted(50, live=False)
+    source.let.release(50)
+    feed = feed_of(source)
+    time.sleep(0.2)
+    assert feed.received == READ_AHEAD
+    assert [frame.index for frame in take(feed, 50)] == list(range(50))
+    wait_until(lambda: feed.ended)
+    assert (feed.received, feed.dropped.total(), feed.error, source.closed) == (50, 0, None, True)
+
+
+def test_the_newest_frame_of_a_live_source_wins():
+    source = Scripted(10)
+    feed = feed_of(source)
+    source.let_out(4)
+    assert take(feed)[0].index == 3
+    source.let_out(1)
+    assert take(feed)[0].index == 4
+    assert feed.dropped == {"newer": 3}
+    source.let_out(2)
+    assert feed.received == 7
+    feed.stop()
+    feed.join()
+    assert feed.dropped == {"newer": 4, "ended": feed.received - 2 - 4}
+
+
+@pytest.mark.parametrize(("policy", "live", "newest"), [("newest", False, True), ("every", True, False)])
+def test_policies_by_name(policy, live, newest):
+    source = Scripted(20, live=live)
+    source.let.release(20)
+    feed = feed_of(source, policy=policy, connection=Connection(retries=0))
+    if newest:
+        wait_until(lambda: feed.ended)
+        assert (feed.received, feed.dropped) == (20, {"newer": 19})
+    else:
+        assert [frame.index for frame in take(feed, 20)] == list(range(20))
+
+
+def test_a_live_source_that_comes_back_goes_on_in_its_own_time(monkeypatch):
+    monkeypatch.setattr("stream.feed.wait_seconds", lambda failures: 0.3)
+    source = Scripted(3, 0, 2)
+    source.let.release(5)
+    feed = feed_of(source, policy="every", connection=Connection(retries=2))
+    first, returned = np.split(np.array([(f.index, f.time_seconds) for f in take(feed, 5)]), [3])
+    assert first[:, 0].tolist() + returned[:, 0].tolist() == [0, 1, 2, 3, 4]
+    assert first[:, 1] == pytest.approx([0, 1 / 30, 2 / 30])
+    assert returned[0, 1] > 0.6
+    assert returned[1, 1] - returned[0, 1] == pytest.approx(1 / 30)
+    notices = feed.notices()
+    assert [notice.event for notice in notices][:4] == ["connect", "disconnect", "retry", "reconnect"]
+    assert notices[1].reason == "scripted has ended; trying again in 0.3 s"
+    wait_until(lambda: feed.ended)
+    assert str(feed.error) == "nobody answers"
+
+
+def test_what_was_never_there_is_given_up_at_once_if_waiting_is_no_use():
+    source = Scripted()
+    source.patient = False
+    feed = feed_of(source)
+    wait_until(lambda: feed.ended)
+    assert (str(feed.error), feed.notices()) == ("nobody answers", [])
+
+
+def test_an_error_in_the_thread_is_kept():
+    source = Scripted(1, error=RuntimeError("cable pulled"))
+    source.let.release(1)
+    feed = feed_of(source)
+    wait_until(lambda: feed.ended)
+    assert str(feed.error) == "cable pulled"
+    assert take(feed)[0].index == 0
+
+
+def test_stop_ends_it_whatever_it_does(monkeypatch):
+    monkeypatch.setattr("stream.feed.wait_seconds", lambda failures: 60)
+    full = Scripted(100, live=False)
+    full.let.release(100)
+    silent = Scripted(10)
+    gone = Scripted()
+    feeds = [feed_of(source) for source in (full, silent, gone)]
+    time.sleep(0.2)
+    begin = time.perf_counter()
+    for feed in feeds:
+        feed.stop()
+        feed.join()
+        wait_until(lambda feed=feed: feed.ended)
+        assert feed.error is None
+        assert feed.take() is None
+    assert time.perf_counter() - begin < 2
+    assert full.closed
+    assert silent.closed
+
+
+def test_realtime_plays_at_the_files_speed():
+    source = Scripted(10, live=False)
+    source.let.release(10)
+    feed = feed_of(source, realtime=True)
+    frames = take(feed, 10)
+    gaps = np.diff([frame.available for frame in frames])
+    assert gaps.sum() >= 9 / 30 - 0.001
+    assert (gaps > 0.001).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"open_seconds": 0}, "open_seconds is 0; it must be a positive number of seconds"),
+        ({"stall_seconds": float("nan")}, "stall_seconds is nan"),
+        ({"retries": -1}, "retries is -1; it must be 0 or more, or None for ever"),
+        ({"transport": "smoke"}, "transport is 'smoke'; it must be tcp or udp"),
+    ],
+)
+def test_connections_that_make_no_sense(options, message):
+    with pytest.raises(ValueError, match=message):
+        Connection(**options)

@@ -1,0 +1,454 @@
+"""Several streams at once: each as if it were alone, and none disturbed by another."""
+
+import contextlib
+import os
+import threading
+import time
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import images, random_card, random_network, write_video
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from servers import ball, free_port, rtsp_server, silent_server
+
+from stream import Connection, Engine, Frame, Prediction, Source, SourceError, Watch, watch
+from stream.runtimes.eager import TorchRuntime
+from stream.sources.process import ProcessSource
+
+CARD = random_card()
+PICTURES = images(8)
+INTERVAL = CARD.interval_seconds
+
+
+RUNTIME = TorchRuntime(random_network(CARD), CARD, device="cpu")
+
+
+def engine():
+    return Engine(RUNTIME)
+
+
+class Camera(Source):
+    """Pictures at a steady rate, live unless told otherwise."""
+
+    def __init__(self, name, *, rate=30.0, count=10**9, live=True, first=0, fail=None):
+        super().__init__(name)
+        self.rate, self.count, self.live, self.first, self.fail = rate, count, live, first, fail
+
+    def __iter__(self):
+        begin = time.perf_counter()
+        for index in range(self.count):
+            seconds = index / self.rate
+            if self.live:
+                time.sleep(max(0.0, begin + seconds - time.perf_counter()))
+            picture = PICTURES[(self.first + index) % len(PICTURES)]
+            yield Frame(stream=self.name, index=index, time_seconds=seconds, image=picture)
+        if self.fail:
+            raise self.fail
+
+
+class NullRuntime:
+    """Scores without a network; `work` is called with the slots of each step."""
+
+    def __init__(self, work=lambda slots: None):
+        self.card = CARD
+        self.work = work
+        self.slots = iter(range(10**9))
+
+    def allocate(self):
+        return next(self.slots)
+
+    def step(self, snippets, slots):
+        scores = np.zeros((*snippets.shape[:2], len(CARD.labels)), np.float32)
+        scores[..., 0] = 0 if (work := self.work(slots)) is None else work
+        return scores
+
+    def free(self, slot): ...
+
+    def reset(self, slot): ...
+
+
+def alone(updates):
+    """Predictions of the frames of one stream, on an engine that has only this one."""
+    machine = engine()
+    name = machine.open(updates[0].stream)
+    rows = [machine.push_frames([update.frame])[0] for update in updates]
+    machine.close(name)
+    return [row if isinstance(row, Prediction) else None for row in rows]
+
+
+def assert_as_alone(updates):
+    updates = [update for update in updates if update.frame]
+    for update, expected in zip(updates, alone(updates), strict=True):
+        assert (update.prediction is None) == (expected is None)
+        if expected:
+            assert np.abs(update.prediction.probabilities - expected.probabilities).max() < 1e-4
+            assert update.prediction.frames_since_reset == expected.frames_since_reset
+
+
+def closes(updates):
+    """The last notice of each stream."""
+    return {u.stream: u.notice for u in updates if u.notice and u.notice.event == "close"}
+
+
+def assert_adds_up(notice):
+    counts = notice.counts
+    assert counts.waiting == 0
+    assert counts.received == counts.labelled + sum(counts.dropped.values()), notice
+
+
+def test_eight_streams_are_each_as_if_alone(tmp_path):
+    """Four cameras by RTSP, four files of other rates and sizes; one server is killed, and nobody else minds."""
+    files = [
+        write_video(tmp_path / f"{n}.mkv", images(60 + 10 * n, n, height, width), rate=rate)
+        for n, (rate, height, width) in enumerate([(30, 48, 64), (25, 64, 48), (50, 120, 160), (12, 48, 48)])
+    ]
+    cameras = {"a": ball(160, 120, 30), "b": ball(96, 96, 15), "c": ball(320, 240, 25)}
+    with rtsp_server(cameras) as server, rtsp_server({"d": ball(160, 120, 20)}) as doomed:
+        addresses = [*map(server.address, cameras), doomed.address("d")]
+        updates = []
+        with Watch(engine(), realtime=True, connection=Connection(retries=1)) as session:
+            for source in [*addresses, *files]:
+                session.add(source)
+            labelled = dict.fromkeys(addresses, 0)
+            killed = False
+            for update in session:
+                updates.append(update)
+                if update.stream in labelled and update.prediction:
+                    labelled[update.stream] += 1
+                if min(labelled.values()) >= 10 and not killed:
+                    doomed.kill()
+                    killed = True
+                enough = min(labelled[address] for address in addresses[:3]) >= 60
+                if killed and enough and all(file.name in closes(updates) for file in files):
+                    session.stop()
+        doomed.start()
+    by_stream = {name: [u for u in updates if u.stream == name] for name in [*addresses, *(f.name for f in files)]}
+    ends = closes(updates)
+    assert set(ends) == set(by_stream)
+    for name, mine in by_stream.items():
+        assert_as_alone(mine)
+        assert_adds_up(ends[name])
+    assert ends[doomed.address("d")].reason.endswith("connection refused")
+    for name in addresses[:3]:
+        events = [u.notice.event for u in by_stream[name] if u.notice]
+        assert (events, ends[name].reason) == (["connect", "close"], None)
+    for n, file in enumerate(files):
+        frames = [u for u in by_stream[file.name] if u.frame]
+        assert (len(frames), ends[file.name].counts.lost) == (60 + 10 * n, 0)
+
+
+def test_a_server_that_comes_back():
+    """Killed and started again: the return is told, labels go on from an empty state at the right time."""
+    with rtsp_server({"cam": ball()}) as server, Watch(engine()) as session:
+        session.add(server.address("cam"), name="cam")
+        before = [u for u in islice(session, 20) if u.prediction]
+        began = time.perf_counter()
+        server.kill()
+        later = []
+        for update in session:
+            later.append(update)
+            if update.notice and update.notice.event == "disconnect":
+                server.start()
+            if sum(bool(u.prediction) for u in later) >= 10 and later[-1].prediction.reset is None:
+                break
+        passed = time.perf_counter() - began
+    events = [u.notice.event for u in later if u.notice]
+    assert events[0] == "disconnect"
+    assert events[-1] == "reconnect"
+    at = next(n for n, u in enumerate(later) if u.notice and u.notice.event == "reconnect")
+    first = next(u.prediction for u in later[at:] if u.prediction)
+    assert (first.reset, first.frames_since_reset) == ("gap", 1)
+    assert before[-1].prediction.time_seconds < first.time_seconds
+    assert later[-1].prediction.time_seconds - before[-1].prediction.time_seconds == pytest.approx(passed, abs=1.5)
+    frames = [u for u in [*before, *later] if u.prediction]
+    assert min(u.frame.image.max() for u in frames) > 100  # no made-up black picture
+
+
+def test_a_server_that_stalls():
+    with rtsp_server({"cam": ball()}) as server:
+        connection = Connection(stall_seconds=1.5, read_seconds=1, open_seconds=4)
+        with Watch(engine(), connection=connection) as session:
+            session.add(server.address("cam"), name="cam")
+            list(islice(session, 20))
+            server.stop()
+            threading.Timer(6, server.go_on).start()
+            updates = []
+            for update in session:
+                updates.append(update)
+                if update.prediction and any(u.notice and u.notice.event == "reconnect" for u in updates):
+                    break
+    told = [u.notice for u in updates if u.notice]
+    assert told[0].event == "disconnect"
+    assert "cam" in told[0].reason
+    assert "for 1" in told[0].reason
+    assert updates[-1].prediction.reset == "gap"
+
+
+def test_arrival_in_any_order_changes_nothing():
+    """The laws over the whole engine: whoever has a frame now is in the batch, and every stream is as if alone."""
+
+    @settings(max_examples=15, deadline=None)
+    @given(lengths=st.lists(st.integers(1, 12), min_size=1, max_size=5), seed=st.integers(0, 1000))
+    def check(lengths, seed):
+        random = np.random.default_rng(seed)
+        pauses = [random.choice([0, 0, 0.002, 0.01], length) for length in lengths]
+
+        class Halting(Camera):
+            def __iter__(self):
+                for frame, pause in zip(super().__iter__(), pauses[self.first], strict=True):
+                    time.sleep(pause)
+                    yield frame
+
+        with Watch(engine()) as session:
+            for n, length in enumerate(lengths):
+                session.add(Halting(f"{n}", count=length, live=False, first=n, rate=10 + 5 * n))
+            updates = list(session)
+        for n, length in enumerate(lengths):
+            mine = [u for u in updates if u.stream == f"{n}"]
+            assert [u.frame.index for u in mine if u.frame] == list(range(length))
+            assert_as_alone(mine)
+        for notice in closes(updates).values():
+            assert_adds_up(notice)
+
+    check()
+
+
+def test_a_source_and_a_sink_that_fail_end_their_own_streams():
+    class Broken:
+        closed = False
+
+        def push(self, update):
+            if update.frame and update.frame.index == 5:
+                raise OSError(28, "No space left on device")
+
+        def close(self):
+            self.closed = True
+
+    broken, whole = Broken(), []
+    with Watch(engine()) as session:
+        session.add(Camera("good", count=60, live=False))
+        session.add(Camera("bug", count=7, live=False, fail=ZeroDivisionError("division by zero")))
+        session.add(Camera("cut", count=9, live=False, fail=SourceError("cut is cut short")))
+        session.add(Camera("full", count=60, live=False), sinks=lambda name: [broken])
+        whole = list(session)
+    ends = closes(whole)
+    reasons = {name: notice.reason for name, notice in ends.items()}
+    assert reasons == {
+        "good": None,
+        "bug": "bug: division by zero",
+        "cut": "cut is cut short",
+        "full": "full: No space left on device",
+    }
+    assert sum(1 for u in whole if u.notice) == 4
+    received = {name: notice.counts.received for name, notice in ends.items()}
+    assert (received["good"], received["bug"], received["cut"]) == (60, 7, 9)
+    assert 6 <= received["full"] < 60
+    assert_as_alone([u for u in whole if u.stream == "good"])
+    for notice in ends.values():
+        assert_adds_up(notice)
+
+
+def test_scores_that_are_not_finite_reset_that_stream_alone():
+    bad = []
+
+    def work(slots):
+        return np.where(np.isin(slots, bad), np.nan, 1.0)[:, None]
+
+    machine = Engine(NullRuntime(work), threshold=0.0, min_duration_seconds=0)
+    for name in "ab":
+        machine.open(name)
+
+    def push(n):
+        frames = [Frame(stream=name, index=n, time_seconds=n * INTERVAL, image=PICTURES[0]) for name in "ab"]
+        return machine.push_frames(frames)
+
+    for n in range(3):
+        assert all(isinstance(result, Prediction) for result in push(n))
+    bad.append(0)
+    a, b = push(3)
+    assert (a.reason, b.frames_since_reset) == ("scores not finite", 4)
+    bad.clear()
+    a, b = push(4)
+    assert (a.reset, a.frames_since_reset, b.reset, b.frames_since_reset) == ("scores not finite", 1, None, 5)
+    assert {event.event for event in a.events} == {"end"}
+    assert [event.time_seconds for event in a.events] == pytest.approx([3 * INTERVAL] * len(CARD.labels))
+    assert np.isfinite(a.smoothed).all()
+
+
+def test_an_overload_drops_fairly_and_keeps_the_latency():
+    """Each row takes 0.4 intervals: of eight live streams two fit, and no label comes later than two intervals."""
+    machine = Engine(NullRuntime(lambda slots: time.sleep(0.4 * INTERVAL * len(slots))))
+    with Watch(machine) as session:
+        for n in range(8):
+            session.add(Camera(f"{n}", rate=15 + 5 * (n % 3)))
+        begin = time.perf_counter()
+        updates = []
+        for update in session:
+            updates.append(update)
+            if time.perf_counter() - begin > 6:
+                session.stop()
+    latencies = {f"{n}": [] for n in range(8)}
+    for update in updates:
+        if update.prediction and update.prediction.time_seconds > 1:  # it has learned how long a step takes
+            latencies[update.stream].append(update.prediction.latency_ms / 1000)
+    for stream, seconds in latencies.items():
+        assert np.quantile(seconds, 0.9) < 2 * INTERVAL, stream
+    served = [len(seconds) for seconds in latencies.values()]
+    assert min(served) > 5
+    assert max(served) <= 1.5 * min(served)
+    for notice in closes(updates).values():
+        assert_adds_up(notice)
+        assert notice.counts.lost > 20
+
+
+def test_streams_come_and_go_while_it_runs():
+    with Watch(engine(), keep_open=True) as session:
+        session.add(Camera("a"))
+        seen = []
+
+        def change():
+            time.sleep(0.5)
+            session.add(Camera("b"))
+            session.add(Camera("a"))
+            time.sleep(0.5)
+            session.remove("a")
+            time.sleep(0.5)
+            session.stop()
+
+        thread = threading.Thread(target=change)
+        thread.start()
+        seen.extend(session)
+        thread.join()
+    labelled = {name: [u for u in seen if u.stream == name and u.prediction] for name in ("a", "b", "a (2)")}
+    assert all(len(updates) >= 4 for updates in labelled.values())
+    assert labelled["a"][-1].prediction.time_seconds < labelled["a (2)"][-1].prediction.time_seconds + 0.5
+    order = [u.stream for u in seen if u.notice and u.notice.event == "close"]
+    assert order[0] == "a"
+    with pytest.raises(ValueError, match="no stream 'c' is watched"):
+        session.remove("c")
+
+
+def threads():
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("feed of")]
+
+
+def children():
+    found = Path(f"/proc/{os.getpid()}/task").glob("*/children")
+    pids = [pid for path in found for pid in path.read_text().split()]
+    commands = []
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            commands.append(Path(f"/proc/{pid}/cmdline").read_text())
+    return [command for command in commands if "stream.sources.process" in command]
+
+
+def test_close_takes_less_than_two_seconds_in_any_state(monkeypatch):
+    """Connecting, stalled, waiting to connect again, with a full queue, with a silent pipe, and while frames come."""
+    read, write = os.pipe()
+    with silent_server() as port, rtsp_server({"cam": ball(), "stalled": ball()}) as server:
+        session = Watch(engine(), connection=Connection(open_seconds=60, stall_seconds=60, read_seconds=60))
+        with os.fdopen(read) as stdin:
+            monkeypatch.setattr("sys.stdin", stdin)
+            for source in [
+                f"rtsp://127.0.0.1:{port}/connecting",
+                f"http://127.0.0.1:{port}/connecting",
+                f"rtsp://127.0.0.1:{free_port()}/refused",
+                server.address("cam"),
+                server.address("stalled"),
+                "-",
+                Camera("full", live=False),
+            ]:
+                session.add(source)
+            begin = time.perf_counter()
+            for _ in session:
+                if time.perf_counter() - begin > 3:
+                    break
+            server.stop()
+            time.sleep(1)
+            assert len(threads()) == 7
+            assert len(children()) >= 4
+            begin = time.perf_counter()
+            session.close()
+            took = time.perf_counter() - begin
+        os.close(write)
+        server.go_on()
+    assert took < 2
+    assert (threads(), children(), session.streams) == ([], [], [])
+
+
+def test_a_source_that_does_not_let_go_is_left_behind():
+    let_go = threading.Event()
+
+    class Stuck(Source):
+        def __iter__(self):
+            let_go.wait(20)
+            yield from ()
+
+    with Watch(engine()) as session:
+        session.add(Stuck("stuck"))
+        session.add(Camera("fine"))
+        list(islice(session, 3))
+        begin = time.perf_counter()
+        session.close()
+        assert time.perf_counter() - begin < 3
+    let_go.set()
+
+
+def resources():
+    """Resident memory in bytes, threads and open files of this process."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE"), threading.active_count(), len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.slow
+def test_nothing_grows(tmp_path, monkeypatch):
+    """20,000 frames of four live sources that end and come back all the time."""
+    monkeypatch.setattr("stream.feed.wait_seconds", lambda failures: 0.01)
+    path = write_video(tmp_path / "camera.mkv", images(400))
+    session = Watch(Engine(NullRuntime()), policy="every")
+    with session:
+        for n in range(4):
+            session.add(ProcessSource("camera", str(path), Connection()), name=f"camera {n}")
+        frames, reconnects, before = 0, 0, None
+        for update in session:
+            frames += update.frame is not None
+            reconnects += update.notice is not None and update.notice.event == "reconnect"
+            if frames == 4000 and before is None:
+                before = resources()
+            if frames == 24_000:
+                after = resources()
+                break
+    assert reconnects > 40
+    assert after[0] - before[0] < 20e6
+    assert abs(after[1] - before[1]) <= 1
+    assert abs(after[2] - before[2]) <= 8  # a connection may just be made or ended
+
+
+def test_watch_in_python(tmp_path):
+    one = write_video(tmp_path / "one.mkv", images(30))
+    two = write_video(tmp_path / "two.mkv", images(60))
+    two.write_bytes(two.read_bytes()[: two.stat().st_size // 2])
+    predictions = []
+    with pytest.raises(SourceError, match=r"^two.mkv is cut short"):
+        predictions.extend(watch(one, two))
+    seen = [prediction.stream for prediction in predictions]
+    assert seen.count("one.mkv") == 15
+    assert 5 < seen.count("two.mkv") < 25
+    with pytest.raises(ValueError, match="no source to watch"):
+        watch()
+    with pytest.raises(ValueError, match="no policy 'oldest'; there are auto, newest, every"):
+        watch(one, policy="oldest")
+    with Watch(engine()) as session:
+        session.add(one, name="x")
+        with pytest.raises(ValueError, match="a stream 'x' is watched already"):
+            session.add(one, name="x")
+
+
+def test_nothing_runs_before_it_is_asked_for(tmp_path):
+    one = write_video(tmp_path / "one.mkv", images(3))
+    predictions = watch(one, f"rtsp://127.0.0.1:{free_port()}/x")
+    assert (threads(), children()) == ([], [])
+    del predictions
