@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,30 +15,33 @@ class Slots:
     """Rows of a preallocated pool, read and then overwritten in place by the operator that gets them.
 
     pool   (num_slots, ...), one row for each stream there is room for
-    index  (B,) int64, the row of each stream of the batch; -1 marks a padding row of the batch, which
-           is neither read nor written (it starts from an empty leaf and its result is dropped)
+    index  (B,) int64 on the pool's device, the row of each stream of the batch; -1 marks a padding row of the
+           batch, which is neither read nor written (it starts from an empty leaf and its result is dropped)
 
-    A row may stand in a batch once. The runtime that owns the pool sees to that, on the host.
+    A row may stand in a batch once; `of_pools` makes sure of that before anything reaches a GPU.
     """
 
     pool: Tensor
     index: Tensor
 
-    def read(self) -> Tensor:
-        """The rows of the batch, (B, ...); zeros where the index is -1."""
-        rows = self.pool.index_select(0, self.index.clamp(min=0))
-        padding = self.index < 0
-        if padding.any():
-            rows[padding] = 0
-        return rows
+    @classmethod
+    def of_pools(cls, pools: Iterable[Tensor], rows: Sequence[int] | np.ndarray) -> tuple[Slots, ...]:
+        """The leaves of a batch in the pools of all layers; ValueError for rows that are not there or there twice."""
+        pools = tuple(pools)
+        index = check_rows(rows, len(pools[0]) if pools else None)
+        on_device = torch.from_numpy(index).to(pools[0].device, non_blocking=True) if pools else torch.empty(0)
+        return tuple(cls(pool, on_device) for pool in pools)
 
-    def write(self, rows: Tensor) -> None:
-        """Store (B, ...) rows; those with index -1 are dropped."""
-        padding = self.index < 0
-        if padding.any():
-            self.pool.index_copy_(0, self.index[~padding], rows[~padding])
-        else:
-            self.pool.index_copy_(0, self.index, rows)
+
+def check_rows(rows: Sequence[int] | np.ndarray, num_slots: int | None) -> np.ndarray:
+    """The rows as int64 (B,); ValueError unless each is -1 or a row of the pool, and none stands there twice."""
+    index = np.ascontiguousarray(rows, np.int64)
+    used = index[index >= 0]
+    if index.ndim != 1 or (index < -1).any() or (num_slots is not None and (used >= num_slots).any()):
+        raise ValueError(f"slots {index.tolist()} are not all rows of a pool of {num_slots}, or -1 for padding")
+    if len(np.unique(used)) < len(used):
+        raise ValueError(f"slots {index.tolist()} have one twice; a stream can be in a batch once")
+    return index
 
 
 Leaf = torch.Tensor | Slots

@@ -5,11 +5,12 @@ Letters: B streams, T snippets, C channels, F = C // n_div channels that move, H
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from kernels import operators, torch_form
 from kernels.leaf import Leaf, Slots
 
 Direction = Literal["uni", "bi"]
@@ -46,31 +47,43 @@ def temporal_shift(
     if num_snippets < 1 or rows % num_snippets:
         raise ValueError(f"{rows} rows of x cannot be cut into streams of {num_snippets} snippets")
     fold = num_moved(channels, n_div, direction)
+    form: Any = torch_form if _in_torch(x) else operators
     if direction == "bi" or padding == "circulant":
         if leaf is not None:
             raise ValueError(f'a "{direction}" shift with {padding} padding needs whole clips and takes no state')
-        return _shift_clip(x, num_snippets, fold, direction, padding), None
+        second, step = (2 * fold, 1) if direction == "bi" else (fold, -1)
+        return form.shift_clip(x, num_snippets, fold, second, step, padding == "circulant"), None
 
     num_streams = rows // num_snippets
-    before = leaf.read() if isinstance(leaf, Slots) else leaf
-    if before is None:
-        before = x.new_zeros(num_streams, fold, height, width)
-    if before.shape != (num_streams, fold, height, width):
-        raise ValueError(
-            f"the state of this layer is {tuple(before.shape)}, but {num_streams} streams of "
-            f"{channels} x {height} x {width} need {(num_streams, fold, height, width)}"
-        )
-    if num_snippets == 1:
-        moved = before
-    else:
-        kept = x[:, :fold].unflatten(0, (num_streams, num_snippets))
-        moved = torch.cat([before.unsqueeze(1), kept[:, :-1]], dim=1).flatten(0, 1)
-    shifted = _join([moved, x[:, fold:]], x)
-    last = x[num_snippets - 1 :: num_snippets, :fold].clone(memory_format=torch.preserve_format)
+    _check_leaf(leaf, x, (num_streams, fold, height, width))
     if isinstance(leaf, Slots):
-        leaf.write(last)
-        return shifted, leaf
-    return shifted, last
+        return form.shift_slots(x, leaf.pool, leaf.index, num_snippets, fold), leaf
+    return form.shift_chunk(x, None if leaf is None else leaf.to(x.dtype), num_snippets, fold)
+
+
+def _in_torch(x: Tensor) -> bool:
+    """Whether plain torch is wanted: on a CPU, where it is as good and needs no operator, and in what is exported."""
+    return not x.is_cuda or torch.compiler.is_exporting()
+
+
+def _check_leaf(leaf: Leaf | None, x: Tensor, shape: tuple[int, ...]) -> None:
+    if leaf is None:
+        return
+    if isinstance(leaf, Slots):
+        tensor, given = leaf.pool, (len(leaf.index), *leaf.pool.shape[1:])
+        if tensor.dtype != x.dtype:
+            raise ValueError(f"the pool holds {tensor.dtype} and x is {x.dtype}; make it with the type of the network")
+        if leaf.index.dtype != torch.int64:
+            raise ValueError(f"the rows of a pool are int64, not {leaf.index.dtype}")
+    else:
+        tensor, given = leaf, tuple(leaf.shape)
+    if given != shape:
+        raise ValueError(
+            f"the state of this layer is {given}, but {shape[0]} streams of {x.shape[1]} x {x.shape[2]} x "
+            f"{x.shape[3]} need {shape}"
+        )
+    if tensor.device != x.device:
+        raise ValueError(f"the state is on {tensor.device} and x on {x.device}; move one to the other")
 
 
 def num_moved(channels: int, n_div: int, direction: Direction) -> int:
@@ -79,32 +92,3 @@ def num_moved(channels: int, n_div: int, direction: Direction) -> int:
     if fold < 0 or fold * (2 if direction == "bi" else 1) > channels:
         raise ValueError(f'n_div is {n_div}; a "{direction}" shift takes {2 if direction == "bi" else 1} or more')
     return fold
-
-
-def _shift_clip(x: Tensor, num_snippets: int, fold: int, direction: Direction, padding: Padding) -> Tensor:
-    clips = x.unflatten(0, (-1, num_snippets))
-    if direction == "bi":
-        parts = [
-            _neighbour(clips[:, :, :fold], +1, padding),
-            _neighbour(clips[:, :, fold : 2 * fold], -1, padding),
-        ]
-    else:
-        parts = [_neighbour(clips[:, :, :fold], -1, padding)]
-    return _join([*(part.flatten(0, 1) for part in parts), x[:, fold * len(parts) :]], x)
-
-
-def _neighbour(clips: Tensor, step: int, padding: Padding) -> Tensor:
-    """(B, T, ...) with each snippet replaced by the one `step` later (+1) or earlier (-1)."""
-    if padding == "circulant":
-        return clips.roll(-step, dims=1)
-    end = torch.zeros_like(clips[:, :1])
-    return torch.cat([clips[:, 1:], end] if step > 0 else [end, clips[:, :-1]], dim=1)
-
-
-def _join(parts: list[Tensor], x: Tensor) -> Tensor:
-    """The parts side by side along the channels, in the memory format of x."""
-    channels_last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
-    memory_format = torch.channels_last if channels_last else torch.contiguous_format
-    # torch.cat follows its parts; the second conversion is for a part of one channel, which has no format
-    joined = torch.cat([part.contiguous(memory_format=memory_format) for part in parts[:-1]] + parts[-1:], dim=1)
-    return joined.contiguous(memory_format=memory_format)

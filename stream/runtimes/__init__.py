@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import Protocol
 
 import numpy as np
@@ -44,11 +45,24 @@ class Runtime(Protocol):
 
 
 def open_runtime(model: str | os.PathLike[str], *, device: str = "auto") -> Runtime:
-    """The runtime of a checkpoint.
+    """The runtime of a checkpoint: on CUDA the one with graphs, if it agrees with the reference, else torch as it is.
 
     model   a packaged checkpoint, or the path of one
     device  "auto" (CUDA, Apple's MPS, else the CPU), "cpu", "cuda" or "mps"
     """
-    from stream.runtimes.eager import TorchRuntime
+    from stream.runtimes.eager import TorchRuntime, choose_device
 
+    if choose_device(device).type == "cuda":
+        from kernels.cuda import has_cupy
+        from stream.runtimes.graphs import GraphRuntime
+
+        if has_cupy():
+            try:
+                return GraphRuntime.open(model, device=device)
+            except RuntimeError as error:
+                warnings.warn(
+                    f"the runtime with CUDA graphs cannot be used here: {error}; labels come from plain torch, slower",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
     return TorchRuntime.open(model, device=device)

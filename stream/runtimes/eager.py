@@ -33,6 +33,7 @@ class TorchRuntime:
             leaf.contiguous(memory_format=torch.channels_last)
             for leaf in self._network.empty_state(num_slots, size.height, size.width)
         )
+        self._dtype = next(self._network.parameters()).dtype
         self._num_slots = num_slots
         self._free = list(reversed(range(num_slots)))
 
@@ -54,10 +55,10 @@ class TorchRuntime:
 
     @torch.inference_mode()
     def step(self, snippets: np.ndarray, slots: np.ndarray) -> np.ndarray:
-        index = torch.from_numpy(np.ascontiguousarray(slots, np.int64)).to(self.device)
         pixels = torch.from_numpy(np.ascontiguousarray(snippets)).to(self.device)
-        state = tuple(Slots(leaf, index) for leaf in self._pool)
-        scores, _ = self._network(self.card.preprocessing.normalise(pixels), state)
+        state = Slots.of_pools(self._pool, slots)
+        frames = self.card.preprocessing.normalise(pixels).to(self._dtype)
+        scores, _ = self._network(frames, state)
         return scores.float().cpu().numpy()
 
     @torch.inference_mode()
@@ -67,7 +68,9 @@ class TorchRuntime:
 
     @torch.inference_mode()
     def read(self, slot: int) -> StateArrays:
-        return tuple(leaf[slot].cpu().numpy().copy() for leaf in self._pool)
+        rows = (leaf[slot] for leaf in self._pool)
+        # numpy has no bfloat16
+        return tuple((row.float() if row.dtype is torch.bfloat16 else row).cpu().numpy().copy() for row in rows)
 
     @torch.inference_mode()
     def write(self, slot: int, state: StateArrays) -> None:

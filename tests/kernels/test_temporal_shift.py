@@ -88,17 +88,17 @@ def test_slots_equal_the_functional_form(case, data):
     num_streams, fold = case["num_streams"], case["channels"] // case["n_div"]
     order = data.draw(st.permutations(range(5)))[:num_streams]
     padding = data.draw(st.lists(st.booleans(), min_size=num_streams, max_size=num_streams))
-    index = torch.tensor([-1 if pad else row for row, pad in zip(order, padding, strict=True)])
+    rows = [-1 if pad else row for row, pad in zip(order, padding, strict=True)]
     pool = torch.randn(5, fold, 3, 2).to(case["dtype"])
     expected_pool = pool.clone()
-    before = torch.stack([pool[row] if row >= 0 else torch.zeros_like(pool[0]) for row in index.tolist()])
+    before = torch.stack([pool[row] if row >= 0 else torch.zeros_like(pool[0]) for row in rows])
     options = {"num_snippets": case["num_snippets"], "n_div": case["n_div"]}
     expected, leaf = temporal_shift(x, before, **options)
-    for position, row in enumerate(index.tolist()):
+    for position, row in enumerate(rows):
         if row >= 0:
             expected_pool[row] = leaf[position]
 
-    slots = Slots(pool, index)
+    (slots,) = Slots.of_pools([pool], rows)
     shifted, same = temporal_shift(x, slots, **options)
     assert same is slots
     assert torch.equal(shifted, expected)
@@ -134,3 +134,14 @@ def test_refuses_what_does_not_fit():
         temporal_shift(x, num_snippets=3, n_div=1, direction="bi")
     with pytest.raises(ValueError, match="n_div is 0"):
         temporal_shift(x, num_snippets=3, n_div=0)
+    pool = torch.zeros(4, 1, 2, 2)
+    with pytest.raises(ValueError, match=r"the pool holds torch.float64 and x is torch.float32"):
+        temporal_shift(x, Slots(pool.double(), torch.tensor([0, 1])), num_snippets=3)
+    with pytest.raises(ValueError, match=r"the rows of a pool are int64, not torch.int32"):
+        temporal_shift(x, Slots(pool, torch.tensor([0, 1], dtype=torch.int32)), num_snippets=3)
+    with pytest.raises(ValueError, match="the state is on meta and x on cpu"):
+        temporal_shift(x, pool[:2].to("meta"), num_snippets=3)
+    for rows, words in [([0, 4], "not all rows of a pool of 4"), ([0, -2], "or -1 for padding"), ([1, 1], "one twice")]:
+        with pytest.raises(ValueError, match=words):
+            Slots.of_pools([pool], rows)
+    assert [slots.index.tolist() for slots in Slots.of_pools([pool, pool], [2, -1, -1])] == [[2, -1, -1]] * 2

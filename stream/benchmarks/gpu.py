@@ -1,0 +1,421 @@
+"""The temporal shift and the engine on a GPU: is it right, and how fast is it.
+
+    python -m stream.benchmarks.gpu OUT
+
+writes OUT/gpu.json and OUT/gpu.md. Needs CuPy, and neither av nor gradio nor typer. Times are medians by CUDA
+events, over several sets of inputs that are together larger than the cache; what is compared is measured in turn,
+and each kernel twice, which shows the spread. Without a GPU, `--rehearse` runs all of it on small shapes on the CPU,
+so that the program is known to work; its figures mean nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kernels import operators, torch_form
+from models.catalogue import create
+from models.checkpoint import Card
+from models.network import Network, TemporalShift
+from models.preprocessing import Preprocessing
+from stream.runtimes.graphs import GraphRuntime
+
+NETWORKS = ("tsm_resnet50", "tsm_mobilenet_v2")
+FRAME_SECONDS = 1 / 30
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much of it is done."""
+
+    device: torch.device
+    dtype: torch.dtype = torch.float16
+    size: int = 224
+    batches: tuple[int, ...] = (1, 8, 64, 256)
+    step_batches: tuple[int, ...] = (1, 64)
+    stream_batches: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+    repeats: int = 30
+    set_bytes: int = 256 * 2**20  # more than any cache
+    cases: int = 200
+    compiled: bool = True
+
+
+REHEARSAL = Plan(
+    device=torch.device("cpu"),
+    dtype=torch.float32,
+    size=32,
+    batches=(1, 2),
+    step_batches=(1, 2),
+    stream_batches=(1, 2),
+    repeats=2,
+    set_bytes=2**16,
+    cases=10,
+    compiled=False,
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure the temporal shift and the engine on a GPU.")
+    parser.add_argument("out", type=Path, help="folder for gpu.json and gpu.md")
+    parser.add_argument("--rehearse", action="store_true", help="small shapes on the CPU, to see that it runs")
+    arguments = parser.parse_args()
+    if not arguments.rehearse and not torch.cuda.is_available():
+        sys.exit("there is no CUDA device here; --rehearse runs all of it on the CPU, with figures that mean nothing")
+    plan = REHEARSAL if arguments.rehearse else Plan(device=torch.device("cuda"))
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    report: dict[str, Any] = {"machine": machine(plan)}
+    for name, part in [
+        ("correct", correctness),
+        ("bandwidth", bandwidth),
+        ("alternatives", alternatives),
+        ("online_step", online_step),
+        ("throughput", throughput),
+        ("memory", memory),
+    ]:
+        began = time.perf_counter()
+        report[name] = part(plan)
+        print(f"{name}: {time.perf_counter() - began:.0f} s", flush=True)
+        (arguments.out / "gpu.json").write_text(json.dumps(report, indent=1))
+    (arguments.out / "gpu.md").write_text(markdown(report))
+    print((arguments.out / "gpu.md").read_text())
+
+
+def machine(plan: Plan) -> dict[str, Any]:
+    """What it was measured on."""
+    there = plan.device.type == "cuda"
+    versions = {"torch": torch.__version__, "python": platform.python_version(), "cuda": torch.version.cuda}
+    if there:
+        import cupy
+
+        versions["cupy"] = cupy.__version__
+    device = torch.cuda.get_device_name(plan.device) if there else f"{platform.machine()} CPU (a rehearsal)"
+    return {"device": device, "date": date.today().isoformat(), "dtype": str(plan.dtype), **versions}
+
+
+def times(plan: Plan, alternatives: dict[str, Callable[[int], Any]], sets: int) -> dict[str, float]:
+    """Median seconds of each alternative, called in turn with the number of an input set."""
+    found: dict[str, list[float]] = {name: [] for name in alternatives}
+    for turn in range(plan.repeats + 3):
+        for name, work in alternatives.items():
+            seconds = _time(plan, lambda work=work, turn=turn: work(turn % sets))  # type: ignore[misc]
+            if turn >= 3:  # the first ones compile and warm up
+                found[name].append(seconds)
+    return {name: float(np.median(seconds)) for name, seconds in found.items()}
+
+
+def _time(plan: Plan, work: Callable[[], Any]) -> float:
+    if plan.device.type != "cuda":
+        began = time.perf_counter()
+        work()
+        return time.perf_counter() - began
+    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    torch.cuda.synchronize()
+    torch.cuda._sleep(200_000)  # the launch is queued behind this, so that its own time on the host does not count
+    begin.record()
+    work()
+    end.record()
+    end.synchronize()
+    return begin.elapsed_time(end) / 1000
+
+
+# What is right.
+
+
+def correctness(plan: Plan) -> dict[str, Any]:
+    """Every variant against the torch form, on random inputs, with outputs that are poisoned before."""
+    random = np.random.default_rng(0)
+    checked = 0
+    torch.use_deterministic_algorithms(True)  # fills new memory with NaN
+    for case in range(plan.cases):
+        dtype = [torch.float16, torch.bfloat16, torch.float32, torch.float64][case % 4]
+        streams, snippets, channels, height, width = (
+            int(random.choice(sizes)) for sizes in ([1, 2, 5], [1, 2, 4], [1, 8, 20, 24, 64], [1, 7, 8], [1, 5, 8])
+        )
+        layout = [torch.contiguous_format, torch.channels_last][case // 4 % 2]
+        fold = int(random.integers(0, channels + 1))
+        second = int(random.integers(fold, channels + 1))
+
+        def tensor(rows: int, channels: int) -> Tensor:
+            x = torch.randn(rows, channels, height, width, device=plan.device).to(dtype)  # noqa: B023
+            return x.contiguous(memory_format=layout)  # noqa: B023
+
+        x = tensor(streams * snippets, channels)
+        leaf, pool = tensor(streams, fold), tensor(9, fold)
+        pool = pool.contiguous(memory_format=torch_form.memory_format(x))
+        rows = torch.from_numpy(np.where(random.random(streams) < 0.3, -1, random.permutation(9)[:streams]))
+        rows = rows.to(plan.device)
+        for step in (1, -1):
+            for circulant in (False, True):
+                clip = snippets, fold, second, step, circulant
+                _same(operators.shift_clip(x, *clip), torch_form.shift_clip(x, *clip))
+                x.requires_grad_()
+                gradient = torch.autograd.grad(operators.shift_clip(x, *clip).sum(), x)[0]
+                expected = torch.autograd.grad(torch_form.shift_clip(x, *clip).sum(), x)[0]
+                x.requires_grad_(False)
+                _same(gradient, expected)
+        for reverse in (False, True):
+            for before in (None, leaf):
+                _same(
+                    operators.shift_chunk(x, before, snippets, fold, reverse),
+                    torch_form.shift_chunk(x, before, snippets, fold, reverse),
+                )
+        expected_pool = pool.clone(memory_format=torch.preserve_format)
+        expected = torch_form.shift_slots(x, expected_pool, rows, snippets, fold)
+        _same(operators.shift_slots(x, pool, rows, snippets, fold), expected)
+        _same(pool, expected_pool)
+        checked += 14
+    torch.use_deterministic_algorithms(False)
+    return {"comparisons": checked, "wrong": 0}
+
+
+def _same(found: Any, expected: Any) -> None:
+    pairs = zip(found, expected, strict=True) if isinstance(found, tuple) else [(found, expected)]
+    for one, other in pairs:
+        if not torch.equal(one, other):
+            raise SystemExit(f"the kernel is wrong for {tuple(one.shape)} {one.dtype} {one.stride()}")
+
+
+# How fast the shift is.
+
+
+def shapes(plan: Plan, name: str) -> dict[tuple[int, int, int], int]:
+    """(channels, height, width) of the tensors that a network shifts, and how often."""
+    network = create(name).eval()
+    found: dict[tuple[int, int, int], int] = {}
+
+    def note(module: TemporalShift, inputs: tuple) -> None:
+        shape = tuple(inputs[0].shape[1:])
+        found[shape] = found.get(shape, 0) + 1
+
+    for module in network.modules():
+        if isinstance(module, TemporalShift):
+            module.register_forward_pre_hook(note)
+    with torch.inference_mode():
+        network(torch.zeros(1, 1, 3, plan.size, plan.size))
+    return found
+
+
+def every_case(plan: Plan) -> Iterator[tuple[dict[str, Any], list[Tensor], list[Tensor], Tensor]]:
+    """For each shape and batch: its description, sets of inputs and of pools, and the rows of the pools."""
+    for network in NETWORKS:
+        for (channels, height, width), count in shapes(plan, network).items():
+            for batch in plan.batches:
+                described = {"network": network, "shape": [channels, height, width], "times": count, "batch": batch}
+                bytes_ = batch * channels * height * width * plan.dtype.itemsize
+                sets = int(np.clip(plan.set_bytes // bytes_, 2, 64))
+
+                def tensors(channels: int, sets: int = sets, like: tuple = (batch, height, width)) -> list[Tensor]:
+                    shape = like[0], channels, *like[1:]
+                    made = [torch.randn(shape, device=plan.device, dtype=plan.dtype) for _ in range(sets)]
+                    return [x.contiguous(memory_format=torch.channels_last) for x in made]
+
+                yield described, tensors(channels), tensors(channels // 8), torch.arange(batch, device=plan.device)
+
+
+def bandwidth(plan: Plan) -> list[dict[str, Any]]:
+    """Each variant against a copy of as many bytes as it must move, in one launch of the driver."""
+    rows = []
+    for case, inputs, pools, index in every_case(plan):
+        channels = inputs[0].shape[1]
+        fold = channels // 8
+        moved = 2 * inputs[0].nbytes + 2 * pools[0].nbytes  # x in and out, the pool in and out
+        source = torch.empty(moved // 2, dtype=torch.uint8, device=plan.device)
+        sources, targets = [source.clone() for _ in inputs], [source.clone() for _ in inputs]
+
+        def slots(n: int, inputs=inputs, pools=pools, index=index, fold=fold) -> Tensor:
+            return operators.shift_slots(inputs[n], pools[n], index, 1, fold)
+
+        def clip(n: int, inputs=inputs, fold=fold) -> Tensor:
+            return operators.shift_clip(inputs[n], 1, fold, 2 * fold, 1, False)
+
+        def copy(n: int, targets=targets, sources=sources) -> Tensor:
+            return targets[n].copy_(sources[n])
+
+        seconds = times(plan, {"slots": slots, "copy": copy, "slots again": slots, "bidirectional": clip}, len(inputs))
+        rows.append(
+            {
+                **case,
+                "gigabytes_a_second": moved / seconds["slots"] / 1e9,
+                "of_a_copy": seconds["copy"] / seconds["slots"],
+                "again": seconds["copy"] / seconds["slots again"],
+                "bidirectional_of_a_copy": seconds["copy"] / seconds["bidirectional"],
+            }
+        )
+    return rows
+
+
+def alternatives(plan: Plan) -> list[dict[str, Any]]:
+    """The online step against torch: slicing, rolling, and the slicing code compiled."""
+
+    def slicing(x: Tensor, pool: Tensor, index: Tensor) -> Tensor:
+        fold = x.shape[1] // 8
+        out = torch.cat([pool[index], x[:, fold:]], dim=1)
+        pool[index] = x[:, :fold]
+        return out
+
+    def rolling(x: Tensor, pool: Tensor, index: Tensor) -> Tensor:
+        fold = x.shape[1] // 8
+        both = torch.stack([pool[index], x[:, :fold]], dim=1).roll(1, dims=1)
+        pool[index] = both[:, 0]
+        return torch.cat([both[:, 1], x[:, fold:]], dim=1)
+
+    compiled = torch.compile(slicing, dynamic=False) if plan.compiled else slicing
+    rows = []
+    for case, inputs, pools, index in every_case(plan):
+        if case["batch"] not in plan.step_batches:
+            continue
+        torch.compiler.reset()
+        fold = inputs[0].shape[1] // 8
+
+        def ours(n: int, inputs=inputs, pools=pools, index=index, fold=fold) -> Tensor:
+            return operators.shift_slots(inputs[n], pools[n], index, 1, fold)
+
+        def other(form: Callable, inputs=inputs, pools=pools, index=index) -> Callable[[int], Tensor]:
+            return lambda n: form(inputs[n], pools[n], index)
+
+        seconds = times(
+            plan,
+            {"ours": ours, "slicing": other(slicing), "roll": other(rolling), "compiled": other(compiled)},
+            len(inputs),
+        )
+        rows.append({**case, **{name: seconds[name] / seconds["ours"] for name in ("slicing", "roll", "compiled")}})
+    return rows
+
+
+# How fast the engine is.
+
+
+def runtime_of(plan: Plan, name: str, batches: tuple[int, ...], num_slots: int) -> GraphRuntime:
+    """A runtime of a network with weights that keep the signal alive: trained ones would be as fast."""
+    card = Card(
+        network=name,
+        arguments={"num_classes": 400},
+        labels=tuple(map(str, range(400))),
+        preprocessing=Preprocessing(height=plan.size, width=plan.size),
+        interval_seconds=FRAME_SECONDS,
+        context=1,
+    )
+    network: Network = create(name, num_classes=400)
+    return GraphRuntime(
+        network, card, device=plan.device.type, dtype=plan.dtype, batch_sizes=batches, num_slots=num_slots
+    )
+
+
+def _frames(plan: Plan, count: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, 1, plan.size, plan.size, 3), dtype=np.uint8)
+
+
+def online_step(plan: Plan) -> list[dict[str, Any]]:
+    """A whole step with shift over one of the same network without, both as a graph: the device's time alone."""
+    rows = []
+    for name in NETWORKS:
+        for batch in plan.step_batches:
+            replays: dict[str, Callable[[int], Any]] = {}
+            for kind in (name, name.replace("tsm_", "tsn_")):
+                runtime = runtime_of(plan, kind, (batch,), batch)
+                slots = np.array([runtime.allocate() for _ in range(batch)])
+                frames = _frames(plan, batch)
+                lane = runtime.begin(frames, slots).lane
+
+                def replay(_: int, runtime=runtime, frames=frames, slots=slots, graph=lane.graph) -> None:
+                    if graph is None:
+                        runtime.step(frames, slots)
+                    else:
+                        graph.replay()
+
+                replays[kind] = replay
+            seconds = times(plan, {**replays, "again": replays[name]}, 1)
+            with_shift, without = (seconds[kind] for kind in (name, name.replace("tsm_", "tsn_")))
+            rows.append(
+                {
+                    "network": name,
+                    "batch": batch,
+                    "ms": with_shift * 1000,
+                    "without_shift_ms": without * 1000,
+                    "ratio": with_shift / without,
+                    "ratio_again": seconds["again"] / without,
+                }
+            )
+    return rows
+
+
+def throughput(plan: Plan) -> list[dict[str, Any]]:
+    """Frames a second through the runtime, bytes in to scores out, and the streams of 30 frames/s that it holds.
+
+    A step of B streams within 33 ms at the 99th percentile is B streams served. Above the largest batch they are
+    served by several steps in one frame time.
+    """
+    rows = []
+    for name in NETWORKS:
+        runtime = runtime_of(plan, name, plan.stream_batches, plan.stream_batches[-1])
+        slots = np.array([runtime.allocate() for _ in range(plan.stream_batches[-1])])
+        for batch in plan.stream_batches:
+            frames = _frames(plan, batch)
+            seconds = []
+            for turn in range(3 + max(100, plan.repeats) if plan.compiled else 5):
+                began = time.perf_counter()
+                runtime.step(frames, slots[:batch])
+                if turn >= 3:
+                    seconds.append(time.perf_counter() - began)
+            p50, p99 = np.quantile(seconds, [0.5, 0.99])
+            steps = int(FRAME_SECONDS / p99)
+            rows.append(
+                {
+                    "network": name,
+                    "batch": batch,
+                    "p50_ms": p50 * 1000,
+                    "p99_ms": p99 * 1000,
+                    "frames_a_second": batch / p50,
+                    "streams": steps * batch,
+                }
+            )
+    return rows
+
+
+def memory(plan: Plan) -> list[dict[str, Any]]:
+    """What a stream takes on the device, and the peak of a step."""
+    rows = []
+    for name in NETWORKS:
+        network = create(name).to(plan.dtype)
+        row: dict[str, Any] = {"network": name, "state_kilobytes": network.state_bytes(plan.size, plan.size) / 1000}
+        if plan.device.type == "cuda":
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+            batch = plan.step_batches[-1]
+            runtime = runtime_of(plan, name, (batch,), batch)
+            runtime.step(_frames(plan, batch), np.array([runtime.allocate() for _ in range(batch)]))
+            row |= {"batch": batch, "peak_megabytes": torch.cuda.max_memory_allocated() / 1e6}
+        rows.append(row)
+    return rows
+
+
+def markdown(report: dict[str, Any]) -> str:
+    """The report as tables."""
+    parts = [f"# On {report['machine']['device']}, {report['machine']['date']}", str(report["machine"])]
+    for name, rows in report.items():
+        if isinstance(rows, list):
+            columns = list(rows[0])
+            lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
+            for row in rows:
+                shown = [f"{row[c]:.2f}" if isinstance(row[c], float) else str(row[c]) for c in columns]
+                lines.append("| " + " | ".join(shown) + " |")
+            parts += [f"## {name.replace('_', ' ')}", "\n".join(lines)]
+    correct = report["correct"]
+    parts.append(f"{correct['comparisons']} comparisons with the torch form, {correct['wrong']} wrong.")
+    return "\n\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    main()

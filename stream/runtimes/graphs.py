@@ -1,0 +1,168 @@
+"""The GPU runtime: half precision, and one CUDA graph for each of a few batch sizes."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kernels import Slots
+from kernels.leaf import check_rows
+from models.checkpoint import Card, load
+from models.network import Network
+from stream.runtimes.eager import TorchRuntime
+
+BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+TOLERANCE = 0.02  # of a probability, against float32
+WARM_UPS = 3  # before a capture: libraries choose their algorithms, and the kernel is compiled
+
+
+@dataclass
+class _Lane:
+    """The buffers of one batch size: pinned ones here, and those that the graph reads and writes there."""
+
+    pixels_here: Tensor
+    pixels: Tensor
+    index_here: Tensor
+    index: Tensor
+    scores: Tensor
+    scores_here: Tensor
+    graph: Any = None
+    done: Any = None
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A step that is under way."""
+
+    lane: _Lane
+    count: int
+
+
+class GraphRuntime(TorchRuntime):
+    """Replays a step that was captured once, so that a launch costs nothing.
+
+    Frames go up as bytes from pinned memory on a stream of their own and are normalised there; scores come back
+    the same way. A batch is filled up to the next of `batch_sizes` with rows that touch no state (-1). Two steps
+    can be under way at once: `begin` the next one before you `finish` the last.
+
+    Scores are those of `TorchRuntime` in float32 up to the precision of `dtype`: probabilities to TOLERANCE, which
+    `open` checks. Without CUDA the same is computed without graphs.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        card: Card,
+        *,
+        device: str = "auto",
+        num_slots: int = 64,
+        dtype: torch.dtype = torch.float16,
+        batch_sizes: tuple[int, ...] = BATCH_SIZES,
+    ):
+        super().__init__(network.to(dtype), card, device=device, num_slots=num_slots)
+        self._batch_sizes = batch_sizes
+        self._lanes: dict[tuple[int, int], _Lane] = {}
+        self._turn = 0
+        self._upload = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
+        if self._upload is not None:
+            torch.backends.cudnn.benchmark = True
+
+    @classmethod
+    def open(cls, model: str | os.PathLike[str], *, device: str = "auto") -> GraphRuntime:
+        """The runtime of a checkpoint; RuntimeError when it does not agree with the reference here."""
+        reference = TorchRuntime.open(model, device=device)
+        runtime = cls(*load(model), device=device)
+        size = reference.card.preprocessing
+        shape = (4, 1, 1, size.height, size.width, reference.card.arguments.get("in_channels", 3))
+        frames = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+        rows = [[each.allocate()] for each in (reference, runtime)]
+        worst = max(
+            np.abs(np.subtract(*(each.card.probabilities(each.step(frame, row)) for each, row in pairs))).max()
+            for frame in frames
+            for pairs in [zip((reference, runtime), map(np.array, rows), strict=True)]
+        )
+        if not worst <= TOLERANCE:
+            raise RuntimeError(f"its probabilities are off by {worst:.3f}, more than {TOLERANCE}")
+        runtime.free(rows[1][0])
+        return runtime
+
+    def step(self, snippets: np.ndarray, slots: np.ndarray) -> np.ndarray:
+        if snippets.shape[1] > 1 or len(snippets) > self._batch_sizes[-1]:
+            return super().step(snippets, slots)
+        return self.finish(self.begin(snippets, slots))
+
+    @torch.inference_mode()
+    def begin(self, snippets: np.ndarray, slots: np.ndarray) -> Pending:
+        """Start a step of one snippet for each of B streams, at most the largest batch size."""
+        count = len(snippets)
+        rows = check_rows(slots, self._num_slots)
+        lane = self._lane(next(size for size in self._batch_sizes if size >= count))
+        lane.pixels_here[:count] = torch.from_numpy(np.ascontiguousarray(snippets))
+        lane.index_here[:count] = torch.from_numpy(rows)
+        lane.index_here[count:] = -1
+        if self._upload is None:
+            lane.scores_here.copy_(self._forward(lane.pixels_here, lane.index_here))
+            return Pending(lane, count)
+        with torch.cuda.stream(self._upload):
+            lane.pixels.copy_(lane.pixels_here, non_blocking=True)
+            lane.index.copy_(lane.index_here, non_blocking=True)
+        compute = torch.cuda.current_stream(self.device)
+        compute.wait_stream(self._upload)
+        lane.graph.replay()
+        lane.scores_here.copy_(lane.scores, non_blocking=True)
+        lane.done.record(compute)
+        return Pending(lane, count)
+
+    def finish(self, pending: Pending) -> np.ndarray:
+        """The scores (logits) float32 (B, 1, K) of a step that was begun; wait for the older one first."""
+        if pending.lane.done is not None:
+            pending.lane.done.synchronize()
+        return pending.lane.scores_here[: pending.count].numpy().copy()
+
+    def _forward(self, pixels: Tensor, index: Tensor) -> Tensor:
+        frames = self.card.preprocessing.normalise(pixels).to(self._dtype)
+        scores, _ = self._network(frames, tuple(Slots(leaf, index) for leaf in self._pool))
+        return scores.float()
+
+    def _lane(self, size: int) -> _Lane:
+        """Buffers of a batch size, one of two in turn, so that the next step can be filled in while one runs."""
+        self._turn = 1 - self._turn
+        key = size, self._turn
+        if key not in self._lanes:
+            self._lanes[key] = self._capture(size)
+        return self._lanes[key]
+
+    def _capture(self, size: int) -> _Lane:
+        wanted = self.card.preprocessing
+        shape = (size, 1, wanted.height, wanted.width, self._network.in_channels)
+        pinned = self._upload is not None
+        lane = _Lane(
+            pixels_here=torch.zeros(shape, dtype=torch.uint8, pin_memory=pinned),
+            pixels=torch.zeros(shape, dtype=torch.uint8, device=self.device),
+            index_here=torch.full((size,), -1, dtype=torch.int64, pin_memory=pinned),
+            index=torch.full((size,), -1, dtype=torch.int64, device=self.device),
+            scores=torch.empty(0),
+            scores_here=torch.zeros((size, 1, self._network.num_classes), pin_memory=pinned),
+        )
+        if self._upload is None:
+            return lane
+        side = torch.cuda.Stream(self.device)
+        side.wait_stream(torch.cuda.current_stream(self.device))
+        with torch.cuda.stream(side):
+            for _ in range(WARM_UPS):
+                self._forward(lane.pixels, lane.index)
+        torch.cuda.current_stream(self.device).wait_stream(side)
+        lane.graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(lane.graph):
+            lane.scores = self._forward(lane.pixels, lane.index)
+        lane.done = torch.cuda.Event()
+        return lane
+
+    def _grow(self) -> None:
+        super()._grow()
+        self._lanes.clear()  # the graphs hold the old pool

@@ -1,0 +1,37 @@
+"""Benchmarks run, and say what they should; how fast anything is they find out elsewhere."""
+
+import json
+import math
+import subprocess
+import sys
+
+import pytest
+import torch
+
+
+@pytest.mark.slow
+def test_the_gpu_report_can_be_rehearsed(tmp_path):
+    """All of it on small shapes, in a program that has neither av nor gradio nor typer."""
+    program = (
+        "import runpy, sys\n"
+        "for name in ('av', 'gradio', 'typer'):\n    sys.modules[name] = None\n"
+        "sys.argv[1:] = [sys.argv[1], '--rehearse']\n"
+        "runpy.run_module('stream.benchmarks.gpu', run_name='__main__')"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, capture_output=True)
+    report = json.loads((tmp_path / "gpu.json").read_text())
+    assert report["correct"] == {"comparisons": 140, "wrong": 0}
+    assert "a rehearsal" in report["machine"]["device"]
+    assert {row["network"] for row in report["bandwidth"]} == {"tsm_resnet50", "tsm_mobilenet_v2"}
+    for part in ("bandwidth", "alternatives", "online_step", "throughput", "memory"):
+        assert all(math.isfinite(value) for row in report[part] for value in row.values() if isinstance(value, float))
+        assert f"## {part.replace('_', ' ')}" in (tmp_path / "gpu.md").read_text()
+    assert sum(row["times"] for row in report["bandwidth"] if row["batch"] == 1) == 16 + 10
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, which the report would use for minutes")
+def test_without_a_gpu_it_says_so(tmp_path):
+    command = [sys.executable, "-m", "stream.benchmarks.gpu", str(tmp_path)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+    assert "there is no CUDA device here; --rehearse runs all of it on the CPU" in result.stderr

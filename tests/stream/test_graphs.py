@@ -1,0 +1,63 @@
+"""The GPU runtime's batches and buffers, on a CPU, where it computes the same without graphs."""
+
+import numpy as np
+import pytest
+import torch
+from helpers import SIZE, random_card, random_network
+
+from stream import Engine
+from stream.runtimes import graphs
+from stream.runtimes.eager import TorchRuntime
+from stream.runtimes.graphs import GraphRuntime
+
+CARD = random_card()
+
+
+def frames(count, seed=0, snippets=1):
+    return np.random.default_rng(seed).integers(0, 256, (count, snippets, SIZE, SIZE, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float16, 0.03), (torch.bfloat16, 0.2)])
+def test_scores_are_those_of_the_reference(dtype, tolerance):
+    """Batches of any size, through padding, through growth of the pool, and for several snippets at once."""
+    options = {"device": "cpu", "num_slots": 2}
+    reference = TorchRuntime(random_network(CARD), CARD, **options)
+    runtime = GraphRuntime(random_network(CARD), CARD, **options, dtype=dtype, batch_sizes=(1, 2, 4))
+    both = reference, runtime
+    slots = np.array([[each.allocate() for _ in range(5)] for each in both])
+    assert slots[0].tolist() == slots[1].tolist()
+    for turn, (count, snippets) in enumerate([(1, 1), (3, 1), (4, 1), (2, 3), (5, 1), (1, 1), (3, 1)]):
+        chosen = np.random.default_rng(turn).permutation(5)[:count]
+        expected, found = (each.step(frames(count, turn, snippets), slots[0][chosen]) for each in both)
+        assert found.dtype == np.float32
+        assert np.abs(found - expected).max() < tolerance * np.abs(expected).max()
+    for expected, found in zip(*(each.read(slots[0][0]) for each in both), strict=True):
+        assert np.abs(found - expected).max() < tolerance * max(1, np.abs(expected).max())
+
+
+def test_two_steps_under_way():
+    runtime = GraphRuntime(random_network(CARD), CARD, device="cpu", dtype=torch.float32)
+    reference = TorchRuntime(random_network(CARD), CARD, device="cpu")
+    slots = np.array([runtime.allocate()])
+    assert slots[0] == reference.allocate()
+    pending = [runtime.begin(frames(1, seed), slots) for seed in range(2)]
+    for seed, each in enumerate(pending):
+        np.testing.assert_allclose(runtime.finish(each), reference.step(frames(1, seed), slots), rtol=1e-4, atol=1e-5)
+
+
+def test_a_bad_slot_is_refused_before_anything_runs():
+    for runtime in (
+        TorchRuntime(random_network(CARD), CARD, device="cpu", num_slots=2),
+        GraphRuntime(random_network(CARD), CARD, device="cpu", num_slots=2),
+    ):
+        with pytest.raises(ValueError, match="have one twice"):
+            runtime.step(frames(2), np.array([1, 1]))
+        with pytest.raises(ValueError, match="not all rows of a pool of 2"):
+            runtime.step(frames(1), np.array([2]))
+
+
+def test_the_self_check_refuses_what_does_not_agree(checkpoint, monkeypatch):
+    assert Engine(GraphRuntime.open(checkpoint, device="cpu")).open() == "stream 0"
+    monkeypatch.setattr(graphs, "TOLERANCE", -1.0)
+    with pytest.raises(RuntimeError, match=r"its probabilities are off by 0\.\d+, more than -1.0"):
+        GraphRuntime.open(checkpoint, device="cpu")
