@@ -50,7 +50,8 @@ class Batcher:
 
     Without live streams, and while a step takes less than an interval, that is everyone who has a frame. Else it
     is as many as fit into an interval (or cost little more than one alone), and those who have waited longest for
-    their turn come first. A live frame older than an interval, or too old to be labelled within two, is stale.
+    their turn come first. A live frame older than an interval, or too old to be labelled within two, is stale,
+    unless a step alone takes longer than that.
     """
 
     def __init__(self, interval_seconds: float):
@@ -69,11 +70,15 @@ class Batcher:
         left = 1.9 * self.interval_seconds - self.step_time(limit)
         oldest = min(left, self.interval_seconds) if left > 0 else self.interval_seconds
         stale = [each.stream for each in candidates if each.perishable and each.age_seconds > oldest]
+        if len(stale) == len(candidates):  # an estimate that lets nobody through would never be put right
+            youngest = min(candidates, key=lambda each: each.age_seconds, default=None)
+            if youngest and youngest.age_seconds <= self.interval_seconds:
+                stale.remove(youngest.stream)
         good = [each.stream for each in candidates if each.stream not in stale]
         return sorted(good, key=lambda stream: self._served.get(stream, 0))[:limit], stale
 
     def served(self, streams: Sequence[str], seconds: float) -> None:
-        """Frames of these streams were labelled in a step that took so long."""
+        """Frames of these streams went through the network, in a step that took so long."""
         for stream in streams:
             self._turn += 1
             self._served[stream] = self._turn

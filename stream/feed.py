@@ -9,7 +9,7 @@ from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace
 from time import perf_counter
-from typing import Literal
+from typing import Literal, get_args
 
 from stream.connection import Connection, wait_seconds
 from stream.frame import Frame
@@ -17,7 +17,7 @@ from stream.prediction import Notice
 from stream.sources.source import Source, SourceError
 
 Policy = Literal["auto", "newest", "every"]
-POLICIES = ("auto", "newest", "every")
+POLICIES = get_args(Policy)
 READ_AHEAD = 4  # frames of a source that waits
 STOP_SECONDS = 2.0
 
@@ -59,8 +59,7 @@ class Feed:
         self._first: tuple[float, float] | None = None  # when the first frame was available, and its time
         self._shift_seconds = 0.0
         self._after_gap = False  # of the next frame to be taken
-        self._waiting: deque[Frame] = deque()
-        self._notices: deque[Notice] = deque()
+        self._waiting: deque[Frame | Notice] = deque()
         self._changed = changed
         self._policy = policy
         self._connection = connection
@@ -83,9 +82,9 @@ class Feed:
             return self._done
         return self._done or self._thread.ident is None or perf_counter() > self._stopped_at + STOP_SECONDS
 
-    def has_news(self) -> bool:
-        """Whether there is something to take, to tell, or an end."""
-        return bool(self._waiting or self._notices or self.ended)
+    def has_waiting(self) -> bool:
+        """Whether there is something to take or to tell."""
+        return bool(self._waiting)
 
     @property
     def newest(self) -> bool:
@@ -97,15 +96,18 @@ class Feed:
         return self._taken_in + self.source.lost.total()
 
     def peek(self) -> Frame | None:
-        """The frame that would be taken."""
-        return self._waiting[0] if self._waiting else None
+        """The frame that would be taken; none while there is a notice to be told before."""
+        with self._changed:
+            first = self._waiting[0] if self._waiting else None
+        return first if isinstance(first, Frame) else None
 
     def take(self) -> Frame | None:
         """The next frame; one of a source that waits becomes available by this."""
         with self._changed:
-            if not self._waiting:
+            frame = self.peek()
+            if frame is None:
                 return None
-            frame = self._waiting.popleft()
+            self._waiting.popleft()
             frame, self._after_gap = replace(frame, after_gap=self._after_gap), False
             self._changed.notify_all()
         return frame if self.newest or self._realtime else replace(frame, available=perf_counter())
@@ -119,10 +121,12 @@ class Feed:
                 self._changed.notify_all()
 
     def notices(self) -> list[Notice]:
-        """What has happened to the connection since the last call."""
+        """What has happened to the connection since the frame that was taken last."""
         with self._changed:
-            notices = list(self._notices)
-            self._notices.clear()
+            notices: list[Notice] = []
+            while self._waiting and isinstance(notice := self._waiting[0], Notice):
+                notices.append(notice)
+                self._waiting.popleft()
         return notices
 
     def stop(self) -> None:
@@ -130,15 +134,22 @@ class Feed:
         with self._changed:
             self._stopped.set()
             self._stopped_at = self._stopped_at or perf_counter()
-            self.dropped["ended"] += len(self._waiting)
-            self._waiting.clear()
+            self._drop_waiting("ended")
             self._changed.notify_all()
-        self.source.stop()
+        try:
+            self.source.stop()
+        except Exception as error:  # noqa: BLE001  it ends all the same
+            self.error = self.error or error
 
     def join(self) -> None:
         """Wait for the thread of a feed that has ended."""
         if self._done:
             self._thread.join()
+
+    def _drop_waiting(self, reason: str) -> None:
+        notices = [each for each in self._waiting if isinstance(each, Notice)]
+        self.dropped[reason] += len(self._waiting) - len(notices)
+        self._waiting = deque(notices)
 
     def _run(self) -> None:
         try:
@@ -201,9 +212,8 @@ class Feed:
             if self._stopped.is_set():
                 self.dropped["ended"] += 1
                 return
-            if self.newest and self._waiting:
-                self.dropped["newer"] += len(self._waiting)
-                self._waiting.clear()
+            if self.newest:
+                self._drop_waiting("newer")
             self._waiting.append(frame)
             self.last_seconds = frame.time_seconds
             self._changed.notify_all()
@@ -215,7 +225,9 @@ class Feed:
             self._first = frame.available, frame.time_seconds
         else:
             self._after_gap = True
-            self._shift_seconds = self._first[1] + frame.available - self._first[0] - frame.time_seconds
+            passed = self._first[1] + frame.available - self._first[0]
+            # a source that gave frames quicker than they happened is ahead of the clock on the wall
+            self._shift_seconds = max(passed, self.last_seconds + 1 / self.source.rate) - frame.time_seconds
         self.last_seconds = frame.time_seconds + self._shift_seconds
         if self.source.live:
             self._note("reconnect" if returned else "connect")
@@ -225,5 +237,5 @@ class Feed:
         notice = Notice(stream=self.name, event=event, time_seconds=self.last_seconds, reason=reason)
         with self._changed:
             self._connected = event in ("connect", "reconnect")
-            self._notices.append(notice)
+            self._waiting.append(notice)
             self._changed.notify_all()

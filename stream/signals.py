@@ -1,13 +1,17 @@
-"""Ctrl-C and SIGTERM end the program through its `finally` clauses."""
+"""Ctrl-C and SIGTERM end the program through its `finally` clauses, or, where those hang, without them."""
 
 from __future__ import annotations
 
+import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
+LONGEST_SECONDS = 10.0  # for an end in good order
+IMPATIENT_SECONDS = 2.0  # after which a second signal ends it at once
 
 
 class Stopped(BaseException):
@@ -19,19 +23,23 @@ class Stopped(BaseException):
 
 @contextmanager
 def raised() -> Iterator[None]:
-    """Signals are raised as `Stopped` in here; further ones do not cut the first short."""
+    """Signals are raised as `Stopped` in here."""
     before = {number: signal.signal(number, _stop) for number in NUMBERS}
     try:
         yield
     finally:
-        arrived()
+        signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
 def arrived() -> None:
-    """The program is on its way out: from here on nothing is interrupted."""
-    signal.setitimer(signal.ITIMER_REAL, 0)
+    """The exception has arrived, and the program is on its way out: it is not raised again.
+
+    An end that takes too long, or a second signal after a while, is the end at once.
+    """
+    if signal.getitimer(signal.ITIMER_REAL)[0]:
+        signal.setitimer(signal.ITIMER_REAL, LONGEST_SECONDS)
 
 
 def _stop(number: int, _: Any) -> None:
@@ -39,12 +47,19 @@ def _stop(number: int, _: Any) -> None:
 
     So it is raised again and again until it has `arrived`.
     """
+    began = time.monotonic()
 
     def again(*_: Any) -> None:
+        if time.monotonic() > began + LONGEST_SECONDS:
+            os._exit(128 + number)
         raise Stopped(number)
 
+    def another(number: int, _: Any) -> None:
+        if time.monotonic() > began + IMPATIENT_SECONDS:
+            os._exit(128 + number)
+
     for each in NUMBERS:
-        signal.signal(each, signal.SIG_IGN)
+        signal.signal(each, another)
     signal.signal(signal.SIGALRM, again)
     signal.setitimer(signal.ITIMER_REAL, 0.5, 0.5)
     raise Stopped(number)

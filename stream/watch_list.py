@@ -14,7 +14,8 @@ class WatchList:
     """Adds and removes streams as the lines of a file come and go, in a thread of its own between start and stop.
 
     A line is a source, or `SOURCE as NAME`; empty lines and those that begin with # are passed over. A line that
-    cannot be followed is told once. A stream that has ended stays so until its line goes and comes back.
+    cannot be followed is tried again each time, and told once it has failed twice. A stream that has ended stays so
+    until its line goes and comes back.
 
     add     begins a stream from a source and a name or None, and returns its name; ValueError when it cannot
     remove  ends a stream; ValueError when it has ended already
@@ -33,7 +34,9 @@ class WatchList:
         self._add = add
         self._remove = remove
         self._say = say
-        self._names: dict[str, str | None] = {}  # by line; None where it could not be followed
+        self._names: dict[str, str | None] = {}  # of the stream of a line; None where it has ended
+        self._failures: dict[str, int] = {}  # of lines that could not be followed yet
+        self._lines: list[str] = []
         self._seen: tuple[int, int] | None = None
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"watch list {path}", daemon=True)
@@ -50,30 +53,39 @@ class WatchList:
         """Follow it no longer; what is watched stays."""
         self._stopped.set()
         if self._thread.ident is not None:
-            self._thread.join()
+            self._thread.join(1.0)  # it may be opening a file on a disk that does not answer
 
     def poll(self) -> None:
-        """Do what has changed since the last time."""
+        """Do what has changed since the last time, and what could not be done then."""
         state = self._path.stat()
         seen = state.st_mtime_ns, state.st_size
-        if seen == self._seen:
-            return
-        self._seen = seen
-        lines = [line.strip() for line in self._path.read_text().splitlines()]
-        lines = [line for line in lines if line and not line.startswith("#")]
-        for line in [line for line in self._names if line not in lines]:
+        if seen != self._seen:
+            lines = [line.strip() for line in self._path.read_text().splitlines()]
+            self._lines = [line for line in lines if line and not line.startswith("#")]
+            self._seen = seen
+        for line in [line for line in self._names if line not in self._lines]:
             name = self._names.pop(line)
             if name is not None:
                 with suppress(ValueError):
                     self._remove(name)
-        for line in lines:
+        self._failures = {line: count for line, count in self._failures.items() if line in self._lines}
+        for line in self._lines:
             if line not in self._names:
-                source, _, name = line.partition(" as ")
-                self._names[line] = None
-                try:
-                    self._names[line] = self._add(source.strip(), name.strip() or None)
-                except (ValueError, OSError) as error:
-                    self._say(str(error))
+                self._begin(line)
+
+    def _begin(self, line: str) -> None:
+        source, _, name = line.partition(" as ")
+        try:
+            name = self._add(source.strip(), name.strip() or None)
+        except (ValueError, OSError) as error:
+            self._failures[line] = self._failures.get(line, 0) + 1
+            if self._failures[line] == 2:  # a name may still be that of a stream which is about to end
+                self._say(str(error))
+            return
+        # who had this name before has ended, and its line must not end its successor
+        self._names = {other: None if had == name else had for other, had in self._names.items()}
+        self._names[line] = name
+        self._failures.pop(line, None)
 
     def _run(self) -> None:
         there = True

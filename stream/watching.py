@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from time import perf_counter
@@ -15,10 +16,13 @@ from stream.batching import Batcher, Candidate
 from stream.connection import Connection
 from stream.engine import Engine
 from stream.feed import POLICIES, Feed, Policy
-from stream.prediction import Counts, Event, Notice, Prediction, Update
+from stream.frame import Frame
+from stream.prediction import Counts, Event, Notice, Prediction, Skipped, Update
 from stream.sinks.sink import Sink
 from stream.sources import Source, SourceError, open_source
 from stream.sources.source import reason
+
+IDLE_SECONDS = 0.2
 
 
 class _Stream:
@@ -65,6 +69,7 @@ class Watch:
     A source or a sink that fails ends its own stream, whose "close" gives the reason; the others go on.
 
     policy, connection, realtime, max_frames  see `Feed`
+    idle                                      called now and then while nothing comes
     """
 
     def __init__(
@@ -76,6 +81,7 @@ class Watch:
         realtime: bool = False,
         max_frames: int | None = None,
         keep_open: bool = False,
+        idle: Callable[[], None] | None = None,
     ):
         if policy not in POLICIES:
             raise ValueError(f"no policy {policy!r}; there are {', '.join(POLICIES)}")
@@ -86,6 +92,8 @@ class Watch:
         self._batcher = Batcher(engine.card.interval_seconds)
         self._changed = threading.Condition(threading.RLock())
         self._streams: dict[str, _Stream] = {}
+        self._pending: deque[tuple[_Stream, Update]] = deque()
+        self._idle = idle
         self._stopped = False
 
     def add(
@@ -103,18 +111,18 @@ class Watch:
         sinks   makes sinks from the name of the stream: they get each of its updates and are closed with it
         rate    frames a second of a folder of images
 
-        Raises SourceError when it cannot be opened, and ValueError when the name is taken.
+        Raises SourceError when it cannot be opened, and ValueError when the name is taken or all was stopped.
         """
         if not isinstance(source, Source):
             source = open_source(source, rate=rate, connection=self._connection)
         with self._changed:
+            if self._stopped:
+                raise ValueError("this watch was stopped; make another one")
             if name in {*self._streams, *self.engine.streams}:
                 raise ValueError(f"a stream {name!r} is watched already; remove it first, or take another name")
             name = name or self._free_name(source.name)
             feed = Feed(name, source, self._changed, connection=self._connection, **self._feeding)
             self._streams[name] = _Stream(feed, sinks(name) if sinks else ())
-            if self._stopped:
-                feed.stop()
             self._changed.notify_all()
         return name
 
@@ -124,7 +132,8 @@ class Watch:
             if name not in self._streams:
                 known = ", ".join(map(repr, self._streams)) or "none"
                 raise ValueError(f"no stream {name!r} is watched (watched: {known})")
-            self._streams[name].feed.stop()
+            feed = self._streams[name].feed
+        feed.stop()
 
     @property
     def streams(self) -> list[str]:
@@ -138,25 +147,23 @@ class Watch:
             return self._streams[name].counts() if name in self._streams else Counts()
 
     def __iter__(self) -> Generator[Update]:
-        while self._wait():
-            with self._changed:
-                streams = dict(self._streams)
-            for stream in streams.values():
-                for notice in stream.feed.notices():
-                    yield self._tell(stream, Update(stream=notice.stream, notice=notice))
-            for update in self._label(streams):
-                yield self._tell(streams[update.stream], update)
-            for name, stream in streams.items():
-                if stream.feed.ended and not stream.feed.peek():
-                    yield self._end(name, stream)
+        while True:
+            while self._pending:
+                stream, update = self._pending.popleft()
+                self._tell(stream, update)
+                yield update
+            if not self._wait():
+                return
+            self._do_a_round()
 
     def stop(self) -> None:
         """From any thread: all streams end, and with their last updates the iteration."""
         with self._changed:
             self._stopped = True
-            for stream in self._streams.values():
-                stream.feed.stop()
+            streams = list(self._streams.values())
             self._changed.notify_all()
+        for stream in streams:
+            stream.feed.stop()
 
     def close(self) -> None:
         """End what is still open, within two seconds."""
@@ -176,13 +183,25 @@ class Watch:
             while self._streams or (self._keep_open and not self._stopped):
                 for stream in self._streams.values():
                     stream.feed.start()
-                if any(stream.feed.has_news() for stream in self._streams.values()):
+                if any(stream.feed.has_waiting() or stream.feed.ended for stream in self._streams.values()):
                     return True
-                self._changed.wait(0.2)  # not for ever, so that signals are seen
+                if not self._changed.wait(IDLE_SECONDS) and self._idle is not None:
+                    self._idle()
             return False
 
-    def _label(self, streams: dict[str, _Stream]) -> Iterator[Update]:
-        """Label a batch of the frames that wait."""
+    def _do_a_round(self) -> None:
+        """End who has ended, gather the notices, label a batch of the frames that wait: updates are pending then."""
+        with self._changed:
+            streams = dict(self._streams)
+        for name, stream in streams.items():
+            if stream.feed.ended and not stream.feed.has_waiting():
+                self._end(name, stream)
+                continue
+            for notice in stream.feed.notices():
+                self._pending.append((stream, Update(stream=name, notice=notice)))
+        self._label(streams)
+
+    def _label(self, streams: dict[str, _Stream]) -> None:
         waiting = {name: frame for name, stream in streams.items() if (frame := stream.feed.peek())}
         now = perf_counter()
         chosen, stale = self._batcher.choose(
@@ -191,35 +210,48 @@ class Watch:
         for name in stale:
             streams[name].feed.drop(waiting[name], "stale")
         frames = [frame for name in chosen if (frame := streams[name].feed.take())]
+        try:
+            results = self._push(frames, streams)
+        except BaseException:  # a signal, too
+            for frame in frames:
+                streams[frame.stream].skipped["ended"] += 1
+            raise
+        for frame, result in zip(frames, results, strict=True):
+            prediction = result if isinstance(result, Prediction) else None
+            if isinstance(result, Skipped):
+                streams[frame.stream].skipped[result.reason] += 1
+            else:
+                streams[frame.stream].labelled += 1
+            events = prediction.events if prediction else ()
+            update = Update(stream=frame.stream, frame=frame, prediction=prediction, events=events)
+            self._pending.append((streams[frame.stream], update))
+
+    def _push(self, frames: list[Frame], streams: dict[str, _Stream]) -> list[Prediction | Skipped]:
+        """Through the engine; the batcher learns who was served and how long it took."""
         for frame in frames:
             if not streams[frame.stream].opened:
                 self.engine.open(frame.stream)
                 streams[frame.stream].opened = True
         began = perf_counter()
         results = self.engine.push_frames(frames)
-        labelled = [result.stream for result in results if isinstance(result, Prediction)]
-        if labelled:
-            self._batcher.served(labelled, perf_counter() - began)
-        for frame, result in zip(frames, results, strict=True):
-            stream = streams[frame.stream]
-            if isinstance(result, Prediction):
-                stream.labelled += 1
-                yield Update(stream=frame.stream, frame=frame, prediction=result, events=result.events)
-            else:
-                stream.skipped[result.reason] += 1
-                yield Update(stream=frame.stream, frame=frame)
+        skipped = [isinstance(result, Skipped) and result.reason == "between samples" for result in results]
+        served = [frame.stream for frame, without in zip(frames, skipped, strict=True) if not without]
+        if served:
+            self._batcher.served(served, perf_counter() - began)
+        return results
 
-    def _tell(self, stream: _Stream, update: Update) -> Update:
+    def _tell(self, stream: _Stream, update: Update) -> None:
         """Give an update to the sinks of its stream; one that fails ends the stream."""
-        for sink in stream.sinks:
+        for sink in list(stream.sinks):
             try:
                 sink.push(update)
             except Exception as error:  # noqa: BLE001  the others go on, whatever it is
                 stream.sinks.remove(sink)
                 stream.fail(error)
-        return update
+                with suppress(Exception):
+                    sink.close()
 
-    def _end(self, name: str, stream: _Stream) -> Update:
+    def _end(self, name: str, stream: _Stream) -> None:
         feed = stream.feed
         feed.stop()
         feed.join()
@@ -230,23 +262,28 @@ class Watch:
         with self._changed:
             del self._streams[name]
         self._batcher.forget(name)
-        self._tell(stream, Update(stream=name, events=tuple(events)))
+        if feed.error is not None:
+            stream.fail(feed.error)
+        self._tell(stream, self._last_update(stream, events))
         for sink in stream.sinks:
             try:
                 sink.close()
             except Exception as error:  # noqa: BLE001  as above
                 stream.fail(error)
-        if feed.error is not None:
-            stream.fail(feed.error)
+        stream.sinks.clear()
+        self._pending.append((stream, self._last_update(stream, events)))
+
+    def _last_update(self, stream: _Stream, events: list[Event]) -> Update:
+        feed = stream.feed
         notice = Notice(
-            stream=name,
+            stream=feed.name,
             event="close",
             time_seconds=feed.last_seconds,
             reason=stream.failure,
             counts=stream.counts(),
             warnings=tuple(feed.source.warnings),
         )
-        return Update(stream=name, events=tuple(events), notice=notice)
+        return Update(stream=feed.name, events=tuple(events), notice=notice)
 
     def _free_name(self, wanted: str) -> str:
         taken = {*self._streams, *self.engine.streams}

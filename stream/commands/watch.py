@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing, suppress
 from functools import partial
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from stream.engine import Engine
 from stream.prediction import Notice, Update
 from stream.sinks import JsonLines, Overlay, Sink, SinkClosed, Terminal, VideoFile, Window
 from stream.sources.address import masked
+from stream.sources.source import reason
 from stream.watch_list import WatchList
 from stream.watching import Watch
 
@@ -39,20 +41,30 @@ def watch_sources(
     if save is not None and several:
         _make_folder(save)
 
+    written: set[Path] = set()
+
     def video_file(source: str, stream: str) -> list[Sink]:
         if save is None:
             return []
-        path = save / (re.sub(r"[^\w.-]+", "_", stream) + ".mp4") if several else save
+        path = save
+        if several:
+            name = re.sub(r"[^\w.-]+", "_", stream)
+            ends = chain([".mp4"], (f" ({n}).mp4" for n in count(2)))
+            path = next(path for end in ends if (path := save / (name + end)) not in written)
+            written.add(path)
         if path.exists() and Path(source).exists() and path.samefile(source):
             raise ValueError(f"{path} is the source itself; write the labelled video to another file")
         return [VideoFile(path, overlay())]
 
     with ExitStack() as stack:
         sinks: list[Sink] = []
+        idle = None
         if show:
             title = "actionstream" if several else masked(sources[0])
-            sinks.append(stack.enter_context(closing(Window(title, overlay))))
-        watch = stack.enter_context(Watch(engine(), keep_open=watch_list is not None, **watching))
+            window = stack.enter_context(closing(Window(title, overlay)))
+            idle = window.draw
+            sinks.append(window)
+        watch = stack.enter_context(Watch(engine(), keep_open=watch_list is not None, idle=idle, **watching))
         sinks.append(JsonLines(sys.stdout, top=top) if as_json else Terminal(watch, top=top))
         stack.callback(sinks[-1].close)
 
@@ -98,6 +110,11 @@ class _Report:
             except SinkClosed as error:
                 self._sinks.remove(sink)
                 closed = error
+            except Exception as error:  # noqa: BLE001  the streams go on without it
+                self._sinks.remove(sink)
+                self._say(f"{type(sink).__name__} failed: {reason(error)}")
+                self._failed = True
+                closed = closed or (None if self._sinks else SinkClosed())
         if update.notice is not None:
             self._tell(update.notice)
         if closed is not None:

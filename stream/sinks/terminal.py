@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import deque
 from time import perf_counter
@@ -37,12 +38,15 @@ class _Row:
         self.latencies: deque[float] = deque(maxlen=RECENT)
         self.arrivals: deque[float] = deque()
         self.counts = Counts()
+        self.begin: float | None = None
         self.state = "connecting"
 
     def push(self, update: Update) -> None:
         if update.frame is not None:
             self.state = "live"
+            self.begin = self.begin or perf_counter()
             self.arrivals.append(perf_counter())
+            self._prune()
         if update.prediction is not None:
             self.prediction = update.prediction
             self.latencies.append(update.prediction.latency_ms)
@@ -51,10 +55,12 @@ class _Row:
 
     def rate(self) -> float:
         """Frames a second, of late."""
-        now = perf_counter()
-        while self.arrivals and self.arrivals[0] < now - RATE_SECONDS:
+        self._prune()
+        return len(self.arrivals) / (perf_counter() - self.arrivals[0]) if len(self.arrivals) > 1 else 0.0
+
+    def _prune(self) -> None:
+        while self.arrivals and self.arrivals[0] < perf_counter() - RATE_SECONDS:
             self.arrivals.popleft()
-        return len(self.arrivals) / max(now - self.arrivals[0], 1e-9) if len(self.arrivals) > 1 else 0.0
 
     def latency(self) -> float:
         return float(np.median(self.latencies)) if self.latencies else float("nan")
@@ -75,23 +81,26 @@ class Terminal:
         self._top = top
         self._rows: dict[str, _Row] = {}
         self._starts: dict[tuple[str, str], float] = {}
-        self._began = perf_counter()
         self._several = False
         self._lock = threading.Lock()  # rich draws in a thread of its own
-        self._live = Live(get_renderable=self._draw, console=self._console, refresh_per_second=12, transient=True)
+        self._live = Live(
+            get_renderable=self._draw,
+            console=self._console,
+            refresh_per_second=12,
+            transient=True,
+            redirect_stderr=sys.stderr.isatty(),
+        )
         if self._console.is_terminal:
             self._live.start()
 
     def push(self, update: Update) -> None:
         self._several |= len(self._watch.streams) > 1
         with self._lock:
-            if not self._rows:
-                self._began = perf_counter()
             row = self._rows.setdefault(update.stream, _Row())
             row.push(update)
         self._tell_events(update)
         notice = update.notice
-        if notice is not None and notice.counts is not None and notice.counts.labelled:
+        if notice is not None and notice.counts is not None and notice.counts.received:
             self._console.print(self._summary(update.stream, row, notice.counts))
         if notice is not None and notice.event == "close":
             with self._lock:
@@ -121,7 +130,7 @@ class Terminal:
 
     def _summary(self, stream: str, row: _Row, counts: Counts) -> str:
         who = f"{escape(stream)}: " if self._several else ""
-        speed = counts.received / max(perf_counter() - self._began, 1e-9)
+        speed = counts.received / max(perf_counter() - (row.begin or 0), 1e-9)
         return (
             f"{who}{counts.received} frames, {counts.labelled} labelled, {speed:.0f} frames/s, "
             f"latency {row.latency():.1f} ms, {_dropped(counts)}"

@@ -28,6 +28,7 @@ class VideoFile:
         self._last = -1
         if self._path.suffix.lower() not in VIDEO_SUFFIXES:
             raise ValueError(f"{self._path} cannot be written: its name must end in {', '.join(VIDEO_SUFFIXES)}")
+        self._is_new = not self._path.exists()
         try:
             self._path.open("ab").close()  # PyAV would find out at the first frame only
         except OSError as error:
@@ -58,7 +59,8 @@ class VideoFile:
 
     def close(self) -> None:
         if self._stream is None:  # nothing came
-            self._path.unlink(missing_ok=True)
+            if self._is_new:
+                self._path.unlink(missing_ok=True)
             return
         try:
             self._container.mux(self._stream.encode(None))

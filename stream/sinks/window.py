@@ -6,6 +6,7 @@ import math
 import os
 import sys
 from collections.abc import Callable
+from time import perf_counter
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from stream.sinks.overlay import Overlay
 from stream.sinks.sink import SinkClosed
 
 TILE = 480, 360  # width and height of a stream's picture, where there are several
+DRAWN_A_SECOND = 40
 
 
 class Window:
@@ -34,16 +36,27 @@ class Window:
         self._make_overlay = overlay
         self._overlays: dict[str, Overlay] = {}
         self._pictures: dict[str, np.ndarray] = {}
+        self._drawn = 0.0
         cv2.namedWindow(title, cv2.WINDOW_NORMAL)
 
     def push(self, update: Update) -> None:
-        cv2 = self._cv2
+        name, notice = update.stream, update.notice
         if update.frame is not None:
-            overlay = self._overlays.setdefault(update.stream, self._make_overlay())
-            self._pictures[update.stream] = overlay(update.frame, update.prediction)
-        elif update.notice is not None and update.notice.event == "close":
-            self._overlays.pop(update.stream, None)
-            self._pictures.pop(update.stream, None)
+            if name not in self._overlays:
+                self._overlays[name] = self._make_overlay()
+            self._pictures[name] = self._overlays[name](update.frame, update.prediction)
+        elif notice is not None and notice.event == "close":
+            self._overlays.pop(name, None)
+            self._pictures.pop(name, None)
+        elif notice is not None and notice.event == "disconnect" and name in self._pictures:
+            self._pictures[name] = self._pictures[name] // 4  # what it showed is no longer so
+        if perf_counter() - self._drawn > 1 / DRAWN_A_SECOND:
+            self.draw()
+
+    def draw(self) -> None:
+        """Show how things stand and ask for keys; SinkClosed when the user has had enough."""
+        cv2 = self._cv2
+        self._drawn = perf_counter()
         if self._pictures:
             cv2.imshow(self._title, self._side_by_side()[..., ::-1])
         key = cv2.waitKey(1) & 0xFF
@@ -64,7 +77,8 @@ class Window:
         wall = np.zeros((rows * height, columns * width, 3), np.uint8)
         for n, picture in enumerate(pictures):
             scale = min(width / picture.shape[1], height / picture.shape[0])
-            small = self._cv2.resize(picture, None, fx=scale, fy=scale)[:height, :width]
+            size = max(1, int(picture.shape[1] * scale)), max(1, int(picture.shape[0] * scale))
+            small = self._cv2.resize(picture, size)
             top, left = n // columns * height, n % columns * width
             wall[top : top + small.shape[0], left : left + small.shape[1]] = small
         return wall

@@ -6,7 +6,7 @@ import glob
 from pathlib import Path
 
 from stream.connection import Connection
-from stream.sources.address import SCHEMES, masked, scheme
+from stream.sources.address import SCHEMES, masked, mistyped, scheme
 from stream.sources.images import IMAGE_SUFFIXES, ImageSource
 from stream.sources.process import ProcessSource
 from stream.sources.source import Source, SourceError
@@ -26,7 +26,7 @@ def open_source(text: str | int | Path, *, rate: float = 30.0, connection: Conne
     rate        frames a second of a folder of images, which have no clock
     connection  timeouts of cameras and addresses
     """
-    text = str(text)
+    text = str(text).strip() if isinstance(text, str) and scheme(text.strip()) else str(text)
     connection = connection or Connection()
     if text.isdecimal() or text.startswith("/dev/video"):
         return ProcessSource("camera", text, connection)
@@ -34,6 +34,8 @@ def open_source(text: str | int | Path, *, rate: float = 30.0, connection: Conne
         if known not in SCHEMES:
             raise SourceError(f"{masked(text)}: no address begins with {known}://; they do with {', '.join(SCHEMES)}")
         return ProcessSource("network", text, connection)
+    if meant := mistyped(text):
+        raise SourceError(f"an address begins with {meant}://, as in {meant}://host/path")
     if text == "-":
         return PipeSource()
     path = Path(text)

@@ -13,6 +13,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection as Wire
@@ -28,13 +29,14 @@ from stream.sources.network import NetworkSource
 from stream.sources.source import Source, SourceError, reason
 
 GRACE_SECONDS = 1.0  # in which the library may say itself what is wrong
+LONGEST_POLL_SECONDS = 1e6  # the system counts milliseconds in 32 bits
 
 
 class ProcessSource(Source):
     """A camera or an address, read by a process that begins with each iteration and is killed at its end.
 
-    When nothing has come for `connection.open_seconds` at first, or for `stall_seconds` later, the iteration
-    ends with a SourceError, whatever the process is stuck in. Times count from the first frame of an iteration.
+    When nothing has come for `connection.open_seconds` at first, or for `stall_seconds` later, and a second more,
+    the iteration ends with a SourceError, whatever the process is stuck in. Times count from its first frame.
     """
 
     live = True
@@ -62,7 +64,8 @@ class ProcessSource(Source):
                     raise SourceError(f"{self.name}: its reader died with exit code {process.wait()}") from None
             finally:
                 process.kill()
-                process.wait()
+                with suppress(subprocess.TimeoutExpired):  # a driver can hold it
+                    process.wait(1.0)
 
     def stop(self) -> None:
         with self._lock:
@@ -74,10 +77,14 @@ class ProcessSource(Source):
         before = self.lost.copy()
         wire.send_bytes(json.dumps(self._order).encode())
         limit, missing = self._connection.open_seconds, "does not answer: no frame"
-        while True:
-            if not wire.poll(limit + GRACE_SECONDS):
+
+        def receive() -> bytes:
+            if not wire.poll(min(limit + GRACE_SECONDS, LONGEST_POLL_SECONDS)):
                 raise SourceError(f"{self.name} {missing} for {limit:g} s")
-            message = json.loads(wire.recv_bytes())
+            return wire.recv_bytes()
+
+        while True:
+            message = json.loads(receive())
             self.lost = before + Counter(message["lost"])
             if "frame" not in message:
                 self.warnings += message["warnings"]
@@ -85,7 +92,7 @@ class ProcessSource(Source):
                     raise SourceError(message["error"])
                 return
             self.live, self.rate = message["live"], message["rate"]
-            image = np.frombuffer(wire.recv_bytes(), np.uint8).reshape(message["shape"])
+            image = np.frombuffer(receive(), np.uint8).reshape(message["shape"])
             yield Frame(stream=self.name, image=image, **message["frame"])
             limit, missing = self._connection.stall_seconds, "stalled: no frame"
 

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stream import SourceError, open_source
 from stream.sources.address import masked, scheme
 
 
@@ -21,6 +22,8 @@ from stream.sources.address import masked, scheme
         ("https://host/live.m3u8?token=secret#x", "https://host/live.m3u8?token=***#x"),
         ("rtsp://[::1/x", "rtsp://[::1/x"),
         ("film@home.mp4", "film@home.mp4"),
+        ("http://camera/video?channel=2&u=me&p=secret", "http://camera/video?channel=2&u=***&p=***"),
+        ("rtsp://me:secret%40camera/stream", "rtsp://camera/stream"),
     ],
 )
 def test_masked(address, shown):
@@ -39,3 +42,10 @@ def test_no_password_is_shown(user, password, host):
 
 def test_scheme():
     assert [scheme(text) for text in ("RTSP://x", "C:/film.mp4", "0", "a/b://c")] == ["rtsp", None, None, None]
+
+
+@pytest.mark.parametrize("text", ["rtsp:/me:secret@cam/x", "rtsp:\\\\me:secret@cam", "http:/me:secret@cam/x?a=1"])
+def test_what_was_meant_to_be_an_address_is_not_shown(text):
+    with pytest.raises(SourceError, match=r"^an address begins with (rtsp|http)://, as in (rtsp|http)://host/path$"):
+        open_source(text)
+    assert open_source("  rtsp://me:secret@cam/x ").name == "rtsp://cam/x"

@@ -52,9 +52,10 @@ def feed_of(source, **options):
 
 
 def take(feed, count=1):
-    """The next frames, waited for."""
+    """The next frames, waited for, and notices passed over."""
     taken = []
     for _ in range(1000):
+        feed.notices()
         frame = feed.take()
         taken += [frame] if frame else []
         if len(taken) == count:
@@ -114,16 +115,29 @@ def test_a_live_source_that_comes_back_goes_on_in_its_own_time(monkeypatch):
     source = Scripted(3, 0, 2)
     source.let.release(5)
     feed = feed_of(source, policy="every", connection=Connection(retries=2))
-    first, returned = np.split(np.array([(f.index, f.time_seconds) for f in take(feed, 5)]), [3])
+    frames, notices = [], []
+    while len(frames) < 5:
+        notices += feed.notices()
+        frames += [frame] if (frame := feed.take()) else []
+    first, returned = np.split(np.array([(f.index, f.time_seconds) for f in frames]), [3])
     assert first[:, 0].tolist() + returned[:, 0].tolist() == [0, 1, 2, 3, 4]
     assert first[:, 1] == pytest.approx([0, 1 / 30, 2 / 30])
     assert returned[0, 1] > 0.6
     assert returned[1, 1] - returned[0, 1] == pytest.approx(1 / 30)
-    notices = feed.notices()
-    assert [notice.event for notice in notices][:4] == ["connect", "disconnect", "retry", "reconnect"]
+    assert [notice.event for notice in notices] == ["connect", "disconnect", "retry", "reconnect"]
     assert notices[1].reason == "scripted has ended; trying again in 0.3 s"
     wait_until(lambda: feed.ended)
     assert str(feed.error) == "nobody answers"
+
+
+def test_time_does_not_go_back_over_a_reconnect(monkeypatch):
+    """A source that gives its frames quicker than they happened is ahead of the clock on the wall."""
+    monkeypatch.setattr("stream.feed.wait_seconds", lambda failures: 0.01)
+    source = Scripted(90, 2)
+    source.let.release(92)
+    feed = feed_of(source, policy="every", connection=Connection(retries=1))
+    times = [frame.time_seconds for frame in take(feed, 92)]
+    assert (np.diff(times) > 0).all()
 
 
 def test_what_was_never_there_is_given_up_at_once_if_waiting_is_no_use():

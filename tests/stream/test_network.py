@@ -100,6 +100,26 @@ def test_a_reader_that_hangs_is_killed(monkeypatch):
     assert source._process.poll() is not None
 
 
+def test_a_reader_that_halts_between_the_head_and_the_picture(monkeypatch):
+    """Whatever it was doing: it is frozen after the first bytes of a message."""
+    from stream.sources import process
+
+    program = (
+        "import sys, json, time; from multiprocessing.connection import Connection\n"
+        "wire = Connection(int(sys.argv[1])); wire.recv_bytes()\n"
+        "head = {'frame': {'index': 0, 'time_seconds': 0, 'available': 0}, 'shape': [1, 1, 3], 'live': True}\n"
+        "wire.send_bytes(json.dumps({**head, 'rate': 30, 'lost': {}}).encode()); time.sleep(100)"
+    )
+
+    def start(wire):
+        return subprocess.Popen([sys.executable, "-c", program, str(wire.fileno())], pass_fds=[wire.fileno()])
+
+    monkeypatch.setattr(process, "_start", start)
+    source = open_source("rtsp://camera/stream", connection=Connection(open_seconds=0.5))
+    with pytest.raises(SourceError, match="does not answer"):
+        list(source)
+
+
 def test_a_reader_that_dies_is_told():
     with rtsp_server({"cam": ball()}) as server:
         source = open_source(server.address("cam"))

@@ -279,6 +279,28 @@ def test_signals_end_cleanly(tmp_path, number, code):
         assert len(list(container.decode(video=0))) > 10
 
 
+def test_a_video_that_was_there_is_kept_when_nothing_came(run, tmp_path):
+    kept = write_video(tmp_path / "kept.mp4", images(3))
+    before = kept.read_bytes()
+    code, _, _ = run("watch", "97", "--save", kept)
+    assert (code, kept.read_bytes() == before) == (2, True)
+    code, _, _ = run("watch", "97", "--save", tmp_path / "new.mp4")
+    assert (code, (tmp_path / "new.mp4").exists()) == (2, False)
+
+
+def test_a_signal_while_nobody_reads_the_output():
+    """The last lines fit into no pipe; a second signal, after a while, is not in vain."""
+    read, write = os.pipe()
+    process = subprocess.Popen([COMMAND, "watch", "sample", "sample", "sample", "--json"], stdout=write)
+    os.close(write)
+    time.sleep(6)  # by then the pipe is full
+    process.send_signal(signal.SIGTERM)
+    time.sleep(2.5)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 143
+    os.close(read)
+
+
 def test_a_reader_that_leaves(tmp_path):
     process = subprocess.Popen(
         [COMMAND, "watch", "sample", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

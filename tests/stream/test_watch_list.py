@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -105,6 +106,7 @@ def test_a_watch_list_is_followed(films, tmp_path):
         return pytest.fail(f"no {words}")
 
     assert read_until('"close"')["stream"] == "first"
+    time.sleep(1)
     listed.write_text("sample as second\n")
     assert read_until("labels")["stream"] == "second"
     listed.unlink()
@@ -142,12 +144,19 @@ def test_a_line_that_stays_is_left_alone(tmp_path):
     path.write_text("a\nbad\nb c as d e\n")
     followed.poll()
     assert done == [("add", "a", None), ("add", "bad", None), ("add", "b c", "d e")]
-    assert said == ["bad is bad"]
+    assert said == []
+    for _ in range(3):
+        done.clear()
+        followed.poll()
+        assert (done, said) == ([("add", "bad", None)], ["bad is bad"])
     done.clear()
+    path.write_text("a\n# b c as d e\nx\nnew as a\n")  # "new" takes the name of "a", which has ended
     followed.poll()
-    path.write_text("a\nbad\n# b c as d e\nx\n")
+    assert done == [("remove", "d e"), ("add", "x", None), ("add", "new", "a")]
+    done.clear()
+    path.write_text("x\nnew as a\n")
     followed.poll()
-    assert done == [("remove", "d e"), ("add", "x", None)]
+    assert done == []  # and is not ended with the line of its predecessor
     assert said == ["bad is bad"]
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ValueError, match=r"the watch list .* cannot be read: it is no text"):
@@ -165,3 +174,25 @@ def test_sources(run, tmp_path):
         (device / "index").write_text(f"{index}\n")
         (device / "name").write_text(f"{name}\n")
     assert _linux_cameras(tmp_path) == [("2", "Webcam"), ("10", "Second")]
+
+
+def test_a_name_can_get_another_source(tmp_path, films):
+    """The stream that has the name ends first, and the new one follows."""
+    listed = tmp_path / "list.txt"
+    listed.write_text("sample as door\n")
+    process = subprocess.Popen(
+        [COMMAND, "watch", "--watch-list", listed, "--json", "--realtime"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process.stdout, process.stderr:
+        assert any("labels" in line for line in process.stdout)
+        listed.write_text(f"{films[0]} as door\n")
+        closes = [json.loads(line) for line in islice((x for x in process.stdout if '"close"' in x), 2)]
+        process.terminate()
+        assert [close["stream"] for close in closes] == ["door", "door"]
+        assert closes[1]["received"] == 30
+        process.stdout.read()
+        assert process.stderr.read() == ""
+    assert process.wait(10) == 143

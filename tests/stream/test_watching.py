@@ -227,9 +227,20 @@ def test_a_source_and_a_sink_that_fail_end_their_own_streams():
         def close(self):
             self.closed = True
 
-    broken, whole = Broken(), []
+    class Whole:
+        def __init__(self):
+            self.updates, self.closed = [], False
+
+        def push(self, update):
+            assert not self.closed
+            self.updates.append(update)
+
+        def close(self):
+            self.closed = True
+
+    broken, sound, whole = Broken(), Whole(), []
     with Watch(engine()) as session:
-        session.add(Camera("good", count=60, live=False))
+        session.add(Camera("good", count=60, live=False), sinks=lambda name: [sound])
         session.add(Camera("bug", count=7, live=False, fail=ZeroDivisionError("division by zero")))
         session.add(Camera("cut", count=9, live=False, fail=SourceError("cut is cut short")))
         session.add(Camera("full", count=60, live=False), sinks=lambda name: [broken])
@@ -243,6 +254,9 @@ def test_a_source_and_a_sink_that_fail_end_their_own_streams():
         "full": "full: No space left on device",
     }
     assert sum(1 for u in whole if u.notice) == 4
+    assert broken.closed
+    assert sound.closed
+    assert sound.updates == [u for u in whole if u.stream == "good"]
     received = {name: notice.counts.received for name, notice in ends.items()}
     assert (received["good"], received["bug"], received["cut"]) == (60, 7, 9)
     assert 6 <= received["full"] < 60
@@ -302,6 +316,68 @@ def test_an_overload_drops_fairly_and_keeps_the_latency():
     for notice in closes(updates).values():
         assert_adds_up(notice)
         assert notice.counts.lost > 20
+
+
+def test_nobody_is_served_before_others_because_of_bad_scores():
+    """A stream whose scores are not finite has had its turn."""
+
+    def work(slots):
+        time.sleep(1.2 * INTERVAL * len(slots))
+        return np.where(slots == 0, np.nan, 1.0)[:, None]
+
+    with Watch(Engine(NullRuntime(work))) as session:
+        for name in ("bad", "b", "c"):
+            session.add(Camera(name))
+        begin = time.perf_counter()
+        updates = []
+        for update in session:
+            updates.append(update)
+            if time.perf_counter() - begin > 3:
+                session.stop()
+    counts = {name: notice.counts for name, notice in closes(updates).items()}
+    turns = [counts["bad"].dropped["scores not finite"], counts["b"].labelled, counts["c"].labelled]
+    assert max(turns) - min(turns) <= 2
+
+
+def test_every_frame_is_in_the_counts_even_if_the_loop_is_left():
+    session = Watch(engine())
+    for n in range(4):
+        session.add(Camera(f"{n}", live=False))
+    for update in session:
+        if update.prediction and update.prediction.frames_since_reset == 3:
+            break
+    session.stop()
+    rest = list(session)
+    for notice in closes(rest).values():
+        assert_adds_up(notice)
+    assert len(closes(rest)) == 4
+
+    def work(slots):
+        raise KeyboardInterrupt
+
+    session = Watch(Engine(NullRuntime(work)))
+    session.add(Camera("a", live=False))
+    with pytest.raises(KeyboardInterrupt):
+        list(session)
+    session.stop()
+    (notice,) = closes(session).values()
+    assert_adds_up(notice)
+
+
+def test_close_within_the_loop_and_a_source_that_cannot_stop():
+    class Stubborn(Camera):
+        def stop(self):
+            raise RuntimeError("no")
+
+    session = Watch(engine())
+    for camera in (Camera("a"), Stubborn("b"), Camera("c")):
+        session.add(camera)
+    for update in session:
+        if update.prediction:
+            session.close()
+    assert (session.streams, threads()) == ([], [])
+    with pytest.raises(ValueError, match="this watch was stopped"):
+        session.add(Camera("d"))
 
 
 def test_streams_come_and_go_while_it_runs():
