@@ -22,8 +22,8 @@ COMPILER_OPTIONS = ("-std=c++17",)
 
 
 def can_move(x: Tensor) -> bool:
-    """Whether the kernel can take x: CuPy is there, and it has a kernel for the size of its elements."""
-    return x.element_size() in ELEMENT_BYTES and has_cupy()
+    """Whether the kernel can take x: it runs on that GPU, and knows the size of the elements."""
+    return x.element_size() in ELEMENT_BYTES and has_cupy() and _builds(x.device.index)
 
 
 def shift_clip(x: Tensor, num_snippets: int, first: int, second: int, step: int, circulant: bool) -> Tensor:
@@ -129,18 +129,26 @@ def _launch(name: str, num_threads: int, tensors: list[Tensor | None], sizes: li
 
 @cache
 def _kernel(name: str, device: int) -> Any:
-    """A kernel of the module, which CuPy compiles once and keeps in its cache on disk."""
+    return _module(device).get_function(name)
+
+
+@cache
+def _builds(device: int) -> bool:
+    """Whether CuPy can compile for a device; that it cannot is said once."""
     try:
-        return _module(device).get_function(name)
-    except Exception as error:  # CuPy and NVRTC have many
-        raise RuntimeError(
-            f"CuPy cannot build the temporal shift for this GPU ({' '.join(str(error).split())[:300]}); install the "
-            f"CuPy that fits CUDA {torch.version.cuda}, such as: pip install cupy-cuda13x"
-        ) from error
+        _kernel("clip_4_1_32", device)
+    except Exception as error:  # noqa: BLE001  CuPy and NVRTC have many
+        _say_slower(
+            f"CuPy cannot build the temporal shift for this GPU ({' '.join(str(error).split())[:300]})",
+            f"install the CuPy that fits CUDA {torch.version.cuda}, such as cupy-cuda13x",
+        )
+        return False
+    return True
 
 
 @cache
 def _module(device: int) -> Any:
+    """The module, which CuPy compiles once and keeps in its cache on disk."""
     import cupy
 
     return cupy.RawModule(code=SOURCE.read_text(), options=COMPILER_OPTIONS)
@@ -152,11 +160,12 @@ def has_cupy() -> bool:
     try:
         import cupy  # noqa: F401
     except ImportError as error:
-        warnings.warn(
-            f"CuPy cannot be imported ({error}), so the temporal shift runs in plain torch, which is slower; "
-            "install it with: pip install 'actionstream[cuda]'",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+        _say_slower(f"CuPy cannot be imported ({error})", "install it with: pip install 'actionstream[cuda]'")
         return False
     return True
+
+
+def _say_slower(why: str, remedy: str) -> None:
+    warnings.warn(
+        f"{why}, so the temporal shift runs in plain torch, which is slower; {remedy}", RuntimeWarning, stacklevel=3
+    )

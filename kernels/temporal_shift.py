@@ -73,6 +73,8 @@ def _check_leaf(leaf: Leaf | None, x: Tensor, shape: tuple[int, ...]) -> None:
         tensor, given = leaf.pool, (len(leaf.index), *leaf.pool.shape[1:])
         if tensor.dtype != x.dtype:
             raise ValueError(f"the pool holds {tensor.dtype} and x is {x.dtype}; make it with the type of the network")
+        if any(size > 1 and stride == 0 for size, stride in zip(tensor.shape, tensor.stride(), strict=True)):
+            raise ValueError("the rows of the pool overlap (it was expanded); make each with memory of its own")
         if leaf.index.dtype != torch.int64:
             raise ValueError(f"the rows of a pool are int64, not {leaf.index.dtype}")
     else:

@@ -204,3 +204,16 @@ def test_without_cupy_the_torch_form_runs_and_says_so_once(monkeypatch):
     assert not cuda.can_move(torch.zeros(1))  # and no second warning
     cuda.has_cupy.cache_clear()
     assert not cuda.can_move(torch.zeros(1, dtype=torch.uint8))
+
+
+def test_a_cupy_that_cannot_compile_is_said_once(monkeypatch):
+    def module(device):
+        raise RuntimeError("CUDA_ERROR_UNSUPPORTED_PTX_VERSION")
+
+    monkeypatch.setattr(cuda, "_module", module)
+    monkeypatch.setattr(cuda, "has_cupy", lambda: True)
+    cuda._builds.cache_clear()
+    with pytest.warns(RuntimeWarning, match=r"CuPy cannot build .*PTX_VERSION.* install the CuPy that fits CUDA"):
+        assert not cuda.can_move(torch.zeros(1))
+    assert not cuda.can_move(torch.zeros(1))
+    cuda._builds.cache_clear()

@@ -139,6 +139,8 @@ def test_refuses_what_does_not_fit():
         temporal_shift(x, Slots(pool.double(), torch.tensor([0, 1])), num_snippets=3)
     with pytest.raises(ValueError, match=r"the rows of a pool are int64, not torch.int32"):
         temporal_shift(x, Slots(pool, torch.tensor([0, 1], dtype=torch.int32)), num_snippets=3)
+    with pytest.raises(ValueError, match="the rows of the pool overlap"):
+        temporal_shift(x, Slots(pool[:1].expand(4, -1, -1, -1), torch.tensor([0, 1])), num_snippets=3)
     with pytest.raises(ValueError, match="the state is on meta and x on cpu"):
         temporal_shift(x, pool[:2].to("meta"), num_snippets=3)
     for rows, words in [([0, 4], "not all rows of a pool of 4"), ([0, -2], "or -1 for padding"), ([1, 1], "one twice")]:
