@@ -22,6 +22,13 @@ def _network(module: str, name: str, **arguments: Any) -> Callable[..., Network]
 
 _resnet = partial(_network, "resnet", "ResNet")
 _mobilenet_v2 = partial(_network, "mobilenet_v2", "MobileNetV2")
+_resnet3d = partial(_network, "resnet3d", "ResNet3D")
+
+
+def _kinds(*groups: str) -> tuple[str, ...]:
+    """The kinds of the five groups of a ResNet for clips, the last one given standing for the rest."""
+    return (*groups, *groups[-1:] * (5 - len(groups)))
+
 
 NETWORKS: dict[str, Callable[..., Network]] = {
     "tsn_resnet18": _resnet(depth=18),
@@ -34,6 +41,22 @@ NETWORKS: dict[str, Callable[..., Network]] = {
     "tsm_resnet50": _resnet(depth=50, shift="uni"),
     "tsm_resnet101": _resnet(depth=101, shift="uni"),
     "tsm_mobilenet_v2": _mobilenet_v2(shift="uni"),
+    "c3d": _network("c3d", "C3D"),
+    "r2d_18": _resnet3d(kinds=_kinds("2d"), stacked=8),
+    "f_r2d_18": _resnet3d(kinds=_kinds("2d")),
+    "r3d_18": _resnet3d(kinds=_kinds("3d")),
+    "r3d_34": _resnet3d(depth=34, kinds=_kinds("3d")),
+    "mc2_18": _resnet3d(kinds=_kinds("3d", "2d")),
+    "mc3_18": _resnet3d(kinds=_kinds("3d", "3d", "2d")),
+    "mc4_18": _resnet3d(kinds=_kinds("3d", "3d", "3d", "2d")),
+    "mc5_18": _resnet3d(kinds=_kinds("3d", "3d", "3d", "3d", "2d")),
+    "rmc2_18": _resnet3d(kinds=_kinds("2d", "3d")),
+    "rmc3_18": _resnet3d(kinds=_kinds("2d", "2d", "3d")),
+    "rmc4_18": _resnet3d(kinds=_kinds("2d", "2d", "2d", "3d")),
+    "rmc5_18": _resnet3d(kinds=_kinds("2d", "2d", "2d", "2d", "3d")),
+    "r2plus1d_18": _resnet3d(kinds=_kinds("2+1d")),
+    "r2plus1d_34": _resnet3d(depth=34, kinds=_kinds("2+1d")),
+    "r2plus1d_18_torchvision": _resnet3d(kinds=_kinds("2+1d"), same_middle=True),
 }
 
 

@@ -25,6 +25,7 @@ class Layout:
     shift: str | None = None
 
 
+_PLAIN = ((r"^module\.", ""),)
 _WRAPPED = ((r"^module\.", ""), (r"^base_model\.", ""), (r"\.net\.", "."))
 # tonylins' MobileNetV2, which the TSM authors use: the layers of a block in one list, ReLUs counted.
 _FLAT_BLOCKS = (
@@ -41,7 +42,8 @@ _RESNET = (*_WRAPPED, (r"^new_fc\.", "fc."))
 _MOBILENET_V2 = (*_WRAPPED, *_FLAT_BLOCKS, (r"^(new_fc|classifier)\.(?=[a-z])", "classifier.1."))
 
 LAYOUTS: dict[str, Layout] = {
-    "torchvision": Layout(((r"^module\.", ""),)),
+    "torchvision": Layout(_PLAIN),
+    "c3d": Layout(_PLAIN),
     "tsn-resnet": Layout(_RESNET, shift="none"),
     "tsm-resnet": Layout(_RESNET, shift="bi"),
     "tsm-mobilenet-v2": Layout(_MOBILENET_V2, shift="bi"),

@@ -145,3 +145,32 @@ class Network(nn.Module):
     def state_bytes(self, height: int, width: int) -> int:
         """Bytes of state that one stream takes."""
         return sum(leaf.nbytes for leaf in self.empty_state(1, height, width))
+
+
+class ClipNetwork(Network):
+    """A network that is made for whole clips, with convolutions over time.
+
+        scores = network(clip)                    (B, T, C, H, W) -> (B, K)
+
+    Its trunk gives a volume of features (B, D, T', h, w), as torch.nn.Conv3d has it.
+    """
+
+    def __init__(self, *, num_classes: int, in_channels: int):
+        super().__init__(num_classes=num_classes, in_channels=in_channels, shift="none", n_div=8, shift_padding="zero")
+        self.streams = False
+
+    def trunk(self, clip: Tensor) -> Tensor:  # type: ignore[override]  # no state
+        """A clip (B, T, C, H, W) to a volume of features (B, D, T', h, w)."""
+        raise NotImplementedError
+
+    def head(self, features: Tensor) -> Tensor:
+        """A volume of features (B, D, T', h, w) to scores (B, K)."""
+        raise NotImplementedError
+
+    def forward(self, clip: Tensor) -> Tensor:  # type: ignore[override]
+        if clip.dim() != 5 or clip.shape[2] != self.in_channels:
+            raise ValueError(
+                f"a clip is (B, T, {self.in_channels}, H, W): clips, frames, channels, height, width; "
+                f"this is {tuple(clip.shape)}"
+            )
+        return self.head(self.trunk(clip))

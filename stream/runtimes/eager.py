@@ -23,7 +23,7 @@ class TorchRuntime:
         if not network.streams:
             raise ValueError(
                 f'{card.network} with shift "{card.shift}" needs whole clips and cannot label frame by frame; '
-                'use a network with shift "uni" or "none"'
+                'use a "tsm_" network with shift "uni", or a "tsn_" one'
             )
         self.card = card
         self.device = choose_device(device)

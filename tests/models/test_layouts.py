@@ -18,6 +18,13 @@ CASES = {
     "tsm_resnet50_bi": ("tsm_resnet50", {"shift": "bi"}, "tsm-resnet", 8, None),
     "tsn_resnet50": ("tsn_resnet50", {}, "tsn-resnet", 3, None),
 }
+CLIPS = {  # network, arguments, layout; those without outputs have to load completely
+    "c3d_jfzhang": ("c3d", {}, "c3d"),
+    "mc3_18": ("mc3_18", {}, "torchvision"),
+    "r2plus1d_18": ("r2plus1d_18_torchvision", {}, "torchvision"),
+    "r2plus1d_34_vmz": ("r2plus1d_34", {"norm_eps": 1e-3}, "torchvision"),
+    "r3d_18": ("r3d_18", {}, "torchvision"),
+}
 AGREEMENT = 2e-5
 
 
@@ -28,7 +35,7 @@ class Golden:
         self.fill = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(self.fill)
         self.manifest = json.loads((path / "manifest.json").read_text())
-        self.arrays = np.load(path / "golden.npz")
+        self.arrays = np.load(path / "golden.npz") if (path / "golden.npz").exists() else None
 
     def file(self, path):
         """The weights as a user has them: wrapped, prefixed, pickled."""
@@ -79,6 +86,19 @@ def test_agrees_with_the_reference(folder, suffix, tmp_path):
         assert buffers or suffix == ""
         for leaf, buffer in zip(state, buffers, strict=bool(buffers)):
             assert apart(leaf.numpy(), buffer) < AGREEMENT
+
+
+@pytest.mark.parametrize("folder", CLIPS)
+@torch.inference_mode()
+def test_clip_networks_agree_with_the_reference(folder, tmp_path):
+    golden = Golden(folder)
+    name, arguments, layout = CLIPS[folder]
+    network = create(name, num_classes=golden.manifest["num_classes"], **arguments).eval()
+    load_layout(network, golden.file(tmp_path / "weights.pth"), layout)
+    assert sum(p.numel() for p in network.parameters()) == golden.manifest["trainable_params"]
+    if golden.arrays is not None:
+        scores = network(golden.inputs("").transpose(1, 2))  # theirs have the channels before time
+        assert apart(scores.numpy(), golden.arrays["logits64"]) < AGREEMENT
 
 
 def test_bidirectional_weights_do_not_run_online(tmp_path):
