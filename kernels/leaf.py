@@ -44,5 +44,23 @@ def check_rows(rows: Sequence[int] | np.ndarray, num_slots: int | None) -> np.nd
     return index
 
 
+def read(leaf: Leaf) -> Tensor:
+    """What a leaf holds, (B, ...): a copy where it is Slots, with zeros where the row is -1."""
+    if not isinstance(leaf, Slots):
+        return leaf
+    rows = leaf.pool[leaf.index.clamp(min=0)]
+    unused = (leaf.index < 0).view(-1, *(1 for _ in rows.shape[1:]))
+    return rows.masked_fill(unused, 0)
+
+
+def replace(leaf: Leaf | None, values: Tensor) -> Leaf:
+    """The leaf after a step, with values (B, ...): these, or the Slots they were written to, but for rows -1."""
+    if not isinstance(leaf, Slots):
+        return values
+    used = leaf.index >= 0
+    leaf.pool[leaf.index[used]] = values[used]
+    return leaf
+
+
 Leaf = torch.Tensor | Slots
 """A tensor (B, ...), replaced by a new one at each call, or Slots, updated in place. Zeros are empty."""

@@ -27,10 +27,12 @@ class TorchRuntime:
             )
         self.card = card
         self.device = choose_device(device)
-        self._network = network.eval().to(self.device).to(memory_format=torch.channels_last)
+        self._network = network.eval().to(self.device)
+        if all(parameter.dim() < 5 for parameter in network.parameters()):  # torch has no such format for volumes
+            self._network.to(memory_format=torch.channels_last)
         size = card.preprocessing
         self._pool = tuple(
-            leaf.contiguous(memory_format=torch.channels_last)
+            leaf.contiguous(memory_format=torch.channels_last) if leaf.dim() == 4 else leaf
             for leaf in self._network.empty_state(num_slots, size.height, size.width)
         )
         self._dtype = next(self._network.parameters()).dtype

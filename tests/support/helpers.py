@@ -40,10 +40,10 @@ def randomised(network: Network, seed: int = 0) -> Network:
     """The network in eval mode with random weights that keep the signal alive, and no trivial statistics."""
     generator = torch.Generator().manual_seed(seed)
     for module in network.modules():
-        if isinstance(module, torch.nn.Conv2d):
+        if isinstance(module, torch.nn.Conv2d | torch.nn.Conv3d):
             fan_in = module.weight[0].numel()
             module.weight.data.normal_(0, (2 / fan_in) ** 0.5, generator=generator)
-        if isinstance(module, torch.nn.BatchNorm2d):
+        if isinstance(module, torch.nn.BatchNorm2d | torch.nn.BatchNorm3d):
             module.running_mean.normal_(0, 0.1, generator=generator)
             module.running_var.uniform_(0.8, 1.2, generator=generator)
             module.weight.data.uniform_(0.8, 1.2, generator=generator)

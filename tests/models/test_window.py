@@ -1,0 +1,76 @@
+"""Window: a network for whole clips, live, is that network on the clip that ends now."""
+
+import numpy as np
+import pytest
+import torch
+from helpers import images, random_card, randomised
+
+from models import create
+from models.window import Window
+from stream import Engine
+from stream.runtimes.eager import TorchRuntime
+
+N = 4
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    return randomised(create("r3d_18", num_classes=4))
+
+
+def clips(frames):
+    """For each t the clip that ends there, the first frame standing in for those that never were."""
+    first = frames[:, :1]
+    padded = torch.cat([first] * (N - 1) + [frames], dim=1)
+    return [padded[:, t : t + N] for t in range(frames.shape[1])]
+
+
+@torch.inference_mode()
+def test_each_row_scores_the_clip_that_ends_there(network):
+    frames = torch.randn(2, 7, 3, 32, 32)
+    rows, _ = Window(network, num_frames=N)(frames)
+    for t, clip in enumerate(clips(frames)):
+        torch.testing.assert_close(rows[:, t], network(clip), rtol=1e-4, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_between_strides_the_last_row_is_repeated(network):
+    frames = torch.randn(1, 8, 3, 32, 32)
+    rows, _ = Window(network, num_frames=N, stride=3)(frames)
+    expected = [network(clip) for clip in clips(frames)]
+    for t in range(8):
+        torch.testing.assert_close(rows[:, t], expected[t // 3 * 3], rtol=1e-4, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_streams_of_a_batch_have_their_own_phase(network):
+    """One stream is a frame ahead of the other: the network runs for each when its turn comes."""
+    window = Window(network, num_frames=N, stride=2)
+    frames = torch.randn(2, 5, 3, 32, 32)
+    _, ahead = window(frames[:1, :1])
+    state = tuple(torch.cat(leaves) for leaves in zip(ahead, window.empty_state(1, 32, 32), strict=True))
+    together, _ = window(torch.stack([frames[0, 1:], frames[1, :4]]), state)
+    alone = [window(frames[:1])[0][:, 1:], window(frames[1:, :4])[0]]
+    torch.testing.assert_close(together, torch.cat(alone), rtol=1e-4, atol=1e-5)
+
+
+def test_the_engine_runs_it(network):
+    card = random_card("r3d_18")
+    engine = Engine(TorchRuntime(Window(network, num_frames=N), card, device="cpu"))
+    stream = engine.open()
+    pictures = images(6)
+    rows = [engine.push(stream, picture, n * 0.1) for n, picture in enumerate(pictures)]
+    frames = torch.from_numpy(np.stack([card.preprocessing.resize(picture) for picture in pictures]))
+    with torch.inference_mode():
+        scores, _ = Window(network, num_frames=N)(card.preprocessing.normalise(frames[None]))
+    np.testing.assert_allclose(rows[-1].probabilities, card.probabilities(scores[0, -1].numpy()), atol=1e-5)
+
+
+def test_refuses_what_makes_no_sense(network):
+    with pytest.raises(ValueError, match="streams by itself and needs no window"):
+        Window(create("tsm_resnet18"), num_frames=8)
+    with pytest.raises(ValueError, match="a window of 0 frames with stride 1: both must be 1 or more"):
+        Window(network, num_frames=0)
+    with pytest.raises(ValueError, match=r"frames are \(B, T, 3, H, W\)"):
+        Window(network, num_frames=2)(torch.zeros(1, 3, 32, 32))
