@@ -57,6 +57,8 @@ NETWORKS: dict[str, Callable[..., Network]] = {
     "r2plus1d_18": _resnet3d(kinds=_kinds("2+1d")),
     "r2plus1d_34": _resnet3d(depth=34, kinds=_kinds("2+1d")),
     "r2plus1d_18_torchvision": _resnet3d(kinds=_kinds("2+1d"), same_middle=True),
+    "s3d": _network("s3d", "S3D"),
+    "s3d_g": _network("s3d", "S3D", gated=True),
 }
 
 

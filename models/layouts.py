@@ -40,10 +40,25 @@ _FLAT_BLOCKS = (
 )
 _RESNET = (*_WRAPPED, (r"^new_fc\.", "fc."))
 _MOBILENET_V2 = (*_WRAPPED, *_FLAT_BLOCKS, (r"^(new_fc|classifier)\.(?=[a-z])", "classifier.1."))
+# kylemin's S3D has torchvision's layers by names instead of numbers.
+_S3D_KYLEMIN = (
+    *_PLAIN,
+    (r"^base\.", "features."),
+    (r"^fc\.0\.", "classifier.1."),
+    (r"\.branch0\.0\.conv\.", ".branch0.0."),
+    (r"\.branch0\.0\.bn\.", ".branch0.1."),
+    (r"\.conv_s\.", ".0.0."),
+    (r"\.bn_s\.", ".0.1."),
+    (r"\.conv_t\.", ".1.0."),
+    (r"\.bn_t\.", ".1.1."),
+    (r"\.conv\.", ".0."),
+    (r"\.bn\.", ".1."),
+)
 
 LAYOUTS: dict[str, Layout] = {
     "torchvision": Layout(_PLAIN),
     "c3d": Layout(_PLAIN),
+    "s3d-kylemin": Layout(_S3D_KYLEMIN),
     "tsn-resnet": Layout(_RESNET, shift="none"),
     "tsm-resnet": Layout(_RESNET, shift="bi"),
     "tsm-mobilenet-v2": Layout(_MOBILENET_V2, shift="bi"),

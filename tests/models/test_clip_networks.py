@@ -22,12 +22,14 @@ NUM_PARAMETERS = {  # SPECS: computed from the reference code at 400 classes
     "rmc3_18": 33_057_744,
     "rmc4_18": 32_025_552,
     "rmc5_18": 27_896_784,
+    "s3d": 8_320_048,
 }
-MULTIPLY_ADDS = {  # as published, in 1e9, for 16 frames of 112 x 112
-    "c3d": 38.5,
-    "mc3_18": 43.34,
-    "r2plus1d_18_torchvision": 40.52,
-    "r3d_18": 40.70,
+MULTIPLY_ADDS = {  # as published, in 1e9, for 16 frames of so many pixels
+    "c3d": (112, 38.5),
+    "mc3_18": (112, 43.34),
+    "r2plus1d_18_torchvision": (112, 40.52),
+    "r3d_18": (112, 40.70),
+    "s3d": (224, 17.98),
 }
 
 
@@ -50,19 +52,21 @@ def test_middle_channels_of_the_paper():
 
 @pytest.mark.parametrize("name", MULTIPLY_ADDS)
 def test_multiply_adds(name):
+    size, expected = MULTIPLY_ADDS[name]
     with torch.device("meta"):
-        network, clip = create(name).eval(), torch.zeros(1, 16, 3, 112, 112)
+        network, clip = create(name).eval(), torch.zeros(1, 16, 3, size, size)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(clip)
-    assert counter.get_total_flops() / 2e9 == pytest.approx(MULTIPLY_ADDS[name], rel=0.02)
+    assert counter.get_total_flops() / 2e9 == pytest.approx(expected, rel=0.02)
 
 
-@pytest.mark.parametrize("name", ["r2d_18", "f_r2d_18", "r3d_18", "rmc3_18", "mc3_18", "r2plus1d_18"])
+@pytest.mark.parametrize("name", ["r2d_18", "f_r2d_18", "r3d_18", "rmc3_18", "mc3_18", "r2plus1d_18", "s3d_g"])
 def test_a_clip_gives_scores_and_every_parameter_learns(name):
     torch.manual_seed(0)
     network = create(name, num_classes=5).train()
     assert isinstance(network, ClipNetwork)
-    clip = torch.randn(2, 8, 3, 32, 32)
+    size = 64 if name == "s3d_g" else 32
+    clip = torch.randn(2, 8 if name == "r2d_18" else 16, 3, size, size)
     scores = network(clip)
     assert scores.shape == (2, 5)
     scores.square().sum().backward()

@@ -24,6 +24,8 @@ CLIPS = {  # network, arguments, layout; those without outputs have to load comp
     "r2plus1d_18": ("r2plus1d_18_torchvision", {}, "torchvision"),
     "r2plus1d_34_vmz": ("r2plus1d_34", {"norm_eps": 1e-3}, "torchvision"),
     "r3d_18": ("r3d_18", {}, "torchvision"),
+    "s3d_kylemin": ("s3d", {}, "s3d-kylemin"),
+    "s3d_torchvision": ("s3d", {}, "torchvision"),
 }
 AGREEMENT = 2e-5
 
