@@ -57,6 +57,10 @@ NETWORKS: dict[str, Callable[..., Network]] = {
     "r2plus1d_18": _resnet3d(kinds=_kinds("2+1d")),
     "r2plus1d_34": _resnet3d(depth=34, kinds=_kinds("2+1d")),
     "r2plus1d_18_torchvision": _resnet3d(kinds=_kinds("2+1d"), same_middle=True),
+    "i3d": _network("i3d", "I3D"),
+    "i3d_flow": _network("i3d", "I3D", in_channels=2),
+    "i3d_bottom_heavy": _network("i3d", "I3D", heavy="bottom"),
+    "i3d_top_heavy": _network("i3d", "I3D", heavy="top"),
     "s3d": _network("s3d", "S3D"),
     "s3d_g": _network("s3d", "S3D", gated=True),
 }

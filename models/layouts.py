@@ -40,6 +40,16 @@ _FLAT_BLOCKS = (
 )
 _RESNET = (*_WRAPPED, (r"^new_fc\.", "fc."))
 _MOBILENET_V2 = (*_WRAPPED, *_FLAT_BLOCKS, (r"^(new_fc|classifier)\.(?=[a-z])", "classifier.1."))
+_I3D_PIERGIAJ = (
+    *_PLAIN,
+    (r"^logits\.conv3d\.", "logits."),
+    (r"^(?:Conv3d|Mixed)_(\d\w)(?:_\dx\d)?\.", r"features.\1."),
+    (r"\.b0\.", ".branch0."),
+    (r"\.b([12])a\.", r".branch\1.0."),
+    (r"\.b([12])b\.", r".branch\1.1."),
+    (r"\.b3b\.", ".branch3.1."),
+    (r"\.conv3d\.", ".conv."),
+)
 # kylemin's S3D has torchvision's layers by names instead of numbers.
 _S3D_KYLEMIN = (
     *_PLAIN,
@@ -58,6 +68,7 @@ _S3D_KYLEMIN = (
 LAYOUTS: dict[str, Layout] = {
     "torchvision": Layout(_PLAIN),
     "c3d": Layout(_PLAIN),
+    "i3d-piergiaj": Layout(_I3D_PIERGIAJ),
     "s3d-kylemin": Layout(_S3D_KYLEMIN),
     "tsn-resnet": Layout(_RESNET, shift="none"),
     "tsm-resnet": Layout(_RESNET, shift="bi"),
@@ -94,6 +105,9 @@ def load_layout(
         renamed[key] = tensor
 
     own = network.state_dict()
+    for key, tensor in renamed.items():  # a linear layer may have been written as a convolution of size 1
+        if key in own and tensor.dim() == 5 and own[key].dim() == 2 and tensor.shape[2:] == (1, 1, 1):
+            renamed[key] = tensor.flatten(1)
     missing = [key for key in own if key not in renamed and not key.endswith("num_batches_tracked")]
     unknown = [key for key in renamed if key not in own]
     other = [key for key in own if key in renamed and renamed[key].shape != own[key].shape]

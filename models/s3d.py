@@ -9,20 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool3d
 
+from models.i3d import BLOCKS
 from models.network import ClipNetwork
-
-# channels of an Inception block: 1 x 1; reduction and 3 x 3; reduction and 3 x 3; after the pool
-BLOCKS = {
-    "3b": (64, 96, 128, 16, 32, 32),
-    "3c": (128, 128, 192, 32, 96, 64),
-    "4b": (192, 96, 208, 16, 48, 64),
-    "4c": (160, 112, 224, 24, 64, 64),
-    "4d": (128, 128, 256, 24, 64, 64),
-    "4e": (112, 144, 288, 32, 64, 64),
-    "4f": (256, 160, 320, 32, 128, 128),
-    "5b": (256, 160, 320, 32, 128, 128),
-    "5c": (384, 192, 384, 48, 128, 128),
-}
 
 
 class Gate(nn.Module):

@@ -10,6 +10,8 @@ from models.resnet3d import middle_channels
 
 NUM_PARAMETERS = {  # SPECS: computed from the reference code at 400 classes
     "f_r2d_18": 11_381_712,
+    "i3d": 12_697_264,
+    "i3d_flow": 12_675_312,
     "mc2_18": 11_400_528,
     "mc3_18": 11_695_440,
     "mc4_18": 12_727_632,
@@ -60,12 +62,12 @@ def test_multiply_adds(name):
     assert counter.get_total_flops() / 2e9 == pytest.approx(expected, rel=0.02)
 
 
-@pytest.mark.parametrize("name", ["r2d_18", "f_r2d_18", "r3d_18", "rmc3_18", "mc3_18", "r2plus1d_18", "s3d_g"])
+@pytest.mark.parametrize("name", ["r2d_18", "f_r2d_18", "r3d_18", "rmc3_18", "mc3_18", "r2plus1d_18", "s3d_g", "i3d"])
 def test_a_clip_gives_scores_and_every_parameter_learns(name):
     torch.manual_seed(0)
     network = create(name, num_classes=5).train()
     assert isinstance(network, ClipNetwork)
-    size = 64 if name == "s3d_g" else 32
+    size = 64 if name in ("s3d_g", "i3d") else 32
     clip = torch.randn(2, 8 if name == "r2d_18" else 16, 3, size, size)
     scores = network(clip)
     assert scores.shape == (2, 5)
@@ -79,6 +81,19 @@ def test_2d_groups_keep_the_length_of_a_clip():
     clip = torch.zeros(1, 8, 3, 32, 32)
     lengths = {name: create(name).eval().trunk(clip).shape[2] for name in ("f_r2d_18", "mc3_18", "rmc3_18", "r3d_18")}
     assert lengths == {"f_r2d_18": 8, "mc3_18": 8, "rmc3_18": 1, "r3d_18": 1}
+
+
+def test_mixed_i3d_is_over_time_on_one_side_of_the_border():
+    for name, below, above in [("i3d", 3, 3), ("i3d_bottom_heavy", 3, 1), ("i3d_top_heavy", 1, 3)]:
+        features = create(name).features
+        assert features.get_submodule("3c").branch1[1].conv.kernel_size[0] == below
+        assert features.get_submodule("4b").branch1[1].conv.kernel_size[0] == above
+        assert features.get_submodule("1a").conv.kernel_size[0] == (7 if below == 3 else 1)
+        with torch.device("meta"):
+            clip, network = torch.zeros(1, 16, 3, 64, 64), create(name)
+        assert network(clip).shape == (1, 400)
+    with pytest.raises(ValueError, match="'middle' heavy from '4b' on: it is all, bottom or top"):
+        create("i3d", heavy="middle")
 
 
 def test_what_does_not_fit_is_refused():

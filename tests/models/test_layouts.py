@@ -20,6 +20,7 @@ CASES = {
 }
 CLIPS = {  # network, arguments, layout; those without outputs have to load completely
     "c3d_jfzhang": ("c3d", {}, "c3d"),
+    "i3d_inception_piergiaj": ("i3d", {}, "i3d-piergiaj"),
     "mc3_18": ("mc3_18", {}, "torchvision"),
     "r2plus1d_18": ("r2plus1d_18_torchvision", {}, "torchvision"),
     "r2plus1d_34_vmz": ("r2plus1d_34", {"norm_eps": 1e-3}, "torchvision"),
