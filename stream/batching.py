@@ -71,9 +71,7 @@ class Batcher:
         oldest = min(left, self.interval_seconds) if left > 0 else self.interval_seconds
         stale = [each.stream for each in candidates if each.perishable and each.age_seconds > oldest]
         if len(stale) == len(candidates):  # an estimate that lets nobody through would never be put right
-            youngest = min(candidates, key=lambda each: each.age_seconds, default=None)
-            if youngest and youngest.age_seconds <= self.interval_seconds:
-                stale.remove(youngest.stream)
+            stale = [each.stream for each in candidates if each.age_seconds > self.interval_seconds]
         good = [each.stream for each in candidates if each.stream not in stale]
         return sorted(good, key=lambda stream: self._served.get(stream, 0))[:limit], stale
 

@@ -31,9 +31,10 @@ class Feed:
     max_frames  stop after this many frames
     changed     notified when there is something to take, and guards all that others see
 
-    received    frames of the source so far, lost ones included
-    dropped     those that nobody will take, by reason
-    error       why it ended, if not as it should
+    received      frames of the source so far, lost ones included
+    dropped       those that nobody will take, by reason
+    error         why it ended, if not as it should
+    last_seconds  the time of its last frame
 
     Times and indices go on over a reconnect: the time between is the time that has passed.
     """
@@ -52,10 +53,10 @@ class Feed:
         self.name = name
         self.source = source
         self.dropped: Counter[str] = Counter()
-        self._connected = False
         self.error: Exception | None = None
         self.last_seconds = 0.0
         self._taken_in = 0
+        self._connected = False
         self._first: tuple[float, float] | None = None  # when the first frame was available, and its time
         self._shift_seconds = 0.0
         self._after_gap = False  # of the next frame to be taken

@@ -179,15 +179,17 @@ class Watch:
 
     def _wait(self) -> bool:
         """Until there is something to do; False when there is nothing more to come."""
-        with self._changed:
-            while self._streams or (self._keep_open and not self._stopped):
+        while True:
+            with self._changed:
+                if not self._streams and (self._stopped or not self._keep_open):
+                    return False
                 for stream in self._streams.values():
                     stream.feed.start()
                 if any(stream.feed.has_waiting() or stream.feed.ended for stream in self._streams.values()):
                     return True
-                if not self._changed.wait(IDLE_SECONDS) and self._idle is not None:
-                    self._idle()
-            return False
+                came = self._changed.wait(IDLE_SECONDS)  # not for ever, so that signals are seen
+            if not came and self._idle is not None:
+                self._idle()
 
     def _do_a_round(self) -> None:
         """End who has ended, gather the notices, label a batch of the frames that wait: updates are pending then."""

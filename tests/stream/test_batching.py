@@ -82,3 +82,18 @@ def test_an_estimate_that_is_wrong_is_put_right():
         chosen, _ = batcher.choose([Candidate("a", 0.012, True), Candidate("b", 0.015, True)])
         batcher.served(chosen, 0.001 * len(chosen))
     assert len(chosen) == 2
+
+
+def test_in_a_hopeless_case_all_have_their_turn():
+    """A step alone takes longer than two intervals: the youngest frame may not always be that of the same stream."""
+    batcher = Batcher(0.1)
+    batcher.served(["a", "b", "c"], 0.9)
+    served = []
+    for _ in range(30):
+        chosen, stale = batcher.choose(
+            [Candidate("a", 0.01, True), Candidate("b", 0.02, True), Candidate("c", 0.03, True)]
+        )
+        assert stale == []
+        batcher.served(chosen, 0.3 * len(chosen))
+        served += chosen
+    assert [served.count(name) for name in "abc"] == [10, 10, 10]
