@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,9 +26,17 @@ class Stopped(BaseException):
 def raised() -> Iterator[None]:
     """Signals are raised as `Stopped` in here."""
     before = {number: signal.signal(number, _stop) for number in NUMBERS}
+    hook = sys.unraisablehook
+
+    def quiet(unraisable: sys.UnraisableHookArgs) -> None:  # a lost one is raised again: nobody needs to know
+        if not isinstance(unraisable.exc_value, Stopped):
+            hook(unraisable)
+
+    sys.unraisablehook = quiet
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
             signal.signal(number, handler)
