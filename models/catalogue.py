@@ -2,73 +2,222 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from models.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from models.network import Network
 
 
-def _network(module: str, name: str, **arguments: Any) -> Callable[..., Network]:
-    """A builder that imports its module when it is called, so that a list of names costs nothing."""
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A network of the catalogue: where it is, what it is built with, and how its paper feeds it.
 
-    def build(**more: Any) -> Network:
-        return getattr(import_module(f"models.{module}"), name)(**{**arguments, **more})
+    module, name   of its class, imported when one is built, so that the list costs nothing
+    arguments      for the class
+    paper          arXiv number, or where else it is described
+    num_frames     of a clip; 1 where the network streams
+    size           height and width of its frames
+    step           a frame is taken every so many of a video at 30 frames a second
+    mean, std      see Preprocessing
+    order          see Preprocessing
+    many_labels    whether any number of labels may be right at once
+    """
 
-    return build
+    module: str
+    name: str
+    paper: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+    num_frames: int = 1
+    size: int = 224
+    step: int = 2
+    mean: tuple[float, ...] = (123.675, 116.28, 103.53)
+    std: tuple[float, ...] = (58.395, 57.12, 57.375)
+    order: str = "rgb"
+    many_labels: bool = False
+
+    def build(self, **more: Any) -> Network:
+        return getattr(import_module(f"models.{self.module}"), self.name)(**{**self.arguments, **more})
+
+    def preprocessing(self) -> Preprocessing:
+        return Preprocessing(
+            height=self.size,
+            width=self.size,
+            short_side=round(self.size * 8 / 7),
+            mean=self.mean,
+            std=self.std,
+            order=self.order,
+        )
 
 
-_resnet = partial(_network, "resnet", "ResNet")
-_mobilenet_v2 = partial(_network, "mobilenet_v2", "MobileNetV2")
-_resnet3d = partial(_network, "resnet3d", "ResNet3D")
+def _resnet(depth: int, **more: Any) -> Entry:
+    """A ResNet over space; what is not a field of the entry is an argument of the network."""
+    entry = {name: more.pop(name) for name in ("num_frames", "step", "paper") if name in more}
+    return Entry(module="resnet", name="ResNet", arguments={"depth": depth, **more}, **{"paper": TSN, **entry})
 
 
-def _kinds(*groups: str) -> tuple[str, ...]:
-    """The kinds of the five groups of a ResNet for clips, the last one given standing for the rest."""
-    return (*groups, *groups[-1:] * (5 - len(groups)))
+TSN, TSM, TAM, NON_LOCAL = "arXiv:1608.00859", "arXiv:1811.08383", "arXiv:1912.00869", "arXiv:1711.07971"
+_KINETICS: dict[str, Any] = {"mean": (110.2008, 100.63983, 95.99475), "std": (58.14765, 56.46975, 55.33215)}
+_HALF: dict[str, Any] = {"mean": (127.5,), "std": (127.5,)}
+_PYSLOWFAST: dict[str, Any] = {"mean": (114.75,), "std": (57.375,)}
+_IMAGENET_BGR: dict[str, Any] = {"mean": (104.0, 117.0, 128.0), "std": (1.0,), "order": "bgr"}
+_SPORTS1M_BGR: dict[str, Any] = {"mean": (90.0, 98.0, 102.0), "std": (1.0,), "order": "bgr"}
+
+_mobilenet_v2 = partial(Entry, module="mobilenet_v2", name="MobileNetV2")
+_bn_inception = partial(Entry, module="bn_inception", name="BNInception", **_IMAGENET_BGR)
+_classifier = partial(Entry, module="torchvision_classifier", name="TorchvisionClassifier", paper=TSN)
+_inception3d = partial(Entry, num_frames=64, step=1, **_HALF)
+_i3d = partial(_inception3d, module="i3d", name="I3D")
+_s3d = partial(_inception3d, module="s3d", name="S3D", paper="arXiv:1712.04851")
+_inflated = partial(Entry, module="inflated", name="InflatedResNet")
+_slowfast = partial(
+    Entry, module="slowfast", name="SlowFast", paper="arXiv:1812.03982", num_frames=32, size=256, **_PYSLOWFAST
+)
+_csn = partial(Entry, module="csn", name="CSN", paper="arXiv:1904.02811", num_frames=32, **_KINETICS)
+_smallbig = partial(Entry, module="smallbig", name="SmallBigNet", paper="arXiv:2006.14582", num_frames=8, step=8)
+_timeception = partial(
+    Entry, module="timeception", name="Timeception", paper="arXiv:1812.01289", step=1, many_labels=True
+)
 
 
-NETWORKS: dict[str, Callable[..., Network]] = {
-    "tsn_resnet18": _resnet(depth=18),
-    "tsn_resnet34": _resnet(depth=34),
-    "tsn_resnet50": _resnet(depth=50),
-    "tsn_resnet101": _resnet(depth=101),
-    "tsn_mobilenet_v2": _mobilenet_v2(),
-    "tsm_resnet18": _resnet(depth=18, shift="uni"),
-    "tsm_resnet34": _resnet(depth=34, shift="uni"),
-    "tsm_resnet50": _resnet(depth=50, shift="uni"),
-    "tsm_resnet101": _resnet(depth=101, shift="uni"),
-    "tsm_mobilenet_v2": _mobilenet_v2(shift="uni"),
-    "c3d": _network("c3d", "C3D"),
-    "r2d_18": _resnet3d(kinds=_kinds("2d"), stacked=8),
-    "f_r2d_18": _resnet3d(kinds=_kinds("2d")),
-    "r3d_18": _resnet3d(kinds=_kinds("3d")),
-    "r3d_34": _resnet3d(depth=34, kinds=_kinds("3d")),
-    "mc2_18": _resnet3d(kinds=_kinds("3d", "2d")),
-    "mc3_18": _resnet3d(kinds=_kinds("3d", "3d", "2d")),
-    "mc4_18": _resnet3d(kinds=_kinds("3d", "3d", "3d", "2d")),
-    "mc5_18": _resnet3d(kinds=_kinds("3d", "3d", "3d", "3d", "2d")),
-    "rmc2_18": _resnet3d(kinds=_kinds("2d", "3d")),
-    "rmc3_18": _resnet3d(kinds=_kinds("2d", "2d", "3d")),
-    "rmc4_18": _resnet3d(kinds=_kinds("2d", "2d", "2d", "3d")),
-    "rmc5_18": _resnet3d(kinds=_kinds("2d", "2d", "2d", "2d", "3d")),
-    "r2plus1d_18": _resnet3d(kinds=_kinds("2+1d")),
-    "r2plus1d_34": _resnet3d(depth=34, kinds=_kinds("2+1d")),
-    "r2plus1d_18_torchvision": _resnet3d(kinds=_kinds("2+1d"), same_middle=True),
-    "i3d": _network("i3d", "I3D"),
-    "i3d_flow": _network("i3d", "I3D", in_channels=2),
-    "i3d_bottom_heavy": _network("i3d", "I3D", heavy="bottom"),
-    "i3d_top_heavy": _network("i3d", "I3D", heavy="top"),
-    "s3d": _network("s3d", "S3D"),
-    "s3d_g": _network("s3d", "S3D", gated=True),
+def _resnet3d(*groups: str, depth: int = 18, **more: Any) -> Entry:
+    """A ResNet of basic blocks for clips; the kind of the last group given stands for the rest of the five."""
+    kinds = (*groups, *groups[-1:] * (5 - len(groups)))
+    return Entry(
+        module="resnet3d",
+        name="ResNet3D",
+        paper="arXiv:1711.11248",
+        arguments={"depth": depth, "kinds": kinds, **more},
+        num_frames=more.get("stacked", 16),
+        size=112,
+        **_KINETICS,
+    )
+
+
+_3X1X1: dict[str, Any] = {"stem": (5, 1), "pool2": True, "first": ((3,), (3, 1), (3, 1), (1, 3))}
+_3X3X3: dict[str, Any] = {"stem": (3, 1), "middle": 3, "strides": (1, 2, 2, 2)}
+_SLOW: dict[str, Any] = {"first": ((1,), (1,), (3,), (3,))}
+_HARA: dict[str, Any] = {"stem": (7, 1), "pool": (3, 2), "middle": 3, "strides": (1, 2, 2, 2)}
+
+NETWORKS: dict[str, Entry] = {
+    # frame by frame
+    "tsn_resnet18": _resnet(18),
+    "tsn_resnet34": _resnet(34),
+    "tsn_resnet50": _resnet(50),
+    "tsn_resnet101": _resnet(101),
+    "tsn_resnet152": _resnet(152),
+    "tsn_mobilenet_v2": _mobilenet_v2(paper=TSN),
+    "tsn_bn_inception": _bn_inception(paper=TSN),
+    "tsn_googlenet": _classifier(arguments={"classifier": "googlenet"}),
+    "tsn_inception_v3": _classifier(arguments={"classifier": "inception_v3"}, size=299),
+    "tsn_vgg16": _classifier(arguments={"classifier": "vgg16"}),
+    "tsn": Entry(module="tsn", name="TSN", paper=TSN, num_frames=3, step=30),
+    # with a temporal shift, or aggregation
+    "tsm_resnet18": _resnet(18, shift="uni", paper=TSM),
+    "tsm_resnet34": _resnet(34, shift="uni", paper=TSM),
+    "tsm_resnet50": _resnet(50, shift="uni", paper=TSM),
+    "tsm_resnet101": _resnet(101, shift="uni", paper=TSM),
+    "tsm_resnet152": _resnet(152, shift="uni", paper=TSM),
+    "tsm_mobilenet_v2": _mobilenet_v2(arguments={"shift": "uni"}, paper=TSM),
+    "tsm_bn_inception": _bn_inception(arguments={"shift": "uni"}, paper=TSM),
+    "tsm_resnet50_bi": _resnet(50, shift="bi", paper=TSM, num_frames=8, step=8),
+    "tsm_resnet101_bi": _resnet(101, shift="bi", paper=TSM, num_frames=8, step=8),
+    "tsm_mobilenet_v2_bi": _mobilenet_v2(arguments={"shift": "bi"}, paper=TSM, num_frames=8, step=8),
+    "tsm_bn_inception_bi": _bn_inception(arguments={"shift": "bi"}, paper=TSM, num_frames=8, step=8),
+    "tsm_resnet50_non_local": _resnet(50, shift="bi", non_local="embedded-gaussian", paper=TSM, num_frames=8, step=8),
+    "tam_resnet50": _resnet(50, shift="bi", temporal="aggregation", paper=TAM, num_frames=8, step=8),
+    "tam_resnet101": _resnet(101, shift="bi", temporal="aggregation", paper=TAM, num_frames=8, step=8),
+    "tam_resnet50_causal": _resnet(50, shift="uni", temporal="aggregation", paper=TAM),
+    "tam_resnet101_causal": _resnet(101, shift="uni", temporal="aggregation", paper=TAM),
+    # convolutions over time
+    "c3d": Entry(module="c3d", name="C3D", paper="arXiv:1412.0767", num_frames=16, size=112, **_SPORTS1M_BGR),
+    "r2d_18": _resnet3d("2d", stacked=8),
+    "f_r2d_18": _resnet3d("2d"),
+    "r3d_18": _resnet3d("3d"),
+    "r3d_34": _resnet3d("3d", depth=34),
+    "mc2_18": _resnet3d("3d", "2d"),
+    "mc3_18": _resnet3d("3d", "3d", "2d"),
+    "mc4_18": _resnet3d("3d", "3d", "3d", "2d"),
+    "mc5_18": _resnet3d("3d", "3d", "3d", "3d", "2d"),
+    "rmc2_18": _resnet3d("2d", "3d"),
+    "rmc3_18": _resnet3d("2d", "2d", "3d"),
+    "rmc4_18": _resnet3d("2d", "2d", "2d", "3d"),
+    "rmc5_18": _resnet3d("2d", "2d", "2d", "2d", "3d"),
+    "r2plus1d_18": _resnet3d("2+1d"),
+    "r2plus1d_34": _resnet3d("2+1d", depth=34),
+    "r2plus1d_18_torchvision": _resnet3d("2+1d", same_middle=True),
+    "r3d_18_doubled": _resnet3d("3d", doubled=True),
+    "r2plus1d_18_doubled": _resnet3d("2+1d", doubled=True),
+    "i3d": _i3d(paper="arXiv:1705.07750"),
+    "i3d_flow": _i3d(paper="arXiv:1705.07750", arguments={"in_channels": 2}),
+    "i3d_late": _i3d(paper="arXiv:1705.07750", arguments={"late": True}),
+    "i3d_bottom_heavy": _i3d(paper="arXiv:1712.04851", arguments={"heavy": "bottom"}),
+    "i3d_top_heavy": _i3d(paper="arXiv:1712.04851", arguments={"heavy": "top"}),
+    "s3d": _s3d(),
+    "s3d_late": _s3d(arguments={"late": True}),
+    "s3d_g": _s3d(arguments={"gated": True}),
+    "i3d_resnet50_3x1x1": _inflated(
+        arguments={"depth": 50, **_3X1X1}, paper=NON_LOCAL, num_frames=8, step=8, **_PYSLOWFAST
+    ),
+    "i3d_resnet101_3x1x1": _inflated(
+        arguments={"depth": 101, **_3X1X1}, paper=NON_LOCAL, num_frames=8, step=8, **_PYSLOWFAST
+    ),
+    "i3d_resnet50_3x3x3": _inflated(arguments={"depth": 50, **_3X3X3}, paper=NON_LOCAL, num_frames=32),
+    "i3d_resnet101_3x3x3": _inflated(arguments={"depth": 101, **_3X3X3}, paper=NON_LOCAL, num_frames=32),
+    "i3d_resnet50_non_local": _inflated(
+        arguments={"depth": 50, **_3X1X1, "non_local": "embedded-gaussian"},
+        paper=NON_LOCAL,
+        num_frames=8,
+        step=8,
+        **_PYSLOWFAST,
+    ),
+    "resnet3d_101": _inflated(
+        arguments={"depth": 101, **_HARA}, paper="arXiv:1711.09577", num_frames=16, size=112, step=1, **_KINETICS
+    ),
+    "csn_ir_50": _csn(arguments={"depth": 50}),
+    "csn_ir_101": _csn(arguments={"depth": 101}),
+    "csn_ir_152": _csn(arguments={"depth": 152}),
+    "csn_ip_50": _csn(arguments={"depth": 50, "kind": "ip"}),
+    "csn_ip_101": _csn(arguments={"depth": 101, "kind": "ip"}),
+    "csn_ip_152": _csn(arguments={"depth": 152, "kind": "ip"}),
+    "artnet_r18": Entry(
+        module="artnet", name="ARTNet", paper="arXiv:1711.09125", num_frames=16, size=112, step=1, **_IMAGENET_BGR
+    ),
+    "slow_r50": _inflated(
+        arguments={"depth": 50, **_SLOW}, paper="arXiv:1812.03982", num_frames=8, size=256, step=8, **_PYSLOWFAST
+    ),
+    "slow_r101": _inflated(
+        arguments={"depth": 101, **_SLOW}, paper="arXiv:1812.03982", num_frames=8, size=256, step=8, **_PYSLOWFAST
+    ),
+    "slowfast_r50_4x16": _slowfast(arguments={"depth": 50, "alpha": 8, "lateral_size": 5}),
+    "slowfast_r50_8x8": _slowfast(arguments={"depth": 50, "alpha": 4, "lateral_size": 7}),
+    "slowfast_r101_4x16": _slowfast(arguments={"depth": 101, "alpha": 8, "lateral_size": 5}),
+    "slowfast_r101_8x8": _slowfast(arguments={"depth": 101, "alpha": 4, "lateral_size": 7}),
+    "smallbig_r50": _smallbig(arguments={"depth": 50}),
+    "smallbig_r101": _smallbig(arguments={"depth": 101}),
+    # minutes of video
+    "timeception_i3d": _timeception(num_frames=1024, **_HALF),
+    "timeception_resnet152": _timeception(arguments={"trunk": "tsn_resnet152", "segment": 1}, num_frames=128),
+    "timeception_resnet3d_101": _timeception(arguments={"trunk": "resnet3d_101"}, num_frames=1024, **_KINETICS),
 }
 
 
 def list_models() -> list[str]:
     """The names that `create` takes."""
     return list(NETWORKS)
+
+
+def find_entry(name: str) -> Entry:
+    """The entry of a network; ValueError for a name that does not exist."""
+    if name not in NETWORKS:
+        near = ", ".join(get_close_matches(name, NETWORKS, n=3, cutoff=0))
+        raise ValueError(f"no network is named {name!r}; nearest are {near}, and `actionstream models` lists all")
+    return NETWORKS[name]
 
 
 def create(name: str, **arguments: Any) -> Network:
@@ -79,9 +228,8 @@ def create(name: str, **arguments: Any) -> Network:
 
     Raises ValueError for a name or an argument that does not exist.
     """
-    if name not in NETWORKS:
-        raise ValueError(f"no network is named {name!r}; there are {', '.join(NETWORKS)}")
+    entry = find_entry(name)
     try:
-        return NETWORKS[name](**arguments)
+        return entry.build(**arguments)
     except TypeError as error:
         raise ValueError(f"{name} cannot be built with {arguments}: {error}") from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from models.catalogue import NETWORKS, create, find_entry
 from models.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ class Card:
     preprocessing     from a picture to the network's input
     interval_seconds  the time between two snippets in training
     context           snippets after a reset before the scores mean something
+    num_frames        of the clips that the network takes, and live of its Window; 1 where it streams
+    stride            rows of the Window for which a score stands
     licence           of the weights
     training          how they were made: command, seed, data, date
     accuracy          what was measured, by name
@@ -50,6 +54,8 @@ class Card:
     interval_seconds: float
     activation: Literal["softmax", "sigmoid"] = "softmax"
     context: int = 0
+    num_frames: int = 1
+    stride: int = 1
     licence: str = "unknown"
     training: dict[str, Any] = field(default_factory=dict)
     accuracy: dict[str, Any] = field(default_factory=dict)
@@ -61,12 +67,14 @@ class Card:
             raise ValueError(f"interval_seconds is {self.interval_seconds}; it must be positive")
         if self.context < 0 or not isinstance(self.arguments, dict):
             raise ValueError(f"context is {self.context}, arguments {self.arguments}; a number from 0 on, and a dict")
+        if self.num_frames < 1 or self.stride < 1:
+            raise ValueError(f"clips of {self.num_frames} frames, stride {self.stride}: both are 1 or more")
         object.__setattr__(self, "labels", tuple(self.labels))
 
     @property
     def shift(self) -> str:
         """The temporal shift that the weights were trained with."""
-        return self.arguments.get("shift", "uni" if self.network.startswith("tsm_") else "none")
+        return {**find_entry(self.network).arguments, **self.arguments}.get("shift", "none")
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), ensure_ascii=False)
@@ -143,17 +151,32 @@ def _write(path: str | os.PathLike[str], tensors: dict[str, Tensor], card: Card)
         partial.unlink(missing_ok=True)
 
 
-def load(name: str | os.PathLike[str], *, shift: str | None = None, insist: bool = False) -> tuple[Network, Card]:
+def load(
+    name: str | os.PathLike[str],
+    *,
+    weights: str | os.PathLike[str] | None = None,
+    labels: Sequence[str] | None = None,
+    shift: str | None = None,
+    insist: bool = False,
+) -> tuple[Network, Card]:
     """The network of a checkpoint, in eval mode and float32, and its card.
 
-    name    a packaged checkpoint or a path
-    shift   build the network with another shift than the weights were trained with: refused, since the
-            channels would carry what the weights do not expect, unless `insist`
+    name     a packaged checkpoint or a path; with `weights` the name of a network that models.create takes
+    weights  a file of another project's weights for it, in a layout of models.layouts
+    labels   for those weights: a name for each score
+    shift    build the network with another shift than the weights were trained with: refused, since the
+             channels would carry what the weights do not expect, unless `insist`
     """
     from safetensors.torch import load_file
 
-    from models.catalogue import create
+    if weights is not None:
+        from models.weights import load_weights
 
+        return load_weights(os.fspath(name), weights, labels=labels)
+    if os.fspath(name) in NETWORKS:
+        raise ValueError(f"{name} is a network without weights: give a file of them as well, --weights FILE")
+    if labels is not None:
+        raise ValueError("a checkpoint has labels of its own; others are for --weights")
     card = read_card(name)
     if shift is not None and shift != card.shift:
         check_shift(trained=card.shift, wanted=shift, insist=insist)

@@ -29,51 +29,78 @@ PLACES = ("1a", "2b", "2c", *BLOCKS)
 Heavy = Literal["all", "bottom", "top"]
 
 
-def pad_same(x: Tensor, kernel: tuple[int, ...], stride: tuple[int, ...]) -> Tensor:
-    """Zeros for TensorFlow's SAME padding: ceil(size / stride) out, the odd one behind."""
+# kernel and stride of the pools, as in the paper and as in IBM's action-recognition-pytorch
+POOLS = {
+    "pool1": ((1, 3, 3), (1, 2, 2)),
+    "pool2": ((1, 3, 3), (1, 2, 2)),
+    "pool4": ((3, 3, 3), (2, 2, 2)),
+    "pool5": ((2, 2, 2), (2, 2, 2)),
+}
+LATE_POOLS = {
+    "pool1": ((1, 3, 3), (1, 2, 2)),
+    "pool2": ((3, 3, 3), (2, 2, 2)),
+    "pool4": ((3, 3, 3), (2, 2, 2)),
+    "pool5": ((3, 3, 3), (2, 2, 2)),
+}
+
+
+def pad(x: Tensor, kernel: tuple[int, ...], stride: tuple[int, ...], centred: bool) -> Tensor:
+    """Zeros around the volume, for ceil(size / stride) out.
+
+    As many on both sides where `centred`, else as TensorFlow's SAME has them: no more than needed, the odd one behind.
+    """
     pads: list[int] = []
     for size, each, step in reversed(list(zip(x.shape[-3:], kernel, stride, strict=True))):
         total = max((-(-size // step) - 1) * step + each - size, 0)
-        pads += [total // 2, total - total // 2]
+        pads += [each // 2, each // 2] if centred else [total // 2, total - total // 2]
     return functional.pad(x, pads) if any(pads) else x
 
 
 class Convolution(nn.Module):
     """A convolution with batch norm and ReLU; over space only where `flat`."""
 
-    def __init__(self, in_channels: int, out_channels: int, size: int, stride: int, flat: bool):
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        size: int,
+        flat: bool,
+        stride: tuple[int, int, int] = (1, 1, 1),
+        centred: bool = False,
+    ):
         super().__init__()
         kernel = (1 if flat else size, size, size)
         self.conv = nn.Conv3d(in_channels, out_channels, kernel, stride, bias=False)
         self.bn = nn.BatchNorm3d(out_channels, eps=1e-3)
+        self.centred = centred
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.relu(self.bn(self.conv(pad_same(x, self.conv.kernel_size, self.conv.stride))))
+        return torch.relu(self.bn(self.conv(pad(x, self.conv.kernel_size, self.conv.stride, self.centred))))
 
 
 class Pool(nn.Module):
     """A max-pool of what is never negative, so that zeros are as good as nothing."""
 
-    def __init__(self, kernel: tuple[int, int, int], stride: tuple[int, int, int]):
+    def __init__(self, kernel: tuple[int, int, int], stride: tuple[int, int, int], centred: bool = False):
         super().__init__()
-        self.kernel, self.stride = kernel, stride
+        self.kernel, self.stride, self.centred = kernel, stride, centred
 
     def forward(self, x: Tensor) -> Tensor:
-        return functional.max_pool3d(pad_same(x, self.kernel, self.stride), self.kernel, self.stride)
+        return functional.max_pool3d(pad(x, self.kernel, self.stride, self.centred), self.kernel, self.stride)
 
 
 class Inception(nn.Module):
     def __init__(self, in_channels: int, channels: tuple[int, int, int, int, int, int], flat: bool):
         super().__init__()
         one, reduce_1, three_1, reduce_2, three_2, pooled = channels
-        self.branch0 = Convolution(in_channels, one, 1, 1, flat)
+        self.branch0 = Convolution(in_channels, one, 1, flat)
         self.branch1 = nn.Sequential(
-            Convolution(in_channels, reduce_1, 1, 1, flat), Convolution(reduce_1, three_1, 3, 1, flat)
+            Convolution(in_channels, reduce_1, 1, flat), Convolution(reduce_1, three_1, 3, flat)
         )
         self.branch2 = nn.Sequential(
-            Convolution(in_channels, reduce_2, 1, 1, flat), Convolution(reduce_2, three_2, 3, 1, flat)
+            Convolution(in_channels, reduce_2, 1, flat), Convolution(reduce_2, three_2, 3, flat)
         )
-        self.branch3 = nn.Sequential(Pool((3, 3, 3), (1, 1, 1)), Convolution(in_channels, pooled, 1, 1, flat))
+        self.branch3 = nn.Sequential(Pool((3, 3, 3), (1, 1, 1)), Convolution(in_channels, pooled, 1, flat))
         self.out_channels = one + three_1 + three_2 + pooled
 
     def forward(self, x: Tensor) -> Tensor:
@@ -86,6 +113,8 @@ class I3D(ClipNetwork):
     in_channels  3 for RGB, 2 for flow
     heavy        "all": over time everywhere; "bottom": below `border` only; "top": from `border` on only
     border       one of PLACES
+    late         time is halved by the last three pools rather than by the first convolution and the last two, and all
+                 padding is centred, as IBM's action-recognition-pytorch has it
     """
 
     def __init__(
@@ -95,28 +124,34 @@ class I3D(ClipNetwork):
         in_channels: int = 3,
         heavy: Heavy = "all",
         border: str = "4b",
+        late: bool = False,
         dropout: float = 0.5,
     ):
         super().__init__(num_classes=num_classes, in_channels=in_channels)
         if heavy not in ("all", "bottom", "top") or border not in PLACES:
             raise ValueError(f"{heavy!r} heavy from {border!r} on: it is all, bottom or top, and one of {PLACES}")
 
+        self.late = late
+
         def flat(place: str) -> bool:
             above = PLACES.index(place) >= PLACES.index(border)
             return heavy != "all" and above == (heavy == "bottom")
 
+        def pool(name: str) -> Pool:
+            return Pool(*(LATE_POOLS if late else POOLS)[name], late)
+
         self.features = nn.Sequential()
-        self.features.add_module("1a", Convolution(in_channels, 64, 7, 2, flat("1a")))
-        self.features.add_module("pool1", Pool((1, 3, 3), (1, 2, 2)))
-        self.features.add_module("2b", Convolution(64, 64, 1, 1, flat("2b")))
-        self.features.add_module("2c", Convolution(64, 192, 3, 1, flat("2c")))
-        self.features.add_module("pool2", Pool((1, 3, 3), (1, 2, 2)))
+        stem_stride = (1 if late else 2, 2, 2)
+        self.features.add_module("1a", Convolution(in_channels, 64, 7, flat("1a"), stem_stride, late))
+        self.features.add_module("pool1", pool("pool1"))
+        self.features.add_module("2b", Convolution(64, 64, 1, flat("2b")))
+        self.features.add_module("2c", Convolution(64, 192, 3, flat("2c")))
+        self.features.add_module("pool2", pool("pool2"))
         size = 192
         for place, channels in BLOCKS.items():
-            if place == "4b":
-                self.features.add_module("pool4", Pool((3, 3, 3), (2, 2, 2)))
-            elif place == "5b":
-                self.features.add_module("pool5", Pool((2, 2, 2), (2, 2, 2)))
+            if place in ("4b", "5b"):
+                name = f"pool{place[0]}"
+                self.features.add_module(name, pool(name))
             block = Inception(size, channels, flat(place))
             self.features.add_module(place, block)
             size = block.out_channels
@@ -127,6 +162,12 @@ class I3D(ClipNetwork):
         return self.features(clip.transpose(1, 2))
 
     def head(self, features: Tensor) -> Tensor:
-        time, height, width = features.shape[-3:]
-        pooled = functional.avg_pool3d(features, (min(2, time), min(7, height), min(7, width)), stride=1)
-        return self.logits(self.dropout(pooled.mean(dim=(-3, -2, -1))))
+        if not self.late:
+            features = average(features)
+        return self.logits(self.dropout(features.mean(dim=(-3, -2, -1))))
+
+
+def average(features: Tensor) -> Tensor:
+    """The mean over 2 x 7 x 7, wherever it fits: frames inside a clip count twice where it is longer."""
+    time, height, width = features.shape[-3:]
+    return functional.avg_pool3d(features, (min(2, time), min(7, height), min(7, width)), stride=1)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from models.checkpoint import check_shift
@@ -25,10 +26,22 @@ class Layout:
     shift: str | None = None
 
 
-_PLAIN = ((r"^module\.", ""),)
-_WRAPPED = ((r"^module\.", ""), (r"^base_model\.", ""), (r"\.net\.", "."))
-# tonylins' MobileNetV2, which the TSM authors use: the layers of a block in one list, ReLUs counted.
-_FLAT_BLOCKS = (
+Renames = tuple[tuple[str, str], ...]
+
+_PLAIN: Renames = ((r"^module\.", ""),)
+
+# The TSM authors' TSN and TSM.
+_WRAPPED: Renames = ((r"^module\.", ""), (r"^base_model\.", ""), (r"^new_fc\.", "fc."))
+_SHIFTED: Renames = (*_WRAPPED, (r"\.net\.", "."))  # what a shift was put before
+_RESNET: Renames = (
+    *_SHIFTED,
+    (r"\.block\.", "."),
+    (r"\.nl\.(g|phi)\.0\.", r".non_local.\1."),
+    (r"\.nl\.theta\.", ".non_local.theta."),
+    (r"\.nl\.W\.", ".non_local.out."),
+)
+_MOBILENET_V2: Renames = (  # tonylins' MobileNetV2: the layers of a block in one list, ReLUs counted
+    *_SHIFTED,
     (r"^features\.1\.conv\.([01])\.", r"features.1.conv.0.\1."),
     (r"^features\.1\.conv\.3\.", "features.1.conv.1."),
     (r"^features\.1\.conv\.4\.", "features.1.conv.2."),
@@ -37,10 +50,26 @@ _FLAT_BLOCKS = (
     (r"^(features\.(?!1\.)\d+\.conv)\.4\.", r"\1.1.1."),
     (r"^(features\.(?!1\.)\d+\.conv)\.6\.", r"\1.2."),
     (r"^(features\.(?!1\.)\d+\.conv)\.7\.", r"\1.3."),
+    (r"^(fc|classifier)\.(?=[a-z])", "classifier.1."),
 )
-_RESNET = (*_WRAPPED, (r"^new_fc\.", "fc."))
-_MOBILENET_V2 = (*_WRAPPED, *_FLAT_BLOCKS, (r"^(new_fc|classifier)\.(?=[a-z])", "classifier.1."))
-_I3D_PIERGIAJ = (
+_BN_INCEPTION: Renames = (
+    *_WRAPPED,
+    (r"^(conv\w+|inception\w+)_bn\.", r"\1.1."),
+    (r"^(conv\w+|inception\w+)\.(weight|bias)$", r"\1.0.\2"),
+    (r"^conv1_7x7_s2\.", "stem.0."),
+    (r"^conv2_3x3_reduce\.", "blocks.2.0."),
+    (r"^conv2_3x3\.", "blocks.2.1."),
+    (r"^inception_(\d\w)_", r"blocks.\1.branches."),
+    (r"\.1x1\.", ".one."),
+    (r"\.double_3x3_reduce\.", ".twice.0."),
+    (r"\.double_3x3_([12])\.", r".twice.\1."),
+    (r"\.3x3_reduce\.", ".three.0."),
+    (r"\.3x3\.", ".three.1."),
+    (r"\.pool_proj\.", ".pooled.1."),
+)
+
+# Inception over time: piergiaj's I3D, IBM's, and kylemin's S3D, which is torchvision's by names instead of numbers.
+_I3D_PIERGIAJ: Renames = (
     *_PLAIN,
     (r"^logits\.conv3d\.", "logits."),
     (r"^(?:Conv3d|Mixed)_(\d\w)(?:_\dx\d)?\.", r"features.\1."),
@@ -50,8 +79,37 @@ _I3D_PIERGIAJ = (
     (r"\.b3b\.", ".branch3.1."),
     (r"\.conv3d\.", ".conv."),
 )
-# kylemin's S3D has torchvision's layers by names instead of numbers.
-_S3D_KYLEMIN = (
+_IBM_BRANCHES: Renames = tuple((rf"\.branch{n}\.", f".branch{n - 1}.") for n in (1, 2, 3, 4))
+_I3D_IBM: Renames = (
+    *_PLAIN,
+    (r"^conv1\.", "features.1a."),
+    (r"^conv2\.", "features.2b."),
+    (r"^conv3\.", "features.2c."),
+    *((rf"^inception(\d){one}\.", rf"features.\1{next_one}.") for one, next_one in ("ab", "bc", "cd", "de", "ef")),
+    *_IBM_BRANCHES,
+    (r"^fc\.", "logits."),
+)
+_S3D_IBM: Renames = (
+    *_PLAIN,
+    (r"^conv1\.", "features.0."),
+    (r"^conv2\.", "features.2."),
+    (r"^conv3\.", "features.3."),
+    *(
+        (rf"^inception{block}\.", f"features.{number}.")
+        for block, number in zip(
+            ("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b"), (5, 6, 8, 9, 10, 11, 12, 14, 15), strict=True
+        )
+    ),
+    *_IBM_BRANCHES,
+    (r"^(features\.3|.*\.branch[12]\.1)\.conv\.", r"\1.0.0."),
+    (r"^(features\.3|.*\.branch[12]\.1)\.bn\.", r"\1.0.1."),
+    (r"\.conv_t\.", ".1.0."),
+    (r"\.bn_t\.", ".1.1."),
+    (r"\.conv\.", ".0."),
+    (r"\.bn\.", ".1."),
+    (r"^fc\.", "classifier.1."),
+)
+_S3D_KYLEMIN: Renames = (
     *_PLAIN,
     (r"^base\.", "features."),
     (r"^fc\.0\.", "classifier.1."),
@@ -64,17 +122,152 @@ _S3D_KYLEMIN = (
     (r"\.conv\.", ".0."),
     (r"\.bn\.", ".1."),
 )
+_TAM_IBM: Renames = (
+    *_PLAIN,
+    (r"\.tam\.prev_se\.fc1\.", ".temporal.previous."),
+    (r"\.tam\.curr_se\.fc1\.", ".temporal.current."),
+    (r"\.tam\.next_se\.fc1\.", ".temporal.next."),
+)
+
+# pytorch-video-recognition: its stages are conv2 to conv5, and their blocks are block1, blocks.0, blocks.1 ...
+_JFZHANG: Renames = (
+    *_PLAIN,
+    (r"^res(3d|2plus1d)\.", ""),
+    *((rf"^conv{stage + 1}\.(?=block)", f"layer{stage}.") for stage in (1, 2, 3, 4)),
+    (r"^conv1\.", "stem."),
+    *((rf"\.blocks\.{index}\.", f".{index + 1}.") for index in range(5)),
+    (r"\.block1\.", ".0."),
+    (r"^(layer\d\.\d\.)conv([12])\.", r"\1conv\2.0."),
+    (r"^(layer\d\.\d\.)bn([12])\.", r"\1conv\2.1."),
+    (r"\.downsampleconv\.", ".downsample.0."),
+    (r"\.downsamplebn\.", ".downsample.1."),
+    (r"\.(temporal_spatial_conv|spatial_conv)\.", ".0."),
+    (r"\.(bn|bn1)\.", ".1."),
+    (r"\.temporal_conv\.", ".3."),
+    (r"\.bn2\.", ".4."),
+    (r"^linear\.", "fc."),
+)
+
+# ResNets of bottlenecks over space and time, and SlowFast.
+_VMZ_CSN: Renames = (
+    *_PLAIN,
+    (r"^stem\.0\.", "conv1."),
+    (r"^stem\.1\.", "bn1."),
+    (r"\.conv([123])\.0\.(?=weight)", r".conv\1."),
+    (r"\.conv([123])\.1\.", r".bn\1."),
+    (r"\.conv2\.0\.([012])\.", r".conv2.\1."),
+)
+_MMACTION2: Renames = (
+    *_PLAIN,
+    (r"^backbone\.", ""),
+    (r"\.net\.", "."),
+    (r"^(slow|fast)_path\.conv1_lateral\.conv\.", "laterals.0.conv."),
+    *((rf"^slow_path\.layer{stage}_lateral\.conv\.", f"laterals.{stage}.conv.") for stage in (1, 2, 3)),
+    (r"^(slow|fast)_path\.", r"\1."),
+    (r"^(slow|fast)\.conv1\.conv\.", r"\1.stem.0."),
+    (r"^(slow|fast)\.conv1\.bn\.", r"\1.stem.1."),
+    (r"\.downsample\.conv\.", ".downsample.0."),
+    (r"\.downsample\.bn\.", ".downsample.1."),
+    (r"\.conv2\.1\.conv\.", ".conv2.2."),  # CSN ip: 1 x 1 x 1, its norm, depthwise, the norm of the bottleneck
+    (r"\.conv2\.1\.bn\.", ".bn2."),
+    (r"\.conv2\.0\.conv\.", ".conv2.0."),
+    (r"\.conv2\.0\.bn\.", ".conv2.1."),
+    (r"(^|\.)conv([123])\.conv\.", r"\1conv\2."),
+    (r"(^|\.)conv([123])\.bn\.", r"\1bn\2."),
+    (r"^cls_head\.fc_cls\.", "fc."),
+)
+_MMACTION2_CSN_IR: Renames = (
+    (r"\.conv2\.0\.bn\.", ".bn2."),
+    (r"\.conv2\.0\.conv\.", ".conv2.conv."),
+    *_MMACTION2,
+)
+_PYTORCHVIDEO: Renames = (
+    *_PLAIN,
+    (r"^blocks\.(\d)\.multipathway_blocks\.0\.", r"slow.blocks.\1."),
+    (r"^blocks\.(\d)\.multipathway_blocks\.1\.", r"fast.blocks.\1."),
+    (r"^blocks\.(\d)\.multipathway_fusion\.conv_fast_to_slow\.", r"laterals.\1.conv."),
+    (r"^blocks\.(\d)\.multipathway_fusion\.norm\.", r"laterals.\1.after.0."),
+    (r"^(slow|fast)\.blocks\.0\.conv\.", r"\1.stem.0."),
+    (r"^(slow|fast)\.blocks\.0\.norm\.", r"\1.stem.1."),
+    (r"^blocks\.0\.conv\.", "conv1."),
+    (r"^blocks\.0\.norm\.", "bn1."),
+    (r"^blocks\.\d\.proj\.", "fc."),
+    (r"(^|\.)blocks\.(\d)\.res_blocks\.", r"\1layer\2."),
+    (r"\.branch1_conv\.", ".downsample.0."),
+    (r"\.branch1_norm\.", ".downsample.1."),
+    *((rf"\.branch2\.conv_{letter}\.", f".conv{n}.") for n, letter in enumerate("abc", start=1)),
+    *((rf"\.branch2\.norm_{letter}\.", f".bn{n}.") for n, letter in enumerate("abc", start=1)),
+)
+# I3D's pool after the first stage is a block of its own.
+_PYTORCHVIDEO_I3D: Renames = (
+    *((rf"^blocks\.{stage + 1}\.res_blocks\.", f"blocks.{stage}.res_blocks.") for stage in (2, 3, 4)),
+    *_PYTORCHVIDEO,
+)
+_PYSLOWFAST: Renames = (
+    *_PLAIN,
+    *((rf"^s{stage + 1}\.", f"layer{stage}.") for stage in (1, 2, 3, 4)),
+    (r"^s1\.pathway\d_stem\.conv\.", "conv1."),
+    (r"^s1\.pathway\d_stem\.bn\.", "bn1."),
+    (r"\.pathway\d_res(\d+)\.", r".\1."),
+    (r"\.branch1\.", ".downsample.0."),
+    (r"\.branch1_bn\.", ".downsample.1."),
+    *((rf"\.branch2\.{letter}\.", f".conv{n}.") for n, letter in enumerate("abc", start=1)),
+    *((rf"\.branch2\.{letter}_bn\.", f".bn{n}.") for n, letter in enumerate("abc", start=1)),
+    (r"^head\.projection\.", "fc."),
+)
+_PYSLOWFAST_SLOWFAST: Renames = (
+    *((rf"^s{stage + 1}_fuse\.conv_f2s\.", f"laterals.{stage}.conv.") for stage in (0, 1, 2, 3)),
+    *((rf"^s{stage + 1}_fuse\.bn\.", f"laterals.{stage}.after.0.") for stage in (0, 1, 2, 3)),
+    (r"^s1\.pathway0_stem\.conv\.", "slow.stem.0."),
+    (r"^s1\.pathway0_stem\.bn\.", "slow.stem.1."),
+    (r"^s1\.pathway1_stem\.conv\.", "fast.stem.0."),
+    (r"^s1\.pathway1_stem\.bn\.", "fast.stem.1."),
+    *((rf"^s{stage + 1}\.pathway0_", f"slow.layer{stage}.pathway0_") for stage in (1, 2, 3, 4)),
+    *((rf"^s{stage + 1}\.pathway1_", f"fast.layer{stage}.pathway1_") for stage in (1, 2, 3, 4)),
+    *_PYSLOWFAST,
+)
+_SMALLBIG: Renames = (*_PLAIN, (r"\.big([123])\.1\.", r".big\1."))
+
+# Timeception has a convolution for each group of channels, ours is one: @n is a piece, in the order of n.
+_TIMECEPTION: Renames = (
+    *_PLAIN,
+    *(
+        (rf"^(conv|convdw|bn)_b{branch + 1}_g(\d)_tc{layer + 1}\.(.*)$", rf"layers.{layer}.branches.{branch}.\1.\3@\2")
+        for branch in range(5)
+        for layer in range(4)
+    ),
+    (r"\.conv\.", ".reduce."),
+    (r"\.convdw\.depthwise_conv1d\.", ".over_time."),
+    (r"\.bn\.", ".norm."),
+)
 
 LAYOUTS: dict[str, Layout] = {
     "torchvision": Layout(_PLAIN),
-    "c3d": Layout(_PLAIN),
-    "i3d-piergiaj": Layout(_I3D_PIERGIAJ),
-    "s3d-kylemin": Layout(_S3D_KYLEMIN),
-    "tsn-resnet": Layout(_RESNET, shift="none"),
+    "tsn-resnet": Layout(_WRAPPED, shift="none"),
     "tsm-resnet": Layout(_RESNET, shift="bi"),
     "tsm-mobilenet-v2": Layout(_MOBILENET_V2, shift="bi"),
     "tsm-mobilenet-v2-online": Layout(_MOBILENET_V2, shift="uni"),
+    "tsn-bn-inception": Layout(_BN_INCEPTION, shift="none"),
+    "c3d": Layout(_PLAIN),
+    "jfzhang": Layout(_JFZHANG),
+    "i3d-piergiaj": Layout(_I3D_PIERGIAJ),
+    "i3d-ibm": Layout(_I3D_IBM),
+    "s3d-ibm": Layout(_S3D_IBM),
+    "s3d-kylemin": Layout(_S3D_KYLEMIN),
+    "i3d-resnet-ibm": Layout(_PLAIN),
+    "tam-ibm": Layout(_TAM_IBM, shift="bi"),
+    "vmz-csn": Layout(_VMZ_CSN),
+    "mmaction2": Layout(_MMACTION2),
+    "mmaction2-tsm": Layout(_MMACTION2, shift="bi"),
+    "mmaction2-csn-ir": Layout(_MMACTION2_CSN_IR),
+    "pytorchvideo": Layout(_PYTORCHVIDEO),
+    "pytorchvideo-i3d": Layout(_PYTORCHVIDEO_I3D),
+    "pyslowfast": Layout(_PYSLOWFAST),
+    "pyslowfast-slowfast": Layout(_PYSLOWFAST_SLOWFAST),
+    "smallbig": Layout(_SMALLBIG),
+    "timeception": Layout(_TIMECEPTION),
 }
+WRAPPERS = ("state_dict", "model_state")
 
 
 def load_layout(
@@ -82,7 +275,8 @@ def load_layout(
 ) -> None:
     """Put the weights of another project's file into `network`, all of them.
 
-    weights        what torch.load(file, weights_only=True) returned, with or without its wrapper "state_dict"
+    weights        what torch.load(file, weights_only=True) returned, with or without its wrapper ("state_dict" or
+                   "model_state")
     layout         one of LAYOUTS
     trained_shift  the shift the file was trained with, where that is not what the layout is known for
 
@@ -94,29 +288,54 @@ def load_layout(
     trained = trained_shift or LAYOUTS[layout].shift
     if trained is not None:
         check_shift(trained=trained, wanted=network.shift, insist=insist)
-    if "state_dict" in weights:
-        weights = weights["state_dict"]
-    renamed: dict[str, Tensor] = {}
-    for key, tensor in weights.items():
-        for pattern, replacement in LAYOUTS[layout].renames:
-            key = re.sub(pattern, replacement, key)
-        if key in renamed:
-            raise ValueError(f"the weights do not fit: two of their keys mean {key}")
-        renamed[key] = tensor
-
+    ours = renamed(weights, LAYOUTS[layout])
     own = network.state_dict()
-    for key, tensor in renamed.items():  # a linear layer may have been written as a convolution of size 1
-        if key in own and tensor.dim() == 5 and own[key].dim() == 2 and tensor.shape[2:] == (1, 1, 1):
-            renamed[key] = tensor.flatten(1)
-    missing = [key for key in own if key not in renamed and not key.endswith("num_batches_tracked")]
-    unknown = [key for key in renamed if key not in own]
-    other = [key for key in own if key in renamed and renamed[key].shape != own[key].shape]
+    for key, tensor in ours.items():  # a linear layer may have been written as a convolution of size 1, or a row
+        if key in own and _without_ones(tensor) == _without_ones(own[key]):
+            ours[key] = tensor.reshape(own[key].shape)
+    missing = [key for key in own if key not in ours and not key.endswith("num_batches_tracked")]
+    unknown = [key for key in ours if key not in own]
+    other = [key for key in own if key in ours and ours[key].shape != own[key].shape]
     if missing or unknown or other:
         raise ValueError(
             f"the weights do not fit: {_some('missing', missing)}; {_some('left over', unknown)}; "
             f"{_some('of another shape', other)}"
         )
-    network.load_state_dict(renamed, strict=False)
+    network.load_state_dict(ours, strict=False)
+
+
+def renamed(weights: Mapping[str, Any], layout: Layout) -> dict[str, Tensor]:
+    """The tensors of a file, out of their wrapper, by our names; ValueError where two of them get the same."""
+    for wrapper in WRAPPERS:
+        weights = weights.get(wrapper, weights)
+    ours: dict[str, Tensor] = {}
+    for key, tensor in weights.items():
+        for pattern, replacement in layout.renames:
+            key = re.sub(pattern, replacement, key)
+        if key in ours:
+            raise ValueError(f"the weights do not fit: two of their keys mean {key}")
+        ours[key] = tensor
+    return _joined(ours)
+
+
+def _joined(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors that came in pieces, as key@1, key@2 ..., in one."""
+    whole: dict[str, Tensor] = {}
+    pieces: dict[str, dict[int, Tensor]] = {}
+    for key, tensor in weights.items():
+        name, _, number = key.partition("@")
+        if not number:
+            whole[key] = tensor
+        else:
+            pieces.setdefault(name, {})[int(number)] = tensor
+    for name, numbered in pieces.items():
+        ordered = [numbered[number] for number in sorted(numbered)]
+        whole[name] = torch.cat(ordered) if ordered[0].dim() else ordered[0]
+    return whole
+
+
+def _without_ones(tensor: Tensor) -> list[int]:
+    return [size for size in tensor.shape if size != 1]
 
 
 def _some(what: str, keys: list[str]) -> str:

@@ -6,7 +6,7 @@ Letters in shapes: B streams, T snippets, C input channels, H x W pixels, D feat
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -110,6 +110,18 @@ class Network(nn.Module):
         """The shift for one place in the network; None where the network has none."""
         return None if self.shift == "none" else TemporalShift(self.shift, self.n_div, self.shift_padding)
 
+    segment: int | None = None
+    """How many frames the first part of a network for clips takes at a time, each time on its own; None where it has
+    no such part. scores = second_part(first_part(clip))."""
+
+    def first_part(self, frames: Tensor) -> Tensor:
+        """Frames (B, n * segment, C, H, W) to what the second part needs of them (B, n, ...)."""
+        raise NotImplementedError
+
+    def second_part(self, features: Tensor) -> Tensor:
+        """What the first part made of a clip (B, n, ...) to scores (B, K)."""
+        raise NotImplementedError
+
     def trunk(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Frames (B, T, C, H, W) to feature maps (B, T, D, h, w), and the new state."""
         raise NotImplementedError
@@ -134,17 +146,22 @@ class Network(nn.Module):
         """The state of streams that have seen nothing, for frames of height x width pixels: all zeros."""
         if not self.streams:
             raise ValueError("this network needs whole clips and has no state")
+        _, state = call_on_meta(self, (1, 2, self.in_channels, height, width))
         reference = next(self.parameters())
-        tensors = {**dict(self.named_parameters()), **dict(self.named_buffers())}
-        on_meta = {name: tensor.detach().to("meta") for name, tensor in tensors.items()}
-        frames = torch.empty(1, 2, self.in_channels, height, width, dtype=reference.dtype, device="meta")
-        with torch.no_grad():
-            _, state = torch.func.functional_call(self, on_meta, (frames,))
         return tuple(reference.new_zeros(num_streams, *leaf.shape[1:]) for leaf in state)
 
     def state_bytes(self, height: int, width: int) -> int:
         """Bytes of state that one stream takes."""
         return sum(leaf.nbytes for leaf in self.empty_state(1, height, width))
+
+
+def call_on_meta(module: nn.Module, shape: tuple[int, ...]) -> Any:
+    """What a module returns for an input of this shape: shapes and types, and nothing is computed."""
+    tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    on_meta = {name: tensor.detach().to("meta") for name, tensor in tensors.items()}
+    given = torch.empty(shape, dtype=next(module.parameters()).dtype, device="meta")
+    with torch.no_grad():
+        return torch.func.functional_call(module, on_meta, (given,))
 
 
 class ClipNetwork(Network):

@@ -20,6 +20,8 @@ class Preprocessing:
     short_side     None: the whole picture is squeezed into height x width. Else its short side is scaled
                    to this many pixels and the centre is cut out.
     mean, std      in pixel values 0..255, a value for each channel or one for all; x becomes (x - mean) / std
+    order          of the channels that go into the network, and of mean and std: pictures are always "rgb"; "bgr" turns
+                   them round
     """
 
     height: int
@@ -27,12 +29,15 @@ class Preprocessing:
     short_side: int | None = None
     mean: tuple[float, ...] = (123.675, 116.28, 103.53)
     std: tuple[float, ...] = (58.395, 57.12, 57.375)
+    order: str = "rgb"
 
     def __post_init__(self) -> None:
         if min(self.height, self.width) < 1:
             raise ValueError(f"the network's input is {self.height} x {self.width} pixels; both must be positive")
         if self.short_side is not None and self.short_side < max(self.height, self.width):
             raise ValueError(f"short_side {self.short_side} is less than the {self.height} x {self.width} to cut out")
+        if self.order not in ("rgb", "bgr"):
+            raise ValueError(f'order is {self.order!r}; it is "rgb" or "bgr"')
         object.__setattr__(self, "mean", tuple(self.mean))
         object.__setattr__(self, "std", tuple(self.std))
 
@@ -58,6 +63,8 @@ class Preprocessing:
 
         mean = torch.tensor(self.mean, device=snippets.device)
         std = torch.tensor(self.std, device=snippets.device)
+        if self.order == "bgr":
+            snippets = snippets.flip(-1)
         return ((snippets.float() - mean) / std).movedim(-1, -3)
 
 

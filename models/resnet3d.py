@@ -7,6 +7,7 @@ stem and four stages. The names of the parameters are torchvision's.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
@@ -19,47 +20,60 @@ Kind = Literal["3d", "2d", "2+1d"]
 STAGES = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 
 
-def middle_channels(in_channels: int, out_channels: int) -> int:
+def middle_channels(in_channels: int, out_channels: int, size: int = 3) -> int:
     """Channels between a convolution over space and one over time with as many parameters as one over both.
 
-    floor(t d^2 N_in N_out / (d^2 N_in + t N_out)) with t = d = 3 (section 3.5).
+    floor(t d^2 N_in N_out / (d^2 N_in + t N_out)) with t = d = size (section 3.5).
     """
-    return 27 * in_channels * out_channels // (9 * in_channels + 3 * out_channels)
+    return size**3 * in_channels * out_channels // (size**2 * in_channels + size * out_channels)
 
 
-def _convolution(
-    kind: Kind, in_channels: int, out_channels: int, stride: int, middle: int, normalise: Callable[[int], nn.Module]
-) -> nn.Module:
-    if kind == "3d":
-        return nn.Conv3d(in_channels, out_channels, 3, stride, 1, bias=False)
-    over_space = partial(nn.Conv3d, kernel_size=(1, 3, 3), stride=(1, stride, stride), padding=(0, 1, 1), bias=False)
-    if kind == "2d":
-        return over_space(in_channels, out_channels)
-    over_time = nn.Conv3d(middle, out_channels, (3, 1, 1), (stride, 1, 1), (1, 0, 0), bias=False)
-    return nn.Sequential(over_space(in_channels, middle), normalise(middle), nn.ReLU(), over_time)
+@dataclass(frozen=True)
+class Style:
+    """What all convolutions of a network have in common; see ResNet3D."""
+
+    same_middle: bool
+    doubled: bool
+    normalise: Callable[[int], nn.Module]
+
+    def convolution(
+        self, kind: Kind, in_channels: int, out_channels: int, stride: int, middle: int, size: int = 3
+    ) -> nn.Module:
+        """A convolution of size x size x size, or what stands for it."""
+        steps = (1, stride, stride)
+        over_space = partial(
+            nn.Conv3d, kernel_size=(1, size, size), stride=steps, padding=(0, size // 2, size // 2), bias=False
+        )
+        layers: list[nn.Module]
+        if kind == "3d":
+            layers = [nn.Conv3d(in_channels, out_channels, size, stride, size // 2, bias=False)]
+        elif kind == "2d":
+            layers = [over_space(in_channels, out_channels)]
+        else:
+            over_time = nn.Conv3d(middle, out_channels, (size, 1, 1), (stride, 1, 1), (size // 2, 0, 0), bias=False)
+            layers = [over_space(in_channels, middle), self.normalise(middle), nn.ReLU(), over_time]
+        if self.doubled:
+            layers += [self.normalise(out_channels), nn.ReLU()]
+        return layers[0] if len(layers) == 1 else nn.Sequential(*layers)
 
 
 class BasicBlock(nn.Module):
-    def __init__(
-        self,
-        kind: Kind,
-        in_channels: int,
-        channels: int,
-        stride: int,
-        same_middle: bool,
-        normalise: Callable[[int], nn.Module],
-    ):
+    def __init__(self, kind: Kind, in_channels: int, channels: int, stride: int, style: Style):
         super().__init__()
         first = middle_channels(in_channels, channels)
-        second = first if same_middle else middle_channels(channels, channels)
+        second = first if style.same_middle else middle_channels(channels, channels)
         self.conv1 = nn.Sequential(
-            _convolution(kind, in_channels, channels, stride, first, normalise), normalise(channels), nn.ReLU()
+            style.convolution(kind, in_channels, channels, stride, first), style.normalise(channels), nn.ReLU()
         )
-        self.conv2 = nn.Sequential(_convolution(kind, channels, channels, 1, second, normalise), normalise(channels))
+        self.conv2 = nn.Sequential(style.convolution(kind, channels, channels, 1, second), style.normalise(channels))
         self.downsample: nn.Module | None = None
         if stride != 1 or in_channels != channels:
-            steps = (1, stride, stride) if kind == "2d" else stride
-            self.downsample = nn.Sequential(nn.Conv3d(in_channels, channels, 1, steps, bias=False), normalise(channels))
+            if style.doubled:
+                middle = middle_channels(in_channels, channels, size=1)
+                one: nn.Module = style.convolution(kind, in_channels, channels, stride, middle, size=1)
+            else:
+                one = nn.Conv3d(in_channels, channels, 1, (1, stride, stride) if kind == "2d" else stride, bias=False)
+            self.downsample = nn.Sequential(one, style.normalise(channels))
 
     def forward(self, x: Tensor) -> Tensor:
         shortcut = x if self.downsample is None else self.downsample(x)
@@ -88,6 +102,8 @@ class ResNet3D(ClipNetwork):
     kinds        of the convolutions in the stem and the four stages: over space and time ("3d"), over space ("2d"), or
                  over space and then time ("2+1d"). Groups of kind "2d" leave the length of a clip as it is.
     same_middle  R(2+1)D as torchvision has it: the second convolution of a block has the middle channels of the first
+    doubled      every convolution has a batch norm and a ReLU of its own before those of its block, and a shortcut is
+                 made like one, as pytorch-video-recognition has it
     stacked      R2D: this many frames become the channels of one picture; None: time stays
     norm_eps     of the batch norm
     """
@@ -100,6 +116,7 @@ class ResNet3D(ClipNetwork):
         num_classes: int = 400,
         in_channels: int = 3,
         same_middle: bool = False,
+        doubled: bool = False,
         stacked: int | None = None,
         norm_eps: float = 1e-5,
         dropout: float = 0.0,
@@ -107,16 +124,16 @@ class ResNet3D(ClipNetwork):
         super().__init__(num_classes=num_classes, in_channels=in_channels)
         if depth not in STAGES:
             raise ValueError(f"depth is {depth}; a ResNet for clips has one of {', '.join(map(str, STAGES))}")
-        normalise = partial(nn.BatchNorm3d, eps=norm_eps)
+        style = Style(same_middle, doubled, partial(nn.BatchNorm3d, eps=norm_eps))
         self.stacked = stacked
-        self.stem = _stem(kinds[0], in_channels * (stacked or 1), normalise)
+        self.stem = _stem(kinds[0], in_channels * (stacked or 1), style.normalise)
         size = 64
         for stage, (kind, num_blocks) in enumerate(zip(kinds[1:], STAGES[depth], strict=True)):
             channels = 64 * 2**stage
             blocks = []
             for index in range(num_blocks):
                 stride = 2 if stage > 0 and index == 0 else 1
-                blocks.append(BasicBlock(kind, size, channels, stride, same_middle, normalise))
+                blocks.append(BasicBlock(kind, size, channels, stride, style))
                 size = channels
             self.add_module(f"layer{stage + 1}", nn.Sequential(*blocks))
         self.dropout = nn.Dropout(dropout)

@@ -1,15 +1,15 @@
 """A network for whole clips, live: it scores the clip that ends at each frame.
 
-Letters: B streams, T snippets, N frames of a window, C x H x W of a frame, K classes.
+Letters: B streams, T snippets, N frames of a window, S frames of a segment, C x H x W of a frame, K classes.
 """
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from kernels import read, replace
-from models.network import Network, State
+from models.network import Network, State, call_on_meta
 
 
 class Window(Network):
@@ -21,11 +21,15 @@ class Window(Network):
     that never were. With `stride` only every so many-th row is computed, from the first one on, and repeated up to the
     next; that place is part of the state, so streams of a batch may be at different ones.
 
-    The state is the frames of the window, the last scores, and how many rows those scores have stood for: 0 for a
-    stream that has seen nothing.
+    Where the first part of the network takes frames, or segments of S frames, on their own (`Network.segment`), and the
+    stride is a multiple of S, the window keeps what that part made of them: it sees each frame once. None for `stride`
+    is S, or 1 where the network has no such part.
+
+    The state is the frames of the segment that is under way (S > 1 only), the window, the last scores, and how many
+    rows those scores have stood for: 0 for a stream that has seen nothing.
     """
 
-    def __init__(self, network: Network, *, num_frames: int, stride: int = 1):
+    def __init__(self, network: Network, *, num_frames: int, stride: int | None = None):
         super().__init__(
             num_classes=network.num_classes,
             in_channels=network.in_channels,
@@ -35,11 +39,14 @@ class Window(Network):
         )
         if network.streams:
             raise ValueError("this network streams by itself and needs no window")
-        if num_frames < 1 or stride < 1:
-            raise ValueError(f"a window of {num_frames} frames with stride {stride}: both must be 1 or more")
+        self.stride = (network.segment or 1) if stride is None else stride
+        if num_frames < 1 or self.stride < 1:
+            raise ValueError(f"a window of {num_frames} frames with stride {self.stride}: both must be 1 or more")
         self.network = network
         self.num_frames = num_frames
-        self.stride = stride
+        segment = network.segment or num_frames + 1
+        self.in_parts = num_frames % segment == 0 and self.stride % segment == 0
+        self._segment = segment if self.in_parts else 1
 
     def forward(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         if frames.dim() != 5 or frames.shape[2] != self.in_channels:
@@ -47,33 +54,66 @@ class Window(Network):
                 f"frames are (B, T, {self.in_channels}, H, W): streams, snippets, channels, height, width; "
                 f"these are {tuple(frames.shape)}"
             )
+        num_leaves = 3 if self._segment == 1 else 4
         if state is None:
             state = self.empty_state(len(frames), *frames.shape[-2:])
-        if len(state) != 3:
-            raise ValueError(f"the state of a window has 3 leaves, not {len(state)}; was it another network's?")
-        window, scores, age = (read(leaf) for leaf in state)
+        if len(state) != num_leaves:
+            raise ValueError(
+                f"the state of this window has {num_leaves} leaves, not {len(state)}; was it another network's?"
+            )
+        values = tuple(read(leaf) for leaf in state)
         rows = []
         for t in range(frames.shape[1]):
-            window, scores, age = self._step(frames[:, t], window, scores, age)
-            rows.append(scores)
-        new = tuple(replace(leaf, values) for leaf, values in zip(state, (window, scores, age), strict=True))
-        return torch.stack(rows, dim=1), new
+            values = self._step(frames[:, t], *values)
+            rows.append(values[-2])
+        return torch.stack(rows, dim=1), tuple(replace(leaf, new) for leaf, new in zip(state, values, strict=True))
 
     def empty_state(self, num_streams: int, height: int, width: int) -> tuple[Tensor, ...]:
         like = next(self.network.parameters())
+        frame = (self.in_channels, height, width)
+        features = frame
+        if self.in_parts:
+            features = call_on_meta(_FirstPart(self.network), (1, self._segment, *frame)).shape[2:]
+        under_way = () if self._segment == 1 else (like.new_zeros(num_streams, self._segment, *frame),)
         return (
-            like.new_zeros(num_streams, self.num_frames, self.in_channels, height, width),
+            *under_way,
+            like.new_zeros(num_streams, self.num_frames // self._segment, *features),
             like.new_zeros(num_streams, self.num_classes),
             like.new_zeros(num_streams, 1),
         )
 
-    def _step(self, frame: Tensor, window: Tensor, scores: Tensor, age: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """One more frame (B, C, H, W) in; the network runs for the streams whose turn it is."""
-        frame = frame.unsqueeze(1)
-        moved = torch.cat([window[:, 1:], frame], dim=1)
-        window = torch.where((age == 0).view(-1, 1, 1, 1, 1), frame, moved)
-        due = (age == 0) | (age >= self.stride)
-        turn = due[:, 0].nonzero()[:, 0]
+    def _step(self, frame: Tensor, *values: Tensor) -> tuple[Tensor, ...]:
+        """One more frame (B, C, H, W) in; the parts of the network run for the streams whose turn it is."""
+        *under_way, window, scores, age = values
+        is_first = (age == 0)[:, 0]
+        segment = frame.unsqueeze(1)
+        if under_way:
+            moved = torch.cat([under_way[0][:, 1:], segment], dim=1)
+            segment = torch.where(is_first.view(-1, 1, 1, 1, 1), segment, moved)
+            under_way = [segment]
+
+        whole = (is_first | (age % self._segment == 0)[:, 0]).nonzero()[:, 0]
+        if len(whole):
+            new = self.network.first_part(segment[whole]) if self.in_parts else segment[whole]
+            moved = torch.cat([window[whole, 1:], new], dim=1)
+            alone = is_first[whole].view(-1, *[1] * (moved.dim() - 1))
+            window = window.index_copy(0, whole, torch.where(alone, new, moved).to(window.dtype))
+
+        due = is_first | (age >= self.stride)[:, 0]
+        turn = due.nonzero()[:, 0]
         if len(turn):
-            scores = scores.index_copy(0, turn, self.network(window[turn]).to(scores.dtype))
-        return window, scores, torch.where(due, 1, age + 1)
+            clips = window[turn]
+            found = self.network.second_part(clips) if self.in_parts else self.network(clips)
+            scores = scores.index_copy(0, turn, found.to(scores.dtype))
+        return *under_way, window, scores, torch.where(due.unsqueeze(1), 1, age + 1)
+
+
+class _FirstPart(nn.Module):
+    """The first part of a network as a module of its own."""
+
+    def __init__(self, network: Network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, frames: Tensor) -> Tensor:
+        return self.network.first_part(frames)

@@ -64,7 +64,12 @@ def watch(
             "that comes with the package.",
         ),
     ] = None,
-    model: Annotated[str, typer.Option(help="A packaged checkpoint, or the path of one.")] = "motion",
+    model: Annotated[
+        str,
+        typer.Option(help="A packaged checkpoint, the path of one, or with --weights a network of `models`."),
+    ] = "motion",
+    weights: Annotated[Path | None, typer.Option(help="A file with another project's weights for the network.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="For --weights: a file with a label a line.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line on standard output.")] = False,
     save: Annotated[
         Path | None,
@@ -98,9 +103,11 @@ def watch(
     from stream.commands.watch import watch_sources
     from stream.connection import Connection
     from stream.engine import Engine
+    from stream.runtimes import open_runtime
 
     if not sources and watch_list is None:
         raise ValueError("nothing to watch: give a SOURCE, such as sample or 0, or --watch-list FILE")
+    names = None if labels is None else labels.read_text(encoding="utf-8").splitlines()
     connection = Connection(
         open_seconds=open_timeout,
         read_seconds=read_timeout,
@@ -110,7 +117,9 @@ def watch(
     )
     code = watch_sources(
         sources or [],
-        engine=lambda: Engine(model, device=device.value, threshold=threshold),
+        engine=lambda: Engine(
+            open_runtime(model, device=device.value, weights=weights, labels=names), threshold=threshold
+        ),
         watch_list=watch_list,
         rate=rate,
         as_json=json,
@@ -137,6 +146,19 @@ def sources() -> None:
         print(f"{number}\t{what}")
     if not cameras:
         _say("no camera is attached here; a source can also be a file, an address such as rtsp://camera/stream, or -")
+
+
+@app.command()
+def models(
+    name: Annotated[str | None, typer.Argument(help="One of the table, in detail.")] = None,
+) -> None:
+    """The networks of the catalogue, and what each costs."""
+    from stream.commands.models import print_network, print_table
+
+    if name is None:
+        print_table()
+    else:
+        print_network(name)
 
 
 @app.command()

@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from helpers import images, write_video
 from servers import ball, rtsp_server
 
-from models import read_card
+from models import create, read_card
 from stream.sources import SAMPLE
 
 ROOT = Path(__file__).parents[1]
@@ -36,6 +37,15 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture
+def slowfast(folder):
+    """Weights and labels beside it."""
+    torch.save({"model_state": create("slowfast_r50_4x16").state_dict()}, folder / "slowfast.pyth")
+    (folder / "kinetics400.txt").write_text("".join(f"label {number}\n" for number in range(400)))
+    yield
+    (folder / "slowfast.pyth").unlink()
+
+
 @pytest.fixture(scope="module")
 def cameras():
     """The addresses that README speaks of, and those of real servers in their place."""
@@ -44,7 +54,7 @@ def cameras():
 
 
 @pytest.mark.slow
-def test_commands(run, folder, cameras):
+def test_commands(run, slowfast, cameras):
     """In the order of README, since some need what others wrote."""
     assert len(COMMANDS) >= 10
     for command in COMMANDS:

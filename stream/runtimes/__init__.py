@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -44,25 +44,27 @@ class Runtime(Protocol):
         """Put a state that `read` returned into a slot."""
 
 
-def open_runtime(model: str | os.PathLike[str], *, device: str = "auto") -> Runtime:
-    """The runtime of a checkpoint: on CUDA the one with graphs, if it agrees with the reference, else torch as it is.
+def open_runtime(model: str | os.PathLike[str], *, device: str = "auto", **loading: Any) -> Runtime:
+    """The runtime of a model: on CUDA the one with graphs, if it agrees with the reference, else torch as it is.
 
-    model   a packaged checkpoint, or the path of one
-    device  "auto" (CUDA, Apple's MPS, else the CPU), "cpu", "cuda" or "mps"
+    model    as models.load takes it, and `loading` the rest of what that takes
+    device   "auto" (CUDA, Apple's MPS, else the CPU), "cpu", "cuda" or "mps"
     """
+    from models.checkpoint import load
     from stream.runtimes.eager import TorchRuntime, choose_device
 
-    if choose_device(device).type == "cuda":
+    network, card = load(model, **loading)
+    if choose_device(device).type == "cuda" and network.streams:
         from kernels.cuda import has_cupy
         from stream.runtimes.graphs import GraphRuntime
 
         if has_cupy():
             try:
-                return GraphRuntime.open(model, device=device)
+                return GraphRuntime.open(network, card, device=device)
             except RuntimeError as error:
                 warnings.warn(
                     f"the runtime with CUDA graphs cannot be used here: {error}; labels come from plain torch, slower",
                     RuntimeWarning,
                     stacklevel=2,
                 )
-    return TorchRuntime.open(model, device=device)
+    return TorchRuntime(network, card, device=device)

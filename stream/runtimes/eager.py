@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import torch
 
 from kernels import Slots
-from models.checkpoint import Card, load
+from models.checkpoint import Card
 from models.network import Network
+from models.window import Window
 from stream.runtimes import StateArrays
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 class TorchRuntime:
-    """Runs a network that streams with torch, in eval and inference mode; the pool grows as streams come."""
+    """Runs a network with torch, in eval and inference mode; the pool grows as streams come.
+
+    A network for whole clips runs in a Window of as many frames as its card says.
+    """
 
     @torch.inference_mode()
     def __init__(self, network: Network, card: Card, *, device: str = "auto", num_slots: int = 4):
+        if not network.streams and card.num_frames > 1:
+            network = Window(network, num_frames=card.num_frames, stride=card.stride)
         if not network.streams:
             raise ValueError(
                 f'{card.network} with shift "{card.shift}" needs whole clips and cannot label frame by frame; '
@@ -38,11 +42,6 @@ class TorchRuntime:
         self._dtype = next(self._network.parameters()).dtype
         self._num_slots = num_slots
         self._free = list(reversed(range(num_slots)))
-
-    @classmethod
-    def open(cls, model: str | os.PathLike[str], *, device: str = "auto") -> TorchRuntime:
-        network, card = load(model)
-        return cls(network, card, device=device)
 
     def allocate(self) -> int:
         if not self._free:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from kernels import Slots
 from kernels.leaf import check_rows
-from models.checkpoint import Card, load
+from models.checkpoint import Card
 from models.network import Network
 from stream.runtimes.eager import TorchRuntime
 
@@ -73,10 +73,10 @@ class GraphRuntime(TorchRuntime):
             torch.backends.cudnn.benchmark = True
 
     @classmethod
-    def open(cls, model: str | os.PathLike[str], *, device: str = "auto") -> GraphRuntime:
-        """The runtime of a checkpoint; RuntimeError when it does not agree with the reference here."""
-        reference = TorchRuntime.open(model, device=device)
-        runtime = cls(*load(model), device=device)
+    def open(cls, network: Network, card: Card, *, device: str = "auto") -> GraphRuntime:
+        """The runtime of a copy of a network; RuntimeError when it does not agree with the reference here."""
+        runtime = cls(copy.deepcopy(network), card, device=device)
+        reference = TorchRuntime(network, card, device=device)
         size = reference.card.preprocessing
         shape = (4, 1, 1, size.height, size.width, reference.card.arguments.get("in_channels", 3))
         frames = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)

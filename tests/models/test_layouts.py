@@ -9,7 +9,8 @@ import torch
 from helpers import shared
 
 from models import create
-from models.layouts import load_layout
+from models.layouts import LAYOUTS, load_layout, renamed
+from models.weights import recognise
 
 # network, arguments, layout, snippets of a clip, the shift the file was trained with where the layout does not tell
 CASES = {
@@ -18,15 +19,45 @@ CASES = {
     "tsm_resnet50_bi": ("tsm_resnet50", {"shift": "bi"}, "tsm-resnet", 8, None),
     "tsn_resnet50": ("tsn_resnet50", {}, "tsn-resnet", 3, None),
 }
-CLIPS = {  # network, arguments, layout; those without outputs have to load completely
+# network, arguments, layout; those without outputs have to load completely
+CLIPS = {
     "c3d_jfzhang": ("c3d", {}, "c3d"),
+    "csn_ip_152": ("csn_ip_152", {}, "vmz-csn"),
+    "csn_ip_152_mmaction2": ("csn_ip_152", {}, "mmaction2"),
+    "csn_ir_101": ("csn_ir_101", {"norm_eps": 1e-5}, "pytorchvideo"),
+    "csn_ir_152_vmz": ("csn_ir_152", {}, "vmz-csn"),
+    "csn_ir_50": ("csn_ir_50", {"norm_eps": 1e-5}, "pytorchvideo"),
+    "csn_ir_50_mmaction2": ("csn_ir_50", {}, "mmaction2-csn-ir"),
+    "i3d_inception_ibm": ("i3d_late", {}, "i3d-ibm"),
     "i3d_inception_piergiaj": ("i3d", {}, "i3d-piergiaj"),
+    "i3d_r50_ptv": ("i3d_resnet50_3x1x1", {}, "pytorchvideo-i3d"),
+    "i3d_resnet50_ibm": ("i3d_resnet50_3x3x3", {}, "i3d-resnet-ibm"),
+    "i3d_resnet50_mmaction2": ("i3d_resnet50_3x1x1", {"stem": (5, 2), "pool": (1, 2)}, "mmaction2"),
     "mc3_18": ("mc3_18", {}, "torchvision"),
+    "nonlocal_tsm_resnet50": ("tsm_resnet50_non_local", {}, "tsm-resnet"),
     "r2plus1d_18": ("r2plus1d_18_torchvision", {}, "torchvision"),
     "r2plus1d_34_vmz": ("r2plus1d_34", {"norm_eps": 1e-3}, "torchvision"),
+    "r2plus1d_jfzhang": ("r2plus1d_18_doubled", {}, "jfzhang"),
     "r3d_18": ("r3d_18", {}, "torchvision"),
+    "r3d_jfzhang": ("r3d_18_doubled", {}, "jfzhang"),
+    "s3d_ibm": ("s3d_late", {}, "s3d-ibm"),
     "s3d_kylemin": ("s3d", {}, "s3d-kylemin"),
     "s3d_torchvision": ("s3d", {}, "torchvision"),
+    "slow_r50": ("slow_r50", {}, "pytorchvideo"),
+    "slow_r50_pyslowfast": ("slow_r50", {}, "pyslowfast"),
+    "slowfast_r50_4x16": ("slowfast_r50_4x16", {"slow_frames": "strided"}, "pytorchvideo"),
+    "slowfast_r50_4x16_mmaction2": (
+        "slowfast_r50_4x16",
+        {"slow_frames": "strided", "lateral_norm": False, "fast_first": True},
+        "mmaction2",
+    ),
+    "slowfast_r50_4x16_pyslowfast": ("slowfast_r50_4x16", {"slow_frames": "strided"}, "pyslowfast-slowfast"),
+    "smallbig_resnet50": ("smallbig_r50", {}, "smallbig"),
+    "tam_resnet50_ibm": ("tam_resnet50", {}, "tam-ibm"),
+    "tsm_mobilenetv2_bi": ("tsm_mobilenet_v2_bi", {}, "tsm-mobilenet-v2"),
+    "tsm_resnet101_bi": ("tsm_resnet101_bi", {}, "tsm-resnet"),
+    "tsm_resnet50_mmaction2": ("tsm_resnet50_bi", {}, "mmaction2-tsm"),
+    "tsn_bninception": ("tsn_bn_inception", {}, "tsn-bn-inception"),
 }
 AGREEMENT = 2e-5
 
@@ -48,6 +79,13 @@ class Golden:
             contents = {"epoch": 1, "state_dict": contents, "best_prec1": 0.0}
         torch.save(contents, path)
         return torch.load(path, weights_only=True)
+
+    def clips(self) -> torch.Tensor:
+        """The inputs as (B, T, C, H, W)."""
+        given, layout = self.inputs(""), self.manifest["input_layout"]
+        if given.dim() == 5:
+            return given.transpose(1, 2)
+        return given.unflatten(0, (1, -1)) if layout.startswith("(N*T)") else given.unflatten(1, (-1, 3))
 
     def inputs(self, suffix: str) -> torch.Tensor:
         shapes = {case["suffix"]: case["input_shape"] for case in self.manifest["extra_cases"]}
@@ -100,8 +138,40 @@ def test_clip_networks_agree_with_the_reference(folder, tmp_path):
     load_layout(network, golden.file(tmp_path / "weights.pth"), layout)
     assert sum(p.numel() for p in network.parameters()) == golden.manifest["trainable_params"]
     if golden.arrays is not None:
-        scores = network(golden.inputs("").transpose(1, 2))  # theirs have the channels before time
+        scores = network(golden.clips())
         assert apart(scores.numpy(), golden.arrays["logits64"]) < AGREEMENT
+
+
+@torch.inference_mode()
+def test_timeception_agrees_with_the_reference(tmp_path):
+    golden = Golden("timeception_1024_4layers")
+    with torch.device("meta"):
+        layers = create("timeception_i3d").layers.to_empty(device="cpu")
+    network = torch.nn.ModuleDict({"layers": layers}).eval()  # the reference has no trunk and no head
+    load_layout(network, golden.file(tmp_path / "weights.pth"), "timeception")
+    assert sum(p.numel() for p in network.parameters()) == golden.manifest["trainable_params"]
+    assert apart(network.layers(golden.inputs("")).numpy(), golden.arrays["logits64"]) < AGREEMENT
+
+
+def test_every_folder_of_golden_outputs_is_here():
+    folders = {path.parent.name for path in shared("golden").glob("*/manifest.json")}
+    assert folders - {"mtwi"} == {*CASES, *CLIPS, "timeception_1024_4layers"}
+
+
+@pytest.mark.parametrize("folder", CLIPS)
+def test_the_layout_is_recognised(folder):
+    golden = Golden(folder)
+    name, arguments, layout = CLIPS[folder]
+    weights = {prefix_less: torch.empty(shape, device="meta") for prefix_less, shape, _ in golden.manifest["keys"]}
+    found, num_classes = recognise(name, weights, **arguments)
+    assert num_classes == golden.manifest["num_classes"]
+    assert LAYOUTS[found].renames == LAYOUTS[layout].renames or renames_alike(golden, found, layout)
+
+
+def renames_alike(golden, one, other):
+    """Two layouts may give these keys the same names."""
+    keys = {key: torch.empty(0) for key, _, _ in golden.manifest["keys"]}
+    return renamed(keys, LAYOUTS[one]).keys() == renamed(keys, LAYOUTS[other]).keys()
 
 
 def test_bidirectional_weights_do_not_run_online(tmp_path):

@@ -56,6 +56,15 @@ def test_refuses_what_is_no_image(image, message):
         Preprocessing(height=4, width=4).resize(image)
 
 
+def test_channels_in_the_order_of_the_network():
+    pixels = torch.tensor([[[[10, 20, 30]]]], dtype=torch.uint8)
+    settings = {"height": 1, "width": 1, "mean": (1.0, 2.0, 3.0), "std": (1.0,)}
+    assert Preprocessing(**settings).normalise(pixels).flatten().tolist() == [9, 18, 27]
+    assert Preprocessing(**settings, order="bgr").normalise(pixels).flatten().tolist() == [29, 18, 7]
+    with pytest.raises(ValueError, match="order is 'gbr'"):
+        Preprocessing(height=1, width=1, order="gbr")
+
+
 def test_refuses_impossible_sizes():
     with pytest.raises(ValueError, match="0 x 4 pixels"):
         Preprocessing(height=0, width=4)

@@ -5,6 +5,7 @@ import pytest
 import torch
 from helpers import SIZE, random_card, random_network
 
+from models.checkpoint import load
 from stream import Engine
 from stream.runtimes import graphs
 from stream.runtimes.eager import TorchRuntime
@@ -57,7 +58,7 @@ def test_a_bad_slot_is_refused_before_anything_runs():
 
 
 def test_the_self_check_refuses_what_does_not_agree(checkpoint, monkeypatch):
-    assert Engine(GraphRuntime.open(checkpoint, device="cpu")).open() == "stream 0"
+    assert Engine(GraphRuntime.open(*load(checkpoint), device="cpu")).open() == "stream 0"
     monkeypatch.setattr(graphs, "TOLERANCE", -1.0)
     with pytest.raises(RuntimeError, match=r"its probabilities are off by 0\.\d+, more than -1.0"):
-        GraphRuntime.open(checkpoint, device="cpu")
+        GraphRuntime.open(*load(checkpoint), device="cpu")

@@ -1,0 +1,75 @@
+"""The table of the catalogue: what each network takes, and what it costs.
+
+`python -m models.table` measures all of them, on no data, and writes the file that `actionstream models` prints.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from models.catalogue import NETWORKS, create, list_models
+
+FILE = Path(__file__).with_name("table.json")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A network of the catalogue as its entry builds it.
+
+    num_frames, size  of the input: frames of a clip (1 where it streams), and their height and width in pixels
+    num_parameters    that are trained
+    multiply_adds     for that input, by torch.utils.flop_counter
+    state_bytes       of a live stream in float32: of its Window where it does not stream by itself
+    streams           whether it does
+    paper             where it is described
+    """
+
+    name: str
+    num_frames: int
+    size: int
+    num_parameters: int
+    multiply_adds: int
+    state_bytes: int
+    streams: bool
+    paper: str
+
+
+def read_table() -> list[Row]:
+    return [Row(**row) for row in json.loads(FILE.read_text())]
+
+
+def measure(name: str) -> Row:
+    """The row of a network, found on the meta device: nothing is computed."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from models.window import Window
+
+    entry = NETWORKS[name]
+    with torch.device("meta"):
+        network = create(name).eval()
+        given = torch.zeros(1, entry.num_frames, network.in_channels, entry.size, entry.size)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(given)
+    live = network if network.streams else Window(network, num_frames=entry.num_frames)
+    return Row(
+        name=name,
+        num_frames=entry.num_frames,
+        size=entry.size,
+        num_parameters=sum(parameter.numel() for parameter in network.parameters()),
+        multiply_adds=counter.get_total_flops() // 2,
+        state_bytes=live.state_bytes(entry.size, entry.size),
+        streams=network.streams,
+        paper=entry.paper,
+    )
+
+
+def main() -> None:
+    rows = [json.dumps(asdict(measure(name))) for name in list_models()]
+    FILE.write_text("[\n" + ",\n".join(rows) + "\n]\n")
+
+
+if __name__ == "__main__":
+    main()

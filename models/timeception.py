@@ -1,0 +1,138 @@
+"""Timeception (Hussein et al., CVPR 2019, arXiv:1812.01289): convolutions over minutes of video, on a trunk's features.
+
+Letters: B videos, S segments of it, C channels, T steps of time, G groups of channels.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import max_pool3d, pad
+
+from models.catalogue import create
+from models.network import ClipNetwork
+
+Scales = Literal["kernels", "dilations", "fixed"]
+SCALES: dict[str, tuple[tuple[int, int], ...]] = {
+    "kernels": ((3, 1), (5, 1), (7, 1)),
+    "dilations": ((3, 1), (3, 2), (3, 3)),
+    "fixed": ((3, 1), (3, 1), (3, 1)),
+}
+"""Size and dilation of the three temporal convolutions of a layer (section 3.3; "fixed" is the baseline of 4.2)."""
+GROUPS = 8
+
+
+class Branch(nn.Module):
+    """Fewer channels in each group, then a look along time."""
+
+    def __init__(self, in_channels: int, channels: int, over_time: nn.Module):
+        super().__init__()
+        self.reduce = nn.Conv3d(in_channels, channels, 1, groups=GROUPS)
+        self.over_time = over_time
+        self.norm = nn.BatchNorm3d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(self.over_time(self.reduce(x)))
+
+
+class MaxOfTwo(nn.Module):
+    """The maximum of a step of time and the one before; the first is repeated."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return max_pool3d(pad(x, (0, 0, 0, 0, 1, 0), mode="replicate"), (2, 1, 1), 1)
+
+
+class Layer(nn.Module):
+    """A Timeception layer (figure 4): five branches in each group of channels, shuffled, and half of the time.
+
+    (B, C, T, H, W) to (B, 1.25 C, T / 2, H, W)
+    """
+
+    def __init__(self, in_channels: int, scales: Scales):
+        super().__init__()
+        channels = GROUPS * int(1.25 * in_channels / (5 * GROUPS))
+        over_time: list[nn.Module] = [nn.Identity()]
+        for size, dilation in SCALES[scales]:
+            around = (size // 2 * dilation, 0, 0)
+            over_time.append(nn.Conv3d(channels, channels, (size, 1, 1), 1, around, (dilation, 1, 1), groups=channels))
+        over_time.append(MaxOfTwo())
+        self.branches = nn.ModuleList(Branch(in_channels, channels, each) for each in over_time)
+        self.out_channels = 5 * channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        groups = [branch(x).unflatten(1, (GROUPS, -1)) for branch in self.branches]
+        together = torch.relu(torch.cat(groups, dim=2))
+        return max_pool3d(together.transpose(1, 2).flatten(1, 2), (2, 1, 1))
+
+
+class Timeception(ClipNetwork):
+    """Timeception on the features of a trunk, for a video of many segments of `segment` frames, one after the other.
+
+    trunk       a name that `create` takes: "i3d" sees segments of 8 frames, "tsn_resnet152" single ones, and
+                "resnet3d_101" segments of 8
+    segment     frames of a segment
+    num_layers  2, 3 or 4 in the paper; the number of segments is at least 2 ** num_layers
+    scales      of the temporal convolutions: three sizes, three dilations, or one size (the baseline)
+
+    The paper takes 128, 64 or 32 segments of 8 frames, or 32, 64 or 128 single ones, spread evenly over the video, and
+    157 classes of Charades, any number of which may be right at once.
+    """
+
+    def __init__(
+        self,
+        *,
+        trunk: str = "i3d",
+        segment: int = 8,
+        num_layers: int = 4,
+        scales: Scales = "kernels",
+        num_classes: int = 157,
+        in_channels: int = 3,
+        dropout: float = 0.5,
+        **trunk_arguments: Any,
+    ):
+        super().__init__(num_classes=num_classes, in_channels=in_channels)
+        if scales not in SCALES or num_layers < 1:
+            raise ValueError(f"{num_layers} layers of {scales!r}: at least one, of {', '.join(SCALES)}")
+        whole = create(trunk, num_classes=1, in_channels=in_channels, **trunk_arguments)
+        linear = [name for name, module in whole.named_modules() if isinstance(module, nn.Linear)][-1]
+        size: int = whole.get_submodule(linear).in_features  # type: ignore[assignment]
+        whole.set_submodule(linear, nn.Identity())  # the head is not used, and has nothing to train
+        self.features = whole
+        self.segment: int = segment
+        layers: list[Layer] = []
+        for _ in range(num_layers):
+            layers.append(Layer(size, scales))
+            size = layers[-1].out_channels
+        self.layers = nn.Sequential(*layers)
+        self.dropout = nn.Dropout(dropout)
+        self.fc = nn.Linear(size, num_classes)
+
+    def trunk(self, clip: Tensor) -> Tensor:  # type: ignore[override]
+        return self._over_time(self.first_part(clip))
+
+    def head(self, features: Tensor) -> Tensor:
+        return self.fc(self.dropout(features.amax(dim=(-3, -2, -1))))
+
+    def first_part(self, frames: Tensor) -> Tensor:
+        """Frames (B, S * segment, C, H, W) to a feature map of each segment (B, S, D, h, w)."""
+        if frames.shape[1] % self.segment:
+            raise ValueError(f"{frames.shape[1]} frames cannot be cut into segments of {self.segment}")
+        segments = frames.unflatten(1, (-1, self.segment)).flatten(0, 1)
+        if isinstance(self.features, ClipNetwork):
+            maps = self.features.trunk(segments).mean(dim=2)
+        else:
+            maps = self.features.trunk(segments)[0].mean(dim=1)
+        return maps.unflatten(0, (len(frames), -1))
+
+    def second_part(self, features: Tensor) -> Tensor:
+        return self.head(self._over_time(features))
+
+    def _over_time(self, maps: Tensor) -> Tensor:
+        if maps.shape[1] < 2 ** len(self.layers):
+            raise ValueError(
+                f"{len(self.layers)} layers of Timeception halve the time as often: they need "
+                f"{2 ** len(self.layers)} segments, not {maps.shape[1]}"
+            )
+        return self.layers(maps.transpose(1, 2))

@@ -1,0 +1,67 @@
+"""Temporal Segment Networks (Wang et al., ECCV 2016, arXiv:1608.00859): a video's score is a consensus of segments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from models.catalogue import create
+from models.consensus import AttentionWeighting, Average, LinearWeighting, Maximum, TopK
+from models.network import Network
+
+Consensus = Literal["average", "maximum", "top-k", "linear", "attention"]
+
+
+class TSN(Network):
+    """A network of single snippets, and a consensus over the snippets of a clip.
+
+    network       a name that `create` takes, of one that streams; `arguments` go to it
+    consensus     see models.consensus
+    num_segments  snippets of a clip where the consensus is "linear", which has a weight for each
+    k             of "top-k"
+    """
+
+    def __init__(
+        self,
+        *,
+        network: str = "tsn_resnet50",
+        consensus: Consensus = "average",
+        num_segments: int = 3,
+        k: int = 3,
+        num_classes: int = 400,
+        in_channels: int = 3,
+        **arguments: Any,
+    ):
+        super().__init__(num_classes=num_classes, in_channels=in_channels, shift="none", n_div=8, shift_padding="zero")
+        self.streams = False
+        self.segment = 1
+        self.network = create(network, num_classes=num_classes, in_channels=in_channels, **arguments)
+        if not self.network.streams or self.network.shift != "none":
+            raise ValueError(f"{network} with {arguments} does not score snippets one by one; TSN needs one that does")
+        num_features = next(m.in_features for m in reversed(list(self.network.modules())) if isinstance(m, nn.Linear))
+        makers: dict[str, Callable[[], nn.Module]] = {
+            "average": Average,
+            "maximum": Maximum,
+            "top-k": lambda: TopK(k),
+            "linear": lambda: LinearWeighting(num_segments),
+            "attention": lambda: AttentionWeighting(num_features),
+        }
+        if consensus not in makers:
+            raise ValueError(f"no consensus {consensus!r}; there are {', '.join(makers)}")
+        self.consensus = makers[consensus]()
+
+    def forward(self, clip: Tensor) -> Tensor:  # type: ignore[override]
+        return self.second_part(self.first_part(clip))
+
+    def first_part(self, frames: Tensor) -> Tensor:
+        """Snippets (B, T, C, H, W) to their scores (B, T, K), with the features behind them where they are needed."""
+        maps, _ = self.network.trunk(frames)
+        scores = self.network.head(maps)
+        return torch.cat([scores, maps.mean(dim=(-2, -1))], dim=2) if self.consensus.needs_features else scores
+
+    def second_part(self, features: Tensor) -> Tensor:
+        scores, features = features.split([self.num_classes, features.shape[2] - self.num_classes], dim=2)
+        return self.consensus(scores, features)

@@ -1,0 +1,71 @@
+"""The command `models`: the catalogue as a table, and one network in detail."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+
+from models.catalogue import find_entry
+from models.table import Row, read_table
+
+COLUMNS = ("name", "input", "parameters", "multiply-adds", "state", "streams", "paper")
+
+
+def print_table() -> None:
+    """A line for each network; what it costs is for the input that it says."""
+    lines = [COLUMNS, *(_cells(row) for row in read_table())]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(COLUMNS))]
+    for line in lines:
+        cells = [
+            cell.rjust(width) if 1 < column < 5 else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        print("  ".join(cells).rstrip())
+    if sys.stdout.isatty() and shutil.get_terminal_size().columns >= 80:
+        print(
+            "\nInput: frames x height x width. State: bytes a live stream keeps. Streams: natively; else in a window."
+        )
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    return (
+        row.name,
+        f"{row.num_frames} x {row.size} x {row.size}",
+        f"{row.num_parameters / 1e6:.2f} M",
+        f"{row.multiply_adds / 1e9:.2f} G",
+        f"{row.state_bytes / 1e6:.2f} MB",
+        "yes" if row.streams else "no",
+        row.paper,
+    )
+
+
+def print_network(name: str) -> None:
+    """Its row, its layers with their parameters, and the state of a live stream."""
+    entry = find_entry(name)
+
+    import torch
+
+    from models import create
+    from models.window import Window
+
+    row = next(row for row in read_table() if row.name == name)
+    for column, cell in zip(COLUMNS, _cells(row), strict=True):
+        print(f"{column:<14}{cell}")
+    print(f"{'class':<14}models.{entry.module}.{entry.name}")
+    for argument, value in entry.arguments.items():
+        print(f"{'':<14}{argument} = {value}")
+
+    with torch.device("meta"):
+        network = create(name)
+        live = network if network.streams else Window(network, num_frames=entry.num_frames)
+        leaves = live.empty_state(1, entry.size, entry.size)
+    print("\nlayers")
+    for path, module in network.named_modules():
+        num_parameters = sum(parameter.numel() for parameter in module.parameters())
+        if path and path.count(".") < 2 and num_parameters:
+            print(f"  {path:<32}{type(module).__name__:<24}{num_parameters:>12,}")
+    print("\nstate" if row.streams else f"\nstate, in a window of {entry.num_frames} frames")
+    for leaf in leaves:
+        print(f"  {' x '.join(map(str, leaf.shape[1:])):<32}{leaf.nbytes:>12,} bytes")
+    if not leaves:
+        print("  none")

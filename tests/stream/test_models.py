@@ -1,0 +1,61 @@
+"""`actionstream models`, and networks of the catalogue in `actionstream watch`, as a user has them."""
+
+import json
+
+import pytest
+import torch
+import torchvision
+
+from models import list_models
+
+
+def test_the_table(run):
+    code, out, err = run("models")
+    assert (code, err) == (0, "")
+    head, *rows = out.splitlines()
+    assert head.split() == ["name", "input", "parameters", "multiply-adds", "state", "streams", "paper"]
+    assert [row.split()[0] for row in rows] == list_models()
+    row = next(row for row in rows if row.startswith("tsm_resnet50 "))
+    assert row.split("  ")[0] == "tsm_resnet50"
+    assert "24.33 M" in row
+    assert "2.81 MB" in row
+    assert "yes" in row
+
+
+def test_one_in_detail(run):
+    code, out, err = run("models", "tsm_mobilenet_v2")
+    assert (code, err) == (0, "")
+    assert "models.mobilenet_v2.MobileNetV2" in out
+    assert "3 x 56 x 56" in out
+    assert "37,632 bytes" in out
+    code, out, err = run("models", "timeception_i3d")
+    assert (code, err) == (0, "")
+    assert "128 x 1024 x 7 x 7" in out
+    code, out, err = run("models", "slowfats")
+    assert code == 2
+    assert err.startswith("actionstream: no network is named 'slowfats'; nearest are slow")
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_a_network_for_clips_runs_live(run, tmp_path):
+    torch.manual_seed(0)
+    torch.save(torchvision.models.video.r3d_18(num_classes=3).state_dict(), tmp_path / "weights.pth")
+    (tmp_path / "labels.txt").write_text("wave\nclap\nnod\n")
+    options = ("--weights", tmp_path / "weights.pth", "--labels", tmp_path / "labels.txt")
+    code, out, err = run("watch", "sample", "--json", "--max-frames", 12, "--model", "r3d_18", *options)
+    assert (code, err) == (0, "")
+    lines = [each for each in map(json.loads, out.splitlines()) if "labels" in each]
+    assert len(lines) == 6  # every second frame, as the catalogue says
+    assert {label["label"] for label in lines[0]["labels"]} == {"wave", "clap", "nod"}
+    assert lines[0]["labels"] != lines[-1]["labels"]
+
+    code, _, err = run("watch", "sample", "--model", "r3d_18")
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "r3d_18 is a network without weights: give a file of them as well" in err
+    code, _, err = run("watch", "sample", "--model", "slowfast_r50_4x16", *options)
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "not weights of slowfast_r50_4x16" in err
+    code, _, err = run("watch", "sample", "--labels", tmp_path / "labels.txt")
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "a checkpoint has labels of its own" in err
