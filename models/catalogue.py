@@ -48,7 +48,7 @@ class Entry:
         return Preprocessing(
             height=self.size,
             width=self.size,
-            short_side=round(self.size * 8 / 7),
+            short_side=256 if 224 <= self.size <= 256 else round(self.size * 8 / 7),
             mean=self.mean,
             std=self.std,
             order=self.order,
@@ -85,7 +85,7 @@ _timeception = partial(
 )
 
 
-def _resnet3d(*groups: str, depth: int = 18, **more: Any) -> Entry:
+def _resnet3d(*groups: str, depth: int = 18, pictures: dict[str, Any] = _KINETICS, **more: Any) -> Entry:
     """A ResNet of basic blocks for clips; the kind of the last group given stands for the rest of the five."""
     kinds = (*groups, *groups[-1:] * (5 - len(groups)))
     return Entry(
@@ -95,7 +95,7 @@ def _resnet3d(*groups: str, depth: int = 18, **more: Any) -> Entry:
         arguments={"depth": depth, "kinds": kinds, **more},
         num_frames=more.get("stacked", 16),
         size=112,
-        **_KINETICS,
+        **pictures,
     )
 
 
@@ -113,8 +113,8 @@ NETWORKS: dict[str, Entry] = {
     "tsn_resnet152": _resnet(152),
     "tsn_mobilenet_v2": _mobilenet_v2(paper=TSN),
     "tsn_bn_inception": _bn_inception(paper=TSN),
-    "tsn_googlenet": _classifier(arguments={"classifier": "googlenet"}),
-    "tsn_inception_v3": _classifier(arguments={"classifier": "inception_v3"}, size=299),
+    "tsn_googlenet": _classifier(arguments={"classifier": "googlenet"}, **_HALF),
+    "tsn_inception_v3": _classifier(arguments={"classifier": "inception_v3"}, size=299, **_HALF),
     "tsn_vgg16": _classifier(arguments={"classifier": "vgg16"}),
     "tsn": Entry(module="tsn", name="TSN", paper=TSN, num_frames=3, step=30),
     # with a temporal shift, or aggregation
@@ -149,17 +149,17 @@ NETWORKS: dict[str, Entry] = {
     "rmc4_18": _resnet3d("2d", "2d", "2d", "3d"),
     "rmc5_18": _resnet3d("2d", "2d", "2d", "2d", "3d"),
     "r2plus1d_18": _resnet3d("2+1d"),
-    "r2plus1d_34": _resnet3d("2+1d", depth=34),
+    "r2plus1d_34": _resnet3d("2+1d", depth=34, norm_eps=1e-3),  # as VMZ has it
     "r2plus1d_18_torchvision": _resnet3d("2+1d", same_middle=True),
-    "r3d_18_doubled": _resnet3d("3d", doubled=True),
-    "r2plus1d_18_doubled": _resnet3d("2+1d", doubled=True),
+    "r3d_18_jfzhang": _resnet3d("3d", doubled=True, pictures=_SPORTS1M_BGR),
+    "r2plus1d_18_jfzhang": _resnet3d("2+1d", doubled=True, pictures=_SPORTS1M_BGR),
     "i3d": _i3d(paper="arXiv:1705.07750"),
     "i3d_flow": _i3d(paper="arXiv:1705.07750", arguments={"in_channels": 2}),
-    "i3d_late": _i3d(paper="arXiv:1705.07750", arguments={"late": True}),
+    "i3d_ibm": _i3d(paper="arXiv:1705.07750", arguments={"late": True}),
     "i3d_bottom_heavy": _i3d(paper="arXiv:1712.04851", arguments={"heavy": "bottom"}),
     "i3d_top_heavy": _i3d(paper="arXiv:1712.04851", arguments={"heavy": "top"}),
     "s3d": _s3d(),
-    "s3d_late": _s3d(arguments={"late": True}),
+    "s3d_ibm": _s3d(arguments={"late": True}),
     "s3d_g": _s3d(arguments={"gated": True}),
     "i3d_resnet50_3x1x1": _inflated(
         arguments={"depth": 50, **_3X1X1}, paper=NON_LOCAL, num_frames=8, step=8, **_PYSLOWFAST
@@ -233,3 +233,14 @@ def create(name: str, **arguments: Any) -> Network:
         return entry.build(**arguments)
     except TypeError as error:
         raise ValueError(f"{name} cannot be built with {arguments}: {error}") from error
+
+
+def create_empty(name: str, **arguments: Any) -> Network:
+    """The same on the meta device, where it has no weights yet; with random ones where that cannot be."""
+    import torch
+
+    try:
+        with torch.device("meta"):
+            return create(name, **arguments)
+    except NotImplementedError:  # some classifiers of torchvision look at numbers while they are built
+        return create(name, **arguments)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from models.catalogue import NETWORKS, create, find_entry
+from models.catalogue import NETWORKS, create_empty, find_entry
 from models.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ class Card:
         if self.num_frames < 1 or self.stride < 1:
             raise ValueError(f"clips of {self.num_frames} frames, stride {self.stride}: both are 1 or more")
         object.__setattr__(self, "labels", tuple(self.labels))
+        object.__setattr__(self, "arguments", {name: _plain(value) for name, value in self.arguments.items()})
 
     @property
     def shift(self) -> str:
@@ -90,6 +91,13 @@ class Card:
             return (1 / (1 + np.exp(-scores.astype(np.float64)))).astype(np.float32)
         powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
         return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def _plain(value: Any) -> Any:
+    """An argument as JSON can keep it, and the same when it comes back: sequences and sets are tuples."""
+    if isinstance(value, set | frozenset):
+        value = sorted(value)
+    return tuple(map(_plain, value)) if isinstance(value, list | tuple) else value
 
 
 def packaged() -> list[str]:
@@ -172,7 +180,9 @@ def load(
     if weights is not None:
         from models.weights import load_weights
 
-        return load_weights(os.fspath(name), weights, labels=labels)
+        if shift is not None:
+            raise ValueError("with weights, the name of the network says the shift")
+        return load_weights(os.fspath(name), weights, labels=labels, insist=insist)
     if os.fspath(name) in NETWORKS:
         raise ValueError(f"{name} is a network without weights: give a file of them as well, --weights FILE")
     if labels is not None:
@@ -181,11 +191,12 @@ def load(
     if shift is not None and shift != card.shift:
         check_shift(trained=card.shift, wanted=shift, insist=insist)
         card = replace(card, arguments={**card.arguments, "shift": shift})
-    network = create(card.network, **card.arguments)
+    network = create_empty(card.network, **card.arguments)
     if len(card.labels) != network.num_classes:
         raise ValueError(f"{find(name)} has {len(card.labels)} labels for {network.num_classes} classes")
     try:
-        network.load_state_dict(load_file(find(name)))
+        tensors = {key: tensor.clone() for key, tensor in load_file(find(name)).items()}  # in a file none is aligned
+        network.load_state_dict(tensors, assign=True)
     except RuntimeError as error:
         raise ValueError(f"the weights in {find(name)} are not those of {card.network}: {error}") from error
     return network.float().eval(), card

@@ -14,7 +14,7 @@ from torch import nn
 
 from models.bottleneck3d import Bottleneck3D, BottleneckNetwork, middle_3x3
 from models.non_local import Affinity, NonLocal
-from models.resnet import NON_LOCAL
+from models.resnet import NON_LOCAL_BLOCKS
 
 
 class InflatedResNet(BottleneckNetwork):
@@ -56,7 +56,7 @@ class InflatedResNet(BottleneckNetwork):
             strides=strides,
         )
         if non_local is not None:
-            for stage, indices in NON_LOCAL.items():
+            for stage, indices in NON_LOCAL_BLOCKS.items():
                 for index in indices:
                     block = self.get_submodule(f"layer{stage}.{index}")
                     assert isinstance(block, Bottleneck3D)

@@ -41,11 +41,11 @@ def inflate(network: Network, weights: Mapping[str, Tensor]) -> list[str]:
 def cross_modality(weights: Mapping[str, Tensor], in_channels: int) -> dict[str, Tensor]:
     """The weights of a network for RGB as those of one for other input (TSN, arXiv:1608.00859, section 3.2).
 
-    The first convolution, mean over its three channels, is repeated for each of `in_channels`: 10 of flow, 15 of RGB
-    difference. The rest stays. Raises ValueError when there is no first convolution of three channels.
+    The convolutions that see RGB, mean over its three channels, are repeated for each of `in_channels`: 10 of flow, 15
+    of RGB difference. The rest stays. Raises ValueError when there is no convolution of three channels.
     """
-    first = next((key for key, tensor in weights.items() if tensor.dim() >= 4), None)
-    if first is None or weights[first].shape[1] != 3:
-        raise ValueError("the first convolution of these weights does not see three channels")
-    mean = weights[first].mean(dim=1, keepdim=True)
-    return {**weights, first: torch.cat([mean] * in_channels, dim=1)}
+    first = [key for key, tensor in weights.items() if tensor.dim() >= 4 and tensor.shape[1] == 3]
+    if not first:
+        raise ValueError("no convolution of these weights sees three channels")
+    means = {key: weights[key].mean(dim=1, keepdim=True) for key in first}
+    return {**weights, **{key: torch.cat([mean] * in_channels, dim=1) for key, mean in means.items()}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -18,12 +18,16 @@ from models.network import Network
 class Layout:
     """How a project names the tensors of a network.
 
-    renames  (pattern, replacement) for re.sub, applied in order to each key
-    shift    the temporal shift such files were trained with, where the layout tells
+    renames    (pattern, replacement) for re.sub, applied in order to each key; a key that becomes "" is left out
+    shift      the temporal shift such files were trained with, where the layout tells
+    marker     what some key of such a file has in it, where another layout is the same without
+    arguments  what the project's network differs in from the one of the catalogue
     """
 
     renames: tuple[tuple[str, str], ...]
     shift: str | None = None
+    marker: str = ""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
 Renames = tuple[tuple[str, str], ...]
@@ -241,32 +245,46 @@ _TIMECEPTION: Renames = (
     (r"\.bn\.", ".norm."),
 )
 
+# A picture classifier without its second head: the last layer of VGG is classifier.6, that of the others fc.
+_CLASSIFIER: Renames = (
+    (r"^(aux\d|AuxLogits)\..*$", ""),
+    (r"^classifier\.6\.", "fc."),
+    (r"^(?!fc\.)(?=.)", "pictures."),
+)
+
 LAYOUTS: dict[str, Layout] = {
     "torchvision": Layout(_PLAIN),
+    "torchvision-classifier": Layout(_CLASSIFIER),
     "tsn-resnet": Layout(_WRAPPED, shift="none"),
-    "tsm-resnet": Layout(_RESNET, shift="bi"),
-    "tsm-mobilenet-v2": Layout(_MOBILENET_V2, shift="bi"),
+    "tsm-resnet": Layout(_RESNET, shift="bi", marker=r"\.net\."),
+    "tsm-mobilenet-v2": Layout(_MOBILENET_V2, shift="bi", marker=r"\.net\."),
     "tsm-mobilenet-v2-online": Layout(_MOBILENET_V2, shift="uni"),
+    "tsn-mobilenet-v2": Layout(_MOBILENET_V2, shift="none"),
     "tsn-bn-inception": Layout(_BN_INCEPTION, shift="none"),
-    "c3d": Layout(_PLAIN),
     "jfzhang": Layout(_JFZHANG),
-    "i3d-piergiaj": Layout(_I3D_PIERGIAJ),
-    "i3d-ibm": Layout(_I3D_IBM),
-    "s3d-ibm": Layout(_S3D_IBM),
+    "i3d-piergiaj": Layout(_I3D_PIERGIAJ, arguments={"late": False}),
+    "i3d-ibm": Layout(_I3D_IBM, arguments={"late": True}),
+    "s3d-ibm": Layout(_S3D_IBM, arguments={"late": True}),
     "s3d-kylemin": Layout(_S3D_KYLEMIN),
-    "i3d-resnet-ibm": Layout(_PLAIN),
     "tam-ibm": Layout(_TAM_IBM, shift="bi"),
-    "vmz-csn": Layout(_VMZ_CSN),
+    "csn-vmz": Layout(_VMZ_CSN, arguments={"norm_eps": 1e-3}),
+    "csn-mmaction2": Layout(_MMACTION2, arguments={"norm_eps": 1e-3}),
+    "csn-ir-mmaction2": Layout(_MMACTION2_CSN_IR, arguments={"norm_eps": 1e-3}),
+    "csn-pytorchvideo": Layout(_PYTORCHVIDEO, arguments={"norm_eps": 1e-5}),
+    "tsm-mmaction2": Layout(_MMACTION2, shift="bi"),
+    "i3d-mmaction2": Layout(_MMACTION2, arguments={"stem": (5, 2), "pool": (1, 2)}),
+    "slowfast-mmaction2": Layout(
+        _MMACTION2, arguments={"lateral_norm": False, "fast_first": True, "slow_frames": "strided"}
+    ),
     "mmaction2": Layout(_MMACTION2),
-    "mmaction2-tsm": Layout(_MMACTION2, shift="bi"),
-    "mmaction2-csn-ir": Layout(_MMACTION2_CSN_IR),
+    "i3d-pytorchvideo": Layout(_PYTORCHVIDEO_I3D),
     "pytorchvideo": Layout(_PYTORCHVIDEO),
-    "pytorchvideo-i3d": Layout(_PYTORCHVIDEO_I3D),
+    "slowfast-pyslowfast": Layout(_PYSLOWFAST_SLOWFAST),
     "pyslowfast": Layout(_PYSLOWFAST),
-    "pyslowfast-slowfast": Layout(_PYSLOWFAST_SLOWFAST),
     "smallbig": Layout(_SMALLBIG),
     "timeception": Layout(_TIMECEPTION),
 }
+"""In this order a file is compared with them: those that ask for more come before those that would take it, too."""
 WRAPPERS = ("state_dict", "model_state")
 
 
@@ -288,10 +306,10 @@ def load_layout(
     trained = trained_shift or LAYOUTS[layout].shift
     if trained is not None:
         check_shift(trained=trained, wanted=network.shift, insist=insist)
-    ours = renamed(weights, LAYOUTS[layout])
+    ours = renamed(unwrapped(weights), LAYOUTS[layout])
     own = network.state_dict()
-    for key, tensor in ours.items():  # a linear layer may have been written as a convolution of size 1, or a row
-        if key in own and _without_ones(tensor) == _without_ones(own[key]):
+    for key, tensor in ours.items():
+        if key in own and same_but_for_ones(tensor, own[key]):
             ours[key] = tensor.reshape(own[key].shape)
     missing = [key for key in own if key not in ours and not key.endswith("num_batches_tracked")]
     unknown = [key for key in ours if key not in own]
@@ -304,18 +322,34 @@ def load_layout(
     network.load_state_dict(ours, strict=False)
 
 
-def renamed(weights: Mapping[str, Any], layout: Layout) -> dict[str, Tensor]:
-    """The tensors of a file, out of their wrapper, by our names; ValueError where two of them get the same."""
+def unwrapped(weights: Mapping[str, Any]) -> Mapping[str, Tensor]:
+    """The tensors of a file, by its names; ValueError where it holds something else."""
     for wrapper in WRAPPERS:
-        weights = weights.get(wrapper, weights)
+        if isinstance(inner := weights.get(wrapper), Mapping):
+            weights = inner
+    for key, tensor in weights.items():
+        if not isinstance(key, str) or not isinstance(tensor, Tensor):
+            raise ValueError(f"these are not weights by name: {key!r} is a {type(tensor).__name__}")
+    return weights
+
+
+def renamed(weights: Mapping[str, Tensor], layout: Layout) -> dict[str, Tensor]:
+    """Tensors by our names; ValueError where two of them get the same."""
     ours: dict[str, Tensor] = {}
     for key, tensor in weights.items():
         for pattern, replacement in layout.renames:
             key = re.sub(pattern, replacement, key)
+        if not key:
+            continue
         if key in ours:
             raise ValueError(f"the weights do not fit: two of their keys mean {key}")
         ours[key] = tensor
     return _joined(ours)
+
+
+def same_but_for_ones(tensor: Tensor, own: Tensor) -> bool:
+    """A linear layer may have been written as a convolution of size 1, and a vector as a row."""
+    return [size for size in tensor.shape if size != 1] == [size for size in own.shape if size != 1]
 
 
 def _joined(weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -332,10 +366,6 @@ def _joined(weights: dict[str, Tensor]) -> dict[str, Tensor]:
         ordered = [numbered[number] for number in sorted(numbered)]
         whole[name] = torch.cat(ordered) if ordered[0].dim() else ordered[0]
     return whole
-
-
-def _without_ones(tensor: Tensor) -> list[int]:
-    return [size for size in tensor.shape if size != 1]
 
 
 def _some(what: str, keys: list[str]) -> str:

@@ -20,7 +20,7 @@ from models.non_local import Affinity, NonLocal
 from models.tam import TemporalAggregation
 
 STAGES = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
-NON_LOCAL = {2: (0, 2), 3: (0, 2, 4)}
+NON_LOCAL_BLOCKS = {2: (0, 2), 3: (0, 2, 4)}
 """The blocks that a non-local block follows, by stage (arXiv:1711.07971, section 4.1: five blocks)."""
 
 Place = Literal["blockres", "block"]
@@ -151,7 +151,7 @@ class ResNet(Network):
                 new.place = shift_place
                 if not (halved and index % 2):
                     new.temporal = self._make_temporal(size)
-                if non_local is not None and index in NON_LOCAL.get(stage, ()):
+                if non_local is not None and index in NON_LOCAL_BLOCKS.get(stage, ()):
                     new.non_local = NonLocal(new.out_channels, non_local)
                 blocks.append(new)
                 size = new.out_channels

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -124,6 +124,8 @@ class ResNet3D(ClipNetwork):
         super().__init__(num_classes=num_classes, in_channels=in_channels)
         if depth not in STAGES:
             raise ValueError(f"depth is {depth}; a ResNet for clips has one of {', '.join(map(str, STAGES))}")
+        if len(kinds) != 5 or not set(kinds) <= set(get_args(Kind)):
+            raise ValueError(f"kinds are {kinds}; there are five, each one of {', '.join(get_args(Kind))}")
         style = Style(same_middle, doubled, partial(nn.BatchNorm3d, eps=norm_eps))
         self.stacked = stacked
         self.stem = _stem(kinds[0], in_channels * (stacked or 1), style.normalise)

@@ -5,7 +5,7 @@ Letters: A is the frame rate of the fast pathway over that of the slow one, C th
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from models.resnet import STAGES
 
 Kind = Literal["time-to-channel", "time-strided-sample", "time-strided-conv"]
 Fusion = Literal["concat", "sum"]
+SlowFrames = Literal["strided", "linspace"]
 
 
 class Lateral(nn.Module):
@@ -122,12 +123,17 @@ class SlowFast(ClipNetwork):
         lateral_size: int = 5,
         lateral_norm: bool = True,
         fusion: Fusion = "concat",
-        slow_frames: Literal["strided", "linspace"] = "linspace",
+        slow_frames: SlowFrames = "linspace",
         fast_first: bool = False,
         dropout: float = 0.5,
     ):
         super().__init__(num_classes=num_classes, in_channels=in_channels)
         check_depth(depth)
+        for value, allowed in ((lateral, Kind), (fusion, Fusion), (slow_frames, SlowFrames)):
+            if value not in get_args(allowed):
+                raise ValueError(f"{value!r} is not one of {', '.join(get_args(allowed))}")
+        if 64 % beta_inv:
+            raise ValueError(f"beta_inv is {beta_inv}; it divides 64")
         self.alpha, self.slow_frames, self.fast_first = alpha, slow_frames, fast_first
         thin = 64 // beta_inv
         fast_in = (thin, *(thin * 2**stage * Bottleneck3D.expansion for stage in range(3)))

@@ -96,9 +96,11 @@ class Timeception(ClipNetwork):
         if scales not in SCALES or num_layers < 1:
             raise ValueError(f"{num_layers} layers of {scales!r}: at least one, of {', '.join(SCALES)}")
         whole = create(trunk, num_classes=1, in_channels=in_channels, **trunk_arguments)
-        linear = [name for name, module in whole.named_modules() if isinstance(module, nn.Linear)][-1]
-        size: int = whole.get_submodule(linear).in_features  # type: ignore[assignment]
-        whole.set_submodule(linear, nn.Identity())  # the head is not used, and has nothing to train
+        head = next((name for name in ("fc", "logits") if isinstance(getattr(whole, name, None), nn.Linear)), None)
+        if head is None:
+            raise ValueError(f"Timeception stands on a network with one linear layer as its head, which {trunk} is not")
+        size: int = getattr(whole, head).in_features
+        setattr(whole, head, nn.Identity())  # it is not used, and has nothing to train
         self.features = whole
         self.segment: int = segment
         layers: list[Layer] = []

@@ -25,8 +25,6 @@ class TorchvisionClassifier(Network):
         self, *, classifier: str = "googlenet", num_classes: int = 400, in_channels: int = 3, dropout: float = 0.0
     ):
         super().__init__(num_classes=num_classes, in_channels=in_channels, shift="none", n_div=8, shift_padding="zero")
-        if in_channels != 3:
-            raise ValueError(f"a classifier of torchvision sees 3 channels, not {in_channels}")
         if classifier not in torchvision.models.list_models(module=torchvision.models):
             raise ValueError(f"torchvision has no picture classifier {classifier!r}")
         arguments = {"aux_logits": False, "init_weights": False} if classifier in SECOND_HEADS else {}
@@ -34,9 +32,18 @@ class TorchvisionClassifier(Network):
         linear = [name for name, module in self.pictures.named_modules() if isinstance(module, nn.Linear)]
         if not linear:
             raise ValueError(f"torchvision's {classifier} does not end in a linear layer")
+        if in_channels != 3:
+            self._see(in_channels)
         self.fc = nn.Linear(self.pictures.get_submodule(linear[-1]).in_features, num_classes)
         self.pictures.set_submodule(linear[-1], nn.Identity())
         self.dropout = nn.Dropout(dropout)
+
+    def _see(self, in_channels: int) -> None:
+        """Put a first convolution in place that sees so many channels."""
+        name, first = next((n, m) for n, m in self.pictures.named_modules() if isinstance(m, nn.Conv2d))
+        settings = {each: getattr(first, each) for each in ("kernel_size", "stride", "padding", "dilation")}
+        new = nn.Conv2d(in_channels, first.out_channels, **settings, bias=first.bias is not None)
+        self.pictures.set_submodule(name, new)
 
     def trunk(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         features = self.pictures(frames.flatten(0, 1))

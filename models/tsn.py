@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from models.catalogue import create
 from models.consensus import AttentionWeighting, Average, LinearWeighting, Maximum, TopK
-from models.network import Network
+from models.network import ClipNetwork
 
 Consensus = Literal["average", "maximum", "top-k", "linear", "attention"]
 
 
-class TSN(Network):
+class TSN(ClipNetwork):
     """A network of single snippets, and a consensus over the snippets of a clip.
 
     network       a name that `create` takes, of one that streams; `arguments` go to it
@@ -35,8 +35,7 @@ class TSN(Network):
         in_channels: int = 3,
         **arguments: Any,
     ):
-        super().__init__(num_classes=num_classes, in_channels=in_channels, shift="none", n_div=8, shift_padding="zero")
-        self.streams = False
+        super().__init__(num_classes=num_classes, in_channels=in_channels)
         self.segment = 1
         self.network = create(network, num_classes=num_classes, in_channels=in_channels, **arguments)
         if not self.network.streams or self.network.shift != "none":
@@ -53,12 +52,18 @@ class TSN(Network):
             raise ValueError(f"no consensus {consensus!r}; there are {', '.join(makers)}")
         self.consensus = makers[consensus]()
 
-    def forward(self, clip: Tensor) -> Tensor:  # type: ignore[override]
-        return self.second_part(self.first_part(clip))
+    def trunk(self, clip: Tensor) -> Tensor:  # type: ignore[override]
+        """Snippets (B, T, C, H, W) to their feature maps (B, T, D, h, w)."""
+        return self.network.trunk(clip)[0]
+
+    def head(self, features: Tensor) -> Tensor:
+        return self.second_part(self._summary(features))
 
     def first_part(self, frames: Tensor) -> Tensor:
         """Snippets (B, T, C, H, W) to their scores (B, T, K), with the features behind them where they are needed."""
-        maps, _ = self.network.trunk(frames)
+        return self._summary(self.trunk(frames))
+
+    def _summary(self, maps: Tensor) -> Tensor:
         scores = self.network.head(maps)
         return torch.cat([scores, maps.mean(dim=(-2, -1))], dim=2) if self.consensus.needs_features else scores
 

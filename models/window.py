@@ -21,9 +21,9 @@ class Window(Network):
     that never were. With `stride` only every so many-th row is computed, from the first one on, and repeated up to the
     next; that place is part of the state, so streams of a batch may be at different ones.
 
-    Where the first part of the network takes frames, or segments of S frames, on their own (`Network.segment`), and the
-    stride is a multiple of S, the window keeps what that part made of them: it sees each frame once. None for `stride`
-    is S, or 1 where the network has no such part.
+    Where the first part of the network takes frames, or segments of S frames, on their own (`Network.segment`), and
+    both `num_frames` and `stride` are multiples of S, the window keeps what that part made of them, which then sees
+    each frame once; else it keeps the frames. None for `stride` is S, or 1 where the network has no such part.
 
     The state is the frames of the segment that is under way (S > 1 only), the window, the last scores, and how many
     rows those scores have stood for: 0 for a stream that has seen nothing.
@@ -62,6 +62,11 @@ class Window(Network):
                 f"the state of this window has {num_leaves} leaves, not {len(state)}; was it another network's?"
             )
         values = tuple(read(leaf) for leaf in state)
+        if not frames.shape[1] or any(len(rows) != len(frames) for rows in values):
+            raise ValueError(
+                f"frames of {len(frames)} streams, {frames.shape[1]} each, and a state of {len(values[0])}: there must "
+                "be a frame, and a row of the state for each stream"
+            )
         rows = []
         for t in range(frames.shape[1]):
             values = self._step(frames[:, t], *values)
@@ -79,7 +84,7 @@ class Window(Network):
             *under_way,
             like.new_zeros(num_streams, self.num_frames // self._segment, *features),
             like.new_zeros(num_streams, self.num_classes),
-            like.new_zeros(num_streams, 1),
+            like.new_zeros(num_streams, 1, dtype=torch.float32),  # bfloat16 cannot count beyond 256
         )
 
     def _step(self, frame: Tensor, *values: Tensor) -> tuple[Tensor, ...]:

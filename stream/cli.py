@@ -107,7 +107,11 @@ def watch(
 
     if not sources and watch_list is None:
         raise ValueError("nothing to watch: give a SOURCE, such as sample or 0, or --watch-list FILE")
-    names = None if labels is None else labels.read_text(encoding="utf-8").splitlines()
+    names = None
+    if labels is not None:
+        from models.weights import read_labels
+
+        names = read_labels(labels)
     connection = Connection(
         open_seconds=open_timeout,
         read_seconds=read_timeout,
@@ -152,7 +156,10 @@ def sources() -> None:
 def models(
     name: Annotated[str | None, typer.Argument(help="One of the table, in detail.")] = None,
 ) -> None:
-    """The networks of the catalogue, and what each costs."""
+    """The networks of the catalogue, and what each costs.
+
+    Input is frames x height x width, state what a live stream keeps; those that do not stream run in a window.
+    """
     from stream.commands.models import print_network, print_table
 
     if name is None:

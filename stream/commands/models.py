@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
-
 from models.catalogue import find_entry
 from models.table import Row, read_table
 
@@ -21,10 +18,6 @@ def print_table() -> None:
             for column, (cell, width) in enumerate(zip(line, widths, strict=True))
         ]
         print("  ".join(cells).rstrip())
-    if sys.stdout.isatty() and shutil.get_terminal_size().columns >= 80:
-        print(
-            "\nInput: frames x height x width. State: bytes a live stream keeps. Streams: natively; else in a window."
-        )
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -45,7 +38,7 @@ def print_network(name: str) -> None:
 
     import torch
 
-    from models import create
+    from models.catalogue import create_empty
     from models.window import Window
 
     row = next(row for row in read_table() if row.name == name)
@@ -56,7 +49,7 @@ def print_network(name: str) -> None:
         print(f"{'':<14}{argument} = {value}")
 
     with torch.device("meta"):
-        network = create(name)
+        network = create_empty(name)
         live = network if network.streams else Window(network, num_frames=entry.num_frames)
         leaves = live.empty_state(1, entry.size, entry.size)
     print("\nlayers")

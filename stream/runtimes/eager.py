@@ -27,7 +27,12 @@ class TorchRuntime:
         if not network.streams:
             raise ValueError(
                 f'{card.network} with shift "{card.shift}" needs whole clips and cannot label frame by frame; '
-                'use a "tsm_" network with shift "uni", or a "tsn_" one'
+                'use a "tsm_" network with shift "uni", or a "tsn_" one, or say in its card how many frames a clip has '
+                "(num_frames)"
+            )
+        if network.in_channels != 3:
+            raise ValueError(
+                f"{card.network} takes {network.in_channels} channels, and live there are pictures of 3 so far"
             )
         self.card = card
         self.device = choose_device(device)

@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from models import Card, create, list_models, load, save
-from models.catalogue import NETWORKS
+from models.catalogue import NETWORKS, create_empty
 from models.network import ClipNetwork, Network
 from models.table import FILE, Row, main, measure, read_table
 from models.window import Window
@@ -26,7 +26,7 @@ NUM_PARAMETERS = {  # SPECS: computed from the reference code at 400 classes unl
     ("f_r2d_18", 400): 11_381_712,
     ("i3d", 400): 12_697_264,
     ("i3d_flow", 400): 12_675_312,
-    ("i3d_late", 400): 12_697_264,
+    ("i3d_ibm", 400): 12_697_264,
     ("i3d_resnet50_3x1x1", 400): 28_043_472,
     ("i3d_resnet50_3x3x3", 400): 46_980_944,
     ("i3d_resnet101_3x3x3", 400): 86_027_088,
@@ -35,17 +35,17 @@ NUM_PARAMETERS = {  # SPECS: computed from the reference code at 400 classes unl
     ("mc4_18", 400): 12_727_632,
     ("mc5_18", 400): 16_856_400,
     ("r2plus1d_18", 400): 33_370_839,
-    ("r2plus1d_18_doubled", 101): 33_226_750,
+    ("r2plus1d_18_jfzhang", 101): 33_226_750,
     ("r2plus1d_18_torchvision", 400): 31_505_325,
     ("r2plus1d_34", 400): 63_697_175,
     ("r3d_18", 400): 33_371_472,
-    ("r3d_18_doubled", 101): 33_227_557,
+    ("r3d_18_jfzhang", 101): 33_227_557,
     ("rmc2_18", 400): 33_352_656,
     ("rmc3_18", 400): 33_057_744,
     ("rmc4_18", 400): 32_025_552,
     ("rmc5_18", 400): 27_896_784,
     ("s3d", 400): 8_320_048,
-    ("s3d_late", 400): 8_313_328,
+    ("s3d_ibm", 400): 8_313_328,
     ("slow_r50", 400): 32_454_096,
     ("slowfast_r50_4x16", 400): 34_480_216,
     ("slowfast_r50_8x8", 400): 34_566_488,
@@ -192,7 +192,7 @@ def test_network(name, tmp_path):
     """Shapes, precision, gradients, saving and loading, and the laws of a stream, live in a window where it must be."""
     torch.manual_seed(0)
     num_frames, size = small(name)
-    network = randomised(create(name, num_classes=NUM_CLASSES))
+    network = filled(create_empty(name, num_classes=NUM_CLASSES))
     assert isinstance(network, Network)
     assert network.streams == (NETWORKS[name].num_frames == 1)
     clip = torch.randn(1, num_frames, network.in_channels, size, size)
@@ -217,14 +217,26 @@ def test_network(name, tmp_path):
         assert apart(scores.detach(), exact[0] if network.streams else exact) < 1e-4
 
 
+def filled(network):
+    """Random weights in place of none: quicker than those that a network begins with."""
+    network = network.to_empty(device="cpu")
+    for parameter in network.parameters():
+        if parameter.dim() < 4:
+            parameter.data.normal_(0, parameter[0].numel() ** -0.5 if parameter.dim() > 1 else 0.1)
+    for buffer in network.buffers():
+        buffer.zero_()
+    return randomised(network)
+
+
 def settle(network, clip):
     """Half of the statistics of the batch norms from the clip, so that no layer grows beyond measure."""
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
-            module.momentum = 0.5
-    with torch.no_grad():
-        network.train()(torch.cat([clip, clip.flip(-1)]))
-    network.eval()
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d)]
+    for module in norms:
+        module.momentum = 0.5
+    if norms:
+        with torch.no_grad():
+            network.train()(torch.cat([clip, clip.flip(-1)]))
+        network.eval()
 
 
 def check_saved(name, network, clip, scores, path):
@@ -279,7 +291,7 @@ def check_window(network, clip, scores):
     first, state = window(both[:, :cut])
     second, _ = window(both[:, cut:], state)
     rows = torch.cat([first, second], dim=1)[1]
-    assert apart(rows[-1], scores[0]) < 1e-5
+    assert apart(rows[-1], scores[0]) < 5e-5  # two sizes of batch are two algorithms, over a hundred layers
     assert (rows[:stride] == rows[0]).all()
     assert (rows[stride:-1] == rows[stride]).all()
     assert apart(rows[0], rows[-1]) > 1e-3

@@ -1,5 +1,6 @@
 """A checkpoint holds all that is needed to run it, and a bad one is refused in one line."""
 
+import dataclasses
 import json
 import os
 
@@ -136,3 +137,14 @@ def test_motion_is_as_good_as_its_card_says():
     for name, values in motion_accuracy(network, card, num_clips=100, seed=7).items():
         assert values["clips"] >= card.accuracy["sets"][name]["clips"] - 0.08
         assert values["frames"][32] >= values["frames"][8] - 0.08
+
+
+def test_arguments_of_a_card_come_back_as_they_were():
+    card = random_card("tsm_resnet18", shift="bi", pooled_stages=[2, 3])
+    assert card.arguments["pooled_stages"] == (2, 3)
+    assert Card.from_json(card.to_json()) == card
+
+
+def test_clips_of_no_frames():
+    with pytest.raises(ValueError, match="clips of 0 frames, stride 1: both are 1 or more"):
+        dataclasses.replace(random_card(), num_frames=0)

@@ -50,5 +50,5 @@ def test_cross_modality(in_channels):
     assert first.shape[1] == in_channels
     for channel in range(in_channels):
         torch.testing.assert_close(first[:, channel], weights["conv1.weight"].mean(dim=1))
-    with pytest.raises(ValueError, match="does not see three channels"):
+    with pytest.raises(ValueError, match="no convolution of these weights sees three channels"):
         cross_modality(network.state_dict(), 10)

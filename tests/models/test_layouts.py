@@ -9,8 +9,8 @@ import torch
 from helpers import shared
 
 from models import create
-from models.layouts import LAYOUTS, load_layout, renamed
-from models.weights import recognise
+from models.layouts import LAYOUTS, load_layout
+from models.weights import load_weights, recognise
 
 # network, arguments, layout, snippets of a clip, the shift the file was trained with where the layout does not tell
 CASES = {
@@ -19,44 +19,41 @@ CASES = {
     "tsm_resnet50_bi": ("tsm_resnet50", {"shift": "bi"}, "tsm-resnet", 8, None),
     "tsn_resnet50": ("tsn_resnet50", {}, "tsn-resnet", 3, None),
 }
+STRIDED = {"slow_frames": "strided"}  # the references were fed so; their pipelines take them from first to last
 # network, arguments, layout; those without outputs have to load completely
 CLIPS = {
-    "c3d_jfzhang": ("c3d", {}, "c3d"),
-    "csn_ip_152": ("csn_ip_152", {}, "vmz-csn"),
-    "csn_ip_152_mmaction2": ("csn_ip_152", {}, "mmaction2"),
-    "csn_ir_101": ("csn_ir_101", {"norm_eps": 1e-5}, "pytorchvideo"),
-    "csn_ir_152_vmz": ("csn_ir_152", {}, "vmz-csn"),
-    "csn_ir_50": ("csn_ir_50", {"norm_eps": 1e-5}, "pytorchvideo"),
-    "csn_ir_50_mmaction2": ("csn_ir_50", {}, "mmaction2-csn-ir"),
-    "i3d_inception_ibm": ("i3d_late", {}, "i3d-ibm"),
+    "c3d_jfzhang": ("c3d", {}, "torchvision"),
+    "csn_ip_152": ("csn_ip_152", {}, "csn-vmz"),
+    "csn_ip_152_mmaction2": ("csn_ip_152", {}, "csn-mmaction2"),
+    "csn_ir_101": ("csn_ir_101", {}, "csn-pytorchvideo"),
+    "csn_ir_152_vmz": ("csn_ir_152", {}, "csn-vmz"),
+    "csn_ir_50": ("csn_ir_50", {}, "csn-pytorchvideo"),
+    "csn_ir_50_mmaction2": ("csn_ir_50", {}, "csn-ir-mmaction2"),
+    "i3d_inception_ibm": ("i3d", {}, "i3d-ibm"),
     "i3d_inception_piergiaj": ("i3d", {}, "i3d-piergiaj"),
-    "i3d_r50_ptv": ("i3d_resnet50_3x1x1", {}, "pytorchvideo-i3d"),
-    "i3d_resnet50_ibm": ("i3d_resnet50_3x3x3", {}, "i3d-resnet-ibm"),
-    "i3d_resnet50_mmaction2": ("i3d_resnet50_3x1x1", {"stem": (5, 2), "pool": (1, 2)}, "mmaction2"),
+    "i3d_r50_ptv": ("i3d_resnet50_3x1x1", {}, "i3d-pytorchvideo"),
+    "i3d_resnet50_ibm": ("i3d_resnet50_3x3x3", {}, "torchvision"),
+    "i3d_resnet50_mmaction2": ("i3d_resnet50_3x1x1", {}, "i3d-mmaction2"),
     "mc3_18": ("mc3_18", {}, "torchvision"),
     "nonlocal_tsm_resnet50": ("tsm_resnet50_non_local", {}, "tsm-resnet"),
     "r2plus1d_18": ("r2plus1d_18_torchvision", {}, "torchvision"),
-    "r2plus1d_34_vmz": ("r2plus1d_34", {"norm_eps": 1e-3}, "torchvision"),
-    "r2plus1d_jfzhang": ("r2plus1d_18_doubled", {}, "jfzhang"),
+    "r2plus1d_34_vmz": ("r2plus1d_34", {}, "torchvision"),
+    "r2plus1d_jfzhang": ("r2plus1d_18_jfzhang", {}, "jfzhang"),
     "r3d_18": ("r3d_18", {}, "torchvision"),
-    "r3d_jfzhang": ("r3d_18_doubled", {}, "jfzhang"),
-    "s3d_ibm": ("s3d_late", {}, "s3d-ibm"),
+    "r3d_jfzhang": ("r3d_18_jfzhang", {}, "jfzhang"),
+    "s3d_ibm": ("s3d", {}, "s3d-ibm"),
     "s3d_kylemin": ("s3d", {}, "s3d-kylemin"),
     "s3d_torchvision": ("s3d", {}, "torchvision"),
     "slow_r50": ("slow_r50", {}, "pytorchvideo"),
     "slow_r50_pyslowfast": ("slow_r50", {}, "pyslowfast"),
-    "slowfast_r50_4x16": ("slowfast_r50_4x16", {"slow_frames": "strided"}, "pytorchvideo"),
-    "slowfast_r50_4x16_mmaction2": (
-        "slowfast_r50_4x16",
-        {"slow_frames": "strided", "lateral_norm": False, "fast_first": True},
-        "mmaction2",
-    ),
-    "slowfast_r50_4x16_pyslowfast": ("slowfast_r50_4x16", {"slow_frames": "strided"}, "pyslowfast-slowfast"),
+    "slowfast_r50_4x16": ("slowfast_r50_4x16", STRIDED, "pytorchvideo"),
+    "slowfast_r50_4x16_mmaction2": ("slowfast_r50_4x16", {}, "slowfast-mmaction2"),
+    "slowfast_r50_4x16_pyslowfast": ("slowfast_r50_4x16", STRIDED, "slowfast-pyslowfast"),
     "smallbig_resnet50": ("smallbig_r50", {}, "smallbig"),
     "tam_resnet50_ibm": ("tam_resnet50", {}, "tam-ibm"),
     "tsm_mobilenetv2_bi": ("tsm_mobilenet_v2_bi", {}, "tsm-mobilenet-v2"),
     "tsm_resnet101_bi": ("tsm_resnet101_bi", {}, "tsm-resnet"),
-    "tsm_resnet50_mmaction2": ("tsm_resnet50_bi", {}, "mmaction2-tsm"),
+    "tsm_resnet50_mmaction2": ("tsm_resnet50_bi", {}, "tsm-mmaction2"),
     "tsn_bninception": ("tsn_bn_inception", {}, "tsn-bn-inception"),
 }
 AGREEMENT = 2e-5
@@ -134,8 +131,11 @@ def test_agrees_with_the_reference(folder, suffix, tmp_path):
 def test_clip_networks_agree_with_the_reference(folder, tmp_path):
     golden = Golden(folder)
     name, arguments, layout = CLIPS[folder]
-    network = create(name, num_classes=golden.manifest["num_classes"], **arguments).eval()
-    load_layout(network, golden.file(tmp_path / "weights.pth"), layout)
+    golden.file(tmp_path / "weights.pth")
+    network, card = load_weights(name, tmp_path / "weights.pth", **arguments)
+    (tmp_path / "weights.pth").unlink()
+    assert card.arguments["num_classes"] == golden.manifest["num_classes"]
+    assert {**card.arguments, **LAYOUTS[layout].arguments} == card.arguments
     assert sum(p.numel() for p in network.parameters()) == golden.manifest["trainable_params"]
     if golden.arrays is not None:
         scores = network(golden.clips())
@@ -158,20 +158,25 @@ def test_every_folder_of_golden_outputs_is_here():
     assert folders - {"mtwi"} == {*CASES, *CLIPS, "timeception_1024_4layers"}
 
 
-@pytest.mark.parametrize("folder", CLIPS)
+@pytest.mark.parametrize("folder", CASES)
 def test_the_layout_is_recognised(folder):
     golden = Golden(folder)
-    name, arguments, layout = CLIPS[folder]
-    weights = {prefix_less: torch.empty(shape, device="meta") for prefix_less, shape, _ in golden.manifest["keys"]}
-    found, num_classes = recognise(name, weights, **arguments)
-    assert num_classes == golden.manifest["num_classes"]
-    assert LAYOUTS[found].renames == LAYOUTS[layout].renames or renames_alike(golden, found, layout)
+    name, arguments, layout, _, _ = CASES[folder]
+    weights = {key: torch.empty(shape, device="meta") for key, shape, _ in golden.manifest["keys"]}
+    found, needed = recognise(name, weights, **arguments)
+    assert (found, needed) == (layout, {**arguments, "num_classes": golden.manifest["num_classes"]})
 
 
-def renames_alike(golden, one, other):
-    """Two layouts may give these keys the same names."""
-    keys = {key: torch.empty(0) for key, _, _ in golden.manifest["keys"]}
-    return renamed(keys, LAYOUTS[one]).keys() == renamed(keys, LAYOUTS[other]).keys()
+def test_weights_of_online_networks_say_so_or_are_told(tmp_path):
+    Golden("tsm_mobilenetv2_online_jester").file(tmp_path / "weights.pth")
+    assert load_weights("tsm_mobilenet_v2", tmp_path / "weights.pth")[1].shift == "uni"
+    with pytest.raises(ValueError, match='trained with shift "uni" and cannot run with "bi"'):
+        load_weights("tsm_mobilenet_v2_bi", tmp_path / "weights.pth")
+    Golden("tsm_resnet50_uni_stream").file(tmp_path / "weights.pth")
+    with pytest.raises(ValueError, match='trained with shift "bi" and cannot run with "uni"'):
+        load_weights("tsm_resnet50", tmp_path / "weights.pth")
+    assert load_weights("tsm_resnet50", tmp_path / "weights.pth", trained_shift="uni")[1].shift == "uni"
+    assert load_weights("tsm_resnet50", tmp_path / "weights.pth", insist=True)[1].shift == "uni"
 
 
 def test_bidirectional_weights_do_not_run_online(tmp_path):

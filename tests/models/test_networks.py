@@ -130,6 +130,13 @@ def test_imagenet_weights_name_real_pictures():
     assert right >= len(expected) - 1  # scaling and cutting in one step differs by a grey level here and there
 
 
+def test_flow_for_classifiers_of_torchvision():
+    for name in ("tsn_googlenet", "tsn_vgg16"):
+        with torch.device("meta"):
+            network = create(name, in_channels=10)
+            assert network(torch.zeros(1, 2, 10, 64, 64))[0].shape == (1, 2, 400)
+
+
 def test_what_does_not_exist_is_refused():
     with pytest.raises(ValueError, match='shift is \'two\'; it is "none", "uni" or "bi"'):
         create("tsm_resnet50", shift="two")
@@ -139,8 +146,16 @@ def test_what_does_not_exist_is_refused():
         create("tsm_resnet50", shift_place="stage")
     with pytest.raises(ValueError, match="torchvision has no picture classifier 'resnet51'"):
         create("tsn_googlenet", classifier="resnet51")
-    with pytest.raises(ValueError, match="a classifier of torchvision sees 3 channels, not 10"):
-        create("tsn_googlenet", in_channels=10)
+    with pytest.raises(
+        ValueError, match="'conv' is not one of time-to-channel, time-strided-sample, time-strided-conv"
+    ):
+        create("slowfast_r50_4x16", lateral="conv")
+    with pytest.raises(ValueError, match="'every' is not one of strided, linspace"):
+        create("slowfast_r50_4x16", slow_frames="every")
+    with pytest.raises(ValueError, match="there are five, each one of 3d, 2d"):
+        create("r3d_18", kinds=("4d",) * 5)
+    with pytest.raises(ValueError, match="one linear layer as its head, which s3d_g is not"):
+        create("timeception_i3d", trunk="s3d_g")
     with pytest.raises(ValueError, match="depth is 18; a ResNet of bottlenecks has 50, 101 or 152"):
         create("slow_r50", depth=18)
     with pytest.raises(ValueError, match='kind is \'pi\'; a CSN is "ir" or "ip"'):

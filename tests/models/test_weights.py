@@ -9,7 +9,7 @@ from helpers import images
 from safetensors.torch import save_file
 
 from models import load
-from models.weights import load_weights, read_weights, recognise
+from models.weights import load_weights, read_labels, read_weights, recognise
 
 
 def official_tsm(num_classes=3):
@@ -55,7 +55,7 @@ def test_labels_are_numbers_where_nobody_named_them(path):
 def test_weights_with_a_shift_run_with_that_shift_only(path):
     with pytest.raises(ValueError, match='trained with shift "bi" and cannot run with "uni"'):
         load_weights("tsm_resnet50", path)
-    with pytest.raises(ValueError, match="not weights of tsn_resnet50 in any layout known here"):
+    with pytest.raises(ValueError, match='trained with shift "bi" and cannot run with "none"'):
         load_weights("tsn_resnet50", path)
 
 
@@ -65,11 +65,39 @@ def test_plain_files(tmp_path):
     network, card = load_weights("r3d_18", tmp_path / "plain.safetensors")
     assert torch.equal(network.stem[0].weight, weights["stem.0.weight"])
     assert (len(card.labels), card.num_frames, card.stride) == (4, 16, 2)
-    assert recognise("r3d_18", {f"module.{key}": value for key, value in weights.items()}) == ("torchvision", 4)
+    with_module = {f"module.{key}": value for key, value in weights.items()}
+    assert recognise("r3d_18", with_module) == ("torchvision", {"num_classes": 4})
+
+
+def test_classifiers_of_torchvision(tmp_path):
+    weights = torchvision.models.googlenet(num_classes=4, init_weights=False).state_dict()  # with its second heads
+    torch.save(weights, tmp_path / "classifier.pth")
+    network, card = load_weights("tsn_googlenet", tmp_path / "classifier.pth")
+    assert torch.equal(network.fc.weight, weights["fc.weight"])
+    assert torch.equal(network.pictures.conv1.conv.weight, weights["conv1.conv.weight"])
+    assert card.preprocessing.mean == (127.5,)
+
+
+def test_labels(tmp_path):
+    path = tmp_path / "labels.txt"
+    path.write_text("\ufeffwave\n clap \n\n", encoding="utf-8")
+    assert read_labels(path) == ["wave", "clap"]
+    path.write_text("wave\n\nclap\n")
+    with pytest.raises(ValueError, match=r"line 2 of .*labels.txt is empty; each line is a label"):
+        read_labels(path)
+    path.write_bytes(b"caf\xe9")
+    with pytest.raises(ValueError, match=r"labels.txt is not text in UTF-8"):
+        read_labels(path)
+
+
+@pytest.mark.parametrize("contents", [{"state_dict": None}, {0: torch.zeros(1)}, {"model_state": torch.zeros(1)}])
+def test_what_are_not_weights_by_name(contents):
+    with pytest.raises(ValueError, match=r"not weights by name|not weights of tsn_resnet18"):
+        recognise("tsn_resnet18", contents)
 
 
 def test_weights_of_another_network_are_refused(path):
-    with pytest.raises(ValueError, match=r"not weights of tsm_mobilenet_v2 in any layout known here: in the layout"):
+    with pytest.raises(ValueError, match=r"not weights of tsm_mobilenet_v2 in any layout known here; read as \w+"):
         load_weights("tsm_mobilenet_v2", path)
     with pytest.raises(ValueError, match="no network is named 'tsm'"):
         load_weights("tsm", path)

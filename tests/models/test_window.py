@@ -67,6 +67,39 @@ def test_the_engine_runs_it(network):
     np.testing.assert_allclose(rows[-1].probabilities, card.probabilities(scores[0, -1].numpy()), atol=1e-5)
 
 
+def test_a_state_of_other_streams_is_refused(network):
+    window = Window(network, num_frames=N)
+    with pytest.raises(ValueError, match="frames of 2 streams, 1 each, and a state of 1: there must be"):
+        window(torch.zeros(2, 1, 3, 32, 32), window.empty_state(1, 32, 32))
+    with pytest.raises(ValueError, match="frames of 1 streams, 0 each"):
+        window(torch.zeros(1, 0, 3, 32, 32))
+
+
+def test_rows_are_counted_in_any_type():
+    window = Window(create("tsn", network="tsn_resnet18", width=0.125).bfloat16().eval(), num_frames=2)
+    assert window.empty_state(1, 32, 32)[-1].dtype is torch.float32
+
+
+def test_a_first_part_sees_each_segment_once():
+    """Feature maps of segments are kept: the rows are those of a window of pictures."""
+    torch.manual_seed(0)
+    network = randomised(create("timeception_i3d", num_layers=1, num_classes=3))
+    frames = torch.randn(1, 49, 3, 32, 32)
+    seen = []
+    first_part = network.first_part
+    network.first_part = lambda part: (seen.append(part.shape[:2]), first_part(part))[1]
+    with torch.inference_mode():
+        window = Window(network, num_frames=32, stride=16)
+        empty = window.empty_state(1, 32, 32)
+        seen.clear()
+        rows, state = window(frames, empty)
+        assert seen == [(1, 8)] * 7  # one where the stream starts, and one for each eight frames
+        assert state[1].shape[:3] == (1, 4, 1024)
+        for row, end in ((0, 0), (15, 0), (16, 16), (32, 32), (48, 48)):
+            clip = torch.cat([frames[:, :1]] * 32 + [frames[:, 1 : end + 1]], dim=1)[:, -32:]
+            torch.testing.assert_close(rows[:, row], network(clip), rtol=1e-3, atol=1e-4)
+
+
 def test_refuses_what_makes_no_sense(network):
     with pytest.raises(ValueError, match="streams by itself and needs no window"):
         Window(create("tsm_resnet18"), num_frames=8)
