@@ -8,7 +8,7 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from models.preprocessing import Preprocessing
+from models.preprocessing import FlowMethod, ModalityName, Preprocessing
 
 if TYPE_CHECKING:
     from models.network import Network
@@ -44,15 +44,33 @@ class Entry:
     def build(self, **more: Any) -> Network:
         return getattr(import_module(f"models.{self.module}"), self.name)(**{**self.arguments, **more})
 
-    def preprocessing(self) -> Preprocessing:
-        return Preprocessing(
+    def preprocessing(
+        self, in_channels: int = 3, *, modality: ModalityName | None = None, flow_method: FlowMethod = "dis"
+    ) -> Preprocessing:
+        """For so many channels: 3 of RGB, 15 of RGB difference, and flow, unless a modality is given."""
+        if modality is None:
+            guesses: dict[int, ModalityName] = dict.fromkeys(range(2, 21, 2), "flow")
+            guesses |= {3: "rgb", 15: "rgb-difference"}
+            modality = guesses.get(in_channels, "features")
+        stack = {"rgb": 1, "rgb-difference": in_channels // 3, "features": in_channels}.get(modality, in_channels // 2)
+        caffe = self.order == "bgr"
+        of_modality: dict[str, Any] = {"mean": self.mean, "std": self.std, "order": self.order}
+        if modality == "rgb-difference":
+            of_modality |= {"mean": (0.0,), "std": (1.0,) if caffe else (255.0,)}
+        elif modality != "rgb":  # flow as the TSN authors' code has it
+            of_modality = {"mean": (128.0 if caffe else 127.5,), "std": (sum(self.std) / len(self.std),)}
+        preprocessing = Preprocessing(
             height=self.size,
             width=self.size,
             short_side=256 if 224 <= self.size <= 256 else round(self.size * 8 / 7),
-            mean=self.mean,
-            std=self.std,
-            order=self.order,
+            modality=modality,
+            stack=stack,
+            flow_method=flow_method,
+            **of_modality,
         )
+        if preprocessing.in_channels != in_channels:
+            raise ValueError(f"the network takes {in_channels} channels, which {modality} has not")
+        return preprocessing
 
 
 def _resnet(depth: int, **more: Any) -> Entry:
@@ -201,6 +219,9 @@ NETWORKS: dict[str, Entry] = {
     "smallbig_r50": _smallbig(arguments={"depth": 50}),
     "smallbig_r101": _smallbig(arguments={"depth": 101}),
     # minutes of video
+    "timeception": _timeception(
+        arguments={"trunk": None, "segment": 1, "in_channels": 1024}, num_frames=128, size=7, mean=(0.0,), std=(1.0,)
+    ),
     "timeception_i3d": _timeception(num_frames=1024, **_HALF),
     "timeception_resnet152": _timeception(arguments={"trunk": "tsn_resnet152", "segment": 1}, num_frames=128),
     "timeception_resnet3d_101": _timeception(arguments={"trunk": "resnet3d_101"}, num_frames=1024, **_KINETICS),

@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 
 from models.catalogue import NETWORKS, create_empty, find_entry
 from models.preprocessing import Preprocessing
+from models.published import PUBLISHED, load_published
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,6 +41,7 @@ class Card:
     activation        what makes probabilities of scores: "softmax" (one label at a time) or "sigmoid"
     preprocessing     from a picture to the network's input
     interval_seconds  the time between two snippets in training
+    frame_seconds     the time between the pictures of a snippet, where it is a stack of them; the same unless given
     context           snippets after a reset before the scores mean something
     num_frames        of the clips that the network takes, and live of its Window; 1 where it streams
     stride            rows of the Window for which a score stands
@@ -52,6 +55,7 @@ class Card:
     labels: tuple[str, ...]
     preprocessing: Preprocessing
     interval_seconds: float
+    frame_seconds: float = 0.0
     activation: Literal["softmax", "sigmoid"] = "softmax"
     context: int = 0
     num_frames: int = 1
@@ -65,12 +69,24 @@ class Card:
             raise ValueError(f'activation is {self.activation!r}; it is "softmax" or "sigmoid"')
         if not 0 < self.interval_seconds < float("inf"):
             raise ValueError(f"interval_seconds is {self.interval_seconds}; it must be positive")
+        if self.frame_seconds == 0:
+            object.__setattr__(self, "frame_seconds", self.interval_seconds)
+        if not 0 < self.frame_seconds <= self.interval_seconds:
+            raise ValueError(
+                f"frame_seconds is {self.frame_seconds}; it is positive, and at most interval_seconds, "
+                f"{self.interval_seconds}"
+            )
         if self.context < 0 or not isinstance(self.arguments, dict):
             raise ValueError(f"context is {self.context}, arguments {self.arguments}; a number from 0 on, and a dict")
         if self.num_frames < 1 or self.stride < 1:
             raise ValueError(f"clips of {self.num_frames} frames, stride {self.stride}: both are 1 or more")
         object.__setattr__(self, "labels", tuple(self.labels))
         object.__setattr__(self, "arguments", {name: _plain(value) for name, value in self.arguments.items()})
+
+    @property
+    def frames_per_snippet(self) -> int:
+        """Pictures that the sampler picks from one snippet to the next."""
+        return round(self.interval_seconds / self.frame_seconds)
 
     @property
     def shift(self) -> str:
@@ -112,8 +128,11 @@ def find(name: str | os.PathLike[str]) -> Path:
         return path
     if str(name) in packaged():
         return PACKAGED / f"{name}.safetensors"
-    known = ", ".join(packaged()) or "none is packaged"
-    raise ValueError(f"no model {str(name)!r}: give the name of a packaged one ({known}) or the path of a checkpoint")
+    known = [*packaged(), *PUBLISHED]
+    near = ", ".join(get_close_matches(str(name), known, n=4, cutoff=0))
+    raise ValueError(
+        f"no model {str(name)!r}: give the path of a checkpoint, or a name of `actionstream models`; nearest are {near}"
+    )
 
 
 def read_card(name: str | os.PathLike[str]) -> Card:
@@ -169,7 +188,8 @@ def load(
 ) -> tuple[Network, Card]:
     """The network of a checkpoint, in eval mode and float32, and its card.
 
-    name     a packaged checkpoint or a path; with `weights` the name of a network that models.create takes
+    name     a packaged checkpoint, one of models.published, which is downloaded once, or a path; with `weights` the
+             name of a network that models.create takes
     weights  a file of another project's weights for it, in a layout of models.layouts
     labels   for those weights: a name for each score
     shift    build the network with another shift than the weights were trained with: refused, since the
@@ -182,7 +202,12 @@ def load(
 
         if shift is not None:
             raise ValueError("with weights, the name of the network says the shift")
-        return load_weights(os.fspath(name), weights, labels=labels, insist=insist)
+        return load_weights(weights, network=os.fspath(name), labels=labels, insist=insist)[:2]
+    if os.fspath(name) in PUBLISHED:
+        if labels is not None:
+            raise ValueError(f"{name} has labels of its own; others are for --weights")
+        changes = {} if shift is None else {"shift": shift}
+        return load_published(os.fspath(name), insist=insist, **changes)
     if os.fspath(name) in NETWORKS:
         raise ValueError(f"{name} is a network without weights: give a file of them as well, --weights FILE")
     if labels is not None:

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.checkpoint import check_shift
 from models.network import Network
 
 
@@ -22,20 +21,20 @@ class Layout:
     shift      the temporal shift such files were trained with, where the layout tells
     marker     what some key of such a file has in it, where another layout is the same without
     arguments  what the project's network differs in from the one of the catalogue
+    networks   how the names of the networks begin that have it, where the arguments change what tensors there are
     """
 
     renames: tuple[tuple[str, str], ...]
     shift: str | None = None
     marker: str = ""
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    networks: str = ""
 
 
 Renames = tuple[tuple[str, str], ...]
 
-_PLAIN: Renames = ((r"^module\.", ""),)
-
 # The TSM authors' TSN and TSM.
-_WRAPPED: Renames = ((r"^module\.", ""), (r"^base_model\.", ""), (r"^new_fc\.", "fc."))
+_WRAPPED: Renames = ((r"^base_model\.", ""), (r"^new_fc\.", "fc."))
 _SHIFTED: Renames = (*_WRAPPED, (r"\.net\.", "."))  # what a shift was put before
 _RESNET: Renames = (
     *_SHIFTED,
@@ -74,7 +73,6 @@ _BN_INCEPTION: Renames = (
 
 # Inception over time: piergiaj's I3D, IBM's, and kylemin's S3D, which is torchvision's by names instead of numbers.
 _I3D_PIERGIAJ: Renames = (
-    *_PLAIN,
     (r"^logits\.conv3d\.", "logits."),
     (r"^(?:Conv3d|Mixed)_(\d\w)(?:_\dx\d)?\.", r"features.\1."),
     (r"\.b0\.", ".branch0."),
@@ -85,7 +83,6 @@ _I3D_PIERGIAJ: Renames = (
 )
 _IBM_BRANCHES: Renames = tuple((rf"\.branch{n}\.", f".branch{n - 1}.") for n in (1, 2, 3, 4))
 _I3D_IBM: Renames = (
-    *_PLAIN,
     (r"^conv1\.", "features.1a."),
     (r"^conv2\.", "features.2b."),
     (r"^conv3\.", "features.2c."),
@@ -94,7 +91,6 @@ _I3D_IBM: Renames = (
     (r"^fc\.", "logits."),
 )
 _S3D_IBM: Renames = (
-    *_PLAIN,
     (r"^conv1\.", "features.0."),
     (r"^conv2\.", "features.2."),
     (r"^conv3\.", "features.3."),
@@ -114,7 +110,6 @@ _S3D_IBM: Renames = (
     (r"^fc\.", "classifier.1."),
 )
 _S3D_KYLEMIN: Renames = (
-    *_PLAIN,
     (r"^base\.", "features."),
     (r"^fc\.0\.", "classifier.1."),
     (r"\.branch0\.0\.conv\.", ".branch0.0."),
@@ -127,7 +122,6 @@ _S3D_KYLEMIN: Renames = (
     (r"\.bn\.", ".1."),
 )
 _TAM_IBM: Renames = (
-    *_PLAIN,
     (r"\.tam\.prev_se\.fc1\.", ".temporal.previous."),
     (r"\.tam\.curr_se\.fc1\.", ".temporal.current."),
     (r"\.tam\.next_se\.fc1\.", ".temporal.next."),
@@ -135,7 +129,6 @@ _TAM_IBM: Renames = (
 
 # pytorch-video-recognition: its stages are conv2 to conv5, and their blocks are block1, blocks.0, blocks.1 ...
 _JFZHANG: Renames = (
-    *_PLAIN,
     (r"^res(3d|2plus1d)\.", ""),
     *((rf"^conv{stage + 1}\.(?=block)", f"layer{stage}.") for stage in (1, 2, 3, 4)),
     (r"^conv1\.", "stem."),
@@ -154,7 +147,6 @@ _JFZHANG: Renames = (
 
 # ResNets of bottlenecks over space and time, and SlowFast.
 _VMZ_CSN: Renames = (
-    *_PLAIN,
     (r"^stem\.0\.", "conv1."),
     (r"^stem\.1\.", "bn1."),
     (r"\.conv([123])\.0\.(?=weight)", r".conv\1."),
@@ -162,7 +154,6 @@ _VMZ_CSN: Renames = (
     (r"\.conv2\.0\.([012])\.", r".conv2.\1."),
 )
 _MMACTION2: Renames = (
-    *_PLAIN,
     (r"^backbone\.", ""),
     (r"\.net\.", "."),
     (r"^(slow|fast)_path\.conv1_lateral\.conv\.", "laterals.0.conv."),
@@ -186,7 +177,6 @@ _MMACTION2_CSN_IR: Renames = (
     *_MMACTION2,
 )
 _PYTORCHVIDEO: Renames = (
-    *_PLAIN,
     (r"^blocks\.(\d)\.multipathway_blocks\.0\.", r"slow.blocks.\1."),
     (r"^blocks\.(\d)\.multipathway_blocks\.1\.", r"fast.blocks.\1."),
     (r"^blocks\.(\d)\.multipathway_fusion\.conv_fast_to_slow\.", r"laterals.\1.conv."),
@@ -208,7 +198,6 @@ _PYTORCHVIDEO_I3D: Renames = (
     *_PYTORCHVIDEO,
 )
 _PYSLOWFAST: Renames = (
-    *_PLAIN,
     *((rf"^s{stage + 1}\.", f"layer{stage}.") for stage in (1, 2, 3, 4)),
     (r"^s1\.pathway\d_stem\.conv\.", "conv1."),
     (r"^s1\.pathway\d_stem\.bn\.", "bn1."),
@@ -230,11 +219,10 @@ _PYSLOWFAST_SLOWFAST: Renames = (
     *((rf"^s{stage + 1}\.pathway1_", f"fast.layer{stage}.pathway1_") for stage in (1, 2, 3, 4)),
     *_PYSLOWFAST,
 )
-_SMALLBIG: Renames = (*_PLAIN, (r"\.big([123])\.1\.", r".big\1."))
+_SMALLBIG: Renames = ((r"\.big([123])\.1\.", r".big\1."),)
 
 # Timeception has a convolution for each group of channels, ours is one: @n is a piece, in the order of n.
 _TIMECEPTION: Renames = (
-    *_PLAIN,
     *(
         (rf"^(conv|convdw|bn)_b{branch + 1}_g(\d)_tc{layer + 1}\.(.*)$", rf"layers.{layer}.branches.{branch}.\1.\3@\2")
         for branch in range(5)
@@ -253,13 +241,13 @@ _CLASSIFIER: Renames = (
 )
 
 LAYOUTS: dict[str, Layout] = {
-    "torchvision": Layout(_PLAIN),
+    "plain": Layout(()),
     "torchvision-classifier": Layout(_CLASSIFIER),
-    "tsn-resnet": Layout(_WRAPPED, shift="none"),
+    "tsn-resnet": Layout(_WRAPPED, shift="none", marker="base_model"),
     "tsm-resnet": Layout(_RESNET, shift="bi", marker=r"\.net\."),
     "tsm-mobilenet-v2": Layout(_MOBILENET_V2, shift="bi", marker=r"\.net\."),
-    "tsm-mobilenet-v2-online": Layout(_MOBILENET_V2, shift="uni"),
-    "tsn-mobilenet-v2": Layout(_MOBILENET_V2, shift="none"),
+    "tsm-mobilenet-v2-online": Layout(_MOBILENET_V2, shift="uni", marker=r"^(module\.)?features\."),
+    "tsn-mobilenet-v2": Layout(_MOBILENET_V2, shift="none", marker="base_model"),
     "tsn-bn-inception": Layout(_BN_INCEPTION, shift="none"),
     "jfzhang": Layout(_JFZHANG),
     "i3d-piergiaj": Layout(_I3D_PIERGIAJ, arguments={"late": False}),
@@ -271,47 +259,59 @@ LAYOUTS: dict[str, Layout] = {
     "csn-mmaction2": Layout(_MMACTION2, arguments={"norm_eps": 1e-3}),
     "csn-ir-mmaction2": Layout(_MMACTION2_CSN_IR, arguments={"norm_eps": 1e-3}),
     "csn-pytorchvideo": Layout(_PYTORCHVIDEO, arguments={"norm_eps": 1e-5}),
-    "tsm-mmaction2": Layout(_MMACTION2, shift="bi"),
+    "tsm-mmaction2": Layout(_MMACTION2, shift="bi", marker=r"\.net\."),
     "i3d-mmaction2": Layout(_MMACTION2, arguments={"stem": (5, 2), "pool": (1, 2)}),
     "slowfast-mmaction2": Layout(
-        _MMACTION2, arguments={"lateral_norm": False, "fast_first": True, "slow_frames": "strided"}
+        _MMACTION2,
+        arguments={"lateral_norm": False, "fast_first": True, "slow_frames": "strided"},
+        networks="slowfast_",
     ),
     "mmaction2": Layout(_MMACTION2),
-    "i3d-pytorchvideo": Layout(_PYTORCHVIDEO_I3D),
     "pytorchvideo": Layout(_PYTORCHVIDEO),
+    "i3d-pytorchvideo": Layout(_PYTORCHVIDEO_I3D),
     "slowfast-pyslowfast": Layout(_PYSLOWFAST_SLOWFAST),
     "pyslowfast": Layout(_PYSLOWFAST),
     "smallbig": Layout(_SMALLBIG),
-    "timeception": Layout(_TIMECEPTION),
+    "timeception": Layout(_TIMECEPTION, marker=r"_tc\d\.", arguments={"num_classes": 0}, networks="timeception"),
 }
 """In this order a file is compared with them: those that ask for more come before those that would take it, too."""
-WRAPPERS = ("state_dict", "model_state")
+
+PROJECTS: dict[str, tuple[str, ...]] = {
+    "tsm": ("tsm-resnet", "tsm-mobilenet-v2", "tsm-mobilenet-v2-online"),
+    "tsn": ("tsn-resnet", "tsn-mobilenet-v2", "tsn-bn-inception"),
+    "mmaction2": tuple(name for name in LAYOUTS if name.endswith("mmaction2")),
+    "ibm": ("i3d-ibm", "s3d-ibm", "tam-ibm", "plain"),
+    "torchvision": ("plain", "torchvision-classifier"),
+    "piergiaj": ("i3d-piergiaj",),
+    "kylemin": ("s3d-kylemin",),
+    "jfzhang": ("jfzhang", "plain"),
+    "vmz": ("csn-vmz", "plain"),
+    "pytorchvideo": tuple(name for name in LAYOUTS if name.endswith("pytorchvideo")),
+    "pyslowfast": ("slowfast-pyslowfast", "pyslowfast"),
+    "smallbig": ("smallbig",),
+    "timeception": ("timeception",),
+    "actionstream": ("plain",),
+    "auto": tuple(LAYOUTS),
+}
+"""Whose files they are. Some have the names of torchvision's or our own: these are plain."""
 
 
-def load_layout(
-    network: Network, weights: Mapping[str, Any], layout: str, *, trained_shift: str | None = None, insist: bool = False
-) -> None:
+def load_layout(network: Network, weights: Mapping[str, Tensor], layout: str) -> None:
     """Put the weights of another project's file into `network`, all of them.
 
-    weights        what torch.load(file, weights_only=True) returned, with or without its wrapper ("state_dict" or
-                   "model_state")
-    layout         one of LAYOUTS
-    trained_shift  the shift the file was trained with, where that is not what the layout is known for
+    weights  what models.weight_file.read_weights returned
+    layout   one of LAYOUTS
 
-    Raises ValueError when a key is left over on either side, when a shape differs, or when the network's
-    shift is another than the weights were trained with (unless `insist`).
+    Raises ValueError when a key is left over on either side, or when a shape differs.
     """
     if layout not in LAYOUTS:
         raise ValueError(f"no layout {layout!r}; there are {', '.join(LAYOUTS)}")
-    trained = trained_shift or LAYOUTS[layout].shift
-    if trained is not None:
-        check_shift(trained=trained, wanted=network.shift, insist=insist)
-    ours = renamed(unwrapped(weights), LAYOUTS[layout])
+    ours = renamed(weights, LAYOUTS[layout])
     own = network.state_dict()
     for key, tensor in ours.items():
         if key in own and same_but_for_ones(tensor, own[key]):
             ours[key] = tensor.reshape(own[key].shape)
-    missing = [key for key in own if key not in ours and not key.endswith("num_batches_tracked")]
+    missing = [key for key in counted(own) if key not in ours]
     unknown = [key for key in ours if key not in own]
     other = [key for key in own if key in ours and ours[key].shape != own[key].shape]
     if missing or unknown or other:
@@ -322,21 +322,11 @@ def load_layout(
     network.load_state_dict(ours, strict=False)
 
 
-def unwrapped(weights: Mapping[str, Any]) -> Mapping[str, Tensor]:
-    """The tensors of a file, by its names; ValueError where it holds something else."""
-    for wrapper in WRAPPERS:
-        if isinstance(inner := weights.get(wrapper), Mapping):
-            weights = inner
-    for key, tensor in weights.items():
-        if not isinstance(key, str) or not isinstance(tensor, Tensor):
-            raise ValueError(f"these are not weights by name: {key!r} is a {type(tensor).__name__}")
-    return weights
-
-
 def renamed(weights: Mapping[str, Tensor], layout: Layout) -> dict[str, Tensor]:
     """Tensors by our names; ValueError where two of them get the same."""
     ours: dict[str, Tensor] = {}
     for key, tensor in weights.items():
+        key = key.removeprefix("module.")  # what torch.nn.DataParallel puts before all
         for pattern, replacement in layout.renames:
             key = re.sub(pattern, replacement, key)
         if not key:
@@ -345,6 +335,11 @@ def renamed(weights: Mapping[str, Tensor], layout: Layout) -> dict[str, Tensor]:
             raise ValueError(f"the weights do not fit: two of their keys mean {key}")
         ours[key] = tensor
     return _joined(ours)
+
+
+def counted(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """All that has to be there: older files do not count their batches."""
+    return {key: tensor for key, tensor in weights.items() if not key.endswith("num_batches_tracked")}
 
 
 def same_but_for_ones(tensor: Tensor, own: Tensor) -> bool:

@@ -1,15 +1,22 @@
-"""From a picture of any size to what a network takes: one definition for training and live."""
+"""From pictures of any size to what a network takes: one definition for training and live.
+
+What goes on between the two, from pictures to a snippet of pixels, differences or flow, is in models.modality.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from PIL import Image
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+ModalityName = Literal["rgb", "rgb-difference", "flow", "warped-flow", "features"]
+FlowMethod = Literal["dis", "tvl1"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +29,11 @@ class Preprocessing:
     mean, std      in pixel values 0..255, a value for each channel or one for all; x becomes (x - mean) / std
     order          of the channels that go into the network, and of mean and std: pictures are always "rgb"; "bgr" turns
                    them round
+    modality       what a snippet is: "rgb", a picture; "rgb-difference", the differences of one to the next;
+                   "flow", how far each point has moved; "warped-flow", the same without what the camera did;
+                   "features", maps that another network has made
+    stack          differences or flows in a snippet, 5 in the TSN paper, or channels of the features
+    flow_method    "dis", or "tvl1" as in the TSN paper, which opencv-contrib-python has and which takes much longer
     """
 
     height: int
@@ -30,6 +42,9 @@ class Preprocessing:
     mean: tuple[float, ...] = (123.675, 116.28, 103.53)
     std: tuple[float, ...] = (58.395, 57.12, 57.375)
     order: str = "rgb"
+    modality: ModalityName = "rgb"
+    stack: int = 1
+    flow_method: FlowMethod = "dis"
 
     def __post_init__(self) -> None:
         if min(self.height, self.width) < 1:
@@ -38,8 +53,33 @@ class Preprocessing:
             raise ValueError(f"short_side {self.short_side} is less than the {self.height} x {self.width} to cut out")
         if self.order not in ("rgb", "bgr"):
             raise ValueError(f'order is {self.order!r}; it is "rgb" or "bgr"')
+        if self.modality not in get_args(ModalityName):
+            raise ValueError(f"no modality {self.modality!r}; there are {', '.join(get_args(ModalityName))}")
+        if self.flow_method not in get_args(FlowMethod):
+            raise ValueError(f"no flow method {self.flow_method!r}; there are {', '.join(get_args(FlowMethod))}")
+        if self.stack < 1 or (self.modality == "rgb" and self.stack > 1):
+            raise ValueError(f"a stack of {self.stack} of {self.modality}: 1 or more, and 1 for rgb")
+        if self.is_flow and self.order == "bgr":
+            raise ValueError('flow has no colours to turn round; its order is "rgb"')
         object.__setattr__(self, "mean", tuple(self.mean))
         object.__setattr__(self, "std", tuple(self.std))
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if len(values) not in (1, self.in_channels):
+                raise ValueError(f"{name} has {len(values)} values; it has 1, or one for each of {self.in_channels}")
+
+    @property
+    def is_flow(self) -> bool:
+        return self.modality in ("flow", "warped-flow")
+
+    @property
+    def in_channels(self) -> int:
+        """Channels that go into the network."""
+        return self.stack * {"rgb": 3, "rgb-difference": 3, "features": 1}.get(self.modality, 2)
+
+    @property
+    def channels(self) -> int:
+        """Channels of a snippet in bytes: differences are made of the pictures when they have got to the network."""
+        return self.in_channels + 3 * (self.modality == "rgb-difference")
 
     def resize(self, image: np.ndarray) -> np.ndarray:
         """An RGB picture, uint8 (h, w, 3), to uint8 (height, width, 3); bilinear with anti-aliasing."""
@@ -57,15 +97,33 @@ class Preprocessing:
         picture = Image.fromarray(image).resize((self.width, self.height), Image.Resampling.BILINEAR, box=box)
         return np.array(picture)
 
+    def scale(self, image: np.ndarray) -> np.ndarray:
+        """An RGB picture, uint8 (h, w, 3), to the scale of `resize`, with what that cuts off still around it."""
+        check_image(image)
+        rows, columns = image.shape[:2]
+        size = self.width, self.height
+        if self.short_side is not None:
+            ratio = self.short_side / min(rows, columns)
+            size = round(columns * ratio), round(rows * ratio)
+        return np.array(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
+
+    def crop(self, values: np.ndarray) -> np.ndarray:
+        """The centre of what belongs to a scaled picture, (h, w, ...) to (height, width, ...)."""
+        top, left = (values.shape[0] - self.height) // 2, (values.shape[1] - self.width) // 2
+        return values[top : top + self.height, left : left + self.width]
+
     def normalise(self, snippets: Tensor) -> Tensor:
-        """uint8 (..., height, width, C) to float32 (..., C, height, width), channels last in memory."""
+        """uint8 (..., height, width, channels) to float32 (..., in_channels, height, width), channels last."""
         import torch
 
         mean = torch.tensor(self.mean, device=snippets.device)
         std = torch.tensor(self.std, device=snippets.device)
         if self.order == "bgr":
-            snippets = snippets.flip(-1)
-        return ((snippets.float() - mean) / std).movedim(-1, -3)
+            snippets = snippets.unflatten(-1, (-1, 3)).flip(-1).flatten(-2)
+        values = snippets.float()
+        if self.modality == "rgb-difference":
+            values = values[..., 3:] - values[..., :-3]
+        return ((values - mean) / std).movedim(-1, -3)
 
 
 def check_image(image: np.ndarray) -> None:

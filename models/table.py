@@ -5,11 +5,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from models.catalogue import NETWORKS, create, list_models
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FILE = Path(__file__).with_name("table.json")
 
@@ -24,6 +30,7 @@ class Row:
     state_bytes       of a live stream in float32: of its Window where it does not stream by itself
     streams           whether it does
     paper             where it is described
+    tensors           a hash of their names and kernel sizes
     """
 
     name: str
@@ -34,10 +41,21 @@ class Row:
     state_bytes: int
     streams: bool
     paper: str
+    tensors: str
 
 
 def read_table() -> list[Row]:
     return [Row(**row) for row in json.loads(FILE.read_text())]
+
+
+def hash_tensors(weights: Mapping[str, Tensor]) -> str:
+    """The same for any order, numbers of channels and classes, and with or without the counts of batches."""
+    lines = [
+        f"{name} {[size for size in tensor.shape[2:] if size > 1]}"
+        for name, tensor in weights.items()
+        if not name.endswith("num_batches_tracked")
+    ]
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:8]
 
 
 def measure(name: str) -> Row:
@@ -67,6 +85,7 @@ def measure(name: str) -> Row:
         state_bytes=live.state_bytes(entry.size, entry.size),
         streams=network.streams,
         paper=entry.paper,
+        tensors=hash_tensors(network.state_dict()),
     )
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import max_pool3d, pad
 
 from models.catalogue import create
-from models.network import ClipNetwork
+from models.network import ClipNetwork, Network
 
 Scales = Literal["kernels", "dilations", "fixed"]
 SCALES: dict[str, tuple[tuple[int, int], ...]] = {
@@ -71,19 +71,20 @@ class Timeception(ClipNetwork):
     """Timeception on the features of a trunk, for a video of many segments of `segment` frames, one after the other.
 
     trunk       a name that `create` takes: "i3d" sees segments of 8 frames, "tsn_resnet152" single ones, and
-                "resnet3d_101" segments of 8
+                "resnet3d_101" segments of 8; None: clips are feature maps that were made before, of `in_channels`
     segment     frames of a segment
     num_layers  2, 3 or 4 in the paper; the number of segments is at least 2 ** num_layers
     scales      of the temporal convolutions: three sizes, three dilations, or one size (the baseline)
 
     The paper takes 128, 64 or 32 segments of 8 frames, or 32, 64 or 128 single ones, spread evenly over the video, and
-    157 classes of Charades, any number of which may be right at once.
+    157 classes of Charades, any number of which may be right at once. With 0 classes there is no head, and feature maps
+    (B, D, T', h, w) come out.
     """
 
     def __init__(
         self,
         *,
-        trunk: str = "i3d",
+        trunk: str | None = "i3d",
         segment: int = 8,
         num_layers: int = 4,
         scales: Scales = "kernels",
@@ -95,13 +96,10 @@ class Timeception(ClipNetwork):
         super().__init__(num_classes=num_classes, in_channels=in_channels)
         if scales not in SCALES or num_layers < 1:
             raise ValueError(f"{num_layers} layers of {scales!r}: at least one, of {', '.join(SCALES)}")
-        whole = create(trunk, num_classes=1, in_channels=in_channels, **trunk_arguments)
-        head = next((name for name in ("fc", "logits") if isinstance(getattr(whole, name, None), nn.Linear)), None)
-        if head is None:
-            raise ValueError(f"Timeception stands on a network with one linear layer as its head, which {trunk} is not")
-        size: int = getattr(whole, head).in_features
-        setattr(whole, head, nn.Identity())  # it is not used, and has nothing to train
-        self.features = whole
+        self.features: nn.Module = nn.Identity()
+        size = in_channels
+        if trunk is not None:
+            self.features, size = _without_head(trunk, in_channels=in_channels, **trunk_arguments)
         self.segment: int = segment
         layers: list[Layer] = []
         for _ in range(num_layers):
@@ -109,12 +107,14 @@ class Timeception(ClipNetwork):
             size = layers[-1].out_channels
         self.layers = nn.Sequential(*layers)
         self.dropout = nn.Dropout(dropout)
-        self.fc = nn.Linear(size, num_classes)
+        self.fc = nn.Linear(size, num_classes) if num_classes else None
 
     def trunk(self, clip: Tensor) -> Tensor:  # type: ignore[override]
         return self._over_time(self.first_part(clip))
 
     def head(self, features: Tensor) -> Tensor:
+        if self.fc is None:
+            return features
         return self.fc(self.dropout(features.amax(dim=(-3, -2, -1))))
 
     def first_part(self, frames: Tensor) -> Tensor:
@@ -124,8 +124,10 @@ class Timeception(ClipNetwork):
         segments = frames.unflatten(1, (-1, self.segment)).flatten(0, 1)
         if isinstance(self.features, ClipNetwork):
             maps = self.features.trunk(segments).mean(dim=2)
-        else:
+        elif isinstance(self.features, Network):
             maps = self.features.trunk(segments)[0].mean(dim=1)
+        else:
+            maps = segments.mean(dim=1)
         return maps.unflatten(0, (len(frames), -1))
 
     def second_part(self, features: Tensor) -> Tensor:
@@ -138,3 +140,14 @@ class Timeception(ClipNetwork):
                 f"{2 ** len(self.layers)} segments, not {maps.shape[1]}"
             )
         return self.layers(maps.transpose(1, 2))
+
+
+def _without_head(name: str, **arguments: Any) -> tuple[Network, int]:
+    """A network of the catalogue whose last layer is gone, and how many features it gives."""
+    network = create(name, num_classes=1, **arguments)
+    head = next((name for name in ("fc", "logits") if isinstance(getattr(network, name, None), nn.Linear)), None)
+    if head is None:
+        raise ValueError(f"Timeception stands on a network with one linear layer as its head, which {name} is not")
+    size: int = getattr(network, head).in_features
+    setattr(network, head, nn.Identity())  # it is not used, and has nothing to train
+    return network, size

@@ -1,139 +1,191 @@
-"""Weights of other projects, as a file: read, recognised, and put into a network of the catalogue."""
+"""Weights of other projects: recognised by their names and shapes, and put into a network of the catalogue."""
 
 from __future__ import annotations
 
 import os
 import re
-import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from models.catalogue import create, create_empty, find_entry
-from models.checkpoint import Card
-from models.layouts import LAYOUTS, load_layout, renamed, same_but_for_ones, unwrapped
+from models.catalogue import NETWORKS, create, create_empty, find_entry
+from models.checkpoint import Card, check_shift
+from models.layouts import LAYOUTS, PROJECTS, Layout, counted, load_layout, renamed, same_but_for_ones
 from models.network import Network
+from models.preprocessing import FlowMethod, ModalityName
+from models.table import hash_tensors, read_table
+from models.weight_file import read_weights
 
 ROWS_PER_CLIP = 8
 """How many scores a window gives live while its frames pass once; between them the last one stands."""
 
 
+@dataclass(frozen=True)
+class Recognised:
+    """What a file of weights is: for which network of the catalogue, in which layout, trained with which shift.
+
+    arguments  that make the network fit the file, num_classes among them
+    shift      None where the layout does not tell
+    """
+
+    network: str
+    layout: str
+    arguments: dict[str, Any]
+    shift: str | None
+
+
 def load_weights(
-    name: str,
     path: str | os.PathLike[str],
     *,
+    network: str | None = None,
+    project: str = "auto",
     labels: Sequence[str] | None = None,
+    modality: ModalityName | None = None,
+    flow_method: FlowMethod = "dis",
     trained_shift: str | None = None,
     insist: bool = False,
     **arguments: Any,
-) -> tuple[Network, Card]:
-    """A network of the catalogue with the weights in a file, in eval mode, and a card with what is known of it.
+) -> tuple[Network, Card, Recognised]:
+    """The network of the catalogue that a file has the weights of, in eval mode, and a card with what is known of it.
 
-    name           a network that models.create takes; the number of classes is that of the file
     path           safetensors, or what torch.save wrote; nothing in it is executed
+    network        a name that models.create takes; that which fits, unless given
+    project        whose layout it is, one of models.layouts.PROJECTS
     labels         a name for each score; without them "class 0", "class 1" ...
+    modality       what goes in, where the number of channels does not tell (3 "rgb", 15 "rgb-difference", else "flow")
+    flow_method    see Preprocessing
     trained_shift  the shift the file was trained with, where that is not what its layout is known for
     insist         run them with another shift all the same
     arguments      for the network, beside those that the layout asks for
 
-    Raises ValueError for a file that cannot be read, that has the weights of another network, or that does not fit the
-    labels.
+    Raises ValueError for a file that cannot be read, that has the weights of no network or of another one, or that does
+    not fit the labels.
     """
-    entry = find_entry(name)
     weights = read_weights(path)
-    layout, arguments = recognise(name, weights, **arguments)
-    num_classes = arguments["num_classes"]
+    try:
+        found = recognise(weights, network=network, project=project, trained_shift=trained_shift, **arguments)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    num_classes = found.arguments["num_classes"]
     if labels is None:
         labels = [f"class {number}" for number in range(num_classes)]
     if len(labels) != num_classes:
         raise ValueError(f"{path} has scores for {num_classes} classes, and there are {len(labels)} labels")
-    network = create(name, **arguments)
-    load_layout(network, weights, layout, trained_shift=trained_shift, insist=insist)
-    segment = network.segment or 1
+    built = create(found.network, **found.arguments)
+    if found.shift is not None:
+        check_shift(trained=found.shift, wanted=built.shift, insist=insist)
+    load_layout(built, weights, found.layout)
+    entry = find_entry(found.network)
+    segment = built.segment or 1
+    preprocessing = entry.preprocessing(built.in_channels, modality=modality, flow_method=flow_method)
     card = Card(
-        network=name,
-        arguments=arguments,
+        network=found.network,
+        arguments=found.arguments,
         labels=tuple(labels),
-        preprocessing=entry.preprocessing(),
+        preprocessing=preprocessing,
         interval_seconds=entry.step / 30,
+        frame_seconds=1 / 30 if preprocessing.stack > 1 else 0.0,
         activation="sigmoid" if entry.many_labels else "softmax",
         num_frames=entry.num_frames,
         stride=max(entry.num_frames // ROWS_PER_CLIP // segment, 1) * segment,
     )
-    return network.eval(), card
+    return built.eval(), card, found
 
 
-def read_labels(path: str | os.PathLike[str]) -> list[str]:
-    """The labels of a text file, one a line; ValueError for an empty line between them, or another encoding."""
-    try:
-        lines = [line.strip() for line in Path(path).read_text(encoding="utf-8-sig").rstrip().splitlines()]
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not text in UTF-8: {error}") from error
-    if not all(lines):
-        raise ValueError(f"line {lines.index('') + 1} of {path} is empty; each line is a label")
-    return lines
+def recognise(
+    weights: Mapping[str, Tensor],
+    *,
+    network: str | None = None,
+    project: str = "auto",
+    trained_shift: str | None = None,
+    **arguments: Any,
+) -> Recognised:
+    """Which network the weights are of, and in which layout; the parameters are those of `load_weights`.
 
-
-def read_weights(path: str | os.PathLike[str]) -> Mapping[str, Any]:
-    """The tensors of a file; a pickle that needs anything but tensors and plain values is refused."""
-    from safetensors.torch import load_file
-
-    path = Path(path)
-    if not path.is_file():
-        raise ValueError(f"no file {path}")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        with warnings.catch_warnings(action="ignore"):  # of pickle protocols
-            contents = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a broken file breaks its reader in any way
-        why = (str(error) or "it is empty").splitlines()[0]
-        raise ValueError(f"{path} cannot be read as weights: {why}") from error
-    if not isinstance(contents, Mapping):
-        raise ValueError(f"{path} holds a {type(contents).__name__}, not weights by name")
-    return contents
-
-
-def recognise(name: str, weights: Mapping[str, Any], **arguments: Any) -> tuple[str, dict[str, Any]]:
-    """The layout in which the weights fit a network of the catalogue, and the arguments that make it fit."""
-    tensors = unwrapped(weights)
-    built: dict[str, Network | None] = {}
-    other_shift: tuple[str, dict[str, Any]] | None = None
-    nearest: tuple[int, str] | None = None
-    for layout, entry in LAYOUTS.items():
-        wanted = {**entry.arguments, **arguments}
-        if str(wanted) not in built:
-            built[str(wanted)] = _empty(name, wanted)
-        network = built[str(wanted)]
-        if network is None or not any(re.search(entry.marker, key) for key in tensors):
+    Where several networks have the same tensors, it is the first of the catalogue whose shift is the file's.
+    """
+    if project not in PROJECTS:
+        raise ValueError(f"no project {project!r}; there are {', '.join(PROJECTS)}")
+    if network is not None:
+        find_entry(network)
+    built: dict[tuple[str, str], Network | None] = {}
+    other_shift: Recognised | None = None
+    nearest: _Misfit | None = None
+    for layout in PROJECTS[project]:
+        rule = LAYOUTS[layout]
+        if not any(re.search(rule.marker, key) for key in weights):
             continue
-        own = _counted(network.state_dict())
         try:
-            ours = _counted(renamed(tensors, entry))
+            ours = counted(renamed(weights, rule))
         except ValueError:  # two keys in one: not this layout
             continue
-        if odd := own.keys() ^ ours.keys():
-            side = "file" if min(odd) in own else "network"
-            nearest = min(nearest or (len(odd) + 1, ""), (len(odd), f"read as {layout}, the {side} has no {min(odd)}"))
-            continue
-        num_classes = network.num_classes
-        different = [key for key in own if not same_but_for_ones(ours[key], own[key])]
-        if different:  # those of the last layer may be, in their first size
-            num_classes = len(ours[different[0]])
-        if any(own[key].shape[0] != network.num_classes or len(ours[key]) != num_classes for key in different):
-            nearest = min(nearest or (2, ""), (1, f"read as {layout}, {different[0]} has another shape"))
-            continue
-        found = layout, {**wanted, "num_classes": num_classes}
-        if entry.shift in (None, network.shift):
-            return found
-        other_shift = other_shift or found
+        wanted = {**rule.arguments, **arguments}
+        for name in [network] if network else _candidates(rule, ours):
+            key = name, str(wanted)
+            if key not in built:
+                built[key] = _empty(name, wanted)
+            candidate = built[key]
+            if candidate is None:
+                continue
+            try:
+                found = {**wanted, **_sizes(candidate, ours)}
+            except _Misfit as misfit:
+                misfit.args = (f"as {name} in the layout {layout}, {misfit}",)
+                nearest = min(nearest or misfit, misfit, key=lambda each: each.count)
+                continue
+            recognised = Recognised(name, layout, found, trained_shift or rule.shift)
+            if recognised.shift in (None, candidate.shift):
+                return recognised
+            other_shift = other_shift or recognised
     if other_shift is not None:
         return other_shift
-    detail = f"; {nearest[1]}" if nearest else ""
-    raise ValueError(f"these are not weights of {name} in any layout known here{detail}")
+    raise ValueError(
+        f"these are not weights of {network or 'a network of the catalogue'} in "
+        + ("any layout known here" if project == "auto" else f"a layout of {project}")
+        + (f"; nearest: {nearest}" if nearest else "")
+    )
+
+
+class _Misfit(ValueError):
+    """Tensors are not those of a network."""
+
+    def __init__(self, count: int, why: str):
+        super().__init__(why)
+        self.count = count
+
+
+def _sizes(network: Network, ours: Mapping[str, Tensor]) -> dict[str, int]:
+    """The sizes that make a network of tensors by our names: its classes, and its channels where they are others."""
+    own = counted(network.state_dict())
+    if odd := own.keys() ^ ours.keys():
+        side = "file" if min(odd) in own else "network"
+        raise _Misfit(len(odd), f"the {side} has no {min(odd)}")
+    sizes = {"num_classes": network.num_classes}
+    for key, tensor in own.items():
+        given = ours[key]
+        if same_but_for_ones(given, tensor):
+            continue
+        if given.dim() and len(tensor) == network.num_classes and same_but_for_ones(given[0], tensor[0]):
+            sizes["num_classes"] = len(given)
+        elif given.dim() > 3 and _but_channels(given) == _but_channels(tensor):
+            sizes["in_channels"] = given.shape[1]
+        else:
+            raise _Misfit(1, f"{key} is {tuple(given.shape)} and not {tuple(tensor.shape)}")
+    return sizes
+
+
+def _but_channels(weight: Tensor) -> tuple[int, ...]:
+    return weight.shape[0], *weight.shape[2:]
+
+
+def _candidates(rule: Layout, ours: Mapping[str, Tensor]) -> list[str]:
+    """Networks of the catalogue that a layout is for, or those whose tensors have these names and kernels."""
+    if rule.networks:
+        return [name for name in NETWORKS if name.startswith(rule.networks)]
+    tensors = hash_tensors(ours)
+    return [row.name for row in read_table() if row.tensors == tensors]
 
 
 def _empty(name: str, arguments: dict[str, Any]) -> Network | None:
@@ -141,8 +193,3 @@ def _empty(name: str, arguments: dict[str, Any]) -> Network | None:
         return create_empty(name, **arguments)
     except ValueError:  # it has no such arguments
         return None
-
-
-def _counted(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """All that has to be there: older files do not count their batches."""
-    return {key: tensor for key, tensor in weights.items() if not key.endswith("num_batches_tracked")}

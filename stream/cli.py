@@ -45,6 +45,24 @@ class Shift(StrEnum):
     none = "none"
 
 
+class TrainedShift(StrEnum):
+    uni = "uni"
+    bi = "bi"
+    none = "none"
+
+
+class Modality(StrEnum):
+    rgb = "rgb"
+    rgb_difference = "rgb-difference"
+    flow = "flow"
+    warped_flow = "warped-flow"
+
+
+class FlowMethod(StrEnum):
+    dis = "dis"
+    tvl1 = "tvl1"
+
+
 @app.callback()
 def _root() -> None:
     pass
@@ -66,10 +84,15 @@ def watch(
     ] = None,
     model: Annotated[
         str,
-        typer.Option(help="A packaged checkpoint, the path of one, or with --weights a network of `models`."),
+        typer.Option(
+            help="A checkpoint by its name (see `models`) or path, a file NAME.toml of several to fuse, or, with "
+            "--weights, a network."
+        ),
     ] = "motion",
     weights: Annotated[Path | None, typer.Option(help="A file with another project's weights for the network.")] = None,
-    labels: Annotated[Path | None, typer.Option(help="For --weights: a file with a label a line.")] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="For --weights: a file with a label a line, or a list such as kinetics400.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line on standard output.")] = False,
     save: Annotated[
         Path | None,
@@ -100,6 +123,7 @@ def watch(
     stall_timeout: Annotated[float, typer.Option(help="Seconds without a frame from it.")] = 5.0,
 ) -> None:
     """Label the frames of each SOURCE as they arrive, all in one batch."""
+    from models.labels import read_labels
     from stream.commands.watch import watch_sources
     from stream.connection import Connection
     from stream.engine import Engine
@@ -107,11 +131,14 @@ def watch(
 
     if not sources and watch_list is None:
         raise ValueError("nothing to watch: give a SOURCE, such as sample or 0, or --watch-list FILE")
-    names = None
-    if labels is not None:
-        from models.weights import read_labels
 
-        names = read_labels(labels)
+    def open_engine() -> Engine:
+        if weights is None and labels is None:
+            return Engine(model, device=device.value, threshold=threshold)
+        names = None if labels is None else read_labels(labels)
+        runtime = open_runtime(model, device=device.value, weights=weights, labels=names)
+        return Engine(runtime, threshold=threshold)
+
     connection = Connection(
         open_seconds=open_timeout,
         read_seconds=read_timeout,
@@ -121,9 +148,7 @@ def watch(
     )
     code = watch_sources(
         sources or [],
-        engine=lambda: Engine(
-            open_runtime(model, device=device.value, weights=weights, labels=names), threshold=threshold
-        ),
+        engine=open_engine,
         watch_list=watch_list,
         rate=rate,
         as_json=json,
@@ -156,9 +181,10 @@ def sources() -> None:
 def models(
     name: Annotated[str | None, typer.Argument(help="One of the table, in detail.")] = None,
 ) -> None:
-    """The networks of the catalogue, and what each costs.
+    """The networks of the catalogue with what each costs, and the checkpoints that `watch --model` takes by name.
 
-    Input is frames x height x width, state what a live stream keeps; those that do not stream run in a window.
+    Input is frames x height x width, state what a live stream keeps; those that do not stream run in a window. A
+    published checkpoint is downloaded when it is first used.
     """
     from stream.commands.models import print_network, print_table
 
@@ -166,6 +192,42 @@ def models(
         print_table()
     else:
         print_network(name)
+
+
+@app.command()
+def convert(
+    file: Annotated[Path, typer.Argument(help="Another project's weights: safetensors, or what torch.save wrote.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The checkpoint to write.")],
+    project: Annotated[
+        str, typer.Option("--from", help="Whose: a project such as tsm, mmaction2 or torchvision.")
+    ] = "auto",
+    network: Annotated[
+        str | None, typer.Option("--model", help="The network of `models`, where several have the same weights.")
+    ] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="A file with a label a line, or a list such as kinetics400.")
+    ] = None,
+    modality: Annotated[Modality | None, typer.Option(help="What goes in, if the channels do not tell.")] = None,
+    flow_method: Annotated[
+        FlowMethod, typer.Option(help="For flow; tvl1 needs opencv-contrib-python.")
+    ] = FlowMethod.dis,
+    trained_shift: Annotated[
+        TrainedShift | None, typer.Option(help="How it was trained, if that is not what its project does.")
+    ] = None,
+) -> None:
+    """Make a checkpoint of another project's weights, for `watch --model`; nothing in them is executed."""
+    from stream.commands.convert import convert_file
+
+    convert_file(
+        file,
+        output,
+        network=network,
+        project=project,
+        labels=labels,
+        modality=modality and modality.value,
+        flow_method=flow_method.value,
+        trained_shift=trained_shift and trained_shift.value,
+    )
 
 
 @app.command()

@@ -8,29 +8,31 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
 from stream.frame import Frame
+from stream.fusion import Fusion, open_scorer
 from stream.prediction import Event, Prediction, Skipped
-from stream.runtimes import Runtime, StateArrays, open_runtime
-from stream.sampler import Sampler
+from stream.runtimes import Runtime
+from stream.scorer import NetworkScorer, Scorer
 from stream.scoring import EventDetector, Smoother
 from stream.scoring.events import Threshold
 
 
 @dataclass
 class _Stream:
-    """What the engine keeps of a stream beside its state in the runtime."""
+    """What the engine keeps of a stream beside what its scorer does."""
 
-    sampler: Sampler
     smoother: Smoother
     detector: EventDetector
     next_index: int = 0
     frames_since_reset: int = 0
     last_seconds: float = 0.0
     flushed: bool = False
-    ended: list[Event] = field(default_factory=list)  # to be told with the next prediction
+    reset: str | None = None  # to be told with the next prediction, as what follows
+    ended: list[Event] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Snapshot:
     """A stream as it was at one moment, to go back to or to fork from."""
 
     _stream: _Stream
-    _state: StateArrays
+    _scorer: Any
 
 
 class Engine:
@@ -49,7 +51,8 @@ class Engine:
         for time_seconds, image in frames:
             prediction = engine.push(stream, image, time_seconds)    # None for frames between two samples
 
-    model                 a packaged checkpoint, the path of one, or a runtime
+    model                 a checkpoint by name or path, a file NAME.toml of several to fuse (`open_scorer`), a
+                          runtime, or a Fusion
     device                "auto", "cpu", "cuda" or "mps"
     threshold             a label starts when its smoothed score reaches this: a number from 0 to 1, or a
                           mapping from labels to numbers with "*" for the others
@@ -63,7 +66,7 @@ class Engine:
 
     def __init__(
         self,
-        model: str | os.PathLike[str] | Runtime = "motion",
+        model: str | os.PathLike[str] | Runtime | Fusion = "motion",
         *,
         device: str = "auto",
         threshold: Threshold = 0.6,
@@ -72,12 +75,16 @@ class Engine:
         min_duration_seconds: float = 0.2,
         gap_seconds: float | None = None,
     ):
-        self._runtime = open_runtime(model, device=device) if isinstance(model, str | os.PathLike) else model
-        self.card = self._runtime.card
+        self._scorer: Scorer
+        if isinstance(model, str | os.PathLike):
+            self._scorer = open_scorer(model, device=device, gap_seconds=gap_seconds)
+        elif isinstance(model, Fusion):
+            self._scorer = model
+        else:
+            self._scorer = NetworkScorer(model, gap_seconds=gap_seconds)
+        self.card = self._scorer.card
         self._streams: dict[str, _Stream] = {}
-        self._slots: dict[str, int] = {}
         self._fresh = _Stream(
-            Sampler(self.card.interval_seconds, gap_seconds),
             Smoother(smoothing_seconds),
             EventDetector(
                 "",
@@ -99,7 +106,7 @@ class Engine:
             name = next(n for n in map("stream {}".format, count()) if n not in self._streams)
         if name in self._streams:
             raise ValueError(f"a stream {name!r} is open already; close it first, or take another name")
-        self._slots[name] = self._runtime.allocate()
+        self._scorer.open(name)
         self._install(name, self._fresh)
         return name
 
@@ -121,34 +128,28 @@ class Engine:
         for frame in frames:
             if self._get(frame.stream).flushed:
                 raise ValueError(f"stream {frame.stream!r} was flushed; reset() it before pushing more frames")
-        resets: list[str | None] = []
-        sampled: list[int] = []
-        for position, frame in enumerate(frames):
+        began = perf_counter()
+        batch = self._scorer.push(frames)
+        results: list[Prediction | Skipped] = []
+        for frame, row in zip(frames, batch.rows, strict=True):
             stream = self._streams[frame.stream]
             stream.next_index = frame.index + 1
-            decision = stream.sampler.push(frame.time_seconds, frame.image.shape[:2], after_gap=frame.after_gap)
-            resets.append(decision.reset)
-            if decision.reset:
-                self._start_anew(frame.stream)
+            if row.reset:
+                self._start_anew(stream, row.reset)
             stream.last_seconds = frame.time_seconds
-            if decision.sampled:
-                sampled.append(position)
-        results: list[Prediction | Skipped] = [Skipped(reason="between samples")] * len(frames)
-        if not sampled:
-            return results
-
-        snippets = np.stack([self.card.preprocessing.resize(frames[position].image)[None] for position in sampled])
-        slots = np.array([self._slots[frames[position].stream] for position in sampled])
-        scores = self._runtime.step(snippets, slots)[:, -1]
-        with np.errstate(invalid="ignore"):
-            probabilities = self.card.probabilities(scores)
-        for position, finite, row in zip(sampled, np.isfinite(scores).all(1), probabilities, strict=True):
-            frame = frames[position]
-            if finite:
-                results[position] = self._score(frame, row, resets[position])
+            if row.scores is None:
+                assert row.passed is not None
+                results.append(Skipped(reason=row.passed))
+            elif np.isfinite(row.scores).all():
+                split = {
+                    "waiting": (began - frame.available) * 1000,
+                    "preprocess": batch.preprocess_ms,
+                    "model": batch.model_ms,
+                }
+                results.append(self._score(frame, row.scores, split))
             else:  # its state may be as bad
-                results[position] = Skipped(reason="scores not finite")
-                self._streams[frame.stream].sampler.reset("scores not finite")
+                self._scorer.reset(frame.stream, "scores not finite")
+                results.append(Skipped(reason="scores not finite"))
         return results
 
     def flush(self, stream: str) -> list[Event]:
@@ -160,18 +161,17 @@ class Engine:
 
     def reset(self, stream: str) -> None:
         """Forget what a stream has seen: its next frame is a start."""
-        entry = self._get(stream)
-        entry.sampler.reset()
-        entry.flushed = False
+        self._get(stream).flushed = False
+        self._scorer.reset(stream)
 
     def snapshot(self, stream: str) -> Snapshot:
         """The stream as it is now."""
-        return Snapshot(copy.deepcopy(self._get(stream)), self._runtime.read(self._slots[stream]))
+        return Snapshot(copy.deepcopy(self._get(stream)), self._scorer.read(stream))
 
     def restore(self, stream: str, snapshot: Snapshot) -> None:
         """Make a stream what it, or another of this engine's model, was at a snapshot."""
         self._get(stream)
-        self._runtime.write(self._slots[stream], snapshot._state)
+        self._scorer.write(stream, snapshot._scorer)
         self._install(stream, snapshot._stream)
 
     def fork(self, stream: str, name: str | None = None) -> str:
@@ -185,7 +185,7 @@ class Engine:
         """End a stream and give its slot back."""
         self._get(stream)
         del self._streams[stream]
-        self._runtime.free(self._slots.pop(stream))
+        self._scorer.close(stream)
 
     def _install(self, name: str, entry: _Stream) -> None:
         entry = copy.deepcopy(entry)
@@ -198,27 +198,30 @@ class Engine:
             raise ValueError(f"no stream {stream!r} is open (open: {known}); open() it first")
         return self._streams[stream]
 
-    def _start_anew(self, name: str) -> None:
-        """Empty the state of a stream; the events that were open end with its last frame."""
-        stream = self._streams[name]
+    def _start_anew(self, stream: _Stream, why: str) -> None:
+        """The state of a stream has been emptied; the events that were open end with its last frame."""
+        stream.reset = why
         stream.ended += stream.detector.flush(stream.last_seconds)
         stream.smoother.reset()
         stream.frames_since_reset = 0
-        self._runtime.reset(self._slots[name])
 
-    def _score(self, frame: Frame, probabilities: np.ndarray, reset: str | None) -> Prediction:
+    def _score(self, frame: Frame, scores: np.ndarray, split_ms: dict[str, float]) -> Prediction:
         stream = self._streams[frame.stream]
+        probabilities = self.card.probabilities(scores)
+        reset, stream.reset = stream.reset, None
         events, stream.ended = stream.ended, []
         stream.frames_since_reset += 1
         smoothed = probabilities
         if stream.frames_since_reset > self.card.context:
             smoothed = stream.smoother.push(probabilities, frame.time_seconds)
             events = events + stream.detector.push(smoothed, frame.time_seconds)
+        latency_ms = (perf_counter() - frame.available) * 1000
         return Prediction(
             stream=frame.stream,
             frame=frame.index,
             time_seconds=frame.time_seconds,
-            latency_ms=(perf_counter() - frame.available) * 1000,
+            latency_ms=latency_ms,
+            split_ms={**split_ms, "scoring": latency_ms - sum(split_ms.values())},
             frames_since_reset=stream.frames_since_reset,
             reset=reset,
             names=self.card.labels,

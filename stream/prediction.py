@@ -11,6 +11,8 @@ import numpy as np
 from stream.frame import Frame
 
 SCHEMA = "actionstream/1"
+NOT_DUE = ("between samples", "inside a stack")
+"""Why a frame has no prediction though nothing was lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ class Prediction:
     frame                index of the frame in its source
     time_seconds         on the source's clock
     latency_ms           from frame available to this
+    split_ms             what it was spent on: "waiting" to be taken, "preprocess" (modality and resizing) and "model"
+                         for all frames of the batch, and "scoring", which is the rest
     frames_since_reset   snippets scored since the state was empty, this one included: 1 for the first
     reset                why the state was emptied before this frame ("start", "gap", "jump back", "new size",
                          "scores not finite"), else None
@@ -64,6 +68,7 @@ class Prediction:
     frame: int
     time_seconds: float
     latency_ms: float
+    split_ms: Mapping[str, float]
     frames_since_reset: int
     reset: str | None
     names: tuple[str, ...]
@@ -93,6 +98,7 @@ class Prediction:
             "frame": self.frame,
             "time_seconds": round(self.time_seconds, 6),
             "latency_ms": round(self.latency_ms, 3),
+            "split_ms": {stage: round(spent, 3) for stage, spent in self.split_ms.items()},
             "frames_since_reset": self.frames_since_reset,
             "reset": self.reset,
             "labels": [{"label": label.label, "score": round(label.score, 6)} for label in self.top(top)],
@@ -103,18 +109,20 @@ class Prediction:
 class Skipped:
     """A frame without a prediction.
 
-    reason  "between samples": the sampler did not want it; "scores not finite": the model gave NaN or infinity,
-            and the state of the stream is emptied before the next frame
+    reason  "between samples": the sampler did not want it; "inside a stack": it went into a snippet of several frames
+            that is not due yet; "scores not finite": the model gave NaN or infinity, and the state of the stream is
+            emptied before the next frame
     """
 
-    reason: Literal["between samples", "scores not finite"]
+    reason: Literal["between samples", "inside a stack", "scores not finite"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
     """Frames of a stream so far: received = labelled + all that were dropped + those that wait.
 
-    dropped  by reason: "between samples" (the sampler did not want it), "newer" (replaced while it waited), "stale"
+    dropped  by reason: "between samples" (the sampler did not want it), "inside a stack" (it went into a snippet that
+             was not due), "newer" (replaced while it waited), "stale"
              (waited too long), "late" (the decoder was behind), "damaged", "scores not finite", "ended" (waited
              when the stream was closed)
     """
@@ -126,8 +134,8 @@ class Counts:
 
     @property
     def lost(self) -> int:
-        """Frames that were dropped though the sampler might have wanted them."""
-        return sum(self.dropped.values()) - self.dropped.get("between samples", 0)
+        """Frames that were dropped though they might have had a prediction."""
+        return sum(count for reason, count in self.dropped.items() if reason not in NOT_DUE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from stream.connection import Connection
 from stream.engine import Engine
 from stream.feed import POLICIES, Feed, Policy
 from stream.frame import Frame
-from stream.prediction import Counts, Event, Notice, Prediction, Skipped, Update
+from stream.prediction import NOT_DUE, Counts, Event, Notice, Prediction, Skipped, Update
 from stream.sinks.sink import Sink
 from stream.sources import Source, SourceError, open_source
 from stream.sources.source import reason
@@ -236,7 +236,7 @@ class Watch:
                 streams[frame.stream].opened = True
         began = perf_counter()
         results = self.engine.push_frames(frames)
-        skipped = [isinstance(result, Skipped) and result.reason == "between samples" for result in results]
+        skipped = [isinstance(result, Skipped) and result.reason in NOT_DUE for result in results]
         served = [frame.stream for frame, without in zip(frames, skipped, strict=True) if not without]
         if served:
             self._batcher.served(served, perf_counter() - began)

@@ -11,7 +11,10 @@ import torch
 from helpers import images, write_video
 from servers import ball, rtsp_server
 
-from models import create, read_card
+from models import create, read_card, save
+from models.labels import read_labels
+from models.published import PUBLISHED, cached_file
+from models.weights import load_weights
 from stream.sources import SAMPLE
 
 ROOT = Path(__file__).parents[1]
@@ -38,12 +41,20 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def slowfast(folder):
-    """Weights and labels beside it."""
+def weights(folder, monkeypatch):
+    """Weights beside it, and in the cache what would be downloaded into it."""
+    monkeypatch.setenv("ACTIONSTREAM_CACHE", str(folder))
     torch.save({"model_state": create("slowfast_r50_4x16").state_dict()}, folder / "slowfast.pyth")
-    (folder / "kinetics400.txt").write_text("".join(f"label {number}\n" for number in range(400)))
+    torch.save(create("tsm_mobilenet_v2", num_classes=27).state_dict(), cached_file(PUBLISHED["tsm-jester"].address))
+    for modality, in_channels in (("rgb", 3), ("flow", 10)):
+        file = folder / f"{modality}.pth"
+        torch.save(create("tsn_resnet18", num_classes=20, in_channels=in_channels).state_dict(), file)
+        network, card, _ = load_weights(file, labels=read_labels("thumos14"))
+        save(folder / f"{modality}.safetensors", network, card)
+    (folder / "two-stream.toml").write_text(re.search(r"```toml\n(.*?)```", README, re.DOTALL)[1])
     yield
-    (folder / "slowfast.pyth").unlink()
+    for file in folder.glob("*.p*th"):
+        file.unlink()
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +65,12 @@ def cameras():
 
 
 @pytest.mark.slow
-def test_commands(run, slowfast, cameras):
+def test_commands(run, weights, cameras):
     """In the order of README, since some need what others wrote."""
     assert len(COMMANDS) >= 10
     for command in COMMANDS:
-        name, *arguments = [cameras.get(word, word) for word in shlex.split(command)[1:]]
+        here = {**cameras, "0": "film.mp4"}
+        name, *arguments = [here.get(word, word) for word in shlex.split(command)[1:]]
         if "--watch-list" in arguments:
             follow(arguments, cameras)
             continue

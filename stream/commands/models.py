@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from models.catalogue import find_entry
+from models.checkpoint import packaged, read_card
+from models.published import PUBLISHED, cached_file
 from models.table import Row, read_table
 
 COLUMNS = ("name", "input", "parameters", "multiply-adds", "state", "streams", "paper")
 
 
 def print_table() -> None:
-    """A line for each network; what it costs is for the input that it says."""
-    lines = [COLUMNS, *(_cells(row) for row in read_table())]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(COLUMNS))]
+    """A line for each network, with what its input costs, and a line for each checkpoint that has a name."""
+    _print_lines([COLUMNS, *(_cells(row) for row in read_table())], right=("parameters", "multiply-adds", "state"))
+    print()
+    lines: list[tuple[str, ...]] = [("checkpoint", "network", "labels", "licence", "where")]
+    for name in packaged():
+        card = read_card(name)
+        lines.append((name, card.network, "its own", card.licence, "packaged"))
+    for name, entry in PUBLISHED.items():
+        where = "in the cache" if cached_file(entry.address).is_file() else urlsplit(entry.address).netloc
+        lines.append((name, entry.network, entry.labels, entry.licence, where))
+    _print_lines(lines)
+
+
+def _print_lines(lines: list[tuple[str, ...]], right: tuple[str, ...] = ()) -> None:
+    """Columns with a head each; those named in `right` are numbers."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         cells = [
-            cell.rjust(width) if 1 < column < 5 else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+            cell.rjust(width) if head in right else cell.ljust(width)
+            for cell, width, head in zip(line, widths, lines[0], strict=True)
         ]
         print("  ".join(cells).rstrip())
 

@@ -30,9 +30,10 @@ class TorchRuntime:
                 'use a "tsm_" network with shift "uni", or a "tsn_" one, or say in its card how many frames a clip has '
                 "(num_frames)"
             )
-        if network.in_channels != 3:
+        if network.in_channels != card.preprocessing.in_channels:
             raise ValueError(
-                f"{card.network} takes {network.in_channels} channels, and live there are pictures of 3 so far"
+                f"{card.network} takes {network.in_channels} channels, and the preprocessing in its card gives "
+                f"{card.preprocessing.in_channels} ({card.preprocessing.modality})"
             )
         self.card = card
         self.device = choose_device(device)

@@ -78,7 +78,7 @@ class GraphRuntime(TorchRuntime):
         runtime = cls(copy.deepcopy(network), card, device=device)
         reference = TorchRuntime(network, card, device=device)
         size = reference.card.preprocessing
-        shape = (4, 1, 1, size.height, size.width, reference.card.arguments.get("in_channels", 3))
+        shape = (4, 1, 1, size.height, size.width, size.channels)
         frames = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
         rows = [[each.allocate()] for each in (reference, runtime)]
         worst = max(
@@ -139,7 +139,7 @@ class GraphRuntime(TorchRuntime):
 
     def _capture(self, size: int) -> _Lane:
         wanted = self.card.preprocessing
-        shape = (size, 1, wanted.height, wanted.width, self._network.in_channels)
+        shape = (size, 1, wanted.height, wanted.width, wanted.channels)
         pinned = self._upload is not None
         lane = _Lane(
             pixels_here=torch.zeros(shape, dtype=torch.uint8, pin_memory=pinned),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich.markup import escape
 
-from stream.prediction import Counts, Prediction, Update
+from stream.prediction import NOT_DUE, Counts, Prediction, Update
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -180,5 +180,5 @@ class Terminal:
 
 def _dropped(counts: Counts) -> str:
     """How many frames were lost, and why."""
-    reasons = ", ".join(f"{n} {why}" for why, n in counts.dropped.items() if n and why != "between samples")
+    reasons = ", ".join(f"{n} {why}" for why, n in counts.dropped.items() if n and why not in NOT_DUE)
     return f"{counts.lost} dropped" + (f" ({reasons})" if reasons else "")

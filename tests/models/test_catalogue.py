@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from models import Card, create, list_models, load, save
 from models.catalogue import NETWORKS, create_empty
 from models.network import ClipNetwork, Network
-from models.table import FILE, Row, main, measure, read_table
+from models.table import FILE, Row, hash_tensors, main, measure, read_table
 from models.window import Window
 
 NUM_PARAMETERS = {  # SPECS: computed from the reference code at 400 classes unless said
@@ -149,7 +149,8 @@ def test_the_table_is_that_of_the_code(tmp_path, monkeypatch):
 
 
 def test_a_row_of_the_table():
-    assert measure("tsm_mobilenet_v2") == Row(
+    row = measure("tsm_mobilenet_v2")
+    assert row == Row(
         name="tsm_mobilenet_v2",
         num_frames=1,
         size=224,
@@ -158,7 +159,11 @@ def test_a_row_of_the_table():
         state_bytes=27_048 * 4,
         streams=True,
         paper="arXiv:1811.08383",
+        tensors=row.tensors,
     )
+    tensors = create("tsm_mobilenet_v2", num_classes=27, in_channels=10).state_dict()
+    assert hash_tensors(tensors) == row.tensors
+    assert hash_tensors({key: tensors[key] for key in tensors if key != "classifier.1.bias"}) != row.tensors
     i3d = next(row for row in read_table() if row.name == "i3d")
     assert (i3d.num_frames, i3d.streams) == (64, False)
     assert i3d.state_bytes == 4 * (64 * 3 * 224 * 224 + 400 + 1)

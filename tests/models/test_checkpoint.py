@@ -68,7 +68,7 @@ def test_other_shift_is_refused_unless_insisted_on(tmp_path):
 
 def test_bad_files(tmp_path, checkpoint):
     absent = tmp_path / "absent.safetensors"
-    with pytest.raises(ValueError, match=r"no model '.*absent.safetensors': give the name of a packaged one"):
+    with pytest.raises(ValueError, match=r"no model '.*absent.safetensors': give the path of a checkpoint"):
         load(absent)
     foreign = tmp_path / "foreign.safetensors"
     save_file({"a": torch.zeros(1)}, foreign)

@@ -1,6 +1,8 @@
 """Files of weights: read without running anything in them, recognised, and loaded."""
 
 import pickle
+import struct
+import zipfile
 
 import pytest
 import torch
@@ -8,8 +10,9 @@ import torchvision
 from helpers import images
 from safetensors.torch import save_file
 
-from models import load
-from models.weights import load_weights, read_labels, read_weights, recognise
+from models import create, load
+from models.weight_file import LARGEST_BYTES, read_weights, unwrapped
+from models.weights import load_weights, recognise
 
 
 def official_tsm(num_classes=3):
@@ -25,15 +28,16 @@ def official_tsm(num_classes=3):
     }
 
 
-@pytest.fixture
-def path(tmp_path):
-    path = tmp_path / "weights.pth"
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "weights.pth"
     torch.save(official_tsm(), path)
     return path
 
 
 def test_a_file_becomes_a_network_and_a_card(path):
-    network, card = load_weights("tsm_resnet50_bi", path, labels=["a", "b", "c"])
+    network, card, found = load_weights(path, labels=["a", "b", "c"])
+    assert (found.network, found.layout, found.shift) == ("tsm_resnet50_bi", "tsm-resnet", "bi")
     assert not network.training
     assert card.labels == ("a", "b", "c")
     assert card.arguments == {"num_classes": 3}
@@ -47,60 +51,79 @@ def test_a_file_becomes_a_network_and_a_card(path):
 
 
 def test_labels_are_numbers_where_nobody_named_them(path):
-    assert load_weights("tsm_resnet50_bi", path)[1].labels == ("class 0", "class 1", "class 2")
+    assert load_weights(path)[1].labels == ("class 0", "class 1", "class 2")
     with pytest.raises(ValueError, match=r"weights.pth has scores for 3 classes, and there are 2 labels"):
-        load_weights("tsm_resnet50_bi", path, labels=["a", "b"])
+        load_weights(path, labels=["a", "b"])
 
 
 def test_weights_with_a_shift_run_with_that_shift_only(path):
     with pytest.raises(ValueError, match='trained with shift "bi" and cannot run with "uni"'):
-        load_weights("tsm_resnet50", path)
+        load_weights(path, network="tsm_resnet50")
     with pytest.raises(ValueError, match='trained with shift "bi" and cannot run with "none"'):
-        load_weights("tsn_resnet50", path)
+        load_weights(path, network="tsn_resnet50")
+    assert load_weights(path, network="tsm_resnet50", insist=True)[1].shift == "uni"
+    _, card, found = load_weights(path, trained_shift="uni")
+    assert (found.network, card.shift) == ("tsm_resnet50", "uni")
 
 
 def test_plain_files(tmp_path):
     weights = torchvision.models.video.r3d_18(num_classes=4).state_dict()
     save_file(weights, tmp_path / "plain.safetensors")
-    network, card = load_weights("r3d_18", tmp_path / "plain.safetensors")
+    network, card, found = load_weights(tmp_path / "plain.safetensors")
+    assert (found.network, found.layout) == ("r3d_18", "plain")
     assert torch.equal(network.stem[0].weight, weights["stem.0.weight"])
     assert (len(card.labels), card.num_frames, card.stride) == (4, 16, 2)
-    with_module = {f"module.{key}": value for key, value in weights.items()}
-    assert recognise("r3d_18", with_module) == ("torchvision", {"num_classes": 4})
 
 
 def test_classifiers_of_torchvision(tmp_path):
     weights = torchvision.models.googlenet(num_classes=4, init_weights=False).state_dict()  # with its second heads
     torch.save(weights, tmp_path / "classifier.pth")
-    network, card = load_weights("tsn_googlenet", tmp_path / "classifier.pth")
+    network, card, found = load_weights(tmp_path / "classifier.pth", project="torchvision")
+    assert found.network == "tsn_googlenet"
     assert torch.equal(network.fc.weight, weights["fc.weight"])
     assert torch.equal(network.pictures.conv1.conv.weight, weights["conv1.conv.weight"])
     assert card.preprocessing.mean == (127.5,)
 
 
-def test_labels(tmp_path):
-    path = tmp_path / "labels.txt"
-    path.write_text("\ufeffwave\n clap \n\n", encoding="utf-8")
-    assert read_labels(path) == ["wave", "clap"]
-    path.write_text("wave\n\nclap\n")
-    with pytest.raises(ValueError, match=r"line 2 of .*labels.txt is empty; each line is a label"):
-        read_labels(path)
-    path.write_bytes(b"caf\xe9")
-    with pytest.raises(ValueError, match=r"labels.txt is not text in UTF-8"):
-        read_labels(path)
+@pytest.mark.parametrize(
+    ("in_channels", "modality", "expected"),
+    [
+        (3, None, ("rgb", 1, (123.675, 116.28, 103.53))),
+        (15, None, ("rgb-difference", 5, (0.0,))),
+        (10, None, ("flow", 5, (127.5,))),
+        (10, "warped-flow", ("warped-flow", 5, (127.5,))),
+    ],
+)
+def test_the_modality_is_that_of_the_channels(tmp_path, in_channels, modality, expected):
+    weights = create("tsn_resnet18", in_channels=in_channels, num_classes=2).state_dict()
+    save_file(weights, tmp_path / "weights.safetensors")
+    network, card, _ = load_weights(tmp_path / "weights.safetensors", modality=modality)
+    assert network.in_channels == in_channels == card.preprocessing.in_channels
+    wanted = card.preprocessing
+    assert (wanted.modality, wanted.stack, wanted.mean) == expected
+    assert card.frame_seconds == pytest.approx(card.interval_seconds if in_channels == 3 else 1 / 30)
 
 
-@pytest.mark.parametrize("contents", [{"state_dict": None}, {0: torch.zeros(1)}, {"model_state": torch.zeros(1)}])
-def test_what_are_not_weights_by_name(contents):
-    with pytest.raises(ValueError, match=r"not weights by name|not weights of tsn_resnet18"):
-        recognise("tsn_resnet18", contents)
+def test_a_modality_that_the_channels_are_not(tmp_path):
+    save_file(create("tsn_resnet18", num_classes=2).state_dict(), tmp_path / "weights.safetensors")
+    with pytest.raises(ValueError, match="the network takes 3 channels, which flow has not"):
+        load_weights(tmp_path / "weights.safetensors", modality="flow")
 
 
 def test_weights_of_another_network_are_refused(path):
-    with pytest.raises(ValueError, match=r"not weights of tsm_mobilenet_v2 in any layout known here; read as \w+"):
-        load_weights("tsm_mobilenet_v2", path)
+    with pytest.raises(ValueError, match=r"not weights of tsm_mobilenet_v2 in any layout known here; nearest: as \w+"):
+        load_weights(path, network="tsm_mobilenet_v2")
+    with pytest.raises(ValueError, match=r"not weights of a network of the catalogue in a layout of mmaction2"):
+        load_weights(path, project="mmaction2")
+    with pytest.raises(ValueError, match="no project 'caffe'; there are tsm"):
+        load_weights(path, project="caffe")
     with pytest.raises(ValueError, match="no network is named 'tsm'"):
-        load_weights("tsm", path)
+        load_weights(path, network="tsm")
+
+
+def test_weights_of_no_network_are_refused():
+    with pytest.raises(ValueError, match="not weights of a network of the catalogue in any layout known here"):
+        recognise({"encoder.weight": torch.zeros(3, 3)})
 
 
 class Malicious:
@@ -108,21 +131,86 @@ class Malicious:
         return print, ("executed",)
 
 
-def test_files_that_are_not_weights_are_refused_in_one_line(tmp_path, path, capsys):
-    cases = {
-        "absent.pth": (None, "no file"),
-        "empty.pth": (b"", "cannot be read as weights"),
-        "cut.pth": (path.read_bytes()[:1000], "cannot be read as weights"),
-        "text.safetensors": (b"hello, this is a text", "cannot be read as weights"),
-        "pickle.pth": (pickle.dumps({"state_dict": Malicious()}), "cannot be read as weights"),
-    }
-    for name, (contents, message) in cases.items():
-        if contents is not None:
-            (tmp_path / name).write_bytes(contents)
-        with pytest.raises(ValueError, match=message) as caught:
-            read_weights(tmp_path / name)
-        assert "\n" not in str(caught.value)
-    torch.save([1, 2], tmp_path / "list.pth")
-    with pytest.raises(ValueError, match="holds a list, not weights by name"):
-        read_weights(tmp_path / "list.pth")
-    assert "executed" not in capsys.readouterr().out
+def zip_bomb(path):
+    """Ten megabytes of zeros for each ten kilobytes of the file."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(3):
+            archive.writestr(f"archive/data/{number}", bytes(10 << 20))
+
+
+def lying_header(path):
+    """A header that speaks of more bytes than there are."""
+    header = b'{"fc.weight":{"dtype":"F32","shape":[1000000,1000000],"data_offsets":[0,4000000000000]}}'
+    path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(64))
+
+
+def endless_header(path):
+    path.write_bytes(struct.pack("<Q", 1 << 62) + b"{}")
+
+
+def oversized(path):
+    with path.open("wb") as file:
+        file.truncate(LARGEST_BYTES + 1)  # with a hole in it, not on the disk
+
+
+def stretched(path):
+    """One number that says that it is a million times a million."""
+    torch.save({"fc.weight": torch.zeros(1).expand(1 << 20, 1 << 20)}, path)
+
+
+BAD = {
+    "absent.pth": (lambda path: None, "no file"),
+    "empty.pth": (lambda path: path.write_bytes(b""), "cannot be read as weights"),
+    "text.safetensors": (lambda path: path.write_bytes(b"hello, this is a text"), "cannot be read as weights"),
+    "picture.pth": (lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100)), "cannot be read as weights"),
+    "pickle.pth": (lambda path: path.write_bytes(pickle.dumps({"a": Malicious()})), "a pickle of something else"),
+    "old.pth": (lambda path: path.write_bytes(pickle.dumps({"a": Malicious()}, protocol=2)), "it asks for print"),
+    "saved.pth": (lambda path: torch.save({"a": Malicious()}, path), "it asks for print"),
+    "bomb.pth": (zip_bomb, "it unpacks to more than it is"),
+    "lying.safetensors": (lying_header, "cannot be read as weights"),
+    "endless.safetensors": (endless_header, "cannot be read as weights"),
+    "oversized.pth": (oversized, "with more than 4 are not read"),
+    "stretched.pth": (stretched, "values, which are not in the file"),
+    "list.pth": (lambda path: torch.save([1, 2], path), "it holds list, not weights by name"),
+    "module.pth": (lambda path: torch.save(torch.nn.Linear(2, 2), path), "it asks for torch.nn.modules.linear.Linear"),
+    "nothing.pth": (lambda path: torch.save({}, path), "it holds nothing"),
+    "numbers.pth": (lambda path: torch.save({"state_dict": {"a": 1}}, path), "'a' is int"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_files_that_are_not_weights_are_refused_in_one_line(name, tmp_path, run):
+    make, message = BAD[name]
+    make(tmp_path / name)
+    code, out, err = run("convert", tmp_path / name, "-o", tmp_path / "made.safetensors")
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert message in err
+    assert "executed" not in err
+    assert not (tmp_path / "made.safetensors").exists()
+
+
+@pytest.mark.parametrize("cut", [10, 1000, 1_000_000])
+def test_files_that_were_cut_off_are_refused(cut, path, tmp_path):
+    (tmp_path / "cut.pth").write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(ValueError, match="cannot be read as weights"):
+        read_weights(tmp_path / "cut.pth")
+
+
+def test_what_are_not_weights_by_name():
+    for contents in ({"state_dict": None}, {0: torch.zeros(1)}, {"a": torch.zeros(2, 2).to_sparse()}):
+        with pytest.raises(ValueError, match=r"it holds no weights by name"):
+            unwrapped(contents)
+
+
+def test_convert_says_what_it_cannot_do(path, tmp_path, run):
+    for arguments, message in [
+        (("-o", tmp_path / "made.pth"), "a checkpoint is a safetensors file; call it"),
+        (("-o", tmp_path / "nowhere" / "made.safetensors"), "no folder"),
+        (("-o", tmp_path / "made.safetensors", "--labels", "kinetics400"), "3 classes, and there are 400 labels"),
+        (("-o", tmp_path / "made.safetensors", "--labels", "kinetics"), "no labels 'kinetics': give a file, or one of"),
+        (("-o", tmp_path / "made.safetensors", "--model", "tsm_resnet50"), 'cannot run with "uni"'),
+    ]:
+        code, out, err = run("convert", path, *arguments)
+        assert (code, out, len(err.splitlines())) == (2, "", 1)
+        assert message in err
+    assert list(tmp_path.iterdir()) == []

@@ -7,12 +7,14 @@ import torch
 import torchvision
 
 from models import list_models
+from models.published import PUBLISHED
 
 
 def test_the_table(run):
     code, out, err = run("models")
     assert (code, err) == (0, "")
-    head, *rows = out.splitlines()
+    table, checkpoints = out.split("\n\n")
+    head, *rows = table.splitlines()
     assert head.split() == ["name", "input", "parameters", "multiply-adds", "state", "streams", "paper"]
     assert [row.split()[0] for row in rows] == list_models()
     row = next(row for row in rows if row.startswith("tsm_resnet50 "))
@@ -20,6 +22,10 @@ def test_the_table(run):
     assert "24.33 M" in row
     assert "2.81 MB" in row
     assert "yes" in row
+    head, *rows = checkpoints.splitlines()
+    assert head.split() == ["checkpoint", "network", "labels", "licence", "where"]
+    assert [row.split()[0] for row in rows] == ["motion", *PUBLISHED]
+    assert rows[0].split()[-1] == "packaged"
 
 
 def test_one_in_detail(run):

@@ -211,7 +211,7 @@ def test_a_folder_with_a_bad_rate_and_other_bad_input(run, tmp_path, checkpoint)
         ([tmp_path / "picture.png"], "picture.png is not an image that can be read"),
         (["97"], "camera 97 cannot be opened"),
         (["99999999999"], "camera 99999999999 cannot be opened"),
-        (["sample", "--model", "resnet"], "no model 'resnet': give the name of a packaged one (motion)"),
+        (["sample", "--model", "resnet"], "no model 'resnet': give the path of a checkpoint, or a name"),
         (["sample", "--model", foreign], "cannot be read as a safetensors file"),
         (["sample", "--threshold", "nan"], "a threshold is a number from 0 to 1, not nan"),
         (["sample", "--threshold", "2"], "a threshold is a number from 0 to 1, not 2"),

@@ -1,0 +1,54 @@
+"""Lists of labels: those that come with the package, and files.
+
+kinetics400        in the order of DeepMind's list, as torchvision's weights have it
+imagenet           1,000 classes of pictures, as torchvision's weights have it
+ucf101             in the order of classInd.txt; the 101 classes of THUMOS14's recognition task are the same
+hmdb51             alphabetical, as its folders are
+jester             alphabetical, as in the TSM authors' online demo
+something-something  174 templates in the order of V2's list, which is alphabetical, as V1's is in the TSM authors' code
+thumos14           the 20 classes of its detection task, alphabetical
+activitynet        the 200 classes of v1.3, alphabetical
+
+They are facts about the data sets, and were taken from torchvision (BSD-3-Clause), the TSN authors' code
+(BSD-2-Clause), MMAction2 (Apache-2.0) and the ActivityNet challenge's code (MIT). Charades' list is not here: its
+licence does not let it be passed on, but its own file, Charades_v1_classes.txt, is read as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+FOLDER = Path(__file__).parent / "label_lists"
+NUMBERED = re.compile(r"c?(\d+)[\s,;:]+(.+)")
+
+
+def list_labels() -> list[str]:
+    """Names of the lists that come with the package."""
+    return sorted(path.stem for path in FOLDER.glob("*.txt"))
+
+
+def read_labels(name: str | os.PathLike[str]) -> list[str]:
+    """The labels of a list of the package, or of a text file, in the order of the scores.
+
+    A file has one a line, as they are or with their numbers before them ("0 wave", "c012 Opening a door").
+
+    Raises ValueError for a list that does not exist, an empty line, a label that is there twice, or no text in UTF-8.
+    """
+    path = FOLDER / f"{name}.txt" if name in list_labels() else Path(name)
+    if not path.is_file():
+        raise ValueError(f"no labels {str(name)!r}: give a file, or one of {', '.join(list_labels())}")
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").rstrip().splitlines()]
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not text in UTF-8: {error}") from error
+    if not all(lines):
+        raise ValueError(f"line {lines.index('') + 1} of {path} is empty; each line is a label")
+    numbered = [match for line in lines if (match := NUMBERED.fullmatch(line))]
+    numbers = [int(match[1]) for match in numbered]
+    if numbers and numbers in (list(range(len(lines))), list(range(1, len(lines) + 1))):
+        lines = [match[2] for match in numbered]
+    if twice := next((line for n, line in enumerate(lines) if line in lines[:n]), None):
+        raise ValueError(f"{path} has the label {twice!r} twice; each score needs a name of its own")
+    return lines

@@ -1,0 +1,131 @@
+"""Several networks as one, over one decode: the two-stream method (Simonyan and Zisserman, arXiv:1406.2199)."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stream.frame import Frame
+from stream.runtimes import open_runtime
+from stream.sampler import Sampler
+from stream.scorer import NetworkScorer, Row, Rows, Scorer
+
+
+class Fusion:
+    """Scores that are the weighted mean of those of several networks, each with its own rhythm and modality.
+
+    A frame has scores when one of the networks gives new ones and all have given some since the last reset; of the
+    others it is their last. The labels of all are the same. Softmax or sigmoid come after the mean, as in TSN.
+    """
+
+    def __init__(self, scorers: Sequence[Scorer], weights: Sequence[float]):
+        cards = [scorer.card for scorer in scorers]
+        if not cards or len(weights) != len(cards):
+            raise ValueError(f"{len(cards)} networks with {len(weights)} weights: at least one, and a weight for each")
+        if not all(0 < weight < float("inf") for weight in weights):
+            raise ValueError(f"the weights are {', '.join(map(str, weights))}; they must be positive")
+        for card in cards[1:]:
+            if (card.labels, card.activation) != (cards[0].labels, cards[0].activation):
+                raise ValueError(
+                    f"{cards[0].network} and {card.network} cannot be fused: their {len(cards[0].labels)} and "
+                    f"{len(card.labels)} labels differ, or one has softmax and the other sigmoid"
+                )
+        quickest = min(cards, key=lambda card: card.interval_seconds)
+        context = max(card.context * card.interval_seconds for card in cards) / quickest.interval_seconds
+        self.card = replace(quickest, context=round(context))
+        self._scorers = list(scorers)
+        self._weights = np.array(weights, dtype=np.float32) / sum(weights)
+        self._last: dict[str, list[np.ndarray | None]] = {}
+
+    def open(self, stream: str) -> None:
+        for scorer in self._scorers:
+            scorer.open(stream)
+        self._forget(stream)
+
+    def close(self, stream: str) -> None:
+        for scorer in self._scorers:
+            scorer.close(stream)
+        del self._last[stream]
+
+    def push(self, frames: Sequence[Frame]) -> Rows:
+        batches = [scorer.push(frames) for scorer in self._scorers]
+        rows = [
+            self._fuse(frame.stream, each)
+            for frame, *each in zip(frames, *(batch.rows for batch in batches), strict=True)
+        ]
+        return Rows(rows, sum(batch.preprocess_ms for batch in batches), sum(batch.model_ms for batch in batches))
+
+    def reset(self, stream: str, why: str = "start") -> None:
+        for scorer in self._scorers:
+            scorer.reset(stream, why)
+
+    def read(self, stream: str) -> Any:
+        return [scorer.read(stream) for scorer in self._scorers], list(self._last[stream])
+
+    def write(self, stream: str, kept: Any) -> None:
+        parts, last = kept
+        for scorer, part in zip(self._scorers, parts, strict=True):
+            scorer.write(stream, part)
+        self._last[stream] = list(last)
+
+    def _forget(self, stream: str) -> None:
+        self._last[stream] = [None] * len(self._scorers)
+
+    def _fuse(self, stream: str, rows: Sequence[Row]) -> Row:
+        reset = next((row.reset for row in rows if row.reset), None)
+        if reset:
+            self._forget(stream)
+        last = self._last[stream]
+        for number, row in enumerate(rows):
+            if row.scores is not None:
+                last[number] = row.scores
+        known = [scores for scores in last if scores is not None]
+        if len(known) < len(last) or all(row.scores is None for row in rows):
+            wanted = any(row.passed != "between samples" for row in rows)
+            return Row(passed="inside a stack" if wanted else "between samples", reset=reset)
+        return Row(scores=self._weights @ np.stack(known), reset=reset)
+
+
+def open_scorer(model: str | os.PathLike[str], *, device: str = "auto", gap_seconds: float | None = None) -> Scorer:
+    """A model as the engine takes it: what `open_runtime` takes, or a file NAME.toml of networks to fuse.
+
+        [[network]]
+        model = "rgb.safetensors"
+        weight = 1
+
+        [[network]]
+        model = "flow.safetensors"
+        weight = 1.5
+
+    Paths are relative to the file.
+    """
+    path = Path(model)
+    if path.suffix != ".toml":
+        return NetworkScorer(open_runtime(model, device=device), gap_seconds=gap_seconds)
+    models, weights = _read_networks(path)
+    runtimes = [open_runtime(each, device=device) for each in models]
+    # one for all, so that all begin anew together
+    gap_seconds = gap_seconds or max(Sampler(each.card.frame_seconds).gap_seconds or 0 for each in runtimes)
+    return Fusion([NetworkScorer(each, gap_seconds=gap_seconds) for each in runtimes], weights)
+
+
+def _read_networks(path: Path) -> tuple[list[str], list[float]]:
+    """Models, each a name or a path, and their weights."""
+    if not path.is_file():
+        raise ValueError(f"no file {path}")
+    try:
+        networks = tomllib.loads(path.read_text(encoding="utf-8"))["network"]
+        if not networks:
+            raise ValueError("there is none")
+        found = [(path.parent / each["model"], each["model"], float(each.get("weight", 1))) for each in networks]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path} does not list networks to fuse: {error}; it has [[network]] with model = and weight = for each"
+        ) from error
+    return [str(near) if near.is_file() else name for near, name, _ in found], [weight for *_, weight in found]
