@@ -122,8 +122,10 @@ def packaged() -> list[str]:
 
 
 def find(name: str | os.PathLike[str]) -> Path:
-    """The file of a packaged checkpoint or of a path; ValueError says what there is."""
+    """The file of a packaged checkpoint, of a path, or of a run's folder; ValueError says what there is."""
     path = Path(name)
+    if (path / "best.safetensors").is_file():
+        return path / "best.safetensors"
     if path.is_file():
         return path
     if str(name) in packaged():

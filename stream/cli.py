@@ -40,11 +40,6 @@ class Transport(StrEnum):
     udp = "udp"
 
 
-class Shift(StrEnum):
-    uni = "uni"
-    none = "none"
-
-
 class TrainedShift(StrEnum):
     uni = "uni"
     bi = "bi"
@@ -232,37 +227,117 @@ def convert(
 
 @app.command()
 def train(
-    recipe: Annotated[str, typer.Argument(help="A recipe of the repository: motion.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The checkpoint to write.")],
+    recipe: Annotated[str | None, typer.Argument(help="A recipe of the repository: motion.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The folder of the run; for a recipe the checkpoint to write.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="A folder with a folder of videos, or of folders of frames, for each label.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="A network of `models`.")] = "tsm_mobilenet_v2",
     shift: Annotated[
-        Shift, typer.Option(help="uni streams with a memory; none is the same network without.")
-    ] = Shift.uni,
-    steps: Annotated[int, typer.Option(min=1, help="Training steps, of 160 frames each.")] = 3600,
+        TrainedShift | None, typer.Option(help="uni streams with a memory; none is the same network without.")
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option(help="A checkpoint to start from, such as mobilenet-v2-imagenet.")
+    ] = None,
+    teacher: Annotated[str | None, typer.Option(help="A checkpoint to be followed beside the labels.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Rounds through all clips.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Clips of a step.")] = None,
+    size: Annotated[int | None, typer.Option(min=32, help="Height and width of the input.")] = None,
+    format: Annotated[str, typer.Option(help="Of the data: folders, ucf101, hmdb51, list, kinetics ...")] = "folders",
+    training: Annotated[Path | None, typer.Option(help="List or annotations of the clips to learn from.")] = None,
+    validation: Annotated[Path | None, typer.Option(help="Of those to test on after each epoch.")] = None,
+    labels: Annotated[str | None, typer.Option(help="A file with a label a line, or a list such as ucf101.")] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Any other setting, such as optimisation.mixup=0.2."),
+    ] = None,
+    resume: Annotated[Path | None, typer.Option(help="The folder of a run to go on with.")] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Of the recipe motion, of 160 frames each.")] = 3600,
     seed: Annotated[int, typer.Option(help="All randomness comes from it.")] = 0,
     device: Annotated[Device, typer.Option(help="Where the network is trained.")] = Device.auto,
-    workers: Annotated[int, typer.Option(min=0, help="Processes that render clips.")] = 1,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that read or render clips.")] = 1,
 ) -> None:
-    """Train a checkpoint that `actionstream watch --model` runs; the last state is kept as it goes."""
-    from stream.commands.train import train_recipe
+    """Train a network on videos, for `watch --model`; a run is a folder, and can be gone on with at any time."""
+    from models.training.data import Data
+    from stream.commands import train as training_commands
 
-    train_recipe(recipe, output, shift=shift.value, num_steps=steps, seed=seed, device=device.value, workers=workers)
+    if resume is not None:
+        training_commands.resume(resume, device=device.value, workers=workers)
+        return
+    if output is None or (recipe is None) == (data is None):
+        raise ValueError("give what to learn from, --data DIR or a recipe, and where to write, -o; or --resume RUN")
+    if recipe is not None:
+        training_commands.train_recipe(
+            recipe,
+            output,
+            shift="uni" if shift is None else shift.value,
+            num_steps=steps,
+            seed=seed,
+            device=device.value,
+            workers=workers,
+        )
+        return
+    chosen = Data(
+        root=str(data),
+        format=format,  # type: ignore[arg-type]  # checked there
+        training=None if training is None else str(training),
+        validation=None if validation is None else str(validation),
+        labels=labels,
+        seed=seed,
+    )
+    training_commands.train_clips(
+        output,
+        data=chosen,
+        model=model,
+        shift=shift and shift.value,
+        size=size,
+        changes=changes or (),
+        device=device.value,
+        workers=workers,
+        start=start,
+        teacher=teacher,
+        epochs=epochs,
+        batch_size=batch_size,
+        seed=seed,
+    )
 
 
 @app.command()
 def test(
-    model: Annotated[str, typer.Argument(help="motion, or a checkpoint that `train motion` wrote.")] = "motion",
-    clips: Annotated[int, typer.Option(min=10, help="Clips in each set.")] = 1000,
-    pictures: Annotated[Path | None, typer.Option(help="Folder of videos to take real pictures from.")] = None,
-    background: Annotated[
-        Path | None, typer.Option(help="Folder of videos in which nothing happens, for false starts.")
+    model: Annotated[
+        str, typer.Argument(help="A run, or a checkpoint; motion is tested on rendered clips.")
+    ] = "motion",
+    data: Annotated[
+        Path | None, typer.Option(help="A folder with a folder of videos for each label; else those a run held out.")
     ] = None,
-    write: Annotated[bool, typer.Option("--write", help="Keep the figures in the checkpoint.")] = False,
+    clips: Annotated[int | None, typer.Option(min=1, help="Of each video; of each set for motion.")] = None,
+    crops: Annotated[int, typer.Option(min=1, help="Of each clip: 1 or 3.")] = 1,
+    frames: Annotated[int | None, typer.Option(min=1, help="Of each clip, if other than in training.")] = None,
+    pictures: Annotated[Path | None, typer.Option(help="motion: folder of videos to take real pictures from.")] = None,
+    background: Annotated[
+        Path | None, typer.Option(help="motion: folder of videos in which nothing happens, for false starts.")
+    ] = None,
+    write: Annotated[bool, typer.Option("--write", help="motion: keep the figures in the checkpoint.")] = False,
+    device: Annotated[Device, typer.Option(help="Where the network runs.")] = Device.auto,
     json: Annotated[bool, typer.Option("--json", help="The figures as JSON.")] = False,
 ) -> None:
-    """Measure how well a `motion` checkpoint tells movements, on clips it has not seen."""
-    from stream.commands.train import test_motion
+    """Measure a network on clips it has not seen."""
+    from stream.commands.test import is_motion, test_clips, test_motion
 
-    test_motion(model, num_clips=clips, pictures=pictures, background=background, write=write, as_json=json)
+    if data is None and is_motion(model):
+        test_motion(model, num_clips=clips or 1000, pictures=pictures, background=background, write=write, as_json=json)
+    else:
+        test_clips(
+            model,
+            data=data,
+            num_clips=clips or 1,
+            num_crops=crops,
+            num_frames=frames,
+            device=device.value,
+            as_json=json,
+        )
 
 
 def _say(message: str) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -17,7 +15,9 @@ from models.catalogue import create
 from models.checkpoint import Card
 from models.network import Network, Shift
 from models.preprocessing import Preprocessing
-from models.training.loop import Batch, Schedule, train
+from models.training.clips import begin_worker
+from models.training.loop import Batch, train
+from models.training.optimisation import Optimisation
 from models.training.scenes import MOVEMENTS, SHAKING, STILL, Mover, join, make_pose, make_scene, render
 
 SIZE = 64
@@ -144,18 +144,18 @@ def train_motion(
         MotionBatches(num_steps, seed),
         batch_size=None,
         num_workers=workers,
-        worker_init_fn=_begin_worker,
+        worker_init_fn=begin_worker,
         # a fork of a process that has threads, as torch's, can wait for them for ever
         multiprocessing_context="spawn" if workers else None,
     )
     train(
         network,
         batches,
-        Schedule(num_steps=num_steps),
+        Optimisation(num_steps=num_steps, precision="bfloat16" if device == "cuda" else "float32"),
         PREPROCESSING,
         device=device,
         every=every,
-        on_progress=None if on_progress is None else lambda done: on_progress(network, done),
+        on_progress=None if on_progress is None else lambda done, best, _: on_progress(best, done),
     )
     return network
 
@@ -173,10 +173,3 @@ def motion_card(shift: Shift, training: dict[str, Any], accuracy: dict[str, Any]
         training=training,
         accuracy=accuracy,
     )
-
-
-def _begin_worker(worker: int) -> None:
-    """One thread for a process that renders; the trainer alone hears Ctrl-C and ends it."""
-    cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)

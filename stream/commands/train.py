@@ -1,31 +1,28 @@
-"""The commands `train` and `test`: recipes and their figures."""
+"""The command `train`: a recipe of the repository, or a network on clips of one's own."""
 
 from __future__ import annotations
 
 import json
 import os
 import platform
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from rich.console import Console
-from rich.table import Table
 
-from models.checkpoint import find, load, save, save_card
+from models.catalogue import find_entry
+from models.checkpoint import save
 from models.network import Network, Shift
-from models.training.accuracy import motion_accuracy
-from models.training.motion import MOVEMENTS, PREPROCESSING, motion_card, train_motion
-from stream.engine import Engine
-from stream.evaluation.false_starts import false_starts
+from models.training.augmentation import Augmentation
+from models.training.clips import Sampled
+from models.training.data import Data
+from models.training.motion import motion_card, train_motion
+from models.training.optimisation import Optimisation
+from models.training.run import Run, Settings
 from stream.runtimes.eager import choose_device
-from stream.sources import open_source
-
-VIDEOS = (".mp4", ".mkv", ".avi", ".webm", ".mov")
-PICTURES_OF_A_VIDEO = 12
 
 
 def train_recipe(
@@ -54,70 +51,68 @@ def train_recipe(
     print(f"wrote {output}; measure it with: actionstream test {output} --write")
 
 
-def test_motion(
-    model: str, *, num_clips: int, pictures: Path | None, background: Path | None, write: bool, as_json: bool
+def train_clips(
+    output: Path,
+    *,
+    data: Data,
+    model: str,
+    shift: str | None,
+    size: int | None,
+    changes: Sequence[str],
+    device: str,
+    workers: int,
+    **settings: Any,
 ) -> None:
-    """Measure a checkpoint of the recipe `motion`, and print the figures."""
-    network, card = load(model)
-    if card.labels != MOVEMENTS or card.preprocessing != PREPROCESSING:
-        raise ValueError(f"{model} is no checkpoint of the recipe motion: its labels or its input are others")
-    figures: dict[str, Any] = {
-        "sets": motion_accuracy(
-            network,
-            card,
-            num_clips=num_clips,
-            pictures=[] if pictures is None else real_pictures(pictures),
-        )
-    }
-    if background is not None:
-        starts, hours = false_starts(Engine(model), videos(background), nothing=("still",))
-        figures["false_starts"] = {"starts": starts, "hours": round(hours, 4), "an_hour": round(starts / hours, 1)}
-    if write:
-        save_card(find(model), replace(card, accuracy=figures))
-    if as_json:
-        print(json.dumps(figures))
-    else:
-        show(figures)
+    """Begin a run and train it to its end; `settings` and `changes` are those of models.training.run.Settings."""
+    entry = find_entry(model)
+    arguments = {} if shift is None else {"shift": shift}
+    preprocessing = entry.preprocessing()
+    if size is not None:
+        preprocessing = replace(preprocessing, height=size, width=size, short_side=round(size * 8 / 7))
+    frames = max(entry.num_frames, 8)
+    whole = Settings(
+        data=data,
+        network=model,
+        arguments=arguments,
+        labels=data.open()[2],
+        preprocessing=preprocessing,
+        sampled=Sampled(num_frames=frames, interval_seconds=entry.step / 30),
+        augmentation=Augmentation(),
+        optimisation=Optimisation(),
+        **{name: value for name, value in settings.items() if value is not None},
+    )
+    for change in changes:
+        whole = _changed(whole, change)
+    _train(Run.begin(output, whole), device=device, workers=workers)
 
 
-def show(figures: dict[str, Any]) -> None:
-    """Print the figures as a table."""
-    table = Table(title="right, in %")
-    for column in (
-        "set",
-        "clips",
-        "opposites",
-        *(f"frame {n}" for n in next(iter(figures["sets"].values()))["frames"]),
-    ):
-        table.add_column(column, justify="left" if column == "set" else "right")
-    for name, values in figures["sets"].items():
-        shares = [values["clips"], values["opposites"], *values["frames"].values()]
-        table.add_row(name, *(f"{100 * share:.1f}" for share in shares))
-    console = Console()
-    console.print(table)
-    for name, values in figures["sets"].items():
-        each = ", ".join(f"{movement} {100 * share:.0f}" for movement, share in values["by_movement"].items())
-        console.print(f"{name}: {each}")
-    if "false_starts" in figures:
-        found = figures["false_starts"]
-        console.print(f"{found['starts']} starts in {found['hours']} hours without action: {found['an_hour']} an hour")
+def resume(folder: Path, *, device: str, workers: int) -> None:
+    """Go on with a run from its last whole epoch."""
+    _train(Run.open(folder), device=device, workers=workers)
 
 
-def videos(folder: Path) -> list[Path]:
-    """The videos in a folder; ValueError when there is none."""
-    found = sorted(path for path in folder.glob("*") if path.suffix.lower() in VIDEOS)
-    if not found:
-        raise ValueError(f"no videos in {folder}; they end in {', '.join(VIDEOS)}")
-    return found
+def _train(run: Run, *, device: str, workers: int) -> None:
+    summary = run.train(device=choose_device(device).type, workers=workers)
+    best = summary["best"]
+    figures = [f"{name} {100 * best[name]:.1f} %" for name in ("top1", "mean_class", "mAP") if name in best]
+    print(
+        f"{run.folder}: {summary['training']} clips learnt, {summary['validation']} held out, "
+        f"{len(summary['broken'])} broken; best {', '.join(figures) or 'loss'} after epoch {best['epoch']:g}"
+    )
 
 
-def real_pictures(folder: Path) -> list[np.ndarray]:
-    """Pictures spread over each video of a folder."""
-    pictures: list[np.ndarray] = []
-    for path in videos(folder):
-        source = open_source(path)
-        images = [frame.image for frame in source if frame.index % 20 == 0]
-        source.close()
-        chosen = np.linspace(0, len(images) - 1, min(PICTURES_OF_A_VIDEO, len(images))).astype(int)
-        pictures += [images[index] for index in chosen]
-    return pictures
+def _changed(settings: Settings, change: str) -> Settings:
+    """Settings with one changed by NAME=VALUE, such as optimisation.mixup=0.2; the value is JSON, or a word."""
+    path, equals, text = change.partition("=")
+    values = asdict(settings)
+    *parents, name = path.split(".")
+    part = values
+    for parent in parents:
+        part = part[parent] if isinstance(part.get(parent), dict) else {}
+    if not equals or name not in part:
+        raise ValueError(f"--set {change}: it is NAME=VALUE, and the names are {', '.join(part or values)}")
+    try:
+        part[name] = json.loads(text)
+    except ValueError:
+        part[name] = text
+    return Settings.from_json(json.dumps(values))

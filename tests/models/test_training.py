@@ -7,8 +7,9 @@ from helpers import images
 
 from models.training import scenes, textures
 from models.training.accuracy import motion_accuracy
-from models.training.loop import Batch, Schedule, train
+from models.training.loop import Batch, train
 from models.training.motion import MOVEMENTS, PREPROCESSING, MotionBatches, motion_card, train_motion
+from models.training.optimisation import Optimisation
 from models.training.scenes import AXES, make_pose, make_scene, render
 
 
@@ -156,7 +157,14 @@ def toy_network():
 
 def test_the_loop_learns_and_tells_how_far_it_is():
     network, told = toy_network(), []
-    train(network, toy_batches(25), Schedule(num_steps=25), PREPROCESSING, every=10, on_progress=told.append)
+    train(
+        network,
+        toy_batches(25),
+        Optimisation(num_steps=25),
+        PREPROCESSING,
+        every=10,
+        on_progress=lambda done, *_: told.append(done),
+    )
     assert told == [10, 20, 25]
     assert not network.training
     batch = next(iter(toy_batches(1)))
@@ -168,12 +176,12 @@ def test_the_loop_learns_and_tells_how_far_it_is():
 def test_a_loss_that_is_no_number_stops():
     network = toy_network()
     with pytest.raises(FloatingPointError, match="the loss is nan at step 2; try a smaller learning rate"):
-        train(network, toy_batches(5, broken_at=2), Schedule(num_steps=5), PREPROCESSING)
+        train(network, toy_batches(5, broken_at=2), Optimisation(num_steps=5), PREPROCESSING)
     assert all(p.isfinite().all() for p in network.parameters())
 
 
 def test_schedule():
-    schedule = Schedule(num_steps=100, learning_rate=1.0, warmup=0.1)
+    schedule = Optimisation(num_steps=100, learning_rate=1.0, warmup=0.1)
     rates = [schedule.rate(step) for step in range(100)]
     assert rates[0] == 0.1
     assert max(rates) == rates[9] == 1.0

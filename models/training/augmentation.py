@@ -1,0 +1,89 @@
+"""Augmentation: the same random choice for all frames of a clip. From torchvision where it has it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor
+from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional
+
+Crop = Literal["corners", "random-resized", "random", "centre"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """What happens to the pictures of a clip before a network learns from it.
+
+    crop       "corners": a corner or the centre, of a width and height drawn from `scales` (TSN, arXiv:1608.00859,
+               section 3.3); "random-resized": any part of it, as Inception was trained; "random": anywhere, after the
+               short side was scaled so that the input is one of `scales` of it; "centre": as in testing
+    scales     parts of the short side
+    flip       left to right, half of the time
+    opposites  labels that a flip turns into each other, as left and right; a label with itself is never flipped
+    colours    how much brightness, contrast and saturation change, and hue a fifth of it
+    """
+
+    crop: Crop = "corners"
+    scales: tuple[float, ...] = (1, 0.875, 0.75, 0.66)
+    flip: bool = True
+    opposites: Mapping[str, str] = field(default_factory=dict)
+    colours: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.crop not in get_args(Crop):
+            raise ValueError(f"no crop {self.crop!r}; there are {', '.join(get_args(Crop))}")
+        if not self.scales or not all(0 < scale <= 1 for scale in self.scales) or not 0 <= self.colours <= 1:
+            raise ValueError(f"scales {self.scales} and colours {self.colours}: they are from 0 to 1")
+        object.__setattr__(self, "scales", tuple(self.scales))
+
+    def __call__(self, clip: Tensor, labels: Sequence[str], size: tuple[int, int]) -> tuple[Tensor, list[str]]:
+        """A clip, uint8 (T, 3, h, w), to (T, 3, height, width), and its labels; by torch's random numbers."""
+        if self.crop == "random-resized":
+            clip = v2.RandomResizedCrop(size, antialias=True)(clip)
+        elif self.crop == "corners":
+            clip = functional.resize(_corner(clip, self.scales), list(size), antialias=True)
+        elif self.crop == "random":
+            clip = v2.RandomCrop(size)(_scaled(clip, self.scales, size))
+        else:
+            clip = v2.CenterCrop(size)(_scaled(clip, (1.0,), size))
+        if self.flip and not any(self.opposites.get(label) == label for label in labels) and _chance(0.5):
+            clip = functional.horizontal_flip(clip)
+            labels = [self._turned(label) for label in labels]
+        if self.colours:
+            much = self.colours
+            clip = v2.ColorJitter(much, much, much, much / 5)(clip)
+        return clip, list(labels)
+
+    def _turned(self, label: str) -> str:
+        both = {**{other: one for one, other in self.opposites.items()}, **self.opposites}
+        return both.get(label, label)
+
+
+def _chance(probability: float) -> bool:
+    return bool(torch.rand(()) < probability)
+
+
+def _one_of(values: Sequence[Any]) -> Any:
+    return values[int(torch.randint(len(values), ()))]
+
+
+def _corner(clip: Tensor, scales: Sequence[float]) -> Tensor:
+    """A part at a corner or in the centre; width and height differ by one scale at most, as in the TSN code."""
+    rows, columns = clip.shape[-2:]
+    short = min(rows, columns)
+    pairs = [(a, b) for (m, a), (n, b) in product(enumerate(scales), repeat=2) if abs(m - n) <= 1]
+    high, wide = (round(short * scale) for scale in _one_of(pairs))
+    corners = [(0, 0), (0, columns - wide), (rows - high, 0), (rows - high, columns - wide)]
+    top, left = _one_of([*corners, ((rows - high) // 2, (columns - wide) // 2)])
+    return functional.crop(clip, top, left, high, wide)
+
+
+def _scaled(clip: Tensor, scales: Sequence[float], size: tuple[int, int]) -> Tensor:
+    """So that `size` is one of `scales` of the short side."""
+    short = max(round(max(size) / _one_of(scales)), *size)
+    return functional.resize(clip, [short], antialias=True)

@@ -1,0 +1,159 @@
+"""Clips of a data set as batches: read, sampled and augmented by numbers from seed, epoch and clip alone."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from models.preprocessing import Preprocessing
+from models.training.augmentation import Augmentation
+from models.training.datasets import Clip
+from models.training.loop import Batch
+from models.training.reading import BrokenVideo, read_frames, stretch_of
+from models.training.sampling import consecutive, dense, segments
+
+Sampling = Literal["segments", "dense", "consecutive"]
+MAX_BROKEN = 0.01
+"""Part of the clips that may be broken; more is a mistake in the data."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampled:
+    """Which frames of a clip make an input.
+
+    num_frames        snippets
+    sampling          "segments" (TSN), "dense" (a window of 64 frames), or "consecutive", as live
+    interval_seconds  from one to the next, of "consecutive"
+    num_warm          snippets before them, of which a network that streams only keeps the state
+    speed             a clip is played by a factor from 1 / speed to speed, which is drawn; for "consecutive"
+    """
+
+    num_frames: int = 8
+    sampling: Sampling = "consecutive"
+    interval_seconds: float = 2 / 30
+    num_warm: int = 0
+    speed: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.sampling not in get_args(Sampling):
+            raise ValueError(f"no sampling {self.sampling!r}; there are {', '.join(get_args(Sampling))}")
+        if self.num_frames < 1 or self.num_warm < 0 or self.speed < 1 or not self.interval_seconds > 0:
+            raise ValueError(
+                f"{self.num_frames} frames after {self.num_warm}, {self.interval_seconds} s apart, speed {self.speed}: "
+                "num_frames and speed are 1 or more, num_warm 0 or more, and the interval is positive"
+            )
+
+    def places(
+        self, num_frames: int, rate: float, random: np.random.Generator | None = None, *, start: float = 0.5
+    ) -> np.ndarray:
+        """Places in a clip of so many frames; see models.training.sampling."""
+        wanted = self.num_warm + self.num_frames
+        if self.sampling == "segments":
+            return segments(num_frames, wanted, random)
+        if self.sampling == "dense":
+            return dense(num_frames, wanted, random, start=start)
+        factor = 1.0 if random is None else self.speed ** random.uniform(-1, 1)
+        return consecutive(num_frames, wanted, random, step=self.interval_seconds * rate * factor, start=start)
+
+
+Loaded = tuple[Batch | None, list[str]]
+"""A batch of the clips that could be read, if there were any, and what was wrong with the others."""
+
+
+@dataclass(frozen=True)
+class ClipBatches(Dataset[Loaded]):
+    """Batch number n of a run; the same whoever asks for it, and whenever.
+
+    weights  of the labels, in their order; all 1 unless given
+    """
+
+    clips: Sequence[Clip]
+    labels: Sequence[str]
+    sampled: Sampled
+    preprocessing: Preprocessing
+    augmentation: Augmentation
+    batch_size: int
+    num_batches: int
+    seed: int
+    weights: Sequence[float] = field(default=())
+
+    def __len__(self) -> int:
+        return self.num_batches
+
+    def __getitem__(self, number: int) -> Loaded:
+        inputs, targets, weights, broken = [], [], [], []
+        for epoch, index in self._members(number):
+            try:
+                frames, names = self._example(epoch, index)
+            except BrokenVideo as error:
+                broken.append(str(error))
+                continue
+            wanted = np.zeros(len(self.labels), np.float32)
+            wanted[[self.labels.index(name) for name in names]] = 1
+            inputs.append(frames)
+            targets.append(wanted)
+            weights.append(self.weights[self.labels.index(names[0])] if self.weights else 1.0)
+        if not inputs:
+            return None, broken
+        batch = Batch(np.stack(inputs), np.stack(targets), np.array(weights, np.float32), self.sampled.num_warm)
+        return batch, broken
+
+    def _members(self, number: int) -> Iterator[tuple[int, int]]:
+        """(epoch, index) of the clips of a batch: epochs follow each other without a break."""
+        for place in range(number * self.batch_size, (number + 1) * self.batch_size):
+            epoch, within = divmod(place, len(self.clips))
+            yield epoch, int(np.random.default_rng((self.seed, epoch)).permutation(len(self.clips))[within])
+
+    def _example(self, epoch: int, index: int) -> tuple[np.ndarray, list[str]]:
+        random = np.random.default_rng((self.seed, epoch, index))
+        clip = self.clips[index]
+        stretch = stretch_of(clip)
+        places = stretch.first + self.sampled.places(len(stretch), stretch.rate, random)
+        frames = [self.preprocessing.scale(frame) for frame in read_frames(clip.path, places.tolist())]
+        pictures = torch.from_numpy(np.stack(frames)).movedim(-1, 1)
+        size = self.preprocessing.height, self.preprocessing.width
+        with torch.random.fork_rng(devices=()):
+            torch.manual_seed(int(random.integers(2**62)))
+            augmented, names = self.augmentation(pictures, clip.labels, size)
+        return augmented.movedim(1, -1).numpy(), names
+
+
+def load_batches(
+    batches: ClipBatches, *, first: int = 0, workers: int = 1, broken: set[str] | None = None
+) -> Iterator[Batch]:
+    """Batches from number `first` on; what is wrong with clips is added to `broken`.
+
+    Raises ValueError when more than MAX_BROKEN of the clips cannot be read.
+    """
+    broken = set() if broken is None else broken
+    loader = DataLoader(
+        batches,
+        batch_size=None,
+        sampler=range(first, len(batches)),
+        num_workers=workers,
+        worker_init_fn=begin_worker,
+        # a fork of a process that has threads, as torch's, can wait for them for ever
+        multiprocessing_context="spawn" if workers else None,
+    )
+    for batch, messages in loader:
+        broken.update(messages)
+        if len(broken) > MAX_BROKEN * len(batches.clips):
+            shown = "; ".join(sorted(broken)[:5])
+            raise ValueError(f"{len(broken)} of {len(batches.clips)} clips cannot be read, more than 1 %: {shown}")
+        if batch is not None:
+            yield batch
+
+
+def begin_worker(worker: int) -> None:
+    """One thread for a process that makes batches; the trainer alone hears Ctrl-C and ends it."""
+    import cv2
+
+    cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

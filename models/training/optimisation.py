@@ -1,0 +1,102 @@
+"""What is learnt how fast: parameter groups, schedules, an average of the weights."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+Optimiser = Literal["adamw", "sgd"]
+Decline = Literal["cosine", "steps"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimisation:
+    """How weights follow gradients.
+
+    num_steps           of the optimiser; a run sets it
+    optimiser           "adamw", or "sgd" with momentum 0.9 as in TSN and TSM
+    learning_rate       the highest
+    decline             "cosine" down to nothing, or "steps": a tenth from each of `milestones` on
+    milestones          parts of the training, as 0.4 and 0.8 (TSM)
+    warmup              part of the steps in which the rate rises
+    weight_decay        of weights, not of biases and norms
+    max_norm            gradients longer than this are shortened
+    first_conv_factor   of the learning rate of the first convolution: 5 for flow in TSN
+    bias_factor         of the learning rate of biases: 2 in TSN
+    accumulate          batches for a step
+    partial_bn          keep statistics and weights of all batch norms but the first as they are (TSN)
+    average             part of the old that stays in the running mean of the weights, at each step; 0: none is kept
+    precision           of what autocast lowers: "float32", "bfloat16" or "float16"
+    label_smoothing     part of the target that all labels share
+    mixup               Beta(a, a) mixes pairs of clips (arXiv:1710.09412); 0: not
+    distillation        weight of following a teacher beside the labels (arXiv:1503.02531)
+    """
+
+    num_steps: int = 1
+    optimiser: Optimiser = "adamw"
+    learning_rate: float = 1.5e-3
+    decline: Decline = "cosine"
+    milestones: tuple[float, ...] = (0.4, 0.8)
+    warmup: float = 0.03
+    weight_decay: float = 0.02
+    max_norm: float = 5.0
+    first_conv_factor: float = 1.0
+    bias_factor: float = 1.0
+    accumulate: int = 1
+    partial_bn: bool = False
+    average: float = 0.0
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    label_smoothing: float = 0.0
+    mixup: float = 0.0
+    distillation: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("optimiser", Optimiser), ("decline", Decline)):
+            if getattr(self, name) not in get_args(allowed):
+                raise ValueError(f"no {name} {getattr(self, name)!r}; there are {', '.join(get_args(allowed))}")
+        if self.num_steps < 1 or self.accumulate < 1 or not self.learning_rate > 0:
+            raise ValueError(
+                f"{self.num_steps} steps of {self.accumulate} batches at a rate of {self.learning_rate}: all positive"
+            )
+        if not 0 <= self.average < 1 or not 0 <= self.label_smoothing < 1 or self.mixup < 0:
+            raise ValueError("average and label_smoothing are from 0 to 1, and mixup is 0 or more")
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step."""
+        rising = max(1, round(self.warmup * self.num_steps))
+        if step < rising:
+            return self.learning_rate * (step + 1) / rising
+        if self.decline == "steps":
+            passed = sum(step >= milestone * self.num_steps for milestone in self.milestones)
+            return self.learning_rate * 0.1**passed
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, self.num_steps - rising)))
+
+    def optimiser_for(self, network: nn.Module) -> torch.optim.Optimizer:
+        """The optimiser of the parameters that are trained; each group has the "factor" of its rate."""
+        trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        first = next((p for p in trained if p.dim() >= 4), None)
+        groups: dict[tuple[float, float], list[Tensor]] = {}
+        for parameter in trained:
+            if parameter is first:
+                key = self.first_conv_factor, self.weight_decay
+            elif parameter.dim() > 1:
+                key = 1.0, self.weight_decay
+            else:
+                key = self.bias_factor, 0.0
+            groups.setdefault(key, []).append(parameter)
+        listed = [{"params": each, "factor": key[0], "weight_decay": key[1]} for key, each in groups.items()]
+        if self.optimiser == "sgd":
+            return torch.optim.SGD(listed, lr=self.learning_rate, momentum=0.9)
+        return torch.optim.AdamW(listed, lr=self.learning_rate)
+
+
+def freeze_norms(network: nn.Module) -> None:
+    """Partial BN (TSN, section 3.3): all batch norms but the first keep their statistics and weights."""
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d)]
+    for norm in norms[1:]:
+        norm.eval()
+        norm.requires_grad_(False)

@@ -1,0 +1,53 @@
+"""Learning curves and confusion matrices as PNG."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+
+def draw_curves(path: Path, figures: Mapping[str, Sequence[float]], *, over: str) -> None:
+    """A line for each figure over the values of another, such as "epoch"; the loss has an axis of its own."""
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    from matplotlib import pyplot
+
+    canvas, axis = pyplot.subplots(figsize=(8, 4.5), layout="constrained")
+    right = axis.twinx()
+    for number, (name, values) in enumerate(figures.items()):
+        if name != over:
+            side = right if name == "loss" else axis
+            side.plot(figures[over], values, label=name, color=f"C{number}", linestyle="--" if name == "loss" else "-")
+    axis.set(xlabel=over, ylim=(0, 1))
+    axis.grid(alpha=0.3)
+    right.set(ylabel="loss", ylim=(0, None))
+    canvas.legend(loc="outside upper center", ncols=4)
+    canvas.savefig(path, dpi=120)
+    pyplot.close(canvas)
+
+
+def draw_confusion(path: Path, counts: np.ndarray, labels: Sequence[str]) -> None:
+    """Rows are what is true, columns what was said, colours the share of the row; numbers where they can be read."""
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    from matplotlib import pyplot
+
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    side = min(max(4.0, 0.45 * len(labels) + 2), 24)
+    canvas, axis = pyplot.subplots(figsize=(side + 1, side), layout="constrained")
+    image = axis.imshow(share, vmin=0, vmax=1, cmap="Blues")
+    canvas.colorbar(image, ax=axis, label="share of the row", shrink=0.8)
+    ticks = range(len(labels))
+    axis.set_xticks(ticks, labels, rotation=90)
+    axis.set_yticks(ticks, labels)
+    axis.set(xlabel="said", ylabel="true")
+    if len(labels) <= 30:
+        for row, column in zip(*np.nonzero(counts), strict=True):
+            dark = share[row, column] > 0.5
+            axis.text(column, row, counts[row, column], ha="center", va="center", color="white" if dark else "black")
+    canvas.savefig(path, dpi=120)
+    pyplot.close(canvas)

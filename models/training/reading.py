@@ -1,0 +1,123 @@
+"""The frames of a clip by their place: from a video, without decoding more than is needed, or a folder of pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from models.training.datasets import IMAGES, Clip
+
+FOLDER_RATE = 30.0  # frames a second of a folder of pictures, which does not say
+
+
+class Stretch(NamedTuple):
+    """The frames of a clip in its video: [first, last) at `rate` a second."""
+
+    first: int
+    last: int
+    rate: float
+
+    def __len__(self) -> int:
+        return self.last - self.first
+
+
+class _Index(NamedTuple):
+    """What a file says of its frames without decoding them, in the order of their times.
+
+    times  pts of each frame, in units of the stream; None where they do not increase, so that place / rate is the time
+    """
+
+    num_frames: int
+    rate: float
+    times: np.ndarray | None
+
+
+class BrokenVideo(ValueError):
+    """A video that cannot be read."""
+
+
+def stretch_of(clip: Clip) -> Stretch:
+    """Where a clip is in its video. BrokenVideo where that has no frame there."""
+    index = _index(clip.path) if clip.path.is_file() else _Index(len(_pictures(clip.path)), FOLDER_RATE, None)
+    first, last = 0, index.num_frames
+    if clip.frames is not None:
+        first, last = clip.frames[0], min(clip.frames[1], last)
+    elif clip.seconds is not None:
+        first, last = (round(seconds * index.rate) for seconds in clip.seconds)
+        last = min(max(last, first + 1), index.num_frames)
+    if first >= last:
+        raise BrokenVideo(f"{clip.path} has {index.num_frames} frames, and none from {first} to {last}")
+    return Stretch(first, last, index.rate)
+
+
+def read_frames(path: Path, places: Sequence[int]) -> list[np.ndarray]:
+    """Frames by their places in the video, in the order asked for: RGB, uint8 (height, width, 3).
+
+    Where a file has less than it says, its last frame stands for those that are missing. BrokenVideo where it has none.
+    """
+    if path.is_dir():
+        files = _pictures(path)
+        return [np.asarray(Image.open(files[min(place, len(files) - 1)]).convert("RGB")) for place in places]
+    found = _decode(path, sorted(set(places)))
+    return [found[place] for place in places]
+
+
+def _pictures(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise BrokenVideo(f"no file {folder}")
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGES)
+    if not files:
+        raise BrokenVideo(f"{folder} has no pictures in it")
+    return files
+
+
+@lru_cache(maxsize=4096)
+def _index(path: Path) -> _Index:
+    import av
+
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            rate = float(stream.average_rate or stream.guessed_rate or 30)
+            stamps = [packet.pts for packet in container.demux(stream) if packet.size]
+    except (av.FFmpegError, OSError, IndexError) as error:
+        raise BrokenVideo(f"{path} cannot be read as a video: {error}") from error
+    times = np.sort(np.array([stamp for stamp in stamps if stamp is not None], dtype=np.int64))
+    steady = len(times) == len(stamps) and (np.diff(times) > 0).all()
+    return _Index(len(stamps), rate, times if steady else None)
+
+
+def _decode(path: Path, places: Sequence[int]) -> dict[int, np.ndarray]:
+    """Decode from the key frame before the first place up to the last one."""
+    import av
+
+    index = _index(path)
+    wanted, found = set(places), {}
+    last: av.VideoFrame | None = None
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            stream.thread_type = "AUTO"
+            if index.times is not None and places[0] > 0:
+                container.seek(int(index.times[min(places[0], len(index.times) - 1)]), stream=stream)
+            for count, last in enumerate(container.decode(stream)):
+                place = count
+                if index.times is not None and last.pts is not None:
+                    place = int(np.searchsorted(index.times, last.pts))
+                if place in wanted:
+                    found[place] = last.to_ndarray(format="rgb24")
+                if place >= places[-1]:
+                    break
+    except (av.FFmpegError, OSError) as error:
+        if last is None:
+            raise BrokenVideo(f"{path} cannot be decoded: {error}") from error
+    if last is None:
+        raise BrokenVideo(f"{path} has no frames where it says")
+    if missing := wanted - found.keys():
+        found |= dict.fromkeys(missing, last.to_ndarray(format="rgb24"))
+    return found

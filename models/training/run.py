@@ -1,0 +1,250 @@
+"""A training run in a folder of its own: settings, checkpoints, figures, pictures; killed at any moment it goes on."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from models.catalogue import create, find_entry
+from models.checkpoint import Card, load, save
+from models.network import Network
+from models.preprocessing import Preprocessing
+from models.training.augmentation import Augmentation
+from models.training.clips import ClipBatches, Sampled, load_batches
+from models.training.data import Data
+from models.training.datasets import Clip, check_split
+from models.training.loop import train
+from models.training.optimisation import Optimisation
+from models.training.pictures import draw_confusion, draw_curves
+from models.training.testing import test
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All that makes a run what it is, beside its clips.
+
+    data           where the clips are
+    network        of the catalogue, and the arguments it is built with
+    start          a checkpoint, by name or path, whose weights fit are taken over; None: random ones
+    teacher        a checkpoint to be followed, see Optimisation.distillation
+    labels         of the scores, in their order
+    batch_size     clips
+    epochs         rounds through all clips
+    class_weights  count a clip by one over how often its label is
+    """
+
+    data: Data
+    network: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+    start: str | None = None
+    teacher: str | None = None
+    labels: tuple[str, ...]
+    preprocessing: Preprocessing
+    sampled: Sampled
+    augmentation: Augmentation
+    optimisation: Optimisation
+    batch_size: int = 8
+    epochs: int = 30
+    class_weights: bool = False
+    seed: int = 0
+
+    @classmethod
+    def from_json(cls, text: str) -> Settings:
+        values = json.loads(text)
+        parts = {"data": Data, "preprocessing": Preprocessing, "sampled": Sampled}
+        parts |= {"augmentation": Augmentation, "optimisation": Optimisation}
+        built = {name: kind(**_tuples(values.pop(name))) for name, kind in parts.items()}
+        return cls(**_tuples(values), **built)
+
+    @property
+    def activation(self) -> Literal["softmax", "sigmoid"]:
+        return "sigmoid" if find_entry(self.network).many_labels else "softmax"
+
+
+class Run:
+    """The files of a run; each is written whole or not at all.
+
+    settings.json     what it is
+    last.pt           all that is needed to go on after the last whole epoch
+    last.safetensors, best.safetensors    checkpoints, of that epoch and of the one with the best figure
+    figures.csv, curves.png, confusion.png, tensorboard/    what was measured after each epoch
+    summary.json      in the end: what was measured, on what
+    """
+
+    def __init__(self, folder: Path, settings: Settings):
+        self.folder = folder
+        self.settings = settings
+
+    @classmethod
+    def begin(cls, folder: Path, settings: Settings) -> Run:
+        """A new run; ValueError where there is one already."""
+        if (folder / "settings.json").exists():
+            raise ValueError(f"{folder} has a run in it; go on with it (--resume {folder}) or take another folder")
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(folder / "settings.json", json.dumps(asdict(settings), indent=1, ensure_ascii=False))
+        return cls(folder, settings)
+
+    @classmethod
+    def open(cls, folder: Path) -> Run:
+        """A run that has been begun."""
+        file = folder / "settings.json"
+        if not file.is_file():
+            raise ValueError(f"{folder} has no run in it: there is no settings.json")
+        try:
+            return cls(folder, Settings.from_json(file.read_text(encoding="utf-8")))
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(f"{file} are no settings of a run: {error}") from error
+
+    def train(self, *, device: str = "cpu", workers: int = 1) -> dict[str, Any]:
+        """Train to the end from where the run is, and return the last figures."""
+        settings = self.settings
+        training, validation, _ = settings.data.open()
+        check_split(training, validation)
+        a_step = settings.batch_size * settings.optimisation.accumulate
+        steps = math.ceil(len(training) / a_step)  # of an epoch
+        how = replace(settings.optimisation, num_steps=settings.epochs * steps)
+        torch.manual_seed(settings.seed)
+        network = create(settings.network, **{**settings.arguments, "num_classes": len(settings.labels)})
+        if settings.start is not None:
+            start_from(network, settings.start)
+        batches = ClipBatches(
+            training,
+            settings.labels,
+            settings.sampled,
+            settings.preprocessing,
+            settings.augmentation,
+            settings.batch_size,
+            how.num_steps * how.accumulate,
+            settings.seed,
+            label_weights(training, settings.labels) if settings.class_weights else (),
+        )
+        state = self._state()
+        rows: list[dict[str, float]] = [] if state is None else state["rows"]
+        first = 0 if state is None else state["step"] * how.accumulate
+        broken: set[str] = set()
+
+        def keep(done: int, tested: Network, state: dict[str, Any]) -> None:
+            card = self.card(network)
+            row = {"epoch": done / steps, "loss": state["loss"]}
+            if validation:
+                result = test(tested, card, validation, settings.sampled, device=device, progress="validation")
+                figures = result.figures()
+                row |= {name: value for name, value in figures.items() if isinstance(value, float)}
+                card = replace(card, accuracy={**figures, "epoch": row["epoch"]})
+                draw_confusion(self.folder / "confusion.png", result.confusion(), settings.labels)
+            rows.append(row)
+            save(self.folder / "last.safetensors", tested, card)
+            if not validation or _worth(row) >= max(map(_worth, rows)):
+                save(self.folder / "best.safetensors", tested, card)
+            self._write_figures(rows)
+            _torch_save(self.folder / "last.pt", {**state, "rows": rows})
+
+        train(
+            network,
+            load_batches(batches, first=first, workers=workers, broken=broken),
+            how,
+            settings.preprocessing,
+            activation=settings.activation,
+            teacher=None if settings.teacher is None else load(settings.teacher)[0].to(device),
+            seed=settings.seed,
+            device=device,
+            start=state,
+            every=steps,
+            on_progress=keep,
+        )
+        summary = {
+            **rows[-1],
+            "best": max(rows, key=_worth),
+            "training": len(training),
+            "validation": len(validation),
+            "broken": sorted(broken),
+            "machine": platform.machine(),
+            "torch": torch.__version__.split("+")[0],
+            "date": date.today().isoformat(),
+        }
+        _write(self.folder / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False))
+        return summary
+
+    def card(self, network: Network) -> Card:
+        """What is known of the network before it is tested."""
+        settings = self.settings
+        num_frames = 1 if network.streams else settings.sampled.num_frames
+        return Card(
+            network=settings.network,
+            arguments={**settings.arguments, "num_classes": len(settings.labels)},
+            labels=settings.labels,
+            preprocessing=settings.preprocessing,
+            interval_seconds=settings.sampled.interval_seconds,
+            activation=settings.activation,
+            num_frames=num_frames,
+            stride=max(num_frames // 8, 1),
+            training={"settings": asdict(settings), "date": date.today().isoformat()},
+        )
+
+    def _state(self) -> dict[str, Any] | None:
+        file = self.folder / "last.pt"
+        return torch.load(file, weights_only=True) if file.is_file() else None
+
+    def _write_figures(self, rows: Sequence[dict[str, float]]) -> None:
+        lines = io.StringIO()
+        writer = csv.DictWriter(lines, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+        _write(self.folder / "figures.csv", lines.getvalue())
+        draw_curves(self.folder / "curves.png", {name: [row[name] for row in rows] for name in rows[0]}, over="epoch")
+        from torch.utils.tensorboard import SummaryWriter
+
+        with SummaryWriter(str(self.folder / "tensorboard")) as board:
+            for name, value in rows[-1].items():
+                board.add_scalar(name, value, round(rows[-1]["epoch"]))
+
+
+def start_from(network: Network, checkpoint: str) -> None:
+    """Take over what fits of a checkpoint's weights; ValueError where that is less than half of the network."""
+    given, own = load(checkpoint)[0].state_dict(), network.state_dict()
+    fitting = {name: tensor for name, tensor in given.items() if name in own and own[name].shape == tensor.shape}
+    taken, whole = sum(own[name].numel() for name in fitting), sum(tensor.numel() for tensor in own.values())
+    if 2 * taken < whole:
+        raise ValueError(f"of {checkpoint} only {taken:,} of {whole:,} values fit this network; start from another one")
+    network.load_state_dict({**own, **fitting})
+
+
+def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+    """What JSON made lists of."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+
+
+def label_weights(clips: Sequence[Clip], labels: Sequence[str]) -> list[float]:
+    """One over how often each label is, with a mean of 1 over the clips."""
+    counts = [max(sum(label in clip.labels for clip in clips), 1) for label in labels]
+    return [len(clips) / len(labels) / count for count in counts]
+
+
+def _worth(row: dict[str, float]) -> float:
+    return row.get("top1", row.get("mAP", -row["loss"]))
+
+
+def _torch_save(path: Path, state: dict[str, Any]) -> None:
+    partial = path.with_suffix(".partial")
+    try:
+        torch.save(state, partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _write(path: Path, text: str) -> None:
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)

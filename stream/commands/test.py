@@ -1,0 +1,139 @@
+"""The command `test`: how well a checkpoint does on clips it has not seen."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from models.checkpoint import find, load, read_card, save_card
+from models.training.accuracy import motion_accuracy
+from models.training.clips import Sampled
+from models.training.data import Data
+from models.training.motion import MOVEMENTS, PREPROCESSING
+from models.training.run import Run
+from models.training.testing import test
+from stream.engine import Engine
+from stream.evaluation.false_starts import false_starts
+from stream.runtimes.eager import choose_device
+from stream.sources import open_source
+
+VIDEOS = (".mp4", ".mkv", ".avi", ".webm", ".mov")
+PICTURES_OF_A_VIDEO = 12
+
+
+def test_clips(
+    model: str, *, data: Path | None, num_clips: int, num_crops: int, num_frames: int | None, device: str, as_json: bool
+) -> None:
+    """Measure a checkpoint on the clips of a folder, or that of a run on what it was validated on."""
+    network, card = load(model)
+    folder = Path(model)
+    if folder.is_dir():
+        settings = Run.open(folder).settings
+        clips, sampled = settings.data.open()[1], settings.sampled
+    else:
+        sampled = Sampled(num_frames=max(card.num_frames, 8), interval_seconds=card.interval_seconds)
+    if data is not None:
+        chosen = Data(root=str(data))
+        training, clips, _ = chosen.open()
+        clips = clips if (data / "train").is_dir() else [*training, *clips]
+    if not clips:
+        raise ValueError(f"{model} has no clips to be tested on; give a folder of them, --data DIR")
+    sampled = replace(sampled, num_warm=0, num_frames=num_frames or sampled.num_frames)
+    where = choose_device(device).type
+    result = test(
+        network, card, clips, sampled, num_clips=num_clips, num_crops=num_crops, device=where, progress="testing"
+    )
+    figures = result.figures()
+    if as_json:
+        print(json.dumps(figures))
+        return
+    table = Table()
+    table.add_column("")
+    table.add_column("%", justify="right")
+    for name, value in {**figures, **figures.pop("per_class", {})}.items():
+        if isinstance(value, float):
+            table.add_row(name, f"{100 * value:.1f}")
+    console = Console()
+    console.print(f"{figures['videos']} videos, each as {num_clips} clips of {num_crops} crops")
+    console.print(table)
+    for message in result.broken:
+        console.print(f"left out: {message}")
+
+
+def is_motion(model: str) -> bool:
+    """Whether it is a checkpoint of the recipe `motion`."""
+    card = read_card(model)
+    return card.labels == MOVEMENTS and card.preprocessing == PREPROCESSING
+
+
+def test_motion(
+    model: str, *, num_clips: int, pictures: Path | None, background: Path | None, write: bool, as_json: bool
+) -> None:
+    """Measure a checkpoint of the recipe `motion`, and print the figures."""
+    network, card = load(model)
+    figures: dict[str, Any] = {
+        "sets": motion_accuracy(
+            network,
+            card,
+            num_clips=num_clips,
+            pictures=[] if pictures is None else real_pictures(pictures),
+        )
+    }
+    if background is not None:
+        starts, hours = false_starts(Engine(model), videos(background), nothing=("still",))
+        figures["false_starts"] = {"starts": starts, "hours": round(hours, 4), "an_hour": round(starts / hours, 1)}
+    if write:
+        save_card(find(model), replace(card, accuracy=figures))
+    if as_json:
+        print(json.dumps(figures))
+    else:
+        show(figures)
+
+
+def show(figures: dict[str, Any]) -> None:
+    """Print the figures as a table."""
+    table = Table(title="right, in %")
+    for column in (
+        "set",
+        "clips",
+        "opposites",
+        *(f"frame {n}" for n in next(iter(figures["sets"].values()))["frames"]),
+    ):
+        table.add_column(column, justify="left" if column == "set" else "right")
+    for name, values in figures["sets"].items():
+        shares = [values["clips"], values["opposites"], *values["frames"].values()]
+        table.add_row(name, *(f"{100 * share:.1f}" for share in shares))
+    console = Console()
+    console.print(table)
+    for name, values in figures["sets"].items():
+        each = ", ".join(f"{movement} {100 * share:.0f}" for movement, share in values["by_movement"].items())
+        console.print(f"{name}: {each}")
+    if "false_starts" in figures:
+        found = figures["false_starts"]
+        console.print(f"{found['starts']} starts in {found['hours']} hours without action: {found['an_hour']} an hour")
+
+
+def videos(folder: Path) -> list[Path]:
+    """The videos in a folder; ValueError when there is none."""
+    found = sorted(path for path in folder.glob("*") if path.suffix.lower() in VIDEOS)
+    if not found:
+        raise ValueError(f"no videos in {folder}; they end in {', '.join(VIDEOS)}")
+    return found
+
+
+def real_pictures(folder: Path) -> list[np.ndarray]:
+    """Pictures spread over each video of a folder."""
+    pictures: list[np.ndarray] = []
+    for path in videos(folder):
+        source = open_source(path)
+        images = [frame.image for frame in source if frame.index % 20 == 0]
+        source.close()
+        chosen = np.linspace(0, len(images) - 1, min(PICTURES_OF_A_VIDEO, len(images))).astype(int)
+        pictures += [images[index] for index in chosen]
+    return pictures

@@ -1,0 +1,182 @@
+"""Training on a folder of videos, as a user does it: train, be killed, go on, test, watch."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from helpers import images, write_video
+from PIL import Image
+
+from models import load, read_card
+from models.training.run import Run
+
+LABELS = ("left", "right")
+
+
+def moving(label, number):
+    """A bright square that goes to one side over noise."""
+    random = np.random.default_rng(number)
+    pictures = list(random.integers(0, 80, (24, 64, 80, 3), dtype=np.uint8))
+    for n, picture in enumerate(pictures):
+        x = 4 + 2 * n if label == "right" else 60 - 2 * n
+        picture[20:40, x : x + 16] = 255
+    return pictures
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    root = tmp_path_factory.mktemp("data")
+    for label in LABELS:
+        (root / label).mkdir()
+        for number in range(5):
+            write_video(root / label / f"v_{label}_g{number:02}_c01.mp4", moving(label, number))
+    return root
+
+
+SMALL = ("--size", 32, "--batch-size", 4, "--workers", 0, "--device", "cpu", "--set", "sampled.num_frames=4")
+NETWORK = ("--model", "tsm_resnet18", "--set", 'arguments={"width": 0.125, "shift": "uni"}')
+NETWORK = (*NETWORK, "--set", 'augmentation.opposites={"left": "right"}')
+
+
+@pytest.fixture(scope="module")
+def finished(data, tmp_path_factory):
+    """A run of two epochs that nobody disturbed."""
+    import subprocess
+    import sys
+
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    program = "import sys; from stream.cli import main; main()"
+    command = [sys.executable, "-c", program, "train", "--data", data, "-o", folder, "--epochs", 2, *SMALL, *NETWORK]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "8 clips learnt, 2 held out, 0 broken; best top1" in done.stdout
+    return folder
+
+
+def test_what_a_run_leaves(finished):
+    names = {path.name for path in finished.iterdir()}
+    assert names == {
+        "settings.json",
+        "last.pt",
+        "last.safetensors",
+        "best.safetensors",
+        "figures.csv",
+        "curves.png",
+        "confusion.png",
+        "summary.json",
+        "tensorboard",
+    }
+    with (finished / "figures.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1.0", "2.0"]
+    assert {"loss", "top1", "top5", "mean_class"} <= rows[0].keys()
+    with Image.open(finished / "curves.png") as curves:
+        assert curves.size[0] > 600
+    summary = json.loads((finished / "summary.json").read_text())
+    assert (summary["training"], summary["validation"], summary["broken"]) == (8, 2, [])
+    card = read_card(finished)
+    assert card.labels == LABELS
+    assert card.shift == "uni"
+    assert card.accuracy["videos"] == 2
+
+
+def test_a_run_that_was_killed_goes_on_to_the_same_weights(finished, data, tmp_path, run, monkeypatch):
+    from models.training import run as run_module
+
+    kept, original = [], run_module._torch_save
+
+    def killed(path, state):
+        original(path, state)
+        kept.append(path)
+        raise SystemExit("killed")
+
+    monkeypatch.setattr(run_module, "_torch_save", killed)
+    folder = tmp_path / "killed"
+    assert run("train", "--data", data, "-o", folder, "--epochs", 2, *SMALL, *NETWORK)[0] == "killed"
+    assert len(kept) == 1
+    monkeypatch.setattr(run_module, "_torch_save", original)
+    code, out, _ = run("train", "--resume", folder, "--workers", 0, "--device", "cpu")
+    assert code == 0
+    assert "8 clips learnt" in out
+    ours, theirs = (load(each / "last.safetensors")[0].state_dict() for each in (folder, finished))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    assert (folder / "figures.csv").read_text() == (finished / "figures.csv").read_text()
+
+
+def test_test_and_watch(finished, data, run):
+    code, out, _ = run("test", finished, "--clips", 3, "--crops", 3, "--json", "--device", "cpu")
+    assert code == 0
+    figures = json.loads(out.splitlines()[-1])
+    assert figures["videos"] == 2
+    assert set(figures["per_class"]) == set(LABELS)
+    code, out, _ = run("test", finished / "last.safetensors", "--data", data, "--frames", 6, "--device", "cpu")
+    assert code == 0
+    assert "10 videos, each as 1 clips of 1 crops" in out
+    code, out, _ = run("watch", data / "left" / "v_left_g00_c01.mp4", "--model", finished, "--json", "--device", "cpu")
+    assert code == 0
+    assert {label["label"] for label in json.loads(out.splitlines()[0])["labels"]} == set(LABELS)
+
+
+def test_a_broken_video_is_named(data, tmp_path, run):
+    root = shutil.copytree(data, tmp_path / "data")
+    (root / "left" / "v_left_g09_c01.mp4").write_bytes(b"no video")
+    code, _, err = run("train", "--data", root, "-o", tmp_path / "run", "--epochs", 1, *SMALL, *NETWORK)
+    assert code == 2
+    assert "1 of " in err.splitlines()[-1]
+    assert "clips cannot be read, more than 1 %" in err.splitlines()[-1]
+    assert "v_left_g09_c01.mp4 cannot be read as a video" in err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--data", "absent"), "no folder absent"),
+        (("--data", "empty"), "has no folder with videos"),
+        (("--data", "data", "--format", "tar"), "no format 'tar'; there are folders"),
+        (("--data", "data", "--format", "kinetics"), "needs a list or annotations of the training clips"),
+        (("--data", "data", "--labels", "jester"), "2 labels of the clips are not in jester, such as 'left'"),
+        (("--data", "data", "--model", "tsm"), "no network is named 'tsm'"),
+        (("--data", "data", "--set", "sampled.speeds=2"), "the names are num_frames, sampling, interval_seconds"),
+        (("--data", "data", "--set", "nothing"), "it is NAME=VALUE, and the names are data, network"),
+        (("--data", "data", "--set", "sampled.sampling=often"), "no sampling 'often'; there are segments"),
+        (("--data", "leaked"), "1 groups are in training and validation, such as v_left_g00"),
+        (("--data", "data", "--set", "optimisation.learning_rate=1e30"), "the loss is nan at step"),
+        ((), "give what to learn from, --data DIR or a recipe"),
+    ],
+)
+def test_bad_input(arguments, message, data, tmp_path, run, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "data").symlink_to(data)
+    for side in ("train", "val"):
+        (tmp_path / "leaked" / side).mkdir(parents=True)
+        for label in LABELS:
+            (tmp_path / "leaked" / side / label).mkdir()
+        for label, number in (("left", 0), ("right", 1 if side == "train" else 2)):
+            name = f"v_{label}_g{number:02}_c01.mp4"
+            shutil.copy(data / label / name, tmp_path / "leaked" / side / label / name)
+    code, _, err = run("train", "-o", "run", *arguments, "--epochs", 3, *SMALL, *NETWORK[2:])
+    assert code == 2, err
+    assert message in err.splitlines()[-1]
+
+
+def test_an_old_run_is_not_written_over(finished, data, run, tmp_path):
+    code, _, err = run("train", "--data", data, "-o", finished, "--epochs", 1)
+    assert (code, "has a run in it; go on with it" in err) == (2, True)
+    code, _, err = run("train", "--resume", tmp_path)
+    assert (code, "has no run in it" in err) == (2, True)
+    assert Run.open(finished).settings.epochs == 2
+
+
+def test_folders_of_frames(tmp_path, run):
+    for side, label in ((side, label) for side in ("train", "val") for label in LABELS):
+        folder = tmp_path / "data" / side / label / f"{side}_{label}"
+        folder.mkdir(parents=True)
+        for number, picture in enumerate(images(6, height=40, width=48), start=1):
+            Image.fromarray(picture).save(folder / f"{number:05}.jpg")
+    code, out, err = run("train", "--data", tmp_path / "data", "-o", tmp_path / "run", "--epochs", 1, *SMALL, *NETWORK)
+    assert code == 0, err
+    assert "2 clips learnt, 2 held out" in out
