@@ -49,8 +49,7 @@ class Entry:
     ) -> Preprocessing:
         """For so many channels: 3 of RGB, 15 of RGB difference, and flow, unless a modality is given."""
         if modality is None:
-            guesses: dict[int, ModalityName] = dict.fromkeys(range(2, 21, 2), "flow")
-            guesses |= {3: "rgb", 15: "rgb-difference"}
+            guesses: dict[int, ModalityName] = {2: "flow", 3: "rgb", 10: "flow", 15: "rgb-difference", 20: "flow"}
             modality = guesses.get(in_channels, "features")
         stack = {"rgb": 1, "rgb-difference": in_channels // 3, "features": in_channels}.get(modality, in_channels // 2)
         caffe = self.order == "bgr"

@@ -84,11 +84,6 @@ class Card:
         object.__setattr__(self, "arguments", {name: _plain(value) for name, value in self.arguments.items()})
 
     @property
-    def frames_per_snippet(self) -> int:
-        """Pictures that the sampler picks from one snippet to the next."""
-        return round(self.interval_seconds / self.frame_seconds)
-
-    @property
     def shift(self) -> str:
         """The temporal shift that the weights were trained with."""
         return {**find_entry(self.network).arguments, **self.arguments}.get("shift", "none")
@@ -130,11 +125,22 @@ def find(name: str | os.PathLike[str]) -> Path:
         return path
     if str(name) in packaged():
         return PACKAGED / f"{name}.safetensors"
+    if str(name) in PUBLISHED:
+        raise ValueError(f"{name} has no card of its own: it is published by others, and downloaded when it is loaded")
     known = [*packaged(), *PUBLISHED]
     near = ", ".join(get_close_matches(str(name), known, n=4, cutoff=0))
     raise ValueError(
         f"no model {str(name)!r}: give the path of a checkpoint, or a name of `actionstream models`; nearest are {near}"
     )
+
+
+def is_checkpoint(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is a checkpoint of ours."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return KEY in (file.metadata() or {})
+    except (SafetensorError, OSError):
+        return False
 
 
 def read_card(name: str | os.PathLike[str]) -> Card:
@@ -176,6 +182,8 @@ def _write(path: str | os.PathLike[str], tensors: dict[str, Tensor], card: Card)
     try:
         save_file(tensors, partial, metadata={KEY: card.to_json()})
         os.replace(partial, path)
+    except SafetensorError as error:
+        raise OSError(f"{path} cannot be written: {error}") from error
     finally:
         partial.unlink(missing_ok=True)
 
@@ -204,6 +212,11 @@ def load(
 
         if shift is not None:
             raise ValueError("with weights, the name of the network says the shift")
+        if name not in NETWORKS:
+            raise ValueError(
+                f"{name} is no network; say whose weights they are (--model tsm_resnet50_bi ...), or convert the file, "
+                "which finds out"
+            )
         return load_weights(weights, network=os.fspath(name), labels=labels, insist=insist)[:2]
     if os.fspath(name) in PUBLISHED:
         if labels is not None:

@@ -9,6 +9,9 @@ something-something  174 templates in the order of V2's list, which is alphabeti
 thumos14           the 20 classes of its detection task, alphabetical
 activitynet        the 200 classes of v1.3, alphabetical
 
+Projects differ in the order: MMAction2's weights for Jester and Something-Something V1 have that of its own
+label_map.txt, and jfzhang's for UCF101 that of sorted folders.
+
 They are facts about the data sets, and were taken from torchvision (BSD-3-Clause), the TSN authors' code
 (BSD-2-Clause), MMAction2 (Apache-2.0) and the ActivityNet challenge's code (MIT). Charades' list is not here: its
 licence does not let it be passed on, but its own file, Charades_v1_classes.txt, is read as it is.
@@ -18,6 +21,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "label_lists"
@@ -49,6 +53,6 @@ def read_labels(name: str | os.PathLike[str]) -> list[str]:
     numbers = [int(match[1]) for match in numbered]
     if numbers and numbers in (list(range(len(lines))), list(range(1, len(lines) + 1))):
         lines = [match[2] for match in numbered]
-    if twice := next((line for n, line in enumerate(lines) if line in lines[:n]), None):
-        raise ValueError(f"{path} has the label {twice!r} twice; each score needs a name of its own")
+    if twice := [line for line, count in Counter(lines).items() if count > 1]:
+        raise ValueError(f"{path} has the label {twice[0]!r} twice; each score needs a name of its own")
     return lines

@@ -21,6 +21,8 @@ class Layout:
     shift      the temporal shift such files were trained with, where the layout tells
     marker     what some key of such a file has in it, where another layout is the same without
     arguments  what the project's network differs in from the one of the catalogue
+    feeding    how the project feeds it, where that is not what the entry says: fields of Preprocessing for RGB, and the
+               entry's step
     networks   how the names of the networks begin that have it, where the arguments change what tensors there are
     """
 
@@ -28,6 +30,7 @@ class Layout:
     shift: str | None = None
     marker: str = ""
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    feeding: Mapping[str, Any] = field(default_factory=dict)
     networks: str = ""
 
 
@@ -37,7 +40,8 @@ Renames = tuple[tuple[str, str], ...]
 _WRAPPED: Renames = ((r"^base_model\.", ""), (r"^new_fc\.", "fc."))
 _SHIFTED: Renames = (*_WRAPPED, (r"\.net\.", "."))  # what a shift was put before
 _RESNET: Renames = (
-    *_SHIFTED,
+    *_WRAPPED,
+    (r"\.conv1\.net\.", ".conv1."),
     (r"\.block\.", "."),
     (r"\.nl\.(g|phi)\.0\.", r".non_local.\1."),
     (r"\.nl\.theta\.", ".non_local.theta."),
@@ -240,16 +244,57 @@ _CLASSIFIER: Renames = (
     (r"^(?!fc\.)(?=.)", "pictures."),
 )
 
+# MMAction2's MobileNetV2: stages of blocks, in which each convolution and its norm are one module.
+_MOBILENET_V2_MMACTION2: Renames = (
+    (r"^backbone\.", ""),
+    (r"\.net\.", "."),
+    (r"^conv1\.", "features.0."),
+    (r"^conv2\.", "features.18."),
+    *(
+        (rf"^layer{stage}\.{block}\.", f"features.{first + block}.")
+        for stage, first, num_blocks in ((1, 1, 1), (2, 2, 2), (3, 4, 3), (4, 7, 4), (5, 11, 3), (6, 14, 3), (7, 17, 1))
+        for block in range(num_blocks)
+    ),
+    (r"^features\.1\.conv\.1\.conv\.", "features.1.conv.1."),
+    (r"^features\.1\.conv\.1\.bn\.", "features.1.conv.2."),
+    (r"\.conv\.2\.conv\.", ".conv.2."),
+    (r"\.conv\.2\.bn\.", ".conv.3."),
+    (r"\.conv\.(?=weight)", ".0."),
+    (r"\.bn\.", ".1."),
+    (r"^cls_head\.fc_cls\.", "classifier.1."),
+)
+
+_IMAGENET: dict[str, Any] = {"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)}
+_PYTORCHVIDEO_FEEDING: dict[str, Any] = {"mean": (114.75,), "std": (57.375,)}
+_TORCHVISION_VIDEO: dict[str, Any] = {
+    "mean": (110.2008, 100.63983, 95.99475),
+    "std": (58.14765, 56.46975, 55.33215),
+    "step": 2,
+}
+
 LAYOUTS: dict[str, Layout] = {
+    "s3d-torchvision": Layout((), marker=r"^(module\.)?features\.0\.0\.0\.", feeding=_TORCHVISION_VIDEO),
     "plain": Layout(()),
     "torchvision-classifier": Layout(_CLASSIFIER),
     "tsn-resnet": Layout(_WRAPPED, shift="none", marker="base_model"),
     "tsm-resnet": Layout(_RESNET, shift="bi", marker=r"\.net\."),
+    "tsm-resnet-block": Layout(
+        (*_WRAPPED, (r"^(layer\d\.\d+)\.net\.", r"\1."), *_RESNET),
+        shift="bi",
+        marker=r"layer\d\.\d+\.net\.",
+        arguments={"shift_place": "block"},
+    ),
+    "tsm-resnet-pooled": Layout(
+        (*_WRAPPED, (r"^layer2\.net\.", "layer2."), *_RESNET),
+        shift="bi",
+        marker=r"layer2\.net\.",
+        arguments={"pooled_stages": (2,)},
+    ),
     "tsm-mobilenet-v2": Layout(_MOBILENET_V2, shift="bi", marker=r"\.net\."),
     "tsm-mobilenet-v2-online": Layout(_MOBILENET_V2, shift="uni", marker=r"^(module\.)?features\."),
     "tsn-mobilenet-v2": Layout(_MOBILENET_V2, shift="none", marker="base_model"),
     "tsn-bn-inception": Layout(_BN_INCEPTION, shift="none"),
-    "jfzhang": Layout(_JFZHANG),
+    "jfzhang": Layout(_JFZHANG, feeding={"step": 4}),
     "i3d-piergiaj": Layout(_I3D_PIERGIAJ, arguments={"late": False}),
     "i3d-ibm": Layout(_I3D_IBM, arguments={"late": True}),
     "s3d-ibm": Layout(_S3D_IBM, arguments={"late": True}),
@@ -258,15 +303,18 @@ LAYOUTS: dict[str, Layout] = {
     "csn-vmz": Layout(_VMZ_CSN, arguments={"norm_eps": 1e-3}),
     "csn-mmaction2": Layout(_MMACTION2, arguments={"norm_eps": 1e-3}),
     "csn-ir-mmaction2": Layout(_MMACTION2_CSN_IR, arguments={"norm_eps": 1e-3}),
-    "csn-pytorchvideo": Layout(_PYTORCHVIDEO, arguments={"norm_eps": 1e-5}),
+    "csn-pytorchvideo": Layout(_PYTORCHVIDEO, arguments={"norm_eps": 1e-5}, feeding=_PYTORCHVIDEO_FEEDING),
     "tsm-mmaction2": Layout(_MMACTION2, shift="bi", marker=r"\.net\."),
-    "i3d-mmaction2": Layout(_MMACTION2, arguments={"stem": (5, 2), "pool": (1, 2)}),
+    "tsm-mobilenet-v2-mmaction2": Layout(_MOBILENET_V2_MMACTION2, shift="bi", marker=r"\.net\."),
+    "tsn-mobilenet-v2-mmaction2": Layout(_MOBILENET_V2_MMACTION2, shift="none", marker=r"^backbone\."),
+    "i3d-mmaction2": Layout(_MMACTION2, arguments={"stem": (5, 2), "pool": (1, 2)}, feeding=_IMAGENET),
     "slowfast-mmaction2": Layout(
         _MMACTION2,
         arguments={"lateral_norm": False, "fast_first": True, "slow_frames": "strided"},
+        feeding=_IMAGENET,
         networks="slowfast_",
     ),
-    "mmaction2": Layout(_MMACTION2),
+    "mmaction2": Layout(_MMACTION2, feeding=_IMAGENET),
     "pytorchvideo": Layout(_PYTORCHVIDEO),
     "i3d-pytorchvideo": Layout(_PYTORCHVIDEO_I3D),
     "slowfast-pyslowfast": Layout(_PYSLOWFAST_SLOWFAST),
@@ -277,11 +325,11 @@ LAYOUTS: dict[str, Layout] = {
 """In this order a file is compared with them: those that ask for more come before those that would take it, too."""
 
 PROJECTS: dict[str, tuple[str, ...]] = {
-    "tsm": ("tsm-resnet", "tsm-mobilenet-v2", "tsm-mobilenet-v2-online"),
+    "tsm": ("tsm-resnet", "tsm-resnet-block", "tsm-resnet-pooled", "tsm-mobilenet-v2", "tsm-mobilenet-v2-online"),
     "tsn": ("tsn-resnet", "tsn-mobilenet-v2", "tsn-bn-inception"),
     "mmaction2": tuple(name for name in LAYOUTS if name.endswith("mmaction2")),
     "ibm": ("i3d-ibm", "s3d-ibm", "tam-ibm", "plain"),
-    "torchvision": ("plain", "torchvision-classifier"),
+    "torchvision": ("s3d-torchvision", "plain", "torchvision-classifier"),
     "piergiaj": ("i3d-piergiaj",),
     "kylemin": ("s3d-kylemin",),
     "jfzhang": ("jfzhang", "plain"),

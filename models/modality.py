@@ -22,25 +22,23 @@ MIN_INLIERS = 20
 class Modality(Protocol):
     """Makes snippets of the pictures of one stream."""
 
-    def push(self, image: np.ndarray) -> np.ndarray | None:
+    def push(self, image: np.ndarray, time_seconds: float) -> np.ndarray | None:
         """The next picture, RGB uint8 (h, w, 3), to a snippet, uint8 (height, width, channels) of the preprocessing."""
 
     def reset(self) -> None:
         """The next picture is the first of others."""
 
 
-def open_modality(preprocessing: Preprocessing, *, every: int = 1) -> Modality:
+def open_modality(preprocessing: Preprocessing, *, interval_seconds: float = 0.0) -> Modality:
     """The stage that makes the snippets of a preprocessing.
 
-    every  pictures from one snippet to the next, where a snippet is a stack; flow that no stack holds is not computed
+    interval_seconds  from one snippet to the next, where a snippet is a stack; flow that no stack holds is not computed
     """
-    if every < 1:
-        raise ValueError(f"a snippet every {every} pictures; it is 1 or more")
     if preprocessing.modality == "features":
         raise ValueError("this network takes features that another one has made, and no pictures")
     if preprocessing.modality == "rgb":
         return Pictures(preprocessing)
-    return (Flow if preprocessing.is_flow else Differences)(preprocessing, every)
+    return (Flow if preprocessing.is_flow else Differences)(preprocessing, interval_seconds)
 
 
 class Pictures:
@@ -49,32 +47,57 @@ class Pictures:
     def __init__(self, preprocessing: Preprocessing):
         self._preprocessing = preprocessing
 
-    def push(self, image: np.ndarray) -> np.ndarray | None:
+    def push(self, image: np.ndarray, time_seconds: float) -> np.ndarray | None:
         return self._preprocessing.resize(image)
 
     def reset(self) -> None:
         pass
 
 
+class Stack:
+    """A snippet of the last so many parts: first when there are so many, then at the picture nearest to each tick."""
+
+    def __init__(self, size: int, interval_seconds: float):
+        self._parts: deque[np.ndarray] = deque(maxlen=size)
+        self._interval = interval_seconds
+        self.reset()
+
+    def reset(self) -> None:
+        self._parts.clear()
+        self._tick: float | None = None  # when the next snippet is due
+        self._last_seconds: float | None = None
+
+    def until_due(self, time_seconds: float) -> float:
+        """How many pictures there are to come before the next snippet, judged by the last distance between two."""
+        spacing = time_seconds - (time_seconds if self._last_seconds is None else self._last_seconds)
+        self._last_seconds = time_seconds
+        if self._tick is None or spacing <= 0:
+            return 0.0
+        return (self._tick - time_seconds) / spacing
+
+    def push(self, part: np.ndarray, time_seconds: float, until_due: float) -> np.ndarray | None:
+        """One more part; the snippet that is due with it."""
+        self._parts.append(part)
+        if len(self._parts) < (self._parts.maxlen or 0) or until_due > 0.5 + 1e-6:
+            return None
+        tick = time_seconds if self._tick is None else self._tick
+        self._tick = max(tick + self._interval, time_seconds)
+        return np.concatenate(self._parts, axis=2)
+
+
 class Differences:
     """A snippet is a stack of pictures, one more than there are differences; those are taken by `normalise`."""
 
-    def __init__(self, preprocessing: Preprocessing, every: int):
+    def __init__(self, preprocessing: Preprocessing, interval_seconds: float):
         self._preprocessing = preprocessing
-        self._every = every
-        self._pictures: deque[np.ndarray] = deque(maxlen=preprocessing.stack + 1)
-        self._until_snippet = preprocessing.stack
+        self._stack = Stack(preprocessing.stack + 1, interval_seconds)
 
-    def push(self, image: np.ndarray) -> np.ndarray | None:
-        self._pictures.append(self._preprocessing.resize(image))
-        if self._until_snippet:
-            self._until_snippet -= 1
-            return None
-        self._until_snippet = self._every - 1
-        return np.concatenate(self._pictures, axis=2)
+    def push(self, image: np.ndarray, time_seconds: float) -> np.ndarray | None:
+        until_due = self._stack.until_due(time_seconds)
+        return self._stack.push(self._preprocessing.resize(image), time_seconds, until_due)
 
     def reset(self) -> None:
-        self.__init__(self._preprocessing, self._every)  # type: ignore[misc]
+        self._stack.reset()
 
 
 class Flow:
@@ -84,31 +107,31 @@ class Flow:
     trajectories) is computed with the second picture put where the first one's camera would have seen it.
     """
 
-    def __init__(self, preprocessing: Preprocessing, every: int):
+    def __init__(self, preprocessing: Preprocessing, interval_seconds: float):
         if preprocessing.flow_method == "tvl1":
             _tvl1()  # say now what is missing
         self._preprocessing = preprocessing
-        self._every = every
+        self._stack = Stack(preprocessing.stack, interval_seconds)
         self._before: np.ndarray | None = None
-        self._flows: deque[np.ndarray] = deque(maxlen=preprocessing.stack)
-        self._until_snippet = preprocessing.stack
 
-    def push(self, image: np.ndarray) -> np.ndarray | None:
+    def push(self, image: np.ndarray, time_seconds: float) -> np.ndarray | None:
         import cv2
 
         wanted = self._preprocessing
-        before, self._before = self._before, cv2.cvtColor(wanted.scale(image), cv2.COLOR_RGB2GRAY)
-        if before is not None and self._until_snippet < wanted.stack:
-            find = warped_flow if wanted.modality == "warped-flow" else dense_flow
-            self._flows.append(discretise(wanted.crop(find(before, self._before, method=wanted.flow_method))))
-        if self._until_snippet:
-            self._until_snippet -= 1
+        until_due = self._stack.until_due(time_seconds)
+        if until_due > wanted.stack + 0.5:  # two pictures make the first flow of a snippet; this is before them
+            self._before = None
             return None
-        self._until_snippet = self._every - 1
-        return np.concatenate(self._flows, axis=2)
+        before, self._before = self._before, cv2.cvtColor(wanted.scale(image), cv2.COLOR_RGB2GRAY)
+        if before is None:
+            return None
+        find = warped_flow if wanted.modality == "warped-flow" else dense_flow
+        flow = discretise(wanted.crop(find(before, self._before, method=wanted.flow_method)))
+        return self._stack.push(flow, time_seconds, until_due)
 
     def reset(self) -> None:
-        self.__init__(self._preprocessing, self._every)  # type: ignore[misc]
+        self._stack.reset()
+        self._before = None
 
 
 def dense_flow(before: np.ndarray, after: np.ndarray, *, method: FlowMethod = "dis") -> np.ndarray:

@@ -7,8 +7,7 @@ torchvision's tables of weights. A file is downloaded when its name is first use
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +29,6 @@ class Published:
     sha256            how its hash begins, where that is known
     interval_seconds  between snippets in training, and
     num_frames        of a clip, where they are not those of the catalogue's entry
-    preprocessing     what differs from the entry's
     """
 
     network: str
@@ -40,7 +38,6 @@ class Published:
     sha256: str = ""
     interval_seconds: float | None = None
     num_frames: int | None = None
-    preprocessing: Mapping[str, Any] = field(default_factory=dict)
 
 
 def _tsm(file: str, **what: Any) -> Published:
@@ -57,7 +54,6 @@ def _torchvision(file: str, **what: Any) -> Published:
 _kinetics = partial(_tsm, labels="kinetics400")
 _something = partial(_tsm, labels="something-something", interval_seconds=0.5)  # 8 frames of clips of 4 s
 _pictures = partial(_torchvision, labels="imagenet")
-_KINETICS_MEAN: dict[str, Any] = {"mean": (110.2008, 100.63983, 95.99475), "std": (58.14765, 56.46975, 55.33215)}
 _DENSE = "TSM_kinetics_RGB_{}_shift8_blockres_avg_segment8_e100_dense{}.pth"
 _UNIFORM = "TSM_kinetics_{}_resnet50_shift8_blockres_avg_segment{}_e50.pth"  # of clips of 10 s
 _SOMETHING = "TSM_something{}_RGB_{}_shift8_blockres_avg_segment{}_e45.pth"
@@ -88,9 +84,7 @@ PUBLISHED: dict[str, Published] = {
     "r2plus1d-kinetics": _torchvision(
         "r2plus1d_18-91a641e6.pth", network="r2plus1d_18_torchvision", labels="kinetics400"
     ),
-    "s3d-kinetics": _torchvision(
-        "s3d-d76dad2f.pth", network="s3d", labels="kinetics400", interval_seconds=1 / 15, preprocessing=_KINETICS_MEAN
-    ),
+    "s3d-kinetics": _torchvision("s3d-d76dad2f.pth", network="s3d", labels="kinetics400"),
     "resnet18-imagenet": _pictures("resnet18-f37072fd.pth", network="tsn_resnet18"),
     "resnet34-imagenet": _pictures("resnet34-b627a593.pth", network="tsn_resnet34"),
     "resnet50-imagenet": _pictures("resnet50-0676ba61.pth", network="tsn_resnet50"),
@@ -122,20 +116,18 @@ def load_published(name: str, *, insist: bool = False, **arguments: Any) -> tupl
     """
     from models.download import fetch
     from models.labels import read_labels
-    from models.weights import ROWS_PER_CLIP, load_weights
+    from models.weight_file import read_weights
+    from models.weights import load_weights
 
     entry = PUBLISHED[name]
-    path = fetch(entry.address, sha256=entry.sha256)
+    path = fetch(entry.address, sha256=entry.sha256, check=read_weights)
     network, card, _ = load_weights(
-        path, network=entry.network, labels=read_labels(entry.labels), insist=insist, **arguments
+        path,
+        network=entry.network,
+        labels=read_labels(entry.labels),
+        interval_seconds=entry.interval_seconds,
+        num_frames=entry.num_frames,
+        insist=insist,
+        **arguments,
     )
-    num_frames = entry.num_frames or card.num_frames
-    return network, replace(
-        card,
-        licence=entry.licence,
-        interval_seconds=entry.interval_seconds or card.interval_seconds,
-        num_frames=num_frames,
-        stride=max(num_frames // ROWS_PER_CLIP, 1),
-        preprocessing=replace(card.preprocessing, **entry.preprocessing),
-        training={"published": entry.address},
-    )
+    return network, replace(card, licence=entry.licence, training={"published": entry.address})

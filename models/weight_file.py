@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import pickletools
 import re
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import Tensor
@@ -16,6 +17,14 @@ from torch import Tensor
 LARGEST_BYTES = 4 << 30
 """Of a file: VGG16 with the state of its optimizer has 1.6 GB, and nothing in the catalogue has more."""
 WRAPPERS = ("state_dict", "model_state")
+NEEDED = re.compile(
+    r"collections OrderedDict"
+    r"|torch(\.storage)? \w*Storage"
+    r"|torch (float16|bfloat16|float32|float64|int64|bool|device|Size)"
+    r"|torch\._utils _rebuild_(tensor|tensor_v2|parameter)"
+    r"|torch\.nn\.parameter Parameter"
+)
+"""What the pickle of tensors and plain values asks for; torch allows a little more, such as bytes of any size."""
 
 
 def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
@@ -33,9 +42,12 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
             f"{path} has {size / 2**30:.1f} GiB; files of weights with more than {LARGEST_BYTES >> 30} are not read"
         )
     try:
-        return unwrapped(_read(path))
+        weights = unwrapped(_read(path))
+        _check_values(weights)
     except Exception as error:  # a broken file breaks its reader in any way
-        raise ValueError(f"{path} cannot be read as weights: {_why(error)}") from error
+        why = (str(error) or "it is empty").splitlines()[0][:200]
+        raise ValueError(f"{path} cannot be read as weights: {why}") from error
+    return weights
 
 
 def unwrapped(weights: Any) -> dict[str, Tensor]:
@@ -46,30 +58,63 @@ def unwrapped(weights: Any) -> dict[str, Tensor]:
     if not isinstance(weights, Mapping) or not weights:
         raise ValueError(f"it holds {type(weights).__name__ if weights else 'nothing'}, not weights by name")
     for key, tensor in weights.items():
-        if not isinstance(key, str) or not isinstance(tensor, Tensor) or tensor.layout is not torch.strided:
+        if not isinstance(key, str):
+            raise ValueError(f"it holds no weights by name: a name is {type(key).__name__}")
+        if not isinstance(tensor, Tensor) or tensor.layout is not torch.strided or tensor.is_quantized:
             raise ValueError(f"it holds no weights by name: {key!r} is {type(tensor).__name__}")
         if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
             raise ValueError(f"{key} says that it has {tensor.numel():,} values, which are not in the file")
     return dict(weights)
 
 
+def _check_values(weights: Mapping[str, Tensor]) -> None:
+    for key, tensor in weights.items():
+        if tensor.device.type != "cpu":
+            raise ValueError(f"{key} has no values in the file")
+        if not tensor.is_floating_point() and not key.endswith("num_batches_tracked"):
+            raise ValueError(f"{key} is of {tensor.dtype}, and weights are floating point numbers")
+        if tensor.is_floating_point() and not tensor.float().isfinite().all():
+            raise ValueError(f"{key} has values that are no numbers")
+
+
 def _read(path: Path) -> Any:
     from safetensors.torch import load_file
 
-    if path.suffix == ".safetensors":
+    with path.open("rb") as file:
+        start = file.read(16)
+    if start[8:9] == b"{":  # after eight bytes of length
         return load_file(path)
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            if sum(part.file_size for part in archive.infolist()) > path.stat().st_size:
-                raise ValueError("it unpacks to more than it is, which no file of torch.save does")
+    if not start.startswith((b"PK", b"\x80")):
+        raise ValueError("it is neither safetensors nor what torch.save writes")
+    for module_and_name in _asked_for(path, zipped=start.startswith(b"PK")):
+        if not NEEDED.fullmatch(module_and_name):
+            asked = module_and_name.replace(" ", ".")
+            raise ValueError(f"it asks for {asked}, and nothing but tensors and plain values is taken from a file")
     with warnings.catch_warnings(action="ignore"):  # of pickle protocols
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def _why(error: Exception) -> str:
-    message = str(error) or "it is empty"
-    if "Weights only load failed" in message:  # and then advice to run what is in it
-        asked = re.search(r"GLOBAL (\S+) was not an allowed global", message)
-        what = f"it asks for {asked[1]}" if asked else "it is a pickle of something else"
-        return f"{what}, and nothing but tensors and plain values is taken from a file"
-    return message.splitlines()[0]
+def _asked_for(path: Path, *, zipped: bool) -> Iterator[str]:
+    """What the pickles in a file would import, as "module name"; nothing is run."""
+    if zipped:
+        with zipfile.ZipFile(path) as archive:
+            parts = archive.infolist()
+            stored = all(part.compress_type == zipfile.ZIP_STORED for part in parts)
+            if not stored or sum(part.file_size for part in parts) > path.stat().st_size:
+                raise ValueError("it unpacks to more than it is, which no file of torch.save does")
+            for part in parts:
+                if part.filename.endswith(".pkl"):
+                    with archive.open(part) as file:
+                        yield from _imports(file)
+    else:
+        with path.open("rb") as file:
+            for _ in range(5):  # magic number, protocol, system, the object, names of storages; then come the values
+                yield from _imports(file)
+
+
+def _imports(file: IO[bytes]) -> Iterator[str]:
+    for code, argument, _ in pickletools.genops(file):
+        if code.name == "GLOBAL":
+            yield str(argument)
+        elif code.name in ("STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4"):  # torch.save writes none of them
+            raise ValueError("it is a pickle of something else than tensors and plain values")

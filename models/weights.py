@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -44,6 +44,9 @@ def load_weights(
     labels: Sequence[str] | None = None,
     modality: ModalityName | None = None,
     flow_method: FlowMethod = "dis",
+    interval_seconds: float | None = None,
+    num_frames: int | None = None,
+    activation: Literal["softmax", "sigmoid"] | None = None,
     trained_shift: str | None = None,
     insist: bool = False,
     **arguments: Any,
@@ -56,6 +59,7 @@ def load_weights(
     labels         a name for each score; without them "class 0", "class 1" ...
     modality       what goes in, where the number of channels does not tell (3 "rgb", 15 "rgb-difference", else "flow")
     flow_method    see Preprocessing
+    interval_seconds, num_frames, activation    see Card; what the catalogue says unless given
     trained_shift  the shift the file was trained with, where that is not what its layout is known for
     insist         run them with another shift all the same
     arguments      for the network, beside those that the layout asks for
@@ -80,16 +84,22 @@ def load_weights(
     entry = find_entry(found.network)
     segment = built.segment or 1
     preprocessing = entry.preprocessing(built.in_channels, modality=modality, flow_method=flow_method)
+    feeding = dict(LAYOUTS[found.layout].feeding)
+    step = feeding.pop("step", entry.step)
+    if preprocessing.modality == "rgb":
+        preprocessing = replace(preprocessing, **feeding)
+    interval = step / 30 if interval_seconds is None else interval_seconds
+    frames = entry.num_frames if num_frames is None else num_frames
     card = Card(
         network=found.network,
         arguments=found.arguments,
         labels=tuple(labels),
         preprocessing=preprocessing,
-        interval_seconds=entry.step / 30,
-        frame_seconds=1 / 30 if preprocessing.stack > 1 else 0.0,
-        activation="sigmoid" if entry.many_labels else "softmax",
-        num_frames=entry.num_frames,
-        stride=max(entry.num_frames // ROWS_PER_CLIP // segment, 1) * segment,
+        interval_seconds=interval,
+        frame_seconds=0.0 if preprocessing.modality in ("rgb", "features") else min(1 / 30, interval),
+        activation=activation or ("sigmoid" if entry.many_labels else "softmax"),
+        num_frames=1 if built.streams else frames,
+        stride=1 if built.streams else max(frames // ROWS_PER_CLIP // segment, 1) * segment,
     )
     return built.eval(), card, found
 
@@ -141,6 +151,8 @@ def recognise(
             other_shift = other_shift or recognised
     if other_shift is not None:
         return other_shift
+    if nearest is None:
+        nearest = _nearest(weights, PROJECTS[project])
     raise ValueError(
         f"these are not weights of {network or 'a network of the catalogue'} in "
         + ("any layout known here" if project == "auto" else f"a layout of {project}")
@@ -160,16 +172,18 @@ def _sizes(network: Network, ours: Mapping[str, Tensor]) -> dict[str, int]:
     """The sizes that make a network of tensors by our names: its classes, and its channels where they are others."""
     own = counted(network.state_dict())
     if odd := own.keys() ^ ours.keys():
-        side = "file" if min(odd) in own else "network"
-        raise _Misfit(len(odd), f"the {side} has no {min(odd)}")
+        sides = {"the file": own.keys() - ours.keys(), "the network": ours.keys() - own.keys()}
+        lacks = [f"{side} has no {', '.join(sorted(keys)[:3])}" for side, keys in sides.items() if keys]
+        raise _Misfit(len(odd), " and ".join(lacks))
     sizes = {"num_classes": network.num_classes}
+    stems = {key for key, tensor in own.items() if tensor.dim() > 3 and tensor.shape[1] == network.in_channels}
     for key, tensor in own.items():
         given = ours[key]
         if same_but_for_ones(given, tensor):
             continue
-        if given.dim() and len(tensor) == network.num_classes and same_but_for_ones(given[0], tensor[0]):
+        if len(tensor) == network.num_classes and given.shape[1:].numel() == tensor.shape[1:].numel() and len(given):
             sizes["num_classes"] = len(given)
-        elif given.dim() > 3 and _but_channels(given) == _but_channels(tensor):
+        elif key in stems and _but_channels(given) == _but_channels(tensor):
             sizes["in_channels"] = given.shape[1]
         else:
             raise _Misfit(1, f"{key} is {tuple(given.shape)} and not {tuple(tensor.shape)}")
@@ -178,6 +192,24 @@ def _sizes(network: Network, ours: Mapping[str, Tensor]) -> dict[str, int]:
 
 def _but_channels(weight: Tensor) -> tuple[int, ...]:
     return weight.shape[0], *weight.shape[2:]
+
+
+def _nearest(weights: Mapping[str, Tensor], layouts: Sequence[str]) -> _Misfit | None:
+    """What the weights lack to be those of one of the networks with about as many values."""
+    size = sum(tensor.numel() for tensor in weights.values())
+    rows = sorted(read_table(), key=lambda row: abs(row.num_parameters - size))[:3]
+    misfits = []
+    for layout in layouts:
+        if any(re.search(LAYOUTS[layout].marker, key) for key in weights):
+            for row in rows:
+                try:
+                    _sizes(create_empty(row.name), counted(renamed(weights, LAYOUTS[layout])))
+                except _Misfit as misfit:
+                    misfit.args = (f"as {row.name} in the layout {layout}, {misfit}",)
+                    misfits.append(misfit)
+                except ValueError:  # two keys in one
+                    continue
+    return min(misfits, key=lambda misfit: misfit.count, default=None)
 
 
 def _candidates(rule: Layout, ours: Mapping[str, Tensor]) -> list[str]:

@@ -174,7 +174,7 @@ def sources() -> None:
 
 @app.command()
 def models(
-    name: Annotated[str | None, typer.Argument(help="One of the table, in detail.")] = None,
+    name: Annotated[str | None, typer.Argument(help="A network or a published checkpoint, in detail.")] = None,
 ) -> None:
     """The networks of the catalogue with what each costs, and the checkpoints that `watch --model` takes by name.
 
@@ -206,6 +206,9 @@ def convert(
     flow_method: Annotated[
         FlowMethod, typer.Option(help="For flow; tvl1 needs opencv-contrib-python.")
     ] = FlowMethod.dis,
+    interval: Annotated[float | None, typer.Option(help="Seconds between the frames of training.")] = None,
+    num_frames: Annotated[int | None, typer.Option(min=1, help="Of a clip, for networks that need clips.")] = None,
+    many_labels: Annotated[bool, typer.Option("--many-labels", help="Several may be right at once.")] = False,
     trained_shift: Annotated[
         TrainedShift | None, typer.Option(help="How it was trained, if that is not what its project does.")
     ] = None,
@@ -221,6 +224,9 @@ def convert(
         labels=labels,
         modality=modality and modality.value,
         flow_method=flow_method.value,
+        interval_seconds=interval,
+        num_frames=num_frames,
+        activation="sigmoid" if many_labels else None,
         trained_shift=trained_shift and trained_shift.value,
     )
 

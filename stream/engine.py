@@ -79,6 +79,8 @@ class Engine:
         if isinstance(model, str | os.PathLike):
             self._scorer = open_scorer(model, device=device, gap_seconds=gap_seconds)
         elif isinstance(model, Fusion):
+            if gap_seconds is not None:
+                raise ValueError("gap_seconds is for the networks of a Fusion; give it to each of its scorers")
             self._scorer = model
         else:
             self._scorer = NetworkScorer(model, gap_seconds=gap_seconds)

@@ -20,8 +20,9 @@ from stream.scorer import NetworkScorer, Row, Rows, Scorer
 class Fusion:
     """Scores that are the weighted mean of those of several networks, each with its own rhythm and modality.
 
-    A frame has scores when one of the networks gives new ones and all have given some since the last reset; of the
-    others it is their last. The labels of all are the same. Softmax or sigmoid come after the mean, as in TSN.
+    A frame has scores when the quickest network (the first of them) gives new ones and all have given some since the
+    last reset; of the others it is their last. The labels of all are the same. Softmax or sigmoid come after the mean,
+    as in TSN.
     """
 
     def __init__(self, scorers: Sequence[Scorer], weights: Sequence[float]):
@@ -40,6 +41,7 @@ class Fusion:
         context = max(card.context * card.interval_seconds for card in cards) / quickest.interval_seconds
         self.card = replace(quickest, context=round(context))
         self._scorers = list(scorers)
+        self._leader = cards.index(quickest)
         self._weights = np.array(weights, dtype=np.float32) / sum(weights)
         self._last: dict[str, list[np.ndarray | None]] = {}
 
@@ -86,7 +88,7 @@ class Fusion:
             if row.scores is not None:
                 last[number] = row.scores
         known = [scores for scores in last if scores is not None]
-        if len(known) < len(last) or all(row.scores is None for row in rows):
+        if len(known) < len(last) or rows[self._leader].scores is None:
             wanted = any(row.passed != "between samples" for row in rows)
             return Row(passed="inside a stack" if wanted else "between samples", reset=reset)
         return Row(scores=self._weights @ np.stack(known), reset=reset)
@@ -120,9 +122,13 @@ def _read_networks(path: Path) -> tuple[list[str], list[float]]:
     if not path.is_file():
         raise ValueError(f"no file {path}")
     try:
-        networks = tomllib.loads(path.read_text(encoding="utf-8"))["network"]
-        if not networks:
-            raise ValueError("there is none")
+        contents = tomllib.loads(path.read_text(encoding="utf-8"))
+        networks = contents["network"]
+        if not networks or not isinstance(networks, list):
+            raise ValueError("there is none, or one without its double brackets")
+        keys = {key for each in networks for key in each} - {"model", "weight"} | contents.keys() - {"network"}
+        if keys:
+            raise ValueError(f"nobody knows {', '.join(sorted(keys))}")
         found = [(path.parent / each["model"], each["model"], float(each.get("weight", 1))) for each in networks]
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(

@@ -85,7 +85,7 @@ class NetworkScorer:
     def open(self, stream: str) -> None:
         card = self.card
         sampler = Sampler(card.frame_seconds, self._gap_seconds)
-        modality = open_modality(card.preprocessing, every=card.frames_per_snippet)
+        modality = open_modality(card.preprocessing, interval_seconds=card.interval_seconds)
         self._streams[stream] = _Stream(sampler, modality, self._runtime.allocate())
 
     def close(self, stream: str) -> None:
@@ -104,7 +104,7 @@ class NetworkScorer:
                 self._runtime.reset(stream.slot)
             if not decision.sampled:
                 continue
-            snippet = stream.modality.push(frame.image)
+            snippet = stream.modality.push(frame.image, frame.time_seconds)
             rows[position] = Row(passed="inside a stack" if snippet is None else None, reset=decision.reset)
             if snippet is not None:
                 due.append(position)

@@ -4,6 +4,7 @@ import re
 import shlex
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,13 @@ CODE_LINES = [line.strip().split("  #")[0].strip() for line in README.splitlines
 COMMANDS = [line for line in CODE_LINES if line.startswith(".venv/bin/actionstream ")]
 MAKE = [line for line in CODE_LINES if line.startswith("make ")]
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-SMALLER = {"train": ["--steps", "2"], "test": ["--clips", "20"]}
+SMALLER = {
+    "train motion": ["--steps", "2"],
+    "train --data": ["--epochs", "1", "--size", "32", "--workers", "0"],
+    "test motion": ["--clips", "20"],
+    "test runs/motion": ["--clips", "20"],
+    "test runs/none": ["--clips", "20"],
+}
 
 
 @pytest.fixture
@@ -35,6 +42,9 @@ def folder(tmp_path, monkeypatch):
     write_video(tmp_path / "film.mp4", images(40))
     (tmp_path / "clips").mkdir()
     write_video(tmp_path / "clips" / "a.mp4", images(45))
+    for label, number in product(("wave", "clap"), range(2)):
+        (tmp_path / "videos" / label).mkdir(parents=True, exist_ok=True)
+        write_video(tmp_path / "videos" / label / f"{number}.mp4", images(10))
     (tmp_path / "background").mkdir()
     write_video(tmp_path / "background" / "a.mp4", images(30))
     return tmp_path
@@ -75,7 +85,8 @@ def test_commands(run, weights, cameras):
             follow(arguments, cameras)
             continue
         live = ["--max-frames", "30"] if set(arguments) & set(cameras.values()) else []
-        code, _, err = run(name, *arguments, *live, *SMALLER.get(name, []))
+        smaller = next((more for begin, more in SMALLER.items() if " ".join([name, *arguments]).startswith(begin)), [])
+        code, _, err = run(name, *arguments, *live, *smaller)
         if "--show" in arguments:
             assert (code, "--show needs a desktop" in err) == (2, True)
         else:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
-from models.checkpoint import save
+from models.checkpoint import is_checkpoint, save
 from models.labels import read_labels
 from models.weights import load_weights
 
@@ -18,11 +19,19 @@ def convert_file(file: Path, output: Path, *, labels: str | None, **loading: Any
         raise ValueError(f"{output} is the file to be converted; write the checkpoint to another one")
     if not output.parent.is_dir():
         raise ValueError(f"no folder {output.parent}")
+    if is_checkpoint(file):
+        raise ValueError(f"{file} is a checkpoint already; `watch --model` takes it as it is")
+    if not os.access(output.parent, os.W_OK):
+        raise ValueError(f"{output.parent} cannot be written to")
     names = None if labels is None else read_labels(labels)
     network, card, found = load_weights(file, labels=names, **loading)
     save(output, network, card)
     trained = f", trained with shift {found.shift}" if found.shift else ""
+    classes = f"{len(card.labels)} classes ({card.activation})"
+    rhythm = f"a frame each {card.interval_seconds:.3g} s"
+    if card.num_frames > 1:
+        rhythm = f"clips of {card.num_frames} frames {card.interval_seconds:.3g} s apart"
     print(
-        f"{file}: {found.network} in the layout {found.layout}{trained}, {len(card.labels)} classes, "
-        f"{card.preprocessing.modality}; wrote {output}"
+        f"{file}: {found.network} in the layout {found.layout}{trained}; {classes}, "
+        f"{card.preprocessing.modality}, {rhythm}; wrote {output}"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from urllib.parse import urlsplit
 
 from models.catalogue import find_entry
@@ -50,7 +51,14 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 def print_network(name: str) -> None:
-    """Its row, its layers with their parameters, and the state of a live stream."""
+    """Its row, its layers with their parameters, and the state of a live stream; for a checkpoint where it is, too."""
+    if name in PUBLISHED:
+        published = PUBLISHED[name]
+        for field, value in asdict(published).items():
+            if value:
+                print(f"{field:<18}{value}")
+        print(f"{'kept at':<18}{cached_file(published.address)}\n")
+        name = published.network
     entry = find_entry(name)
 
     import torch

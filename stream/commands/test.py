@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from models.checkpoint import find, load, read_card, save_card
+from models.published import PUBLISHED
 from models.training.accuracy import motion_accuracy
 from models.training.clips import Sampled
 from models.training.data import Data
@@ -68,6 +69,8 @@ def test_clips(
 
 def is_motion(model: str) -> bool:
     """Whether it is a checkpoint of the recipe `motion`."""
+    if model in PUBLISHED:
+        return False
     card = read_card(model)
     return card.labels == MOVEMENTS and card.preprocessing == PREPROCESSING
 

@@ -20,7 +20,9 @@ from models import download as downloading
 from models.catalogue import NETWORKS
 from models.download import fetch
 from models.labels import list_labels, read_labels
+from models.layouts import LAYOUTS
 from models.published import PUBLISHED, cached_file
+from models.weight_file import read_weights
 
 CONTENTS = bytes(range(256)) * 1000
 
@@ -33,17 +35,20 @@ class Publisher(BaseHTTPRequestHandler):
         self.server.requests.append((how, self.headers.get("Range")))
         if how == "missing":
             return self.send_error(404)
-        begin = 0
-        if (wanted := self.headers.get("Range")) and how != "no-ranges":
+        begin, version = 0, f'"{hash(contents)}"'
+        if (wanted := self.headers.get("Range")) and how != "no-ranges" and self.headers["If-Range"] == version:
             begin = int(wanted.removeprefix("bytes=").rstrip("-"))
             if begin >= len(contents):
                 return self.send_error(416)
         self.send_response(206 if begin else 200)
+        self.send_header("ETag", version)
+        if begin:
+            self.send_header("Content-Range", f"bytes {0 if how == 'another-part' else begin}-{len(contents) - 1}/*")
         length = len(contents) - begin
-        if how != "no-length":
+        if how not in ("no-length", "no-length-cut"):
             self.send_header("Content-Length", str(10**13 if how == "huge" else length))
         self.end_headers()
-        if how == "broken" or (how == "flaky" and len(self.server.requests) == 1):
+        if how in ("broken", "no-length-cut") or (how == "flaky" and len(self.server.requests) == 1):
             self.wfile.write(contents[begin : begin + length // 2])
         elif how == "slow":
             for place in range(begin, len(contents), 1 << 16):
@@ -84,7 +89,7 @@ def test_a_file_is_fetched_once(publisher, how):
     assert num_requests == (2 if how == "flaky" else 1)
     assert fetch(publisher(how), sha256=SHA256[:8]) == path
     assert len(publisher.server.requests) == num_requests
-    assert not list(path.parent.glob("*.partial"))
+    assert not list(path.parent.glob("*.partial*"))
 
 
 def test_what_broke_off_is_gone_on_with(publisher):
@@ -101,7 +106,29 @@ def test_a_beginning_that_is_too_long_is_begun_again(publisher):
     path = cached_file(publisher("well"))
     path.parent.mkdir()
     path.with_name("weights.pth.partial").write_bytes(CONTENTS + b"more")
+    path.with_name("weights.pth.partial.version").write_text(f'"{hash(CONTENTS)}"')
     assert fetch(publisher("well")).read_bytes() == CONTENTS
+    assert publisher.server.requests[0][1] == "bytes=256004-"
+
+
+def test_a_beginning_of_another_file_is_not_gone_on_with(publisher):
+    with pytest.raises(ValueError, match="broke off"):
+        fetch(publisher("broken"))
+    publisher.server.contents = CONTENTS[::-1]
+    assert fetch(publisher("well")).read_bytes() == CONTENTS[::-1]
+
+
+def test_a_server_that_sends_another_part(publisher):
+    with pytest.raises(ValueError, match="broke off"):
+        fetch(publisher("broken"))
+    assert fetch(publisher("another-part"), sha256=SHA256).read_bytes() == CONTENTS
+
+
+def test_what_is_no_file_of_weights_is_not_kept(publisher):
+    """A page that asks for a login, or half a file of which nobody knows how long it is."""
+    with pytest.raises(ValueError, match=r"gave another file than was published: .* cannot be read as weights"):
+        fetch(publisher("no-length-cut"), check=read_weights)
+    assert not list(cached_file(publisher("well")).parent.glob("weights.pth*[!k]"))
 
 
 @pytest.mark.parametrize(
@@ -122,6 +149,12 @@ def test_another_file_than_was_published(publisher):
     with pytest.raises(ValueError, match="gave another file than was published"):
         fetch(publisher("well"), sha256="00000000")
     assert not cached_file(publisher("well")).exists()
+
+
+def test_a_cache_that_cannot_be_written(publisher, monkeypatch):
+    monkeypatch.setenv("ACTIONSTREAM_CACHE", "/dev/null/cache")
+    with pytest.raises(ValueError, match=r"cannot be written .*; ACTIONSTREAM_CACHE names another folder"):
+        fetch(publisher("well"))
 
 
 def test_without_a_network(publisher, monkeypatch):
@@ -197,7 +230,11 @@ def test_torchvisions_addresses_and_pictures_are_its_own():
     assert set(ours) == set(weights)
     for address, entry in ours.items():
         theirs = weights[address].transforms()
-        wanted = replace(NETWORKS[entry.network].preprocessing(), **entry.preprocessing)
+        wanted = NETWORKS[entry.network].preprocessing()
+        if entry.network == "s3d":
+            wanted = replace(
+                wanted, mean=(feeding := dict(LAYOUTS["s3d-torchvision"].feeding))["mean"], std=feeding["std"]
+            )
         assert [wanted.height, wanted.width] == theirs.crop_size * (2 // len(theirs.crop_size))
         assert abs(wanted.short_side - theirs.resize_size[0]) <= 1
         if wanted.mean != (127.5,):  # of those that change their pictures inside

@@ -1,5 +1,7 @@
 """Files in the layouts of the public reference code become checkpoints that agree with it."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -33,7 +35,7 @@ CASES = {
     "r3d_jfzhang": ("jfzhang", "r3d_18_jfzhang", "jfzhang"),
     "s3d_ibm": ("ibm", "s3d_ibm", "s3d-ibm"),
     "s3d_kylemin": ("kylemin", "s3d", "s3d-kylemin"),
-    "s3d_torchvision": ("torchvision", "s3d", "plain"),
+    "s3d_torchvision": ("torchvision", "s3d", "s3d-torchvision"),
     "slow_r50": ("pytorchvideo", "slow_r50", "pytorchvideo"),
     "slow_r50_pyslowfast": ("pyslowfast", "slow_r50", "pyslowfast"),
     "slowfast_r50_4x16": ("pytorchvideo", "slowfast_r50_4x16", "pytorchvideo"),
@@ -105,7 +107,7 @@ def test_every_folder_of_golden_outputs_is_here():
     folders = {path.parent.name for path in shared("golden").glob("*/manifest.json")}
     assert folders - {"mtwi"} == set(CASES)
     assert {project for project, *_ in CASES.values()} | {"auto", "actionstream"} == set(PROJECTS)
-    assert {layout for *_, layout in CASES.values()} == set(LAYOUTS) - set(SYNTHETIC.values())
+    assert {layout for *_, layout in CASES.values()} == set(LAYOUTS) - SYNTHETIC
 
 
 @pytest.mark.parametrize("folder", CASES)
@@ -118,23 +120,77 @@ def test_files_of_a_project_with_module_and_without_counts(folder):
     assert [found.network, found.layout] == expected
 
 
-# layouts that golden has no folder of: the file made from our names by hand
-SYNTHETIC = {"classifier": "torchvision-classifier", "tsn mobilenet": "tsn-mobilenet-v2", "tsn mmaction2": "mmaction2"}
+SYNTHETIC = {  # layouts that golden has no folder of; names as those projects' code gives them, written down from it
+    "torchvision-classifier",
+    "tsn-mobilenet-v2",
+    "mmaction2",
+    "tsm-resnet-block",
+    "tsm-resnet-pooled",
+    "tsm-mobilenet-v2-mmaction2",
+    "tsn-mobilenet-v2-mmaction2",
+}
 
 
-def test_layouts_without_a_golden_folder():
-    """Names as those projects' code gives them, written down from its source."""
-    mobilenet = Golden("tsm_mobilenetv2_bi").keys()
-    tsn = recognise({key.replace(".net.", "."): tensor for key, tensor in mobilenet.items()})
-    assert (tsn.network, tsn.layout, tsn.shift) == ("tsn_mobilenet_v2", "tsn-mobilenet-v2", "none")
-    classifier = {key.replace("new_fc", "base_model.classifier"): tensor for key, tensor in mobilenet.items()}
-    assert recognise(classifier).network == "tsm_mobilenet_v2_bi"
-    resnet = Golden("tsm_resnet50_mmaction2").keys()
-    tsn = recognise({key.replace(".net.", "."): tensor for key, tensor in resnet.items()})
-    assert (tsn.network, tsn.layout) == ("tsn_resnet50", "mmaction2")
-    flow = Golden("tsm_resnet50_bi").keys()
+def found_in(folder, *renames):
+    weights = Golden(folder).keys()
+    for pattern, replacement in renames:
+        weights = {re.sub(pattern, replacement, key): tensor for key, tensor in weights.items()}
+    found = recognise(weights)
+    return found.network, found.layout, found.arguments
+
+
+def test_variants_of_the_tsm_authors():
+    k400 = {"num_classes": 400}
+    mobilenet, resnet = "tsm_mobilenetv2_bi", "tsm_resnet50_bi"
+    plain = ("tsn_mobilenet_v2", "tsn-mobilenet-v2", k400)
+    assert found_in(mobilenet, (r"\.net\.", ".")) == plain
+    assert found_in(mobilenet, ("new_fc", "base_model.classifier"))[0] == "tsm_mobilenet_v2_bi"
+    block = (r"(layer\d\.\d+)\.conv1\.net\.", r"\1.net.conv1."), (r"(layer\d\.\d+)\.(?!net)", r"\1.net.")
+    expected = ("tsm_resnet50_bi", "tsm-resnet-block", {"shift_place": "block", **k400})
+    assert found_in(resnet, *block) == expected
+    pooled = found_in(resnet, (r"layer2\.", "layer2.net."))
+    assert pooled == ("tsm_resnet50_bi", "tsm-resnet-pooled", {"pooled_stages": (2,), **k400})
+    flow = Golden(resnet).keys()
     flow["module.base_model.conv1.weight"] = torch.empty(64, 10, 7, 7, device="meta")
-    assert recognise(flow).arguments == {"num_classes": 400, "in_channels": 10}
+    assert recognise(flow).arguments == {"in_channels": 10, **k400}
+
+
+def test_variants_of_mmaction2():
+    tsn = found_in("tsm_resnet50_mmaction2", (r"\.net\.", "."))
+    assert tsn == ("tsn_resnet50", "mmaction2", {"num_classes": 400})
+    weights = create("tsm_mobilenet_v2", num_classes=5).state_dict()
+    counts = (1, 2, 3, 4, 3, 3, 1)
+    places = [(stage, n) for stage, count in enumerate(counts, start=1) for n in range(count)]
+    blocks = dict(enumerate(places, start=1))
+    theirs = {}
+    for key, tensor in weights.items():
+        parts = key.split(".")
+        if parts[0] == "classifier":
+            theirs[f"cls_head.fc_cls.{parts[-1]}"] = tensor
+            continue
+        number = int(parts[1])
+        if number in (0, 18):
+            kind = "conv" if parts[2] == "0" else "bn"
+            theirs[f"backbone.conv{1 if number == 0 else 2}.{kind}.{parts[-1]}"] = tensor
+            continue
+        stage, n = blocks[number]
+        last = 1 if number == 1 else 2
+        place = int(parts[3])
+        if place < last:
+            kind = "conv" if parts[4] == "0" else "bn"
+        else:
+            kind, place = ("conv" if place == last else "bn"), last
+        theirs[f"backbone.layer{stage}.{n}.conv.{place}.{kind}.{parts[-1]}"] = tensor
+    found = recognise(theirs, project="mmaction2")
+    assert (found.network, found.layout) == ("tsn_mobilenet_v2", "tsn-mobilenet-v2-mmaction2")
+    shifted = {key.replace("layer2.1.conv.0.conv.", "layer2.1.conv.0.net.conv."): each for key, each in theirs.items()}
+    assert recognise(shifted).network == "tsm_mobilenet_v2_bi"
+    assert recognise(shifted).layout == "tsm-mobilenet-v2-mmaction2"
+
+
+def test_networks_with_grouped_convolutions_are_not_taken_for_others():
+    found = recognise(create("csn_ir_50", num_classes=3).state_dict(), project="actionstream")
+    assert (found.network, found.arguments) == ("csn_ir_50", {"num_classes": 3})
 
 
 def small_weights(**changes):
@@ -157,5 +213,5 @@ def test_every_key_is_used_and_every_parameter_set(changes, message):
 
 
 def test_unknown_layout():
-    with pytest.raises(ValueError, match="no layout 'caffe'; there are plain"):
+    with pytest.raises(ValueError, match="no layout 'caffe'; there are s3d-torchvision, plain"):
         load_layout(create("tsn_resnet18"), {}, "caffe")

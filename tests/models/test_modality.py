@@ -17,14 +17,14 @@ def preprocessing(modality, stack=2, **more):
     return Preprocessing(modality=modality, stack=stack, **values)
 
 
-def pushed(stage, pictures):
-    return [stage.push(picture) for picture in pictures]
+def pushed(stage, pictures, rate=30):
+    return [stage.push(picture, n / rate) for n, picture in enumerate(pictures)]
 
 
 def test_rgb_is_the_resized_picture():
     wanted = preprocessing("rgb", stack=1)
     for picture in images(2):
-        assert np.array_equal(open_modality(wanted).push(picture), wanted.resize(picture))
+        assert np.array_equal(open_modality(wanted).push(picture, 0.0), wanted.resize(picture))
 
 
 def test_differences():
@@ -59,9 +59,22 @@ def test_a_stack_never_crosses_a_reset(modality):
 def test_a_snippet_every_so_many_pictures(modality, every):
     pictures = images(20)
     each = pushed(open_modality(preprocessing(modality)), pictures)
-    some = pushed(open_modality(preprocessing(modality), every=every), pictures)
+    some = pushed(open_modality(preprocessing(modality), interval_seconds=every / 30), pictures)
     due = range(2, 20, every)
     assert [n for n, snippet in enumerate(some) if snippet is not None] == list(due)
+    assert all(np.array_equal(some[n], each[n]) for n in due)
+
+
+@pytest.mark.parametrize("rate", [30, 25, 15, 10, 7])
+@pytest.mark.parametrize("modality", ["rgb-difference", "flow"])
+def test_snippets_come_in_the_rhythm_of_the_card_at_any_rate(modality, rate):
+    stage = open_modality(preprocessing(modality), interval_seconds=0.8)
+    each = pushed(open_modality(preprocessing(modality)), images(60), rate)
+    some = pushed(stage, images(60), rate)
+    due = [n for n, snippet in enumerate(some) if snippet is not None]
+    ticks = 2 / rate + 0.8 * np.arange(len(due))
+    assert np.abs(np.array(due) / rate - ticks).max() <= 0.5 / rate + 1e-6
+    assert len(due) == int((59 / rate + 0.5 / rate - 2 / rate) / 0.8) + 1
     assert all(np.array_equal(some[n], each[n]) for n in due)
 
 
@@ -187,8 +200,6 @@ def test_what_is_refused():
         preprocessing("flow", stack=5, mean=(1, 2, 3))
     with pytest.raises(ValueError, match="takes features that another one has made"):
         open_modality(preprocessing("features", stack=1024))
-    with pytest.raises(ValueError, match="a snippet every 0 pictures"):
-        open_modality(preprocessing("flow"), every=0)
     if not has_tvl1():
         with pytest.raises(ValueError, match="TVL1 needs pip install opencv-contrib-python"):
             open_modality(preprocessing("flow", flow_method="tvl1"))

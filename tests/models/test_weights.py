@@ -138,6 +138,13 @@ def zip_bomb(path):
             archive.writestr(f"archive/data/{number}", bytes(10 << 20))
 
 
+def long_tail(path):
+    """A bomb with so much after it that the directory of the archive is not found in its usual place."""
+    zip_bomb(path)
+    with path.open("ab") as file:
+        file.write(bytes(68_000))
+
+
 def lying_header(path):
     """A header that speaks of more bytes than there are."""
     header = b'{"fc.weight":{"dtype":"F32","shape":[1000000,1000000],"data_offsets":[0,4000000000000]}}'
@@ -164,8 +171,11 @@ BAD = {
     "text.safetensors": (lambda path: path.write_bytes(b"hello, this is a text"), "cannot be read as weights"),
     "picture.pth": (lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100)), "cannot be read as weights"),
     "pickle.pth": (lambda path: path.write_bytes(pickle.dumps({"a": Malicious()})), "a pickle of something else"),
-    "old.pth": (lambda path: path.write_bytes(pickle.dumps({"a": Malicious()}, protocol=2)), "it asks for print"),
-    "saved.pth": (lambda path: torch.save({"a": Malicious()}, path), "it asks for print"),
+    "old.pth": (
+        lambda path: path.write_bytes(pickle.dumps({"a": Malicious()}, protocol=2)),
+        "it asks for __builtin__.print",
+    ),
+    "saved.pth": (lambda path: torch.save({"a": Malicious()}, path), "it asks for __builtin__.print"),
     "bomb.pth": (zip_bomb, "it unpacks to more than it is"),
     "lying.safetensors": (lying_header, "cannot be read as weights"),
     "endless.safetensors": (endless_header, "cannot be read as weights"),
@@ -173,6 +183,14 @@ BAD = {
     "stretched.pth": (stretched, "values, which are not in the file"),
     "list.pth": (lambda path: torch.save([1, 2], path), "it holds list, not weights by name"),
     "module.pth": (lambda path: torch.save(torch.nn.Linear(2, 2), path), "it asks for torch.nn.modules.linear.Linear"),
+    "bytes.pth": (
+        lambda path: torch.save({"state_dict": {"a": torch.zeros(1)}, "more": bytearray(9)}, path),
+        "it asks for __builtin__.bytearray",
+    ),
+    "meta.pth": (lambda path: torch.save({"a": torch.zeros(2, device="meta")}, path), "cannot be read as weights"),
+    "numbers.safetensors": (lambda path: save_file({"a": torch.zeros(2).int()}, path), "a is of torch.int32"),
+    "nan.pth": (lambda path: torch.save({"a": torch.tensor([torch.nan])}, path), "a has values that are no numbers"),
+    "tail.pth": (long_tail, "cannot be read as weights"),
     "nothing.pth": (lambda path: torch.save({}, path), "it holds nothing"),
     "numbers.pth": (lambda path: torch.save({"state_dict": {"a": 1}}, path), "'a' is int"),
 }
@@ -187,6 +205,18 @@ def test_files_that_are_not_weights_are_refused_in_one_line(name, tmp_path, run)
     assert message in err
     assert "executed" not in err
     assert not (tmp_path / "made.safetensors").exists()
+
+
+def test_the_format_is_that_of_the_contents(path, tmp_path):
+    save_file({"a": torch.ones(1)}, tmp_path / "really safetensors.pth")
+    assert read_weights(tmp_path / "really safetensors.pth")["a"] == 1
+    torch.save({"a": torch.ones(1)}, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    assert read_weights(tmp_path / "old.pth")["a"] == 1
+
+
+def test_a_checkpoint_of_ours_is_none_of_others(checkpoint, tmp_path, run):
+    code, _, err = run("convert", checkpoint, "-o", tmp_path / "made.safetensors")
+    assert (code, "is a checkpoint already" in err) == (2, True)
 
 
 @pytest.mark.parametrize("cut", [10, 1000, 1_000_000])

@@ -48,6 +48,12 @@ def offline(card, snippets, seed=0):
     return scores[0].numpy()
 
 
+def stacked(card, pictures):
+    """The snippets of pictures that come at 10 a second."""
+    stage = open_modality(card.preprocessing, interval_seconds=card.interval_seconds)
+    return [snippet for n, p in enumerate(pictures) if (snippet := stage.push(p, n / 10)) is not None]
+
+
 def rows_of(machine, pictures, first_seconds=0.0):
     stream = machine.streams[0] if machine.streams else machine.open()
     return [machine.push(stream, picture, first_seconds + n / 10) for n, picture in enumerate(pictures)]
@@ -61,8 +67,7 @@ def test_each_modality_live_is_one_offline_call(modality):
     first = 0 if modality == "rgb" else 2
     assert [n for n, row in enumerate(rows) if row] == list(range(first, 24, 2))
     sampled = PICTURES[::2] if modality == "rgb" else PICTURES
-    stage = open_modality(card.preprocessing, every=card.frames_per_snippet)
-    snippets = [snippet for picture in sampled if (snippet := stage.push(picture)) is not None]
+    snippets = stacked(card, sampled)
     given = [row.probabilities for row in rows if row]
     np.testing.assert_allclose(given, card.probabilities(offline(card, snippets)), atol=1e-5)
     row = rows[-2]
@@ -99,8 +104,7 @@ def test_scores_are_the_weighted_mean():
     rows = rows_of(machine, PICTURES)
     rgb = offline(card_of("rgb"), [card_of("rgb").preprocessing.resize(picture) for picture in PICTURES[::2]], 0)
     flow_card = card_of("flow")
-    stage = open_modality(flow_card.preprocessing, every=2)
-    flow = offline(flow_card, [snippet for p in PICTURES if (snippet := stage.push(p)) is not None], 1)
+    flow = offline(flow_card, stacked(flow_card, PICTURES), 1)
     expected = card_of("rgb").probabilities((rgb[1:] + 3 * flow) / 4)
     assert rows[0] is None  # of flow there is nothing yet
     given = np.array([row.probabilities for row in rows if row])
@@ -164,9 +168,11 @@ def test_from_a_file(tmp_path, run):
     ("text", "message"),
     [
         ("", "does not list networks to fuse"),
+        ('[[network]]\nmodel = "rgb.safetensors"\nwieght = 3', "nobody knows wieght"),
+        ('[network]\nmodel = "rgb.safetensors"', "one without its double brackets"),
         ("[network", "does not list networks to fuse"),
         ('[[network]]\nmodel = "rgb.safetensors"\nweight = "much"', "does not list networks to fuse"),
-        ("network = []", "does not list networks to fuse: there is none"),
+        ("network = []", "there is none"),
         ('[[network]]\nmodel = "rgb.safetensors"\nweight = 0', "the weights are 0.0; they must be positive"),
         ('[[network]]\nmodel = "green.safetensors"', "no model 'green.safetensors'"),
     ],
