@@ -1,0 +1,35 @@
+"""The catalogue's consensus functions (models/consensus.py) in numpy: scoring works where torch is not installed.
+
+Each goes from scores (n, K) of n rows, at least one, to one row (K,).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def average(scores: np.ndarray) -> np.ndarray:
+    """The mean over rows."""
+    return scores.mean(axis=0)
+
+
+def maximum(scores: np.ndarray) -> np.ndarray:
+    """The maximum over rows, for each class."""
+    return scores.max(axis=0)
+
+
+def top_k(scores: np.ndarray, k: int) -> np.ndarray:
+    """The mean of the k >= 1 highest rows, for each class; of all where there are fewer."""
+    if k < len(scores):
+        scores = np.partition(scores, -k, axis=0)[-k:]
+    return scores.mean(axis=0)
+
+
+def attention_weighting(scores: np.ndarray, logits: np.ndarray) -> np.ndarray:
+    """The sum over rows times a softmax over them of their logits (n,).
+
+    With the catalogue's `AttentionWeighting` the logits are `features @ consensus.attention`, for the features (n, D)
+    that the scores were made of.
+    """
+    weights = np.exp(logits - logits.max())
+    return weights @ scores / weights.sum()
