@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +16,8 @@ from models.training.datasets import IMAGES, Clip
 FOLDER_RATE = 30.0  # frames a second of a folder of pictures, which does not say
 
 
-class Stretch(NamedTuple):
+@dataclass(frozen=True)
+class Stretch:
     """The frames of a clip in its video: [first, last) at `rate` a second."""
 
     first: int
