@@ -54,8 +54,8 @@ def evaluate_results(
         raise ValueError("classification has no IoU thresholds; leave --iou out")
     if dataset == "thumos14" and task == "classification" and truth.is_dir():
         raise ValueError(
-            f"{truth} has 20 of THUMOS14's 101 classes and no background videos; classification needs all, in a file in "
-            "ActivityNet's layout, where a background video has no annotations"
+            f"{truth} has 20 of THUMOS14's 101 classes and no background videos; classification needs all, in a file "
+            "in ActivityNet's layout, where a background video has no annotations"
         )
     if dataset == "thumos14":
         subset = subset or "test"

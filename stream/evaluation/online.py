@@ -36,7 +36,7 @@ def frame_labels(
     check_times(segments, "a segment")
     table = np.zeros((num_rows, len(labels)), bool)
     rows = segments.intervals * frames_per_second / chunk
-    # What is on the edge of a row but for the last bits is on it: 2.3 s at 30 frames a second is row 68.99999999999999.
+    # On the edge of a row but for the last bits is on it: 4.1 s at 30 frames a second is row 122.99999999999999.
     starts, ends = np.floor(rows[:, 0] + 1e-6).astype(int), np.ceil(rows[:, 1] - 1e-6).astype(int)
     index = {label: number for number, label in enumerate(labels)}
     for start, end, label in zip(starts, ends, segments.labels.tolist(), strict=True):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.scoring import nms, soft_nms
@@ -35,6 +35,7 @@ def columns(case):
     return times, np.array([s for _, s, _ in case]), np.array([g for _, _, g in case], str)
 
 
+@settings(deadline=None)
 @given(CASES, THRESHOLDS)
 def test_nms_is_the_loop(case, threshold):
     times, scores, groups = columns(case)
@@ -42,6 +43,7 @@ def test_nms_is_the_loop(case, threshold):
     assert kept.tolist() == [n for n, _ in by_loops(case, lambda share: float(share <= threshold), 1e-9)]
 
 
+@settings(deadline=None)
 @given(CASES, THRESHOLDS, st.sampled_from([0.2, 0.5]), st.sampled_from([0.001, 0.15]))
 def test_soft_nms_is_the_loop(case, threshold, sigma, min_score):
     times, scores, groups = columns(case)
@@ -86,6 +88,11 @@ def test_a_score_of_zero_counts():
 def test_segments_of_zero_duration_stay():
     times = np.array([[1.0, 1.0], [1.0, 1.0], [0.0, 2.0]])
     assert nms(times, np.array([0.3, 0.2, 0.1]), iou_threshold=0.0).tolist() == [0, 1, 2]
+
+
+def test_a_score_that_falls_to_the_least_stays():
+    times, scores = np.array([[0.0, 4.0], [0.0, 2.0]]), np.array([1.0, 0.5])
+    assert soft_nms(times, scores, method="linear", min_score=0.25)[0].tolist() == [0, 1]
 
 
 def test_nothing():

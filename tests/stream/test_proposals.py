@@ -61,6 +61,15 @@ def test_is_the_loop(annotations, found, max_proposals):
     assert result.area == pytest.approx(area / numbers[-1])
 
 
+@pytest.mark.parametrize(("max_proposals", "sizes"), [(10, (1, 5)), (10, (1, 18)), (3, (17, 17)), (7, (5, 30))])
+def test_what_is_rounded_down_is_the_same_number(max_proposals, sizes):
+    """Numbers of proposals fall on whole numbers but for the last bits; the order of the operations decides."""
+    every = [(video, 2 * n, 2 * n + 1, "", -n) for video, size in zip("ab", sizes, strict=True) for n in range(size)]
+    known, found = truth(*((v, s, e, "x") for v, s, e, _, _ in every)), segments(*every)
+    result = activitynet_proposals(known, found, iou_thresholds=THRESHOLDS, max_proposals=max_proposals)
+    assert np.allclose(result.recall, by_loops(known, found, max_proposals)[0], rtol=0, atol=1e-12)
+
+
 def test_perfect_proposals():
     known = truth(*((f"v{n}", 5 * m, 5 * m + 4, "x") for n in range(10) for m in range(n % 3 + 1)))
     found = segments(
