@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -71,6 +72,7 @@ def evaluate_results(
         "subset": subset,
         "videos": len(known.durations_seconds),
         "annotations": len(known.segments),
+        "classes": len(np.unique(known.segments.labels)),
         "results": len(found),
         **measure(dataset, task, known, found, iou_thresholds),
         "remarks": remarks(known, found, task=task),
@@ -167,6 +169,8 @@ def show(figures: dict[str, Any]) -> None:
             table.add_row(name, *(f"{100 * share:.2f}" for share in shares))
         table.add_section()
     console.print(table)
-    console.print(f"\n{figures['annotations']} annotations in {figures['videos']} videos, {figures['results']} results")
+    console.print(
+        "\n{annotations} annotations of {classes} classes in {videos} videos, {results} results".format(**figures)
+    )
     for name, number in figures["remarks"].items():
         console.print(f"{MEANINGS[name]}: {number}")

@@ -89,6 +89,9 @@ class Truth:
         missing = {*self.segments.videos.tolist(), *self.ambiguous.videos.tolist()} - set(self.durations_seconds)
         if missing:
             raise ValueError(f"video {min(missing)} has annotations, but is not among the videos of the truth")
+        unknown = set(self.segments.labels.tolist()) - set(self.labels)
+        if unknown:
+            raise ValueError(f"label {min(unknown)!r} has annotations, but is not among the labels of the truth")
 
     def without(self, videos: Collection[str]) -> Truth:
         """All but these videos."""

@@ -62,7 +62,7 @@ def test_the_table_on_the_screen(run, files):
     assert ["IoU", "0.5", "0.85", "mean"] in lines
     assert ["Diving", "100.00", "25.00", "62.50"] in lines
     assert ["mAP", "100.00", "62.50", "81.25"] in lines
-    assert "3 annotations in 2 videos, 4 results" in out
+    assert "3 annotations of 2 classes in 2 videos, 4 results" in out
 
 
 def test_activitynet(run, files):
@@ -125,7 +125,7 @@ def test_results_that_are_odd_or_empty(run, files):
     assert "results of labels that the truth does not know, which do not count: 1" in out
     write_table(files / "empty.csv", segments())
     code, out, _ = run(*arguments, files / "empty.csv")
-    assert (code, "3 annotations in 2 videos, 0 results" in out) == (0, True)
+    assert (code, "3 annotations of 2 classes in 2 videos, 0 results" in out) == (0, True)
 
 
 @pytest.mark.parametrize(

@@ -233,6 +233,8 @@ def test_segments_check_themselves():
         Segments(name, column, column, name, np.zeros(3))
     with pytest.raises(ValueError, match="video b has annotations, but is not among"):
         Truth(segments(("b", 0, 1, "x")), segments(), {"a": 3.0}, ("x",))
+    with pytest.raises(ValueError, match="label 'x' has annotations, but is not among"):
+        Truth(segments(("a", 0, 1, "x")), segments(), {"a": 3.0}, ("y",))
 
 
 def test_remarks():
