@@ -58,6 +58,17 @@ class FlowMethod(StrEnum):
     tvl1 = "tvl1"
 
 
+class Challenge(StrEnum):
+    thumos14 = "thumos14"
+    activitynet = "activitynet"
+
+
+class EvaluationTask(StrEnum):
+    detection = "detection"
+    classification = "classification"
+    proposals = "proposals"
+
+
 @app.callback()
 def _root() -> None:
     pass
@@ -344,6 +355,48 @@ def test(
             device=device.value,
             as_json=json,
         )
+
+
+@app.command()
+def evaluate(
+    challenge: Annotated[Challenge, typer.Argument(help="Whose rules count.")],
+    results: Annotated[
+        Path,
+        typer.Option(
+            help="What was found: ActivityNet's JSON, THUMOS14's text, or a table (CSV) with video, start_seconds, "
+            "end_seconds, label, score; with gzip too."
+        ),
+    ],
+    truth: Annotated[
+        Path, typer.Option(help="ActivityNet's JSON, or for THUMOS14 the folder with its annotations, too.")
+    ],
+    task: Annotated[EvaluationTask, typer.Option(help="What was to be found.")] = EvaluationTask.detection,
+    subset: Annotated[
+        str | None, typer.Option(help="Of the truth.", show_default="test of THUMOS14, validation of ActivityNet")
+    ] = None,
+    iou: Annotated[
+        list[float] | None,
+        typer.Option(help="A threshold; may be given several times.", show_default="those of the challenge"),
+    ] = None,
+    blocked: Annotated[
+        str | None,
+        typer.Option(help="A file with videos to leave out, or mislabelled: three test videos of THUMOS14."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="The figures as JSON, with those of each class.")] = False,
+) -> None:
+    """Measure a file with results exactly as the evaluator of a challenge does."""
+    from stream.commands.evaluate import evaluate_results
+
+    evaluate_results(
+        challenge.value,
+        results=results,
+        truth=truth,
+        task=task.value,
+        subset=subset,
+        iou_thresholds=iou or (),
+        blocked=blocked,
+        as_json=json,
+    )
 
 
 def _say(message: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from evaluation import segments, truth
 from helpers import images, write_video
 from servers import ball, rtsp_server
 
@@ -16,6 +17,8 @@ from models import create, read_card, save
 from models.labels import read_labels
 from models.published import PUBLISHED, cached_file
 from models.weights import load_weights
+from stream.evaluation import activitynet, thumos14
+from stream.evaluation.detection_table import write_table
 from stream.sources import SAMPLE
 
 ROOT = Path(__file__).parents[1]
@@ -47,7 +50,19 @@ def folder(tmp_path, monkeypatch):
         write_video(tmp_path / "videos" / label / f"{number}.mp4", images(10))
     (tmp_path / "background").mkdir()
     write_video(tmp_path / "background" / "a.mp4", images(30))
+    write_results(tmp_path)
     return tmp_path
+
+
+def write_results(folder):
+    """Truth of two videos, and what somebody found in them."""
+    known = truth(("a", 0, 9, "Diving"), ("b", 5, 8, "Shotput"), videos="c")
+    found = segments(("a", 1, 9, "Diving", 0.9), ("b", 2, 4, "Shotput", 0.4))
+    thumos14.write_annotations(folder / "annotation_test", known)
+    activitynet.write_truth(folder / "activity_net.json", known, subset="validation")
+    write_table(folder / "detections.csv", found)
+    activitynet.write_results(folder / "detections.json", found)
+    activitynet.write_results(folder / "labels.json", found, task="classification")
 
 
 @pytest.fixture

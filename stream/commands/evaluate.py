@@ -1,0 +1,176 @@
+"""The command `evaluate`: the figures of a result file, as a challenge counts them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from stream.evaluation import activitynet, thumos14
+from stream.evaluation.activitynet import Task
+from stream.evaluation.classification import activitynet_classification, hit_at, thumos14_classification
+from stream.evaluation.detection import (
+    ACTIVITYNET_IOU_THRESHOLDS,
+    THUMOS14_IOU_THRESHOLDS,
+    DetectionAccuracy,
+    activitynet_detection,
+    thumos14_detection,
+)
+from stream.evaluation.detection_table import read_table
+from stream.evaluation.files import read_text
+from stream.evaluation.proposals import activitynet_proposals
+from stream.evaluation.remarks import MEANINGS, remarks
+from stream.evaluation.segments import Segments, Truth
+
+Dataset = Literal["thumos14", "activitynet"]
+
+MAX_CLASSES_SHOWN = 30
+
+
+def evaluate_results(
+    dataset: Dataset,
+    *,
+    results: Path,
+    truth: Path,
+    task: Task,
+    subset: str | None,
+    iou_thresholds: Sequence[float],
+    blocked: str | None,
+    as_json: bool,
+) -> None:
+    """Print the figures of a file with results against a truth file or folder."""
+    if dataset == "thumos14" and task == "proposals":
+        raise ValueError("THUMOS14 has no proposals; `evaluate activitynet` takes THUMOS14's truth in its layout, too")
+    wrong = [threshold for threshold in iou_thresholds if not 0 <= threshold <= 1]
+    if wrong:
+        raise ValueError(f"an IoU threshold is a number from 0 to 1, not {wrong[0]}")
+    if iou_thresholds and task == "classification":
+        raise ValueError("classification has no IoU thresholds; leave --iou out")
+    if dataset == "thumos14" and task == "classification" and truth.is_dir():
+        raise ValueError(
+            f"{truth} has 20 of THUMOS14's 101 classes and no background videos; classification needs all, in a file "
+            "in ActivityNet's layout, where a background video has no annotations"
+        )
+    if dataset == "thumos14":
+        subset = subset or "test"
+        known = thumos14.read_truth(truth, subset=subset)
+    else:
+        subset = subset or "validation"
+        known = activitynet.read_truth(truth, subset=subset)
+    left_out = () if blocked is None else read_blocked(blocked)
+    known, found = known.without(left_out), read_results(results, truth, dataset, task).without(left_out)
+    figures: dict[str, Any] = {
+        "dataset": dataset,
+        "task": task,
+        "subset": subset,
+        "videos": len(known.durations_seconds),
+        "annotations": len(known.segments),
+        "classes": len(np.unique(known.segments.labels)),
+        "results": len(found),
+        **measure(dataset, task, known, found, iou_thresholds),
+        "remarks": remarks(known, found, task=task),
+    }
+    if as_json:
+        print(json.dumps(figures))
+    else:
+        show(figures)
+
+
+def measure(
+    dataset: Dataset, task: Task, truth: Truth, found: Segments, iou_thresholds: Sequence[float]
+) -> dict[str, Any]:
+    """The figures of a task, as plain numbers."""
+    if task == "proposals":
+        recall = activitynet_proposals(truth, found, iou_thresholds=iou_thresholds or ACTIVITYNET_IOU_THRESHOLDS)
+        at = {f"AR@{number}": float(recall.average_recall[number - 1]) for number in (1, 5, 10, 50, 100)}
+        return {**at, "AUC": recall.area}
+    if task == "classification":
+        if dataset == "thumos14":
+            accuracy = thumos14_classification(truth, found)
+            hits = {}
+        else:
+            accuracy = activitynet_classification(truth, found)
+            hits = hit_at(truth, found)
+        return {
+            "mAP": accuracy.map,
+            **{f"Hit@{k}": hit for k, (hit, _) in hits.items()},
+            **{f"Avg_Hit@{k}": average for k, (_, average) in hits.items()},
+            "AP": dict(zip(accuracy.labels, accuracy.ap.tolist(), strict=True)),
+        }
+    if dataset == "thumos14":
+        return _figures(thumos14_detection(truth, found, iou_thresholds=iou_thresholds or THUMOS14_IOU_THRESHOLDS))
+    return _figures(activitynet_detection(truth, found, iou_thresholds=iou_thresholds or ACTIVITYNET_IOU_THRESHOLDS))
+
+
+def _figures(accuracy: DetectionAccuracy) -> dict[str, Any]:
+    names = [f"{threshold:g}" for threshold in accuracy.iou_thresholds]
+    return {
+        "mAP": dict(zip(names, accuracy.map.tolist(), strict=True)),
+        "average_mAP": accuracy.average_map,
+        "AP": {
+            label: dict(zip(names, column.tolist(), strict=True))
+            for label, column in zip(accuracy.labels, accuracy.ap.T, strict=True)
+        },
+    }
+
+
+def read_results(path: Path, truth: Path, dataset: Dataset, task: Task) -> Segments:
+    """The results in a file of any of the layouts that the task may have, which its name tells."""
+    kind = Path(path.name.removesuffix(".gz")).suffix
+    if kind == ".csv" and task != "classification":
+        return read_table(path)
+    if kind == ".txt" and dataset == "thumos14":
+        if task == "classification":
+            return thumos14.read_recognition_scores(path)
+        if not truth.is_dir():
+            raise ValueError(
+                f"{path} has numbers for classes; the folder with THUMOS14's annotations says which, {truth} not"
+            )
+        return thumos14.read_detections(path, classes=thumos14.read_class_list(truth / "detclasslist.txt"))
+    if kind == ".json":
+        return activitynet.read_results(path, task=task)
+    raise ValueError(f"{path}: results of {dataset} {task} are not read from a file that ends in {kind!r}")
+
+
+def read_blocked(name: str) -> list[str]:
+    """The videos to leave out: THUMOS14's `mislabelled`, or a file with names, one a line or as a JSON list."""
+    if name == "mislabelled":
+        return list(thumos14.MISLABELLED)
+    return [word for word in re.split(r'[\s,"\[\]]+', read_text(Path(name))) if word]
+
+
+def show(figures: dict[str, Any]) -> None:
+    """Print the figures as a table, in percent, and what was odd."""
+    console = Console(markup=False, highlight=False, emoji=False)
+    console.print(f"{figures['dataset']} {figures['task']}, {figures['subset']}, in %\n")
+    of_classes = figures.get("AP", {})
+    if len(of_classes) > MAX_CLASSES_SHOWN:
+        of_classes = {}
+    if figures["task"] == "detection":
+        head = ["IoU", *figures["mAP"], "mean"]
+        rows = {label: [*ap.values(), sum(ap.values()) / len(ap)] for label, ap in of_classes.items()}
+        totals = {"mAP": [*figures["mAP"].values(), figures["average_mAP"]]}
+    else:
+        head = ["", ""]
+        rows = {label: [ap] for label, ap in of_classes.items()}
+        totals = {name: [figure] for name, figure in figures.items() if isinstance(figure, float)}
+    table = Table(head[0], show_header=any(head), box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    for column in head[1:]:
+        table.add_column(column, justify="right", no_wrap=True)
+    for part in (rows, totals):
+        for name, shares in part.items():
+            table.add_row(name, *(f"{100 * share:.2f}" for share in shares))
+        table.add_section()
+    console.print(table)
+    console.print(
+        "\n{annotations} annotations of {classes} classes in {videos} videos, {results} results".format(**figures)
+    )
+    for name, number in figures["remarks"].items():
+        console.print(f"{MEANINGS[name]}: {number}")

@@ -1,0 +1,129 @@
+"""Files in the layouts of the ActivityNet challenge, which many other data sets use too.
+
+truth     {"database": {VIDEO: {"subset": ..., "duration": ..., "annotations": [{"segment": [s, e], "label": ...}]}},
+           "taxonomy": [{"nodeName": LABEL, ...}], "version": ...}
+results   {"results": {VIDEO: [{"segment": [s, e], "label": ..., "score": ...}]}, "version": ..., "external_data": ...}
+
+Only `database` and `results` must be there; names may end in .gz. v1.2 and v1.3 differ in the truth file alone.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import defaultdict
+from pathlib import Path
+from typing import Any, Literal
+
+from stream.evaluation.files import read_json, write_text
+from stream.evaluation.segments import Row, Segments, Truth
+
+Task = Literal["detection", "classification", "proposals"]
+
+NEEDED: dict[Task, tuple[str, ...]] = {
+    "detection": ("segment", "label", "score"),
+    "classification": ("label", "score"),
+    "proposals": ("segment", "score"),
+}
+
+
+def read_truth(path: Path, *, subset: str) -> Truth:
+    """The annotations of a subset, such as "validation".
+
+    An annotation without a segment is a label of the whole video. Raises ValueError for a file in another layout, and
+    for a subset that has no annotations.
+    """
+    data = read_json(path, key="database")
+    rows: list[Row] = []
+    durations: dict[str, float] = {}
+    labels = {str(node["nodeName"]) for node in data.get("taxonomy", []) if "nodeName" in node}
+    subsets = set()
+    for video, entry in data["database"].items():
+        where = f"{path}: video {video}"
+        if not isinstance(entry, dict) or "subset" not in entry:
+            raise ValueError(f"{where} does not say which subset it is in")
+        subsets.add(str(entry["subset"]))
+        annotations = _entries(entry.get("annotations", []), where, ("label",))
+        labels.update(str(annotation["label"]) for annotation in annotations)
+        if entry["subset"] == subset:
+            durations[video] = _number(entry.get("duration", math.nan), where, "duration")
+            for annotation in annotations:
+                start, end = _segment(annotation, where)
+                rows.append((video, start, end, str(annotation["label"]), 1.0))
+    if not rows:
+        raise ValueError(f"{path} has no annotations of subset {subset!r}; there are {', '.join(sorted(subsets))}")
+    return Truth(Segments.from_rows(rows), Segments.from_rows([]), durations, tuple(sorted(labels)))
+
+
+def read_results(path: Path, *, task: Task) -> Segments:
+    """What somebody found: segments with labels, labels of whole videos, or segments alone.
+
+    Raises ValueError for a file in another layout, and for a result that lacks what the task asks for.
+    """
+    data = read_json(path, key="results")
+    rows: list[Row] = []
+    for video, entries in data["results"].items():
+        where = f"{path}: video {video}"
+        for entry in _entries(entries, where, NEEDED[task]):
+            start, end = _segment(entry, where)
+            label = str(entry["label"]) if "label" in NEEDED[task] else ""
+            rows.append((video, start, end, label, _number(entry["score"], where, "score")))
+    return Segments.from_rows(rows)
+
+
+def write_truth(path: Path, truth: Truth, *, subset: str) -> None:
+    """Write the annotations as a file that has one subset."""
+    annotations = _by_video(truth.segments, ("segment", "label"))
+    for video, entries in _by_video(truth.ambiguous, ("segment", "label")).items():
+        annotations[video] += entries
+    database = {
+        video: {
+            "subset": subset,
+            **({} if math.isnan(seconds) else {"duration": seconds}),
+            "annotations": annotations[video],
+        }
+        for video, seconds in truth.durations_seconds.items()
+    }
+    taxonomy = [{"nodeName": label} for label in truth.labels]
+    write_text(path, json.dumps({"version": "1.3", "taxonomy": taxonomy, "database": database}) + "\n")
+
+
+def write_results(path: Path, results: Segments, *, task: Task = "detection") -> None:
+    """Write results as the challenge takes them."""
+    data = {"version": "VERSION 1.3", "results": _by_video(results, NEEDED[task]), "external_data": {}}
+    write_text(path, json.dumps(data) + "\n")
+
+
+def _by_video(segments: Segments, wanted: tuple[str, ...]) -> dict[str, list[dict[str, Any]]]:
+    entries = defaultdict(list)
+    for video, start, end, label, score in segments.rows():
+        every = {"segment": [start, end], "label": label, "score": score}
+        entries[video].append({name: every[name] for name in wanted if name != "segment" or not math.isnan(start)})
+    return entries
+
+
+def _entries(entries: Any, where: str, needed: tuple[str, ...]) -> list[dict[str, Any]]:
+    if not isinstance(entries, list):
+        raise ValueError(f"{where} has no list of annotations or results")
+    for number, entry in enumerate(entries, 1):
+        missing = [name for name in needed if not isinstance(entry, dict) or name not in entry]
+        if missing:
+            raise ValueError(f"{where}: number {number} has no {missing[0]!r}; needed are {', '.join(needed)}")
+    return entries
+
+
+def _segment(entry: dict[str, Any], where: str) -> tuple[float, float]:
+    if "segment" not in entry:
+        return math.nan, math.nan
+    segment = entry["segment"]
+    if not isinstance(segment, list) or len(segment) != 2:
+        raise ValueError(f"{where}: a segment is [start, end] in seconds, not {segment!r}")
+    return _number(segment[0], where, "start"), _number(segment[1], where, "end")
+
+
+def _number(value: Any, where: str, what: str) -> float:
+    """A number, or a string with one, as some files have."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{where}: {what} is {value!r}, which is no number") from None

@@ -1,0 +1,42 @@
+"""Detections as a table: CSV with the columns video, start_seconds, end_seconds, label, score."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+from stream.evaluation.files import read_text, write_text
+from stream.evaluation.segments import Row, Segments
+
+COLUMNS = ("video", "start_seconds", "end_seconds", "label", "score")
+
+
+def read_table(path: Path) -> Segments:
+    """The detections in a CSV file with a head; ValueError, with the line, for anything else. It may end in .gz."""
+    lines = csv.reader(io.StringIO(read_text(path)))
+    head = tuple(next(lines, ()))
+    if head != COLUMNS:
+        raise ValueError(f"{path} begins with {','.join(head)!r}; the head of a table is {','.join(COLUMNS)}")
+    rows: list[Row] = []
+    for fields in lines:
+        where = f"line {lines.line_num} of {path}"
+        if not fields:
+            continue
+        if len(fields) != len(COLUMNS):
+            raise ValueError(f"{where} has {len(fields)} fields instead of {len(COLUMNS)}: {','.join(COLUMNS)}")
+        video, start, end, label, score = fields
+        try:
+            rows.append((video, float(start), float(end), label, float(score)))
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from None
+    return Segments.from_rows(rows)
+
+
+def write_table(path: Path, detections: Segments) -> None:
+    """Write detections as CSV; numbers keep all their digits."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(detections.rows())
+    write_text(path, text.getvalue())
