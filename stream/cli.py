@@ -184,6 +184,23 @@ def sources() -> None:
 
 
 @app.command()
+def record(
+    label: Annotated[str, typer.Argument(help="What happens in the clips.")],
+    camera: Annotated[str, typer.Option(help="A camera number, or any SOURCE of watch.")] = "0",
+    output: Annotated[Path, typer.Option("--output", "-o", help="A folder, which gets one for each label.")] = Path(
+        "videos"
+    ),
+    clips: Annotated[int, typer.Option(min=1, help="How many.")] = 20,
+    seconds: Annotated[float, typer.Option(help="How long each is.")] = 2.0,
+    pause: Annotated[float, typer.Option(help="Seconds before each.")] = 1.5,
+) -> None:
+    """Record clips of a LABEL of your own, for train --data."""
+    from stream.commands.record import record_clips
+
+    record_clips(label, source=camera, folder=output, num_clips=clips, seconds=seconds, pause_seconds=pause)
+
+
+@app.command()
 def models(
     name: Annotated[str | None, typer.Argument(help="A network or a published checkpoint, in detail.")] = None,
 ) -> None:
@@ -336,6 +353,7 @@ def test(
     background: Annotated[
         Path | None, typer.Option(help="motion: folder of videos in which nothing happens, for false starts.")
     ] = None,
+    online: Annotated[bool, typer.Option("--online", help="How right it is when how much has been seen.")] = False,
     write: Annotated[bool, typer.Option("--write", help="motion: keep the figures in the checkpoint.")] = False,
     device: Annotated[Device, typer.Option(help="Where the network runs.")] = Device.auto,
     json: Annotated[bool, typer.Option("--json", help="The figures as JSON.")] = False,
@@ -352,6 +370,7 @@ def test(
             num_clips=clips or 1,
             num_crops=crops,
             num_frames=frames,
+            online=online,
             device=device.value,
             as_json=json,
         )

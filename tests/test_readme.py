@@ -28,6 +28,7 @@ COMMANDS = [line for line in CODE_LINES if line.startswith(".venv/bin/actionstre
 MAKE = [line for line in CODE_LINES if line.startswith("make ")]
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 SMALLER = {
+    "record": ["--clips", "2", "--seconds", "0.3", "--pause", "0.1"],
     "train motion": ["--steps", "2"],
     "train --data": ["--epochs", "1", "--size", "32", "--workers", "0"],
     "test motion": ["--clips", "20"],

@@ -17,6 +17,10 @@ from models.training.clips import Sampled
 from models.training.datasets import Clip
 from models.training.reading import BrokenVideo, read_frames, stretch_of
 
+PARTS = tuple(round(0.1 * tenth, 1) for tenth in range(1, 11))
+CHUNK = 32
+"""Frames of a call while a video is streamed; any number gives the same scores (law of chunking)."""
+
 
 @dataclass(frozen=True)
 class Tested:
@@ -103,6 +107,41 @@ def test(
     if not scores:
         raise ValueError(f"none of the {len(clips)} videos can be read: {'; '.join(broken[:3])}")
     return Tested(np.stack(scores), np.stack(truth), card.labels, tuple(broken))
+
+
+def test_online(
+    network: Network, card: Card, clips: Sequence[Clip], *, device: str = "cpu", progress: str = ""
+) -> dict[float, float]:
+    """How right a network that streams is when how much of a video has been seen: top-1 by part of it, 0.1 to 1.
+
+    A video is streamed from an empty state in the rhythm of the card; what is said at a frame is the label of the mean
+    score so far.
+    """
+    if not network.streams:
+        raise ValueError(f"{card.network} needs whole clips, and cannot say anything before it has one")
+    network = network.to(device).eval()
+    right = []
+    shown = track(clips, description=progress, console=Console(stderr=True), disable=not progress, transient=True)
+    for clip in shown:
+        try:
+            stretch = stretch_of(clip)
+            step = card.interval_seconds * stretch.rate
+            places = stretch.first + np.arange(0, len(stretch), step).round().astype(int).clip(max=len(stretch) - 1)
+            frames = read_frames(clip.path, places.tolist())
+        except BrokenVideo:
+            continue
+        rows, state = [], None
+        for begin in range(0, len(frames), CHUNK):
+            pictures = np.stack([card.preprocessing.resize(frame) for frame in frames[begin : begin + CHUNK]])
+            given = card.preprocessing.normalise(torch.from_numpy(pictures[None]).to(device))
+            with torch.inference_mode():
+                scores, state = network(given, state)
+            rows.append(scores[0].float().cpu().numpy())
+        scores = np.concatenate(rows)
+        said = (scores.cumsum(axis=0) / np.arange(1, len(scores) + 1)[:, None]).argmax(axis=1)
+        ends = [max(round(part * len(said)), 1) - 1 for part in PARTS]
+        right.append([card.labels[label] in clip.labels for label in said[ends]])
+    return dict(zip(PARTS, np.mean(right, axis=0).tolist(), strict=True))
 
 
 def _views(clip: Clip, card: Card, sampled: Sampled, num_clips: int, num_crops: int) -> np.ndarray:

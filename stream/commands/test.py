@@ -18,7 +18,7 @@ from models.training.clips import Sampled
 from models.training.data import Data
 from models.training.motion import MOVEMENTS, PREPROCESSING
 from models.training.run import Run
-from models.training.testing import test
+from models.training.testing import test, test_online
 from stream.engine import Engine
 from stream.evaluation.false_starts import false_starts
 from stream.runtimes.eager import choose_device
@@ -29,7 +29,15 @@ PICTURES_OF_A_VIDEO = 12
 
 
 def test_clips(
-    model: str, *, data: Path | None, num_clips: int, num_crops: int, num_frames: int | None, device: str, as_json: bool
+    model: str,
+    *,
+    data: Path | None,
+    num_clips: int,
+    num_crops: int,
+    num_frames: int | None,
+    online: bool,
+    device: str,
+    as_json: bool,
 ) -> None:
     """Measure a checkpoint on the clips of a folder, or that of a run on what it was validated on."""
     network, card = load(model)
@@ -45,8 +53,11 @@ def test_clips(
         clips = clips if (data / "train").is_dir() else [*training, *clips]
     if not clips:
         raise ValueError(f"{model} has no clips to be tested on; give a folder of them, --data DIR")
-    sampled = replace(sampled, num_warm=0, num_frames=num_frames or sampled.num_frames)
     where = choose_device(device).type
+    if online:
+        _show_online(test_online(network, card, clips, device=where, progress="streaming"), as_json=as_json)
+        return
+    sampled = replace(sampled, num_warm=0, num_frames=num_frames or sampled.num_frames)
     result = test(
         network, card, clips, sampled, num_clips=num_clips, num_crops=num_crops, device=where, progress="testing"
     )
@@ -65,6 +76,17 @@ def test_clips(
     console.print(table)
     for message in result.broken:
         console.print(f"left out: {message}")
+
+
+def _show_online(right: dict[float, float], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"seen": right}))
+        return
+    table = Table("seen", title="right when so much has been seen, in %")
+    for part in right:
+        table.add_column(f"{100 * part:.0f}", justify="right")
+    table.add_row("top-1", *(f"{100 * value:.1f}" for value in right.values()))
+    Console().print(table)
 
 
 def is_motion(model: str) -> bool:

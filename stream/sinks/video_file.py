@@ -17,9 +17,9 @@ VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov")
 
 
 class VideoFile:
-    """Every frame of the source with the overlay, as H.264 in the container that the path's suffix names."""
+    """Every frame of the source, and an overlay if one is wanted, as H.264 in the container that the suffix names."""
 
-    def __init__(self, path: str | os.PathLike[str], overlay: Overlay):
+    def __init__(self, path: str | os.PathLike[str], overlay: Overlay | None):
         import av
 
         self._path = Path(path)
@@ -40,7 +40,9 @@ class VideoFile:
 
         if update.frame is None:
             return
-        image = self._overlay(update.frame, update.prediction)
+        image = update.frame.image
+        if self._overlay is not None:
+            image = self._overlay(update.frame, update.prediction)
         if self._stream is None:
             self._stream = self._add_stream(image.shape[1], image.shape[0])
         picture = av.VideoFrame.from_ndarray(image, format="rgb24")

@@ -11,7 +11,9 @@ from helpers import images, write_video
 from PIL import Image
 
 from models import load, read_card
+from models.training import testing
 from models.training.run import Run
+from stream import watch
 
 LABELS = ("left", "right")
 
@@ -115,9 +117,24 @@ def test_test_and_watch(finished, data, run):
     code, out, _ = run("test", finished / "last.safetensors", "--data", data, "--frames", 6, "--device", "cpu")
     assert code == 0
     assert "10 videos, each as 1 clips of 1 crops" in out
+    code, out, _ = run("test", finished, "--online", "--json", "--device", "cpu")
+    seen = json.loads(out.splitlines()[-1])["seen"]
+    assert list(seen) == [f"{part / 10}" for part in range(1, 11)]
+    assert "right when so much has been seen" in run("test", finished, "--online", "--device", "cpu")[1]
+    network, card = load(finished)
+    clips = Run.open(finished).settings.data.open()[1]
+    live = np.mean([streamed(finished, card, clip) for clip in clips])
+    assert testing.test_online(network, card, clips)[1.0] == pytest.approx(live)
     code, out, _ = run("watch", data / "left" / "v_left_g00_c01.mp4", "--model", finished, "--json", "--device", "cpu")
     assert code == 0
     assert {label["label"] for label in json.loads(out.splitlines()[0])["labels"]} == set(LABELS)
+
+
+def streamed(model, card, clip):
+    """Whether the live engine's mean score is right in the end."""
+
+    rows = [row.probabilities for row in watch(clip.path, model=model, device="cpu")]
+    return card.labels[int(np.log(np.array(rows)).mean(0).argmax())] == clip.labels[0]
 
 
 def test_a_broken_video_is_named(data, tmp_path, run):

@@ -1,0 +1,63 @@
+"""The command `record`: clips of one's own label, from a camera into a folder that `train --data` takes."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from stream.prediction import Update
+from stream.sinks.video_file import VideoFile
+from stream.sources import SourceError, open_source
+
+
+def record_clips(
+    label: str, *, source: str, folder: Path, num_clips: int, seconds: float, pause_seconds: float
+) -> None:
+    """Record clips of a label one after the other, with a pause before each; a clip is kept when it is whole."""
+    if not label.strip() or label != Path(label).name or label.startswith("."):
+        raise ValueError(f"{label!r} cannot be the name of a folder, and a label's clips are in one of its name")
+    if not seconds > 0 or not pause_seconds >= 0:
+        raise ValueError(f"clips of {seconds} s with pauses of {pause_seconds} s: both are times, the first above 0")
+    camera = open_source(source)
+    place = folder / label
+    place.mkdir(parents=True, exist_ok=True)
+    taken = [re.fullmatch(rf"{re.escape(label)}_(\d+)\.mp4", path.name) for path in place.iterdir()]
+    first = max((int(match[1]) for match in taken if match), default=0) + 1
+    unfinished = place / ".recording.mp4"
+    done = 0
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    try:
+        with closing(camera), Progress(*columns, console=Console(stderr=True)) as progress:
+            task = progress.add_task(label, total=num_clips)
+            begin: float | None = None
+            file: VideoFile | None = None
+            for frame in camera:
+                begin = frame.time_seconds + pause_seconds if begin is None else begin
+                passed = frame.time_seconds - begin
+                if passed < 0:
+                    progress.update(task, description=f"{label}: begins in {-passed:.0f} s")
+                    continue
+                if passed < seconds:
+                    progress.update(task, description=f"{label}: recording")
+                    file = file or VideoFile(unfinished, None)
+                    file.push(Update(stream=camera.name, frame=replace(frame, time_seconds=passed)))
+                    continue
+                if file is not None:
+                    file.close()
+                    os.replace(unfinished, place / f"{label}_{first + done:03}.mp4")
+                    done += 1
+                begin = file = None
+                progress.update(task, completed=done)
+                if done == num_clips:
+                    break
+    finally:
+        unfinished.unlink(missing_ok=True)
+    print(f"{place}: {done} clips of {seconds:g} s")
+    if done < num_clips:
+        raise SourceError(f"{camera.name} ended after {done} of {num_clips} clips")
