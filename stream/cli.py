@@ -201,6 +201,18 @@ def record(
 
 
 @app.command()
+def frames(
+    videos: Annotated[Path, typer.Argument(help="A folder with videos, in folders of any depth.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="A folder for the same tree of folders of pictures.")],
+    short_side: Annotated[int | None, typer.Option(min=16, help="Make them this small, in pixels.")] = None,
+) -> None:
+    """Extract the frames of VIDEOS once, where training reads them many times."""
+    from stream.commands.frames import extract_frames
+
+    extract_frames(videos, output, short_side=short_side)
+
+
+@app.command()
 def models(
     name: Annotated[str | None, typer.Argument(help="A network or a published checkpoint, in detail.")] = None,
 ) -> None:

@@ -12,7 +12,16 @@ from models.training import datasets
 from models.training.datasets import Clip, folder_tree, split_by_group
 
 Format = Literal[
-    "folders", "ucf101", "hmdb51", "list", "something-something", "jester", "kinetics", "charades", "activitynet"
+    "folders",
+    "ucf101",
+    "hmdb51",
+    "list",
+    "something-something",
+    "jester",
+    "kinetics",
+    "charades",
+    "activitynet",
+    "ut-interaction",
 ]
 
 
@@ -27,7 +36,7 @@ class Data:
     training    list or annotations of the clips to learn from; for hmdb51 the folder of its lists
     validation  of those to test on; for activitynet the same file, of which the subsets are taken
     labels      a list of models.labels or a file, where the annotations have numbers; else those that occur, in order
-    split       number of the official split (hmdb51)
+    split       number of the official split (hmdb51), or of the sequence that is left out (ut-interaction)
     seed        of the split of folders
     """
 
@@ -70,6 +79,8 @@ class Data:
 
     def _listed(self) -> tuple[list[Clip], list[Clip]]:
         assert self.training is not None
+        if self.format == "ut-interaction":
+            return datasets.leave_one_out(self._read(self.training, test=False), self.split)
         sides = [self._read(self.training, test=False)]
         if self.validation is not None or self.format in ("hmdb51", "activitynet"):
             sides.append(self._read(self.validation or self.training, test=True))
@@ -88,6 +99,7 @@ class Data:
             "jester": lambda: datasets.jester(file, root),
             "kinetics": lambda: datasets.kinetics(file, root),
             "charades": lambda: datasets.charades(file, root, numbered),
+            "ut-interaction": lambda: datasets.ut_interaction(file, root),
             "activitynet": lambda: datasets.activitynet(file, root, subset="validation" if test else "training"),
         }
         return readers[self.format]()

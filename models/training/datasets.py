@@ -197,6 +197,29 @@ def activitynet(file: Path, root: Path, *, subset: str) -> list[Clip]:
     return clips
 
 
+def ut_interaction(file: Path, root: Path) -> list[Clip]:
+    """A table (CSV) of UT-Interaction's segmented clips: path, label, split_group; the group is a sequence of a set."""
+    clips = []
+    for row in _csv(file, "path", "label", "split_group"):
+        video = root / row["path"]
+        path = video if video.is_file() else video.with_suffix("")
+        clips.append(Clip(path, (row["label"],), group=row["split_group"]))
+    return clips
+
+
+def leave_one_out(clips: Sequence[Clip], number: int) -> tuple[list[Clip], list[Clip]]:
+    """The clips of the other groups of the same set, and those of group `number`, counted from 1 in order of names.
+
+    The set of a group is what comes before the underscore: set1_seq01 is of set1.
+    """
+    groups = sorted({clip.group for clip in clips})
+    if not 1 <= number <= len(groups):
+        raise ValueError(f"no group {number} to leave out; there are {len(groups)}: {groups[0]} to {groups[-1]}")
+    out = groups[number - 1]
+    same_set = [clip for clip in clips if clip.group.split("_")[0] == out.split("_")[0]]
+    return [clip for clip in same_set if clip.group != out], [clip for clip in same_set if clip.group == out]
+
+
 def _video(root: Path, name: str) -> Path:
     """A video or folder of frames by its name; with v_ before it, as ActivityNet's files have."""
     folder = root / name

@@ -16,7 +16,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from models.network import Network
 from models.preprocessing import Preprocessing
-from models.training.optimisation import Optimisation, freeze_norms
+from models.training.optimisation import Optimisation, hold_still
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,7 @@ def train(
     network.to(device).train()
     if all(parameter.dim() < 5 for parameter in network.parameters()):
         network.to(memory_format=torch.channels_last)
-    if how.partial_bn:
-        freeze_norms(network)
+    hold_still(network, how)
     optimiser = how.optimiser_for(network)
     scaler = torch.amp.GradScaler(device, enabled=how.precision == "float16")
     parts: dict[str, Any] = {"network": network, "optimiser": optimiser, "scaler": scaler}
@@ -114,9 +113,7 @@ def train(
                 state = {name: part.state_dict() for name, part in parts.items()}
                 on_progress(done, tested.eval(), {"step": done, "loss": float(np.mean(since)), **state})
                 since.clear()
-                network.train()
-                if how.partial_bn:
-                    freeze_norms(network)
+                hold_still(network.train(), how)
     if mean is not None:
         network.load_state_dict(mean.module.state_dict())
     network.eval()

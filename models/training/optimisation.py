@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 Optimiser = Literal["adamw", "sgd"]
 Decline = Literal["cosine", "steps"]
+Norms = Literal["all", "first", "none"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,9 @@ class Optimisation:
     first_conv_factor   of the learning rate of the first convolution: 5 for flow in TSN
     bias_factor         of the learning rate of biases: 2 in TSN
     accumulate          batches for a step
-    partial_bn          keep statistics and weights of all batch norms but the first as they are (TSN)
+    norms               "all" batch norms learn, only the "first" (TSN's partial BN), or "none", as it has to be where
+                        they are folded into the convolutions
+    frozen              names of parts of the network, such as "features.0", whose weights stay as they are
     average             part of the old that stays in the running mean of the weights, at each step; 0: none is kept
     precision           of what autocast lowers: "float32", "bfloat16" or "float16"
     label_smoothing     part of the target that all labels share
@@ -47,7 +50,8 @@ class Optimisation:
     first_conv_factor: float = 1.0
     bias_factor: float = 1.0
     accumulate: int = 1
-    partial_bn: bool = False
+    norms: Norms = "all"
+    frozen: tuple[str, ...] = ()
     average: float = 0.0
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     label_smoothing: float = 0.0
@@ -55,7 +59,7 @@ class Optimisation:
     distillation: float = 1.0
 
     def __post_init__(self) -> None:
-        for name, allowed in (("optimiser", Optimiser), ("decline", Decline)):
+        for name, allowed in (("optimiser", Optimiser), ("decline", Decline), ("norms", Norms)):
             if getattr(self, name) not in get_args(allowed):
                 raise ValueError(f"no {name} {getattr(self, name)!r}; there are {', '.join(get_args(allowed))}")
         if self.num_steps < 1 or self.accumulate < 1 or not self.learning_rate > 0:
@@ -94,9 +98,19 @@ class Optimisation:
         return torch.optim.AdamW(listed, lr=self.learning_rate)
 
 
-def freeze_norms(network: nn.Module) -> None:
-    """Partial BN (TSN, section 3.3): all batch norms but the first keep their statistics and weights."""
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d)]
-    for norm in norms[1:]:
-        norm.eval()
-        norm.requires_grad_(False)
+def hold_still(network: nn.Module, how: Optimisation) -> None:
+    """Put into eval mode what does not learn; to be called again after each `train()`.
+
+    Partial BN (TSN, section 3.3): all batch norms but the first keep their statistics and weights.
+    """
+    kinds = nn.BatchNorm2d | nn.BatchNorm3d
+    norms: list[nn.Module] = [module for module in network.modules() if isinstance(module, kinds)]
+    still = norms[{"all": len(norms), "first": 1, "none": 0}[how.norms] :]
+    for name in how.frozen:
+        try:
+            still.append(network.get_submodule(name))
+        except AttributeError as error:
+            raise ValueError(f"the network has no part {name!r} that could be frozen: {error}") from error
+    for module in still:
+        module.eval()
+        module.requires_grad_(False)

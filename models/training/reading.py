@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -67,6 +67,22 @@ def read_frames(path: Path, places: Sequence[int]) -> list[np.ndarray]:
         return [np.asarray(Image.open(files[min(place, len(files) - 1)]).convert("RGB")) for place in places]
     found = _decode(path, sorted(set(places)))
     return [found[place] for place in places]
+
+
+def every_frame(path: Path) -> Iterator[np.ndarray]:
+    """All frames of a video that can be decoded, one after the other. BrokenVideo where there is none."""
+    import av
+
+    frame = None
+    try:
+        with av.open(str(path)) as container:
+            for frame in container.decode(video=0):
+                yield frame.to_ndarray(format="rgb24")
+    except (av.FFmpegError, OSError, IndexError) as error:
+        if frame is None:
+            raise BrokenVideo(f"{path} cannot be read as a video: {error}") from error
+    if frame is None:
+        raise BrokenVideo(f"{path} has no frames")
 
 
 def _pictures(folder: Path) -> list[Path]:

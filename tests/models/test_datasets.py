@@ -170,6 +170,23 @@ def test_activitynet_and_thumos14(tmp_path):
     assert {label for clip in real for label in clip.labels} <= {*read_labels("thumos14"), "Ambiguous"}
 
 
+def test_ut_interaction_leaves_a_sequence_out():
+    root = shared("data", "ut_interaction")
+    manifest = str(root / "manifest.csv")
+    seen = []
+    for number in range(1, 21):
+        data = Data(root=str(root), format="ut-interaction", training=manifest, split=number)
+        training, validation, labels = data.open()
+        check_split(training, validation)
+        assert len(labels) == 6
+        assert {clip.path.parent for clip in [*training, *validation]} == {root / ("set1" if number <= 10 else "set2")}
+        assert len(training) + len(validation) == 60
+        seen += [clip.path for clip in validation]
+    assert len(set(seen)) == len(seen) == 120
+    with pytest.raises(ValueError, match=r"no group 21 to leave out; there are 20: set1_seq01 to set2_seq20"):
+        Data(root=str(root), format="ut-interaction", training=manifest, split=21).open()
+
+
 def test_data_finds_its_sides(ucf, tmp_path):
     training, validation, labels = Data(root=str(ucf)).open()
     assert (len(training), len(validation), labels) == (8, 4, ("Archery", "Diving"))

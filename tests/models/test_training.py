@@ -206,3 +206,16 @@ def test_train_and_measure_end_to_end():
         assert 0 <= values["clips"] <= 1
         assert list(values["frames"]) == [6, 8, 12, 16, 24, 32]
         assert len(values["by_movement"]) == 10
+
+
+def test_what_does_not_learn_stays_as_it_is():
+    network = toy_network()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    how = Optimisation(num_steps=2, norms="first", frozen=("layer1", "layer2.0"))
+    train(network, toy_batches(2), how, PREPROCESSING)
+    changed = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
+    assert {"bn1.running_mean", "layer2.1.conv1.weight", "fc.weight"} <= changed
+    assert not any(name.startswith(("layer1.", "layer2.0.")) for name in changed)
+    assert not any("running" in name for name in changed if not name.startswith("bn1."))
+    with pytest.raises(ValueError, match="the network has no part 'layer9' that could be frozen"):
+        train(toy_network(), toy_batches(1), Optimisation(frozen=("layer9",)), PREPROCESSING)

@@ -1,0 +1,39 @@
+"""`actionstream frames`."""
+
+import numpy as np
+from helpers import images, write_video
+from PIL import Image
+
+from models.training.reading import read_frames
+
+
+def test_videos_become_folders_of_pictures(tmp_path, run):
+    source, target = tmp_path / "videos", tmp_path / "frames"
+    (source / "wave").mkdir(parents=True)
+    smooth = [np.kron(picture[..., :1], np.ones((8, 8, 3), np.uint8)) for picture in images(7, height=6, width=8)]
+    write_video(source / "wave" / "a.mp4", smooth)
+    write_video(source / "b.mp4", smooth[:3])
+    (source / "c.mp4").write_text("no video")
+    code, out, _ = run("frames", source, "-o", target)
+    assert code == 0
+    assert "2 of 3 videos written, 0 were there" in out
+    assert "left out: " in out
+    assert "c.mp4 cannot be read as a video" in out
+    names = sorted(path.relative_to(target).as_posix() for path in target.rglob("*.jpg"))
+    assert names == [f"b/0000{n}.jpg" for n in (1, 2, 3)] + [f"wave/a/0000{n}.jpg" for n in range(1, 8)]
+    ours, theirs = read_frames(target / "wave" / "a", [5])[0], read_frames(source / "wave" / "a.mp4", [5])[0]
+    assert np.abs(ours.astype(int) - theirs).mean() < 4
+    assert "1 were there" not in out
+    assert "0 of 3 videos written, 2 were there" in run("frames", source, "-o", target)[1]
+    run("frames", source, "-o", tmp_path / "small", "--short-side", 24)
+    with Image.open(tmp_path / "small" / "b" / "00001.jpg") as picture:
+        assert picture.size == (32, 24)
+
+
+def test_bad_input(tmp_path, run):
+    (tmp_path / "empty").mkdir()
+    code, _, err = run("frames", tmp_path / "empty", "-o", tmp_path / "frames")
+    assert (code, "has no videos in it" in err) == (2, True)
+    write_video(tmp_path / "empty" / "a.mp4", images(2))
+    code, _, err = run("frames", tmp_path / "empty", "-o", tmp_path / "empty" / "frames")
+    assert (code, "is inside" in err) == (2, True)
