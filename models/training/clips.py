@@ -63,7 +63,7 @@ class Sampled:
 
 
 Loaded = tuple[Batch | None, list[str]]
-"""A batch of the clips that could be read, if there were any, and what was wrong with the others."""
+"""A batch, or None where no clip can be read, and what was wrong with those that could not."""
 
 
 @dataclass(frozen=True)
@@ -87,20 +87,18 @@ class ClipBatches(Dataset[Loaded]):
         return self.num_batches
 
     def __getitem__(self, number: int) -> Loaded:
-        inputs, targets, weights, broken = [], [], [], []
+        inputs, targets, weights = [], [], []
+        broken: list[str] = []
         for epoch, index in self._members(number):
-            try:
-                frames, names = self._example(epoch, index)
-            except BrokenVideo as error:
-                broken.append(str(error))
-                continue
+            example = self._example_or_next(epoch, index, broken)
+            if example is None:
+                return None, broken
+            frames, names = example
             wanted = np.zeros(len(self.labels), np.float32)
             wanted[[self.labels.index(name) for name in names]] = 1
             inputs.append(frames)
             targets.append(wanted)
             weights.append(self.weights[self.labels.index(names[0])] if self.weights else 1.0)
-        if not inputs:
-            return None, broken
         batch = Batch(np.stack(inputs), np.stack(targets), np.array(weights, np.float32), self.sampled.num_warm)
         return batch, broken
 
@@ -109,6 +107,15 @@ class ClipBatches(Dataset[Loaded]):
         for place in range(number * self.batch_size, (number + 1) * self.batch_size):
             epoch, within = divmod(place, len(self.clips))
             yield epoch, int(np.random.default_rng((self.seed, epoch)).permutation(len(self.clips))[within])
+
+    def _example_or_next(self, epoch: int, index: int, broken: list[str]) -> tuple[np.ndarray, list[str]] | None:
+        """The example of a clip, or of the first one after it that can be read, so that batches are always full."""
+        for place in range(index, index + len(self.clips)):
+            try:
+                return self._example(epoch, place % len(self.clips))
+            except BrokenVideo as error:
+                broken.append(str(error))
+        return None
 
     def _example(self, epoch: int, index: int) -> tuple[np.ndarray, list[str]]:
         random = np.random.default_rng((self.seed, epoch, index))

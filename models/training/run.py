@@ -132,23 +132,25 @@ class Run:
         state = self._state()
         rows: list[dict[str, float]] = [] if state is None else state["rows"]
         first = 0 if state is None else state["step"] * how.accumulate
-        broken: set[str] = set()
+        broken: set[str] = set() if state is None else set(state["broken"])
 
         def keep(done: int, tested: Network, state: dict[str, Any]) -> None:
             card = self.card(network)
             row = {"epoch": done / steps, "loss": state["loss"]}
             if validation:
                 result = test(tested, card, validation, settings.sampled, device=device, progress="validation")
+                broken.update(result.broken)
                 figures = result.figures()
                 row |= {name: value for name, value in figures.items() if isinstance(value, float)}
                 card = replace(card, accuracy={**figures, "epoch": row["epoch"]})
-                draw_confusion(self.folder / "confusion.png", result.confusion(), settings.labels)
+                if "top1" in figures:  # where a video has one label
+                    draw_confusion(self.folder / "confusion.png", result.confusion(), settings.labels)
             rows.append(row)
             save(self.folder / "last.safetensors", tested, card)
             if not validation or _worth(row) >= max(map(_worth, rows)):
                 save(self.folder / "best.safetensors", tested, card)
             self._write_figures(rows)
-            _torch_save(self.folder / "last.pt", {**state, "rows": rows})
+            _torch_save(self.folder / "last.pt", {**state, "rows": rows, "broken": sorted(broken)})
 
         train(
             network,

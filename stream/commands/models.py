@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from difflib import get_close_matches
 from urllib.parse import urlsplit
 
-from models.catalogue import find_entry
+from models.catalogue import NETWORKS, find_entry
 from models.checkpoint import packaged, read_card
 from models.published import PUBLISHED, cached_file
 from models.table import Row, read_table
@@ -59,6 +60,8 @@ def print_network(name: str) -> None:
                 print(f"{field:<18}{value}")
         print(f"{'kept at':<18}{cached_file(published.address)}\n")
         name = published.network
+    elif name not in NETWORKS and (near := get_close_matches(name, PUBLISHED, n=1)):
+        raise ValueError(f"no network or checkpoint is named {name!r}; nearest is {near[0]}")
     entry = find_entry(name)
 
     import torch

@@ -10,7 +10,9 @@ from typing import Any
 
 
 def read_text(path: Path) -> str:
-    """The text of a file; ValueError when it is cut short or no text in UTF-8."""
+    """The text of a file; ValueError when it is not there, is cut short, or is no text in UTF-8."""
+    if not path.is_file():
+        raise ValueError(f"no file {path}")
     try:
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:

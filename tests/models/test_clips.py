@@ -211,3 +211,18 @@ def test_weights_of_labels(tmp_path):
 def test_sampling_of_no_use(settings, message):
     with pytest.raises(ValueError, match=message):
         Sampled(**settings)
+
+
+def test_a_clip_that_cannot_be_read_is_replaced(tmp_path):
+    """Batches stay full and in their places, even of one clip each; too many are a mistake in the data."""
+    made = batches(tmp_path)
+    many = [*made.clips] * 20
+    many[7] = Clip(tmp_path / "absent.mp4", ("wave",))
+    made = batches(tmp_path, clips=many, batch_size=1, num_batches=120, sampled=Sampled(num_frames=1))
+    broken = set()
+    found = list(load_batches(made, workers=0, broken=broken))
+    assert len(found) == 120
+    assert broken == {f"no file {tmp_path / 'absent.mp4'}"}
+    alone = batches(tmp_path, clips=[many[7]] * 6)
+    with pytest.raises(ValueError, match=r"1 of 6 clips cannot be read, more than 1 %: no file .*absent.mp4"):
+        list(load_batches(alone, workers=0))

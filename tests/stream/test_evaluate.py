@@ -137,10 +137,10 @@ def test_results_that_are_odd_or_empty(run, files):
         (["thumos14", "--task", "classification"], "20 of THUMOS14's 101 classes"),
         (["thumos14", "--subset", "val"], "no annotations CLASS_val.txt"),
         (["thumos14", "--results", "results.xml"], "not read from a file that ends in '.xml'"),
-        (["thumos14", "--results", "nowhere.json"], "No such file"),
+        (["thumos14", "--results", "nowhere.json"], "no file nowhere.json"),
         (["thumos14", "--results", "results.txt", "--truth", "truth.json"], "has numbers for classes"),
         (["activitynet", "--results", "results.txt", "--truth", "truth.json", "--subset", "test"], "ends in '.txt'"),
-        (["activitynet", "--truth", "nowhere.json"], "No such file"),
+        (["activitynet", "--truth", "nowhere.json"], "no file nowhere.json"),
     ],
 )
 def test_bad_input_is_one_line(run, files, monkeypatch, arguments, message):

@@ -37,6 +37,11 @@ def test_one_in_detail(run):
     code, out, err = run("models", "timeception_i3d")
     assert (code, err) == (0, "")
     assert "128 x 1024 x 7 x 7" in out
+    code, out, err = run("models", "tsm-jester")
+    assert (code, err) == (0, "")
+    assert "mobilenetv2_jester_online.pth.tar" in out
+    assert "models.mobilenet_v2.MobileNetV2" in out
+    assert "nearest is tsm-jester" in run("models", "tsm-jestr")[2]
     code, out, err = run("models", "slowfats")
     assert code == 2
     assert err.startswith("actionstream: no network is named 'slowfats'; nearest are slow")

@@ -188,6 +188,19 @@ def test_an_old_run_is_not_written_over(finished, data, run, tmp_path):
     assert Run.open(finished).settings.epochs == 2
 
 
+def test_what_was_broken_is_in_the_summary(data, tmp_path, run):
+    for side in ("train", "val"):
+        shutil.copytree(data, tmp_path / "data" / side)
+        for path in (tmp_path / "data" / side).rglob("*.mp4"):
+            path.rename(path.with_name(f"{side}_{path.name}"))
+    (tmp_path / "data" / "val" / "left" / "bad.mp4").write_bytes(b"no video")
+    code, out, err = run("train", "--data", tmp_path / "data", "-o", tmp_path / "run", "--epochs", 1, *SMALL, *NETWORK)
+    assert code == 0, err
+    assert "10 clips learnt, 11 held out, 1 broken" in out
+    (broken,) = json.loads((tmp_path / "run" / "summary.json").read_text())["broken"]
+    assert "bad.mp4 cannot be read as a video" in broken
+
+
 def test_folders_of_frames(tmp_path, run):
     for side, label in ((side, label) for side in ("train", "val") for label in LABELS):
         folder = tmp_path / "data" / side / label / f"{side}_{label}"
