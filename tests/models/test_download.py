@@ -36,7 +36,7 @@ class Publisher(BaseHTTPRequestHandler):
         if how == "missing":
             return self.send_error(404)
         begin, version = 0, f'"{hash(contents)}"'
-        if (wanted := self.headers.get("Range")) and how != "no-ranges" and self.headers["If-Range"] == version:
+        if (wanted := self.headers.get("Range")) and how != "no-ranges" and self.headers["If-Range"] in (None, version):
             begin = int(wanted.removeprefix("bytes=").rstrip("-"))
             if begin >= len(contents):
                 return self.send_error(416)

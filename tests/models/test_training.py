@@ -5,7 +5,7 @@ import pytest
 import torch
 from helpers import images
 
-from models.training import scenes, textures
+from models.training import loop, scenes, textures
 from models.training.accuracy import motion_accuracy
 from models.training.loop import Batch, train
 from models.training.motion import MOVEMENTS, PREPROCESSING, MotionBatches, motion_card, train_motion
@@ -219,3 +219,16 @@ def test_what_does_not_learn_stays_as_it_is():
     assert not any("running" in name for name in changed if not name.startswith("bn1."))
     with pytest.raises(ValueError, match="the network has no part 'layer9' that could be frozen"):
         train(toy_network(), toy_batches(1), Optimisation(frozen=("layer9",)), PREPROCESSING)
+
+
+def test_a_warm_state_is_that_of_the_frames_before():
+    """They run in eval mode and without gradient; what follows has the scores that it has in the whole stream."""
+    network = toy_network()
+    network.eval()
+    network.fc.train()
+    modes = [module.training for module in network.modules()]
+    frames = torch.rand(2, 5, 3, 32, 32)
+    scores = loop._scores(network, frames, 3)
+    assert [module.training for module in network.modules()] == modes
+    torch.testing.assert_close(scores, network(frames)[0][:, 3:])
+    assert not torch.allclose(scores, network(frames[:, 3:])[0])

@@ -138,6 +138,12 @@ def zip_bomb(path):
             archive.writestr(f"archive/data/{number}", bytes(10 << 20))
 
 
+def compressed(path):
+    """Parts that are compressed, though they do not get larger by it."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", pickle.dumps({}, 2))
+
+
 def long_tail(path):
     """A bomb with so much after it that the directory of the archive is not found in its usual place."""
     zip_bomb(path)
@@ -190,6 +196,7 @@ BAD = {
     "meta.pth": (lambda path: torch.save({"a": torch.zeros(2, device="meta")}, path), "cannot be read as weights"),
     "numbers.safetensors": (lambda path: save_file({"a": torch.zeros(2).int()}, path), "a is of torch.int32"),
     "nan.pth": (lambda path: torch.save({"a": torch.tensor([torch.nan])}, path), "a has values that are no numbers"),
+    "compressed.pth": (compressed, "it unpacks to more than it is"),
     "tail.pth": (long_tail, "cannot be read as weights"),
     "nothing.pth": (lambda path: torch.save({}, path), "it holds nothing"),
     "numbers.pth": (lambda path: torch.save({"state_dict": {"a": 1}}, path), "'a' is int"),

@@ -39,8 +39,8 @@ def data(tmp_path_factory):
 
 
 SMALL = ("--size", 32, "--batch-size", 4, "--workers", 0, "--device", "cpu", "--set", "sampled.num_frames=4")
-NETWORK = ("--model", "tsm_resnet18", "--set", 'arguments={"width": 0.125, "shift": "uni"}')
-NETWORK = (*NETWORK, "--set", 'augmentation.opposites={"left": "right"}')
+NETWORK = ("--model", "tsm_resnet18", "--set", 'arguments={"width": 0.125, "shift": "uni", "dropout": 0.5}')
+NETWORK = (*NETWORK, "--set", "optimisation.mixup=0.2", "--set", 'augmentation.opposites={"left": "right"}')
 
 
 @pytest.fixture(scope="module")
