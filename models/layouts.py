@@ -321,6 +321,9 @@ LAYOUTS: dict[str, Layout] = {
     "pyslowfast": Layout(_PYSLOWFAST),
     "smallbig": Layout(_SMALLBIG),
     "timeception": Layout(_TIMECEPTION, marker=r"_tc\d\.", arguments={"num_classes": 0}, networks="timeception"),
+    "mobilenet-v2-tensorflow": Layout(
+        (), arguments={"same": True}, feeding={"mean": (128.0,), "std": (128.0,)}, networks="tsn_mobilenet_v2"
+    ),
 }
 """In this order a file is compared with them: those that ask for more come before those that would take it, too."""
 
@@ -338,10 +341,12 @@ PROJECTS: dict[str, tuple[str, ...]] = {
     "pyslowfast": ("slowfast-pyslowfast", "pyslowfast"),
     "smallbig": ("smallbig",),
     "timeception": ("timeception",),
+    "tensorflow": ("mobilenet-v2-tensorflow",),
     "actionstream": ("plain",),
     "auto": tuple(LAYOUTS),
 }
-"""Whose files they are. Some have the names of torchvision's or our own: these are plain."""
+"""Whose files they are. Some have the names of torchvision's or our own: these are plain. So have the weights
+of TensorFlow's MobileNetV2 in torch's order, and nothing in them says that they are fed and padded in another way."""
 
 
 def load_layout(network: Network, weights: Mapping[str, Tensor], layout: str) -> None:

@@ -61,8 +61,9 @@ class InvertedResidual(nn.Module):
 class MobileNetV2(Network):
     """MobileNetV2 with a shift at the start of every inverted residual that expands and has a shortcut.
 
-    width  multiplies the channels, which stay multiples of 8
-    same   TensorFlow's SAME padding in the strided convolutions, for weights that were trained with it
+    width        multiplies the channels, which stay multiples of 8
+    same         TensorFlow's SAME padding in the strided convolutions, for weights that were trained with it
+    first_shift  the place in `features` from which on blocks shift; what is before it sees frames alone
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class MobileNetV2(Network):
         shift: Shift = "none",
         n_div: int = 8,
         shift_padding: ShiftPadding = "zero",
+        first_shift: int = 0,
         dropout: float = 0.0,
     ):
         super().__init__(
@@ -86,7 +88,7 @@ class MobileNetV2(Network):
             channels = _round_channels(channels * width)
             for index in range(num_blocks):
                 stride = first_stride if index == 0 else 1
-                shifts = expand > 1 and stride == 1 and size == channels
+                shifts = expand > 1 and stride == 1 and size == channels and len(blocks) >= first_shift
                 placed = self._make_shift() if shifts else None
                 blocks.append(InvertedResidual(size, channels, stride, expand, same, placed))
                 size = channels

@@ -312,8 +312,22 @@ def train(
     if resume is not None:
         training_commands.resume(resume, device=device.value, workers=workers)
         return
-    if output is None or (recipe is None) == (data is None):
+    if output is None or (recipe is None and data is None):
         raise ValueError("give what to learn from, --data DIR or a recipe, and where to write, -o; or --resume RUN")
+    if recipe in ("ut-interaction", "arrow-of-time"):
+        from stream.commands.ut_interaction import train_ut_interaction
+
+        train_ut_interaction(
+            "interactions" if recipe == "ut-interaction" else "direction",
+            output,
+            root=data,
+            start=start,
+            shift="uni" if shift is None else shift.value,
+            seed=seed,
+            epochs=epochs,
+            workers=workers,
+        )
+        return
     if recipe is not None:
         training_commands.train_recipe(
             recipe,

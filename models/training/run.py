@@ -92,7 +92,7 @@ class Run:
         if (folder / "settings.json").exists():
             raise ValueError(f"{folder} has a run in it; go on with it (--resume {folder}) or take another folder")
         folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / "settings.json", json.dumps(asdict(settings), indent=1, ensure_ascii=False))
+        write_text(folder / "settings.json", json.dumps(asdict(settings), indent=1, ensure_ascii=False))
         return cls(folder, settings)
 
     @classmethod
@@ -175,7 +175,7 @@ class Run:
             "torch": torch.__version__.split("+")[0],
             "date": date.today().isoformat(),
         }
-        _write(self.folder / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False))
+        write_text(self.folder / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False))
         return summary
 
     def card(self, network: Network) -> Card:
@@ -203,7 +203,7 @@ class Run:
         writer = csv.DictWriter(lines, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-        _write(self.folder / "figures.csv", lines.getvalue())
+        write_text(self.folder / "figures.csv", lines.getvalue())
         draw_curves(self.folder / "curves.png", {name: [row[name] for row in rows] for name in rows[0]}, over="epoch")
         from torch.utils.tensorboard import SummaryWriter
 
@@ -246,7 +246,8 @@ def _torch_save(path: Path, state: dict[str, Any]) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _write(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
     partial = path.with_name(f"{path.name}.partial")
     partial.write_text(text, encoding="utf-8")
     os.replace(partial, path)

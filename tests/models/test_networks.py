@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from models import Preprocessing, create
 from models.network import TemporalShift
+from models.weights import load_weights
 from stream import open_source
 
 STATE_SHAPES = {
@@ -116,8 +117,8 @@ def test_imagenet_weights_give_their_published_logits(same, which):
 def test_imagenet_weights_name_real_pictures():
     """Geometry and all: the best class of frames of real clips is the published one."""
     expected = json.loads(shared("data", "weights", "expected_outputs.json").read_text())["frames"]
-    network = imagenet(True)
-    preprocessing = Preprocessing(height=224, width=224, short_side=256, mean=(128.0,), std=(128.0,))
+    network, card, _ = load_weights(shared(*IMAGENET), project="tensorflow")
+    preprocessing = card.preprocessing
     right = 0
     for case in expected:
         source = open_source(shared("data", *case["file"].split("/")))
@@ -128,6 +129,13 @@ def test_imagenet_weights_name_real_pictures():
             best = int(network(frames)[0].argmax())
         right += best == case["top3"][0]["index"]
     assert right >= len(expected) - 1  # scaling and cutting in one step differs by a grey level here and there
+
+
+def test_the_first_shift_may_come_late():
+    network = create("tsm_mobilenet_v2", first_shift=8)
+    places = [place for place, block in enumerate(network.features) if getattr(block, "shift", None)]
+    assert places == [8, 9, 10, 12, 13, 15, 16]
+    assert [leaf.shape[1] for leaf in network.empty_state(1, 112, 112)] == [8, 8, 8, 12, 12, 20, 20]
 
 
 def test_flow_for_classifiers_of_torchvision():

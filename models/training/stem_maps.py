@@ -1,0 +1,110 @@
+"""What the early blocks of MobileNetV2 make of the frames of clips, computed once: they hold still in all epochs.
+
+Letters in shapes: V views, n frames, D x h x w a map.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import track
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.nn import Sequential
+
+from models.mobilenet_v2 import MobileNetV2
+from models.network import Carry
+from models.preprocessing import Preprocessing
+from models.training.clips import ClipBatches
+from models.training.datasets import Clip
+from models.training.reading import every_frame
+from models.training.sampling import segments
+
+VIEWS = 10
+"""The whole picture and its four corners, each also from left to right: in the manner of TSN's ten crops."""
+CORNER = 0.875
+BACKWARD = "backward"
+"""A clip with this label runs from its end to its beginning."""
+
+
+def split(network: MobileNetV2, place: int) -> tuple[Sequential, MobileNetV2]:
+    """The blocks before `place`, which have no shifts, and a network of the others that takes their maps as frames.
+
+    The second shares nothing with the first; `join` puts what it has learnt back.
+    """
+    late = copy.deepcopy(network)
+    late.features = late.features[place:]
+    late.in_channels = next(parameter for parameter in late.features.parameters() if parameter.dim() == 4).shape[1]
+    return network.features[:place], late
+
+
+def join(network: MobileNetV2, late: MobileNetV2) -> None:
+    """Give the last blocks and the classifier of a network the weights of what `split` made of it."""
+    network.features[-len(late.features) :].load_state_dict(late.features.state_dict())
+    network.classifier.load_state_dict(late.classifier.state_dict())
+
+
+def make_maps(path: Path, stem: Sequential, clips: Sequence[Clip], preprocessing: Preprocessing, *, every: int) -> None:
+    """Write the maps of each `every`-th frame of clips, float16 (V, n, D, h, w), to a file of safetensors."""
+    maps = {}
+    shown = track(clips, description="early blocks", console=Console(stderr=True), transient=True)
+    for clip in shown:
+        frames = list(every_frame(clip.path))[::every]
+        views = [_maps(stem, preprocessing, np.stack(view)) for view in zip(*map(_views, frames), strict=True)]
+        maps[str(clip.path)] = torch.stack(views)
+    partial = path.with_suffix(".partial")
+    save_file(maps, partial)
+    partial.replace(path)
+
+
+def read_maps(path: Path) -> dict[str, Tensor]:
+    """The maps of clips by the path of the clip."""
+    return load_file(path)
+
+
+def _views(frame: np.ndarray) -> list[np.ndarray]:
+    rows, columns = frame.shape[:2]
+    high, wide = round(rows * CORNER), round(columns * CORNER)
+    corners = [frame[top:, left:][:high, :wide] for top in (0, rows - high) for left in (0, columns - wide)]
+    return [view for crop in (frame, *corners) for view in (crop, crop[:, ::-1])]
+
+
+@torch.inference_mode()
+def _maps(stem: Sequential, preprocessing: Preprocessing, pictures: np.ndarray) -> Tensor:
+    """Pictures (n, height, width, 3) of a view to maps (n, D, h, w)."""
+    maps = []
+    for part in np.array_split(pictures, -(-len(pictures) // 16)):
+        x = preprocessing.normalise(torch.from_numpy(np.stack([preprocessing.resize(picture) for picture in part])))
+        for block in stem:
+            x = block(x) if isinstance(block, Sequential) else block(x, Carry(1, None))
+        maps.append(x.half())
+    return torch.cat(maps).contiguous()
+
+
+def rows_of(maps: Tensor, clip: Clip, num_frames: int, random: np.random.Generator | None = None) -> Tensor:
+    """A frame of each of `num_frames` segments of maps (..., n, D, h, w), in the order in which the clip is played."""
+    places = segments(maps.shape[-4], num_frames, random)
+    return maps[..., places[::-1].copy() if clip.labels == (BACKWARD,) else places, :, :, :].float()
+
+
+@dataclass(frozen=True)
+class MapBatches(ClipBatches):
+    """Batches of maps in the place of pictures; a view of each clip is drawn.
+
+    maps  by the path of the clip
+    """
+
+    maps: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def _example(self, epoch: int, index: int) -> tuple[np.ndarray, list[str]]:
+        random = np.random.default_rng((self.seed, epoch, index))
+        clip = self.clips[index]
+        maps = self.maps[str(clip.path)]
+        view = maps[int(random.integers(len(maps)))]
+        return rows_of(view, clip, self.sampled.num_frames, random).movedim(1, -1).numpy(), list(clip.labels)

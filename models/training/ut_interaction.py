@@ -1,0 +1,190 @@
+"""The recipes on UT-Interaction: what two people do with each other, and whether a clip of it runs forward or backward.
+
+One sequence of a set is left out at a time, and the network learns from the other nine of the set. A set has 60 clips,
+so the early blocks of MobileNetV2 keep their ImageNet weights, and what they make of each frame is computed once.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import track
+from torch import Tensor
+
+from models.catalogue import create
+from models.checkpoint import load
+from models.mobilenet_v2 import MobileNetV2
+from models.network import Shift
+from models.preprocessing import Preprocessing
+from models.training.augmentation import Augmentation
+from models.training.clips import Sampled, load_batches
+from models.training.controls import BINS, binned_features, count_right, shape_features
+from models.training.datasets import Clip, leave_one_out, ut_interaction
+from models.training.loop import train
+from models.training.optimisation import Optimisation
+from models.training.run import start_from, write_text
+from models.training.stem_maps import BACKWARD, MapBatches, make_maps, read_maps, rows_of, split
+
+Task = Literal["interactions", "direction"]
+FORWARD = "forward"
+STEM = 8  # blocks that keep their weights: pictures of 112 x 112 have become 64 maps of 7 x 7
+SIZE = 112
+EVERY = 2  # frames of 30 a second
+HOW = Optimisation(learning_rate=3e-4, norms="none", label_smoothing=0.1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What is trained on each fold.
+
+    root        the folder of UT-Interaction with manifest.csv
+    start       a checkpoint of MobileNetV2
+    task        "interactions": which of six; "direction": each clip is shown forward and backward, which is it?
+    shift       "none" is TSN, "uni" the online TSM, "bi" the one for whole clips
+    num_frames  of a clip, one of each of so many segments
+    """
+
+    root: str
+    start: str
+    task: Task = "interactions"
+    shift: Shift = "uni"
+    seed: int = 0
+    epochs: int = 24
+    num_frames: int = 8
+    batch_size: int = 8
+    optimisation: Optimisation = HOW
+
+    def clips(self) -> list[Clip]:
+        """All clips, with the labels of the task."""
+        root = Path(self.root)
+        clips = ut_interaction(root / "manifest.csv", root)
+        if self.task == "interactions":
+            return clips
+        return [replace(clip, labels=(label,)) for clip in clips for label in (FORWARD, BACKWARD)]
+
+    def network(self, num_classes: int) -> MobileNetV2:
+        """The network before it has learnt anything here."""
+        card = load(self.start)[1]
+        torch.manual_seed(self.seed)
+        network = create(
+            "tsm_mobilenet_v2",
+            **{**card.arguments, "num_classes": num_classes, "shift": self.shift, "first_shift": STEM, "dropout": 0.5},
+        )
+        start_from(network, self.start)
+        assert isinstance(network, MobileNetV2)
+        return network.eval()
+
+    def preprocessing(self) -> Preprocessing:
+        """The whole picture, squeezed: the two stand at its sides."""
+        return replace(load(self.start)[1].preprocessing, height=SIZE, width=SIZE, short_side=None)
+
+
+def run_fold(recipe: Recipe, maps_file: Path, number: int) -> dict[str, Any]:
+    """Train without group `number` (from 1), and score its clips: {"group", "labels", "truth", "scores"}.
+
+    scores  (N, V, T, K) of N clips in V views; T is 1 for a network that needs whole clips
+    """
+    maps = read_maps(maps_file)
+    training, held_out = leave_one_out(recipe.clips(), number)
+    labels = sorted({label for clip in training for label in clip.labels})
+    late = split(recipe.network(len(labels)), STEM)[1]
+    steps = recipe.epochs * math.ceil(len(training) / recipe.batch_size)
+    channels, high, wide = next(iter(maps.values())).shape[-3:]
+    plain = Preprocessing(height=high, width=wide, mean=(0.0,), std=(1.0,), modality="features", stack=channels)
+    batches = MapBatches(
+        training,
+        labels,
+        Sampled(num_frames=recipe.num_frames, sampling="segments"),
+        plain,
+        Augmentation(),
+        recipe.batch_size,
+        steps,
+        recipe.seed,
+        maps=maps,
+    )
+    how = replace(recipe.optimisation, num_steps=steps)
+    train(late, load_batches(batches, workers=0), how, plain, seed=recipe.seed)
+    scores = [_scores(late, rows_of(maps[str(clip.path)], clip, recipe.num_frames)) for clip in held_out]
+    truth = [labels.index(clip.labels[0]) for clip in held_out]
+    return {"group": held_out[0].group, "labels": labels, "truth": truth, "scores": np.stack(scores).tolist()}
+
+
+def _scores(late: MobileNetV2, maps: Tensor) -> np.ndarray:
+    """Maps (V, T, D, h, w) to scores (V, T, K), or (V, 1, K) where the network needs whole clips."""
+    with torch.inference_mode():
+        return (late(maps)[0] if late.streams else late(maps)[:, None]).numpy()
+
+
+def run_folds(recipe: Recipe, folder: Path, *, workers: int = 1) -> list[dict[str, Any]]:
+    """What `run_fold` says of each group, from the files in `folder` where it is there already.
+
+    workers  folds at a time, each in a process with its part of the cores; 0: one after the other in this process
+
+    Raises ValueError where the folder has been begun with other settings.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = folder / "settings.json"
+    text = json.dumps(asdict(recipe), indent=1)
+    if settings.exists() and settings.read_text(encoding="utf-8") != text:
+        raise ValueError(f"{folder} was begun with other settings, see {settings}; take another folder")
+    write_text(settings, text)
+    maps_file = make_stem_maps(recipe, folder.parent)
+    groups = sorted({clip.group for clip in recipe.clips()})
+    files = {number: folder / f"{number:02}.json" for number in range(1, len(groups) + 1)}
+    todo = [number for number, file in files.items() if not file.exists()]
+    description = f"{recipe.task}, shift {recipe.shift}, seed {recipe.seed}"
+    results = _in_processes(workers, recipe, maps_file, todo) if workers else _here(recipe, maps_file, todo)
+    for number, result in track(results, description, len(todo), console=Console(stderr=True)):
+        write_text(files[number], json.dumps(result))
+    return [json.loads(file.read_text(encoding="utf-8")) for file in files.values()]
+
+
+def _here(recipe: Recipe, maps_file: Path, numbers: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+    return ((number, run_fold(recipe, maps_file, number)) for number in numbers)
+
+
+def _in_processes(
+    workers: int, recipe: Recipe, maps_file: Path, numbers: Sequence[int]
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), torch.set_num_threads, (threads,)) as pool:
+        started = {pool.submit(run_fold, recipe, maps_file, number): number for number in numbers}
+        for future in as_completed(started):
+            yield started[future], future.result()
+
+
+def count_controls(recipe: Recipe, maps_file: Path) -> dict[str, dict[str, int]]:
+    """Clips of each group that controls tell: picture shape and length alone, and features that have learnt nothing
+    here, in ordered parts of the clip."""
+    clips, maps = recipe.clips(), read_maps(maps_file)
+    late = split(replace(recipe, shift="none").network(1), STEM)[1]
+    features = []
+    with torch.inference_mode():
+        for clip in clips:
+            found = late.trunk(maps[str(clip.path)][:1].float())[0].mean(dim=(-2, -1))
+            features.append(binned_features(found[0].numpy()))
+    return {
+        "picture shape and length": count_right(clips, [shape_features(clip) for clip in clips]),
+        f"frozen features, {BINS} parts, linear": count_right(clips, features),
+    }
+
+
+def make_stem_maps(recipe: Recipe, folder: Path) -> Path:
+    """The file with what all folds, shifts and seeds share; it is made where it is not there."""
+    path = folder / f"maps-{STEM}-{SIZE}.safetensors"
+    if not path.exists():
+        clips = list({clip.path: clip for clip in recipe.clips()}.values())
+        stem = split(recipe.network(1), STEM)[0]
+        make_maps(path, stem, clips, recipe.preprocessing(), every=EVERY)
+    return path

@@ -1,0 +1,105 @@
+"""The recipes `ut-interaction` and `arrow-of-time`: leave one sequence out, and a table of all that a folder has."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from models.network import Shift
+from models.training.pictures import draw_confusion
+from models.training.run import write_text
+from models.training.testing import Tested
+from models.training.ut_interaction import Recipe, Task, count_controls, make_stem_maps, run_folds
+
+SEEN = (0.25, 0.5, 0.75, 1.0)
+NAMES = {"none": "TSN", "uni": "online TSM", "bi": "bidirectional TSM"}
+
+
+def train_ut_interaction(
+    task: Task,
+    output: Path,
+    *,
+    root: Path | None,
+    start: str | None,
+    shift: Shift,
+    seed: int,
+    epochs: int | None,
+    workers: int,
+) -> None:
+    """Train and test a network on all folds, those that are done left out, and print the table of `output`."""
+    if root is None or not (root / "manifest.csv").is_file():
+        raise ValueError("give the folder of UT-Interaction's clips with its manifest.csv: --data DIR")
+    if start is None:
+        raise ValueError("give a checkpoint of MobileNetV2 to start from, such as --start mobilenet-v2-imagenet")
+    recipe = Recipe(root=str(root.resolve()), start=start, task=task, shift=shift, seed=seed, **_given(epochs=epochs))
+    folder = output / f"{shift}-{seed}"
+    results = run_folds(recipe, folder, workers=workers)
+    truth, scores = _joined(results)
+    labels = results[0]["labels"]
+    draw_confusion(folder / "confusion.png", Tested(scores.mean(axis=2), truth, tuple(labels), ()).confusion(), labels)
+    figures = {"settings": json.loads((folder / "settings.json").read_text()), **figures_of(results)}
+    write_text(folder / "summary.json", json.dumps(figures, indent=1))
+    if not (controls := output / "controls.json").exists() and task == "interactions":
+        write_text(controls, json.dumps(count_controls(recipe, make_stem_maps(recipe, output)), indent=1))
+    _show(output)
+
+
+def figures_of(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Clips that are right by set, in all views and in the first one alone, and when a part of them has been seen."""
+    sets = sorted({result["group"].split("_")[0] for result in results})
+    figures: dict[str, Any] = {}
+    for name in [*sets, "all"]:
+        truth, scores = _joined([result for result in results if name in ("all", result["group"].split("_")[0])])
+        wanted = truth.argmax(axis=1)
+        figures[name] = {
+            "clips": len(wanted),
+            "right": _right(scores.mean(axis=(1, 2)), wanted),
+            "right_in_one_view": _right(scores[:, 0].mean(axis=1), wanted),
+        }
+        if (rows := scores.shape[2]) > 1:
+            seen = {part: scores[:, :, : max(1, round(part * rows))].mean(axis=(1, 2)) for part in SEEN}
+            figures[name]["seen"] = {str(part): _right(each, wanted) for part, each in seen.items()}
+    return figures
+
+
+def _right(scores: np.ndarray, wanted: np.ndarray) -> int:
+    return int((scores.argmax(axis=1) == wanted).sum())
+
+
+def _joined(results: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
+    """Truth (N, K) and scores (N, V, T, K) of folds."""
+    truth = np.concatenate([result["truth"] for result in results])
+    scores = np.concatenate([result["scores"] for result in results])
+    return np.eye(scores.shape[-1], dtype=bool)[truth], scores
+
+
+def _show(output: Path) -> None:
+    summaries = [json.loads(file.read_text()) for file in sorted(output.glob("*-*/summary.json"))]
+    sets = [name for name in summaries[0] if name != "settings"]
+    table = Table(title="clips told right, each by a network that has not seen its sequence", box=SIMPLE_HEAD)
+    table.add_column("", no_wrap=True)
+    for name in ["seed", *(f"{name} of {summaries[0][name]['clips']}" for name in sets), "in one view"]:
+        table.add_column(name, justify="right")
+    for part in SEEN[:-1]:
+        table.add_column(f"{100 * part:.0f} % seen", justify="right")
+    for summary in summaries:
+        settings, whole = summary["settings"], summary["all"]
+        row = [summary[name]["right"] for name in sets] + [whole["right_in_one_view"]]
+        row += [whole.get("seen", {}).get(str(part), "") for part in SEEN[:-1]]
+        table.add_row(NAMES[settings["shift"]], str(settings["seed"]), *map(str, row))
+    if (file := output / "controls.json").exists():
+        for name, right in json.loads(file.read_text()).items():
+            row = [sum(n for group, n in right.items() if each in ("all", group.split("_")[0])) for each in sets]
+            table.add_row(name, "", *map(str, row))
+    Console().print(table)
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,139 @@
+"""The recipes that leave a sequence out, and what they rest on: early blocks computed once, controls."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from helpers import images, randomised, write_video
+
+from models import create
+from models.checkpoint import Card, save
+from models.preprocessing import Preprocessing
+from models.training.controls import binned_features, read_out
+from models.training.datasets import Clip
+from models.training.reading import read_frames
+from models.training.stem_maps import BACKWARD, VIEWS, join, make_maps, read_maps, rows_of, split
+from models.training.ut_interaction import STEM
+
+
+def tiny(**arguments):
+    torch.manual_seed(0)
+    return randomised(create("tsm_mobilenet_v2", width=0.25, num_classes=3, first_shift=STEM, **arguments))
+
+
+@pytest.mark.parametrize("shift", ["none", "uni", "bi"])
+def test_two_parts_give_the_scores_of_the_whole(shift, tmp_path):
+    network = tiny(shift=shift)
+    stem, late = split(network, STEM)
+    pictures = images(9, height=40, width=70)
+    clip = Clip(write_video(tmp_path / "a.mp4", pictures), ("x",))
+    plain = Preprocessing(height=64, width=64)
+    make_maps(tmp_path / "maps.safetensors", stem, [clip], plain, every=2)
+    maps = read_maps(tmp_path / "maps.safetensors")[str(clip.path)]
+    assert maps.shape == (VIEWS, 5, 16, 4, 4)
+    frames = read_frames(clip.path, [0, 2, 4, 6, 8])
+    given = torch.stack([plain.normalise(torch.from_numpy(plain.resize(frame))) for frame in frames])
+
+    def first(result):
+        return result[0] if network.streams else result[:, None]
+
+    with torch.inference_mode():
+        whole = first(network(torch.stack([given, given.flip(-1)])))
+        parts = first(late(rows_of(maps[:2], clip, 5)))
+    assert torch.allclose(whole, parts, atol=0.02 * float(whole.abs().max()))  # maps are kept in half precision
+    with torch.no_grad():
+        for parameter in late.parameters():
+            parameter += 0.01
+        assert not torch.allclose(whole, first(network(torch.stack([given, given.flip(-1)]))) + 0.1)
+        join(network, late)
+        learnt = first(network(torch.stack([given, given.flip(-1)])))
+        assert torch.allclose(learnt, first(late(rows_of(maps[:2], clip, 5))), atol=0.02 * float(learnt.abs().max()))
+
+
+def test_a_backward_clip_is_played_from_its_end():
+    maps = torch.arange(20.0)[None, :, None, None, None].expand(2, 20, 1, 1, 1)
+    forward, backward = (rows_of(maps, Clip(None, (label,)), 4)[1].flatten().tolist() for label in ("x", BACKWARD))
+    assert forward == [2, 7, 12, 17]
+    assert backward == forward[::-1]
+
+
+def test_a_read_out_tells_what_can_be_told():
+    random = np.random.default_rng(0)
+    classes = random.integers(3, size=90)
+    features = np.eye(3)[classes] * 3 + random.normal(size=(90, 3))
+    found = read_out(features[:60], classes[:60].tolist(), features[60:])
+    assert (found == classes[60:]).mean() > 0.8
+    assert binned_features(np.arange(8.0)[:, None]).tolist() == [0.5, 2.5, 4.5, 6.5]
+
+
+@pytest.fixture
+def interactions(tmp_path):
+    """Three sequences of one set, in which "hug" is bright and "kick" dark, and a network to start from."""
+    root = tmp_path / "ut"
+    root.mkdir()
+    rows = ["path,label,split_group"]
+    for sequence in (1, 2, 3):
+        for label, level in (("hug", 150), ("kick", 0)):
+            pictures = [picture // 3 + level for picture in images(10, seed=sequence)]
+            write_video(root / f"{label}{sequence}.mp4", [picture.astype(np.uint8) for picture in pictures])
+            rows.append(f"{label}{sequence}.mp4,{label},set1_seq0{sequence}")
+    (root / "manifest.csv").write_text("\n".join(rows))
+    card = Card(
+        network="tsn_mobilenet_v2",
+        arguments={"num_classes": 3, "width": 0.25},
+        labels=("a", "b", "c"),
+        preprocessing=Preprocessing(height=224, width=224),
+        interval_seconds=0.1,
+    )
+    save(tmp_path / "start.safetensors", tiny(shift="none"), card)
+    return root, tmp_path / "start.safetensors"
+
+
+@pytest.mark.slow
+def test_each_sequence_is_told_by_a_network_that_has_not_seen_it(run, tmp_path, interactions):
+    root, start = interactions
+    out = tmp_path / "out"
+    command = ["train", "ut-interaction", "--data", root, "--start", start, "-o", out, "--epochs", 2, "--workers", 0]
+    code, shown, err = run(*command)
+    assert code == 0, err
+    assert "online TSM" in shown
+    assert "picture shape and length" in shown
+    folds = {path: path.stat().st_mtime_ns for path in (out / "uni-0").glob("0*.json")}
+    assert [path.name for path in sorted(folds)] == ["01.json", "02.json", "03.json"]
+    figures = json.loads((out / "uni-0" / "summary.json").read_text())
+    assert figures["all"]["clips"] == figures["set1"]["clips"] == 6
+    assert figures["all"]["seen"]["1.0"] == figures["all"]["right"]
+    assert (out / "uni-0" / "confusion.png").stat().st_size > 1000
+
+    (out / "uni-0" / "02.json").unlink()
+    assert run(*command)[0] == 0
+    assert {path: path.stat().st_mtime_ns for path in folds if path.name != "02.json"}.items() <= folds.items()
+    assert json.loads((out / "uni-0" / "summary.json").read_text()) == figures  # a fold is the same each time
+    code, _, err = run(*command, "--epochs", 3)
+    assert code == 2
+    assert "begun with other settings" in err
+
+
+@pytest.mark.slow
+def test_a_mean_over_frames_cannot_know_where_time_goes(run, tmp_path, interactions):
+    root, start = interactions
+    out = tmp_path / "out"
+    command = ["train", "arrow-of-time", "--data", root, "--start", start, "-o", out, "--epochs", 1, "--workers", 0]
+    assert run(*command, "--shift", "none")[0] == 0
+    figures = json.loads((out / "none-0" / "summary.json").read_text())
+    assert figures["all"]["clips"] == 12
+    assert figures["all"]["right"] == figures["all"]["right_in_one_view"] == 6
+    for fold in (out / "none-0").glob("0*.json"):
+        scores = np.array(json.loads(fold.read_text())["scores"]).mean(axis=(1, 2))
+        assert np.allclose(scores[::2], scores[1::2], atol=1e-5)
+
+
+def test_what_is_missing_is_said(run, tmp_path):
+    for arguments, message in [
+        (["ut-interaction"], "its manifest.csv: --data DIR"),
+        (["arrow-of-time", "--data", tmp_path], "its manifest.csv: --data DIR"),
+    ]:
+        code, _, err = run("train", *arguments, "-o", tmp_path / "out")
+        assert code == 2
+        assert message in err
