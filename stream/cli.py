@@ -300,7 +300,9 @@ def train(
         typer.Option("--set", metavar="NAME=VALUE", help="Any other setting, such as optimisation.mixup=0.2."),
     ] = None,
     resume: Annotated[Path | None, typer.Option(help="The folder of a run to go on with.")] = None,
-    steps: Annotated[int, typer.Option(min=1, help="Of the recipe motion, of 160 frames each.")] = 3600,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Of the recipes motion and ut-untrimmed.", show_default="3600 and 800")
+    ] = None,
     seed: Annotated[int, typer.Option(help="All randomness comes from it.")] = 0,
     device: Annotated[Device, typer.Option(help="Where the network is trained.")] = Device.auto,
     workers: Annotated[int, typer.Option(min=0, help="Processes that read or render clips.")] = 1,
@@ -328,12 +330,17 @@ def train(
             workers=workers,
         )
         return
+    if recipe == "ut-untrimmed":
+        from stream.commands.ut_interaction import train_ut_untrimmed
+
+        train_ut_untrimmed(output, root=data, start=start, seed=seed, num_steps=steps or 800)
+        return
     if recipe is not None:
         training_commands.train_recipe(
             recipe,
             output,
             shift="uni" if shift is None else shift.value,
-            num_steps=steps,
+            num_steps=steps or 3600,
             seed=seed,
             device=device.value,
             workers=workers,

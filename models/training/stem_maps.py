@@ -6,8 +6,9 @@ Letters in shapes: V views, n frames, D x h x w a map.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -50,12 +51,23 @@ def join(network: MobileNetV2, late: MobileNetV2) -> None:
     network.classifier.load_state_dict(late.classifier.state_dict())
 
 
-def make_maps(path: Path, stem: Sequential, clips: Sequence[Clip], preprocessing: Preprocessing, *, every: int) -> None:
-    """Write the maps of each `every`-th frame of clips, float16 (V, n, D, h, w), to a file of safetensors."""
+def make_maps(
+    path: Path,
+    stem: Sequential,
+    clips: Sequence[Clip],
+    preprocessing: Preprocessing,
+    *,
+    every: int,
+    prepare: Callable[[np.ndarray], np.ndarray] = lambda frame: frame,
+) -> None:
+    """Write the maps of each `every`-th frame of clips, float16 (V, n, D, h, w), to a file of safetensors.
+
+    prepare  what is done to a frame before its views are taken
+    """
     maps = {}
     shown = track(clips, description="early blocks", console=Console(stderr=True), transient=True)
     for clip in shown:
-        frames = list(every_frame(clip.path))[::every]
+        frames = [prepare(frame) for frame in islice(every_frame(clip.path), 0, None, every)]
         views = [_maps(stem, preprocessing, np.stack(view)) for view in zip(*map(_views, frames), strict=True)]
         maps[str(clip.path)] = torch.stack(views)
     partial = path.with_suffix(".partial")
@@ -66,6 +78,12 @@ def make_maps(path: Path, stem: Sequential, clips: Sequence[Clip], preprocessing
 def read_maps(path: Path) -> dict[str, Tensor]:
     """The maps of clips by the path of the clip."""
     return load_file(path)
+
+
+def maps_preprocessing(maps: Mapping[str, Tensor]) -> Preprocessing:
+    """What a network of maps is fed with: them, as they are."""
+    channels, high, wide = next(iter(maps.values())).shape[-3:]
+    return Preprocessing(height=high, width=wide, mean=(0.0,), std=(1.0,), modality="features", stack=channels)
 
 
 def _views(frame: np.ndarray) -> list[np.ndarray]:

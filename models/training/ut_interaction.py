@@ -34,13 +34,15 @@ from models.training.datasets import Clip, leave_one_out, ut_interaction
 from models.training.loop import train
 from models.training.optimisation import Optimisation
 from models.training.run import start_from, write_text
-from models.training.stem_maps import BACKWARD, MapBatches, make_maps, read_maps, rows_of, split
+from models.training.stem_maps import BACKWARD, MapBatches, make_maps, maps_preprocessing, read_maps, rows_of, split
 
 Task = Literal["interactions", "direction"]
 FORWARD = "forward"
+NETWORK = "tsm_mobilenet_v2"
 STEM = 8  # blocks that keep their weights: pictures of 112 x 112 have become 64 maps of 7 x 7
 SIZE = 112
-EVERY = 2  # frames of 30 a second
+RATE = 30  # of the clips, whatever their headers say
+EVERY = 2  # frames of which one is looked at
 HOW = Optimisation(learning_rate=3e-4, norms="none", label_smoothing=0.1)
 
 
@@ -73,14 +75,15 @@ class Recipe:
             return clips
         return [replace(clip, labels=(label,)) for clip in clips for label in (FORWARD, BACKWARD)]
 
+    def arguments(self, num_classes: int) -> dict[str, Any]:
+        """Those of the network: what it starts from, and shifts where blocks learn."""
+        given = load(self.start)[1].arguments
+        return {**given, "num_classes": num_classes, "shift": self.shift, "first_shift": STEM, "dropout": 0.5}
+
     def network(self, num_classes: int) -> MobileNetV2:
         """The network before it has learnt anything here."""
-        card = load(self.start)[1]
         torch.manual_seed(self.seed)
-        network = create(
-            "tsm_mobilenet_v2",
-            **{**card.arguments, "num_classes": num_classes, "shift": self.shift, "first_shift": STEM, "dropout": 0.5},
-        )
+        network = create(NETWORK, **self.arguments(num_classes))
         start_from(network, self.start)
         assert isinstance(network, MobileNetV2)
         return network.eval()
@@ -100,8 +103,7 @@ def run_fold(recipe: Recipe, maps_file: Path, number: int) -> dict[str, Any]:
     labels = sorted({label for clip in training for label in clip.labels})
     late = split(recipe.network(len(labels)), STEM)[1]
     steps = recipe.epochs * math.ceil(len(training) / recipe.batch_size)
-    channels, high, wide = next(iter(maps.values())).shape[-3:]
-    plain = Preprocessing(height=high, width=wide, mean=(0.0,), std=(1.0,), modality="features", stack=channels)
+    plain = maps_preprocessing(maps)
     batches = MapBatches(
         training,
         labels,

@@ -17,6 +17,7 @@ from models.training.pictures import draw_confusion
 from models.training.run import write_text
 from models.training.testing import Tested
 from models.training.ut_interaction import Recipe, Task, count_controls, make_stem_maps, run_folds
+from models.training.ut_untrimmed import train_untrimmed
 
 SEEN = (0.25, 0.5, 0.75, 1.0)
 NAMES = {"none": "TSN", "uni": "online TSM", "bi": "bidirectional TSM"}
@@ -34,11 +35,8 @@ def train_ut_interaction(
     workers: int,
 ) -> None:
     """Train and test a network on all folds, those that are done left out, and print the table of `output`."""
-    if root is None or not (root / "manifest.csv").is_file():
-        raise ValueError("give the folder of UT-Interaction's clips with its manifest.csv: --data DIR")
-    if start is None:
-        raise ValueError("give a checkpoint of MobileNetV2 to start from, such as --start mobilenet-v2-imagenet")
-    recipe = Recipe(root=str(root.resolve()), start=start, task=task, shift=shift, seed=seed, **_given(epochs=epochs))
+    root, start = _given_both(root, start)
+    recipe = Recipe(root=str(root), start=start, task=task, shift=shift, seed=seed, **_given(epochs=epochs))
     folder = output / f"{shift}-{seed}"
     results = run_folds(recipe, folder, workers=workers)
     truth, scores = _joined(results)
@@ -49,6 +47,22 @@ def train_ut_interaction(
     if not (controls := output / "controls.json").exists() and task == "interactions":
         write_text(controls, json.dumps(count_controls(recipe, make_stem_maps(recipe, output)), indent=1))
     _show(output)
+
+
+def train_ut_untrimmed(output: Path, *, root: Path | None, start: str | None, seed: int, num_steps: int) -> None:
+    """Train a live model on streams of clips and background, and write its checkpoint."""
+    root, start = _given_both(root, start)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    train_untrimmed(root, start, output, seed=seed, num_steps=num_steps)
+    print(f"wrote {output}; use it with: actionstream label VIDEO --model {output}")
+
+
+def _given_both(root: Path | None, start: str | None) -> tuple[Path, str]:
+    if root is None or not (root / "manifest.csv").is_file():
+        raise ValueError("give the folder of UT-Interaction's clips with its manifest.csv: --data DIR")
+    if start is None:
+        raise ValueError("give a checkpoint of MobileNetV2 to start from, such as --start mobilenet-v2-imagenet")
+    return root.resolve(), start
 
 
 def figures_of(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

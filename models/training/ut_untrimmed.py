@@ -1,0 +1,117 @@
+"""The recipe `ut-untrimmed`: a live model of UT-Interaction's six interactions and of nothing happening.
+
+It learns from streams, as it will be used: clips and background follow each other without a pause, each snippet has a
+label of its own, and what the network remembers of the last clip goes on into the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageFilter
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from models.checkpoint import Card, save
+from models.training.datasets import Clip, ut_interaction
+from models.training.loop import Batch, train
+from models.training.stem_maps import join, make_maps, maps_preprocessing, read_maps, split
+from models.training.ut_interaction import EVERY, HOW, NETWORK, RATE, STEM, Recipe
+
+BACKGROUND = "background"
+PICTURE = (320, 240)
+HELD_OUT = (
+    *("set1_seq05", "set1_seq07", "set1_seq08", "set1_seq09", "set1_seq10"),
+    *("set2_seq19", "set2_seq20"),
+)
+"""Sequences that the untrimmed videos were made of; nothing is learnt from them."""
+STEP = 3
+"""Maps from one snippet to the next."""
+INTERVAL_SECONDS = STEP * EVERY / RATE
+NUM_SNIPPETS = 24
+BACKGROUND_SHARE = 0.4
+
+
+def fit(frame: np.ndarray) -> np.ndarray:
+    """A picture of any shape (h, w, 3) in the middle of one of 320 x 240, on its own blurred self."""
+    wide, high = PICTURE
+    picture = Image.fromarray(frame)
+    scale = min(wide / picture.width, high / picture.height)
+    size = round(picture.width * scale), round(picture.height * scale)
+    whole = picture.resize(PICTURE, Image.Resampling.BILINEAR).filter(ImageFilter.GaussianBlur(16))
+    whole.paste(picture.resize(size, Image.Resampling.BILINEAR), ((wide - size[0]) // 2, (high - size[1]) // 2))
+    return np.array(whole)
+
+
+def clips_to_learn_from(root: Path) -> list[Clip]:
+    """Interactions and background of the sequences that are not held out."""
+    clips = ut_interaction(root / "manifest.csv", root) + ut_interaction(root / "manifest_background.csv", root)
+    return [clip for clip in clips if clip.group not in HELD_OUT]
+
+
+@dataclass(frozen=True)
+class StreamBatches(Dataset[Batch]):
+    """Pieces of streams, made of maps; batch `step` is a function of the seed and the step alone."""
+
+    clips: Sequence[Clip]
+    labels: Sequence[str]
+    maps: Mapping[str, Tensor]
+    batch_size: int
+    num_steps: int
+    seed: int
+
+    def __len__(self) -> int:
+        return self.num_steps
+
+    def __getitem__(self, step: int) -> Batch:
+        random = np.random.default_rng((self.seed, step))
+        maps, numbers = zip(*(self._stream(random) for _ in range(self.batch_size)), strict=True)
+        targets = np.eye(len(self.labels), dtype=np.float32)[np.stack(numbers)]
+        return Batch(np.stack(maps), targets, np.ones(targets.shape[:2], np.float32))
+
+    def _stream(self, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Maps (T, h, w, D) that begin anywhere in a clip, and the numbers of their labels (T,)."""
+        view = int(random.integers(10))
+        parts, numbers, missing = [], [], NUM_SNIPPETS
+        skipped = random.random()
+        while missing > 0:
+            nothing = random.random() < BACKGROUND_SHARE
+            chosen = [clip for clip in self.clips if (clip.labels[0] == BACKGROUND) == nothing]
+            clip = chosen[int(random.integers(len(chosen)))]
+            maps = self.maps[str(clip.path)][view]
+            maps = maps[int(skipped * (len(maps) - STEP)) + int(random.integers(STEP)) :: STEP][:missing]
+            parts.append(maps.float().movedim(1, -1).numpy())
+            numbers += [self.labels.index(clip.labels[0])] * len(maps)
+            missing -= len(maps)
+            skipped = 0.0
+        return np.concatenate(parts), np.array(numbers)
+
+
+def train_untrimmed(root: Path, start: str, output: Path, *, seed: int, num_steps: int) -> None:
+    """Train the network and write its checkpoint."""
+    recipe = Recipe(root=str(root), start=start, seed=seed)
+    clips = clips_to_learn_from(root)
+    labels = sorted({clip.labels[0] for clip in clips})
+    network = recipe.network(len(labels))
+    stem, late = split(network, STEM)
+    maps_file = output.with_suffix(".maps")
+    if not maps_file.exists():
+        make_maps(maps_file, stem, clips, recipe.preprocessing(), every=EVERY, prepare=fit)
+    maps = read_maps(maps_file)
+    batches = StreamBatches(clips, labels, maps, recipe.batch_size, num_steps, seed)
+    how = replace(HOW, num_steps=num_steps)
+    train(late, DataLoader(batches, batch_size=None), how, maps_preprocessing(maps), seed=seed)
+    join(network, late)
+    card = Card(
+        network=NETWORK,
+        arguments=recipe.arguments(len(labels)),
+        labels=tuple(labels),
+        preprocessing=recipe.preprocessing(),
+        interval_seconds=INTERVAL_SECONDS,
+        context=2,
+        training={"recipe": "ut-untrimmed", "seed": seed, "steps": num_steps, "held out": list(HELD_OUT)},
+    )
+    save(output, network, card)
