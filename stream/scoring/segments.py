@@ -54,7 +54,7 @@ class SegmentFinder:
     iou_threshold      for "hard" and "linear": from more overlap than this on
     multi_label        segments of different labels may overlap; if not, one suppresses the other
     min_score          segments below are left out
-    max_segments       the best so many are kept
+    max_segments       so many are kept: those of most contrast, where nothing else ranks them
     """
 
     smoothing_seconds: float = 0.3
@@ -108,58 +108,67 @@ class SegmentFinder:
         rows, times = _checked(probabilities, times_seconds, labels, background)
         gap_seconds = Sampler(interval_seconds, self.gap_seconds).gap_seconds
         assert gap_seconds is not None
-        found = [np.empty((0, 5))]
+        found: list[Segment] = []
         for first, end in _runs(times, gap_seconds):
             ends = np.append(times[first + 1 : end], times[end - 1] + interval_seconds)
-            found.append(self._find_in_run(rows[first:end], times[first:end], ends, labels, background))
-        starts, ends, classes, scores, _ = np.concatenate(found).T
-        segments = np.stack([starts, ends], axis=1)
-        groups = classes if self.multi_label else np.zeros(len(classes))
-        if self.suppression == "hard":
-            kept = nms(segments, scores, iou_threshold=self.iou_threshold, groups=groups)
-            scores = scores[kept]
-        else:
-            kept, scores = soft_nms(
-                segments,
-                scores,
-                method=self.suppression,
-                iou_threshold=self.iou_threshold,
-                min_score=self.min_score,
-                groups=groups,
-            )
-        found_best = zip(segments[kept].tolist(), classes[kept].astype(int).tolist(), scores.tolist(), strict=True)
-        return [Segment(*segment, labels[index], score) for segment, index, score in found_best][: self.max_segments]
+            found += self._find_in_run(rows[first:end], times[first:end], ends, labels, background)
+        found.sort(key=lambda segment: -segment.score)
+        return found[: self.max_segments]
 
     def _find_in_run(
         self, rows: np.ndarray, times: np.ndarray, ends: np.ndarray, labels: Sequence[str], background: str | None
-    ) -> np.ndarray:
-        """(M, 5) of rows without a gap: start, end, class, score, contrast."""
-        smoothed = smooth(rows, self.smoothing_seconds / float(np.median(ends - times)))
+    ) -> list[Segment]:
+        """The segments in rows without a gap, which stand for the times up to `ends` (n,)."""
+        sigma_rows = self.smoothing_seconds / float(np.median(ends - times))
+        reach = math.ceil(2 * sigma_rows)
+        smoothed = smooth(rows, sigma_rows)
         classes = [index for index, label in enumerate(labels) if label != background]
         sums = np.concatenate([np.zeros((1, rows.shape[1])), smoothed.cumsum(axis=0)])
         candidates = [np.empty((0, 3), np.int64)]
         for index in classes:
-            spans = refine(group(smoothed[:, index], self.thresholds, self.shares), smoothed[:, index], 4)
+            spans = self._find_in_curve(smoothed[:, index], reach)
             candidates.append(np.column_stack([spans, np.full(len(spans), index)]))
         if background is not None:
-            actionness = 1 - smoothed[:, labels.index(background)]
-            spans = refine(group(actionness, self.thresholds, self.shares), actionness, 4)
+            spans = self._find_in_curve(1 - smoothed[:, labels.index(background)], reach)
             means = (sums[spans[:, 1]] - sums[spans[:, 0]])[:, classes]
             best = np.argsort(-means, axis=1, kind="stable")[:, : self.num_labels]
             for place in best.T:
                 candidates.append(np.column_stack([spans, np.array(classes)[place]]))
         first, end, index = np.unique(np.concatenate(candidates), axis=0).T
         contrast = contrasts(sums, first, end, index)
-        wanted = (contrast >= self.min_score**2) & (contrast > 0) & (ends[end - 1] - times[first] >= self.min_seconds)
+        long = ends[end - 1] - times[first] >= self.min_seconds - 1e-9
+        # what has less contrast has too low a score, whatever is inside
+        wanted = long & (contrast > 0) & (contrast >= self.min_score**2)
         first, end, index, contrast = first[wanted], end[wanted], index[wanted], contrast[wanted]
-        kept = nms(np.stack([first, end], axis=1), contrast, iou_threshold=DUPLICATE_IOU, groups=index)
-        first, end, index, contrast = first[kept], end[kept], index[kept], contrast[kept]
-        inside = [
-            score_inside(smoothed[i:j, k], times[i:j]) for i, j, k in zip(first, end, index, strict=True)
-        ]
-        scores = np.sqrt(np.array(inside).reshape(-1) * contrast)
-        found = np.stack([times[first], ends[end - 1], index, scores, contrast], axis=1)
-        return found[scores >= self.min_score]
+        kept, contrast = self._suppress(np.stack([times[first], ends[end - 1]], axis=1), contrast, index)
+        found = []
+        kept = kept[: self.max_segments]
+        for i, j, k, share in zip(first[kept], end[kept], index[kept], contrast, strict=False):
+            score = math.sqrt(score_inside(smoothed[i:j, k], times[i:j]) * share)
+            if score >= self.min_score:
+                found.append(Segment(float(times[i]), float(ends[j - 1]), labels[k], score))
+        return found
+
+    def _suppress(self, spans: np.ndarray, contrast: np.ndarray, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The indices of what stays of candidates, and how much of their contrast does."""
+        unlike = nms(spans, contrast, iou_threshold=DUPLICATE_IOU, groups=index)
+        spans, contrast = spans[unlike], contrast[unlike]
+        groups = index[unlike] if self.multi_label else None
+        if self.suppression == "hard":
+            kept = nms(spans, contrast, iou_threshold=self.iou_threshold, groups=groups)
+            return unlike[kept], contrast[kept]
+        kept, contrast = soft_nms(
+            spans,
+            contrast,
+            method=self.suppression,
+            iou_threshold=self.iou_threshold,
+            min_score=self.min_score**2,
+            groups=groups,
+        )
+        return unlike[kept], contrast
+
+    def _find_in_curve(self, curve: np.ndarray, reach: int) -> np.ndarray:
+        return np.unique(refine(group(curve, self.thresholds, self.shares), curve, reach), axis=0)
 
 
 def smooth(rows: np.ndarray, sigma_rows: float) -> np.ndarray:
@@ -212,13 +221,48 @@ def _count_enough(values: np.ndarray, limits: np.ndarray) -> np.ndarray:
 
 
 def refine(spans: np.ndarray, curve: np.ndarray, reach: int) -> np.ndarray:
-    """Move the ends of spans (M, 2) to where the curve crosses the middle between its means inside and outside."""
-    return spans
+    """Move both ends of spans (M, 2) to where the curve (n,) crosses the middle of its step there.
+
+    The middle is that between the mean inside and the mean of the margin on that side, where rows that are not there
+    count as 0. A symmetric smoothing leaves a step with its middle in its place, whatever threshold found it. An end
+    moves by `reach` rows at most, and stays where it is when the middle is not crossed by then. (Ours.)
+    """
+    sums = np.concatenate([[0.0], curve.cumsum()])
+    num = len(curve)
+    first, end = spans[:, 0], spans[:, 1]
+    margin = _margin(first, end)
+    quarter = (end - first) // 4
+    inside = (sums[end - quarter] - sums[first + quarter]) / (end - first - 2 * quarter)
+    before = (sums[first] - sums[np.maximum(first - margin, 0)]) / margin
+    after = (sums[np.minimum(end + margin, num)] - sums[end]) / margin
+    padded = np.concatenate([[-np.inf], curve, [-np.inf]])  # row i at place i + 1
+    moved_first = _move(first + 1, padded, (inside + before) / 2, reach)
+    moved_end = num + 1 - _move(num - end + 1, padded[::-1], (inside + after) / 2, reach)
+    crossed = moved_first < moved_end
+    return np.stack([np.where(crossed, moved_first - 1, first), np.where(crossed, moved_end, end)], axis=1)
+
+
+def _move(places: np.ndarray, padded: np.ndarray, middles: np.ndarray, reach: int) -> np.ndarray:
+    """The nearest places at which the curve comes up to the middles: at or above them there, and below just before."""
+    best = places.copy()
+    looking = np.ones(len(places), bool)
+    for distance in range(reach + 1):
+        for place in (places + distance, places - distance):
+            place = place.clip(1, len(padded) - 2)
+            comes_up = looking & (padded[place] >= middles) & (padded[place - 1] < middles)
+            best[comes_up] = place[comes_up]
+            looking &= ~comes_up
+    return best
+
+
+def _margin(first: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """How many rows beside a span it is compared with."""
+    return np.maximum(1, np.rint(MARGIN * (end - first)).astype(np.int64))
 
 
 def contrasts(sums: np.ndarray, first: np.ndarray, end: np.ndarray, index: np.ndarray) -> np.ndarray:
     """The mean inside less that of a quarter of the length on both sides; rows that are not there count as 0."""
-    margin = np.maximum(1, np.rint(MARGIN * (end - first)).astype(np.int64))
+    margin = _margin(first, end)
     before, after = np.maximum(first - margin, 0), np.minimum(end + margin, len(sums) - 1)
     inner = sums[end, index] - sums[first, index]
     outer = sums[after, index] - sums[before, index] - inner
