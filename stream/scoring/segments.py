@@ -16,7 +16,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from stream.sampler import Sampler
+from stream.sampler import gap_after
 from stream.scoring.mtwi import PUBLISHED, integrate
 from stream.scoring.nms import nms, soft_nms
 
@@ -45,8 +45,6 @@ class SegmentFinder:
     thresholds         rows at or above one of these (TAG's gamma) make groups
     shares             neighbouring groups are joined while at least this share of the whole is above the threshold
                        (TAG's tau)
-    gap_seconds        more time than this between two rows splits segments (default: that of `Sampler`, after which
-                       the network has forgotten what was before)
     min_seconds        shorter segments are left out
     num_labels         how many labels a group of the complement of the background gets, the most likely ones
     suppression        what is done to the worse of two segments that overlap: "hard" drops it, "linear" and
@@ -60,7 +58,6 @@ class SegmentFinder:
     smoothing_seconds: float = 0.3
     thresholds: tuple[float, ...] = GRID
     shares: tuple[float, ...] = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-    gap_seconds: float | None = None
     min_seconds: float = 0.2
     num_labels: int = 2
     suppression: Suppression = "hard"
@@ -76,8 +73,6 @@ class SegmentFinder:
         for what, values in (("thresholds", self.thresholds), ("shares", self.shares)):
             if not values or not all(0 < value <= 1 for value in values):
                 raise ValueError(f"the {what} are {values}; give one or more, each above 0 and at most 1")
-        if self.gap_seconds is not None and not self.gap_seconds > 0:
-            raise ValueError(f"gap_seconds is {self.gap_seconds}; it must be positive")
         if self.num_labels < 1 or self.max_segments < 1:
             raise ValueError(f"num_labels is {self.num_labels}, max_segments {self.max_segments}; both are 1 or more")
         if self.suppression not in get_args(Suppression):
@@ -95,7 +90,7 @@ class SegmentFinder:
         background: str | None = None,
         interval_seconds: float,
     ) -> list[Segment]:
-        """The segments of a video, best first.
+        """The segments of a video, best first; none goes over a gap, as `Sampler` has it.
 
         probabilities     (n, K), of softmax or sigmoid
         times_seconds     (n,), increasing: a row stands for the time from its own to that of the next row
@@ -106,10 +101,8 @@ class SegmentFinder:
         ValueError for input that is not as above.
         """
         rows, times = _checked(probabilities, times_seconds, labels, background)
-        gap_seconds = Sampler(interval_seconds, self.gap_seconds).gap_seconds
-        assert gap_seconds is not None
         found: list[Segment] = []
-        for first, end in _runs(times, gap_seconds):
+        for first, end in _runs(times, gap_after(interval_seconds)):
             ends = np.append(times[first + 1 : end], times[end - 1] + interval_seconds)
             found += self._find_in_run(rows[first:end], times[first:end], ends, labels, background)
         found.sort(key=lambda segment: -segment.score)
