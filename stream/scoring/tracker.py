@@ -58,6 +58,11 @@ class SegmentTracker:
                        as for `EventDetector`
     """
 
+    _last_seconds: float
+    _now: _Mark
+    _marks: dict[float, _Mark]  # of the last rows, which a start or an end may yet be told of
+    _open: dict[str, tuple[float, _Mark]]  # start and what was before it
+
     def __init__(
         self,
         labels: Sequence[str],
@@ -154,8 +159,8 @@ class SegmentTracker:
         self._smoother.reset()
         self._detector.flush(0.0)
         self._now = _Mark(np.zeros(len(self._places)), 0)
-        self._marks: dict[float, _Mark] = {}  # of the last rows, which a start or an end may be told of
-        self._open: dict[str, tuple[float, _Mark]] = {}  # start and what was before it
+        self._marks = {}
+        self._open = {}
 
     def _end_all(self) -> list[Segment]:
         closed = [self._close(event) for event in self._detector.flush(self._last_seconds + self._interval_seconds)]
