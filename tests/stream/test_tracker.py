@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from stream.scoring import EventDetector, OpenSegment, Segment, SegmentTracker
@@ -17,7 +18,7 @@ STEP = 0.1
 levels = st.sampled_from([0.0, 0.2, 0.35, 0.65, 0.9])
 steps = st.sampled_from([STEP, STEP, STEP, 0.15, 0.3, 1.5])
 streams = st.lists(st.tuples(steps, st.tuples(levels, levels, levels)), min_size=1, max_size=50)
-settings = st.fixed_dictionaries(
+choices = st.fixed_dictionaries(
     {
         "smoothing_seconds": st.sampled_from([0.0, 0.2]),
         "min_duration_seconds": st.sampled_from([0.0, 0.1, 0.25]),
@@ -63,7 +64,8 @@ def test_what_is_open_has_a_score_so_far():
     assert subject.open_segments == []
 
 
-@given(streams, settings)
+@examples(max_examples=60, deadline=None)
+@given(streams, choices)
 def test_told_within_the_delays_and_never_revised(stream, options):
     subject, rows = tracker(**options), rows_of(stream)
     news = followed(subject, rows)
@@ -93,7 +95,8 @@ def test_told_within_the_delays_and_never_revised(stream, options):
             assert spans == []
 
 
-@given(streams, settings, st.data())
+@examples(max_examples=60, deadline=None)
+@given(streams, choices, st.data())
 def test_a_copy_goes_on_alike(stream, options, data):
     rows = rows_of(stream)
     cut = data.draw(st.integers(0, len(rows)))
@@ -107,7 +110,8 @@ def test_a_copy_goes_on_alike(stream, options, data):
     assert second.flush() == whole.flush()
 
 
-@given(streams, settings)
+@examples(max_examples=60, deadline=None)
+@given(streams, choices)
 def test_scores_are_the_mean_inside(stream, options):
     subject, rows = tracker(**options), rows_of(stream)
     closed = [each for _, each in followed(subject, rows) if isinstance(each, Segment)] + subject.flush()
@@ -122,7 +126,8 @@ def test_scores_are_the_mean_inside(stream, options):
         assert each.score == pytest.approx(np.mean(inside, axis=0)[LABELS.index(each.label)], abs=1e-6)
 
 
-@given(streams, settings)
+@examples(max_examples=60, deadline=None)
+@given(streams, choices)
 def test_after_a_reset_as_if_new(stream, options):
     rows = rows_of(stream)
     subject = tracker(**options)
@@ -135,6 +140,7 @@ def test_after_a_reset_as_if_new(stream, options):
     assert (followed(subject, rows), subject.flush()) == expected
 
 
+@examples(max_examples=60, deadline=None)
 @given(streams)
 def test_without_dips_it_is_the_detector(stream):
     rows = [(row, n * STEP) for n, (row, _) in enumerate(rows_of(stream))]
