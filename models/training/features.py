@@ -130,7 +130,7 @@ class Extractor:
 def segment_places(num_frames: int, num_segments: int, segment_frames: int) -> np.ndarray:
     """Places of the frames of each segment, int64 (num_segments, segment_frames): successive ones around the middles of
     equal parts of the video; segments overlap in a short one, and its last frame is repeated in one that is shorter."""
-    first = segments(num_frames, num_segments) - (segment_frames - 1) // 2
+    first = segments(num_frames, num_segments) - segment_frames // 2
     first = np.clip(first, 0, max(num_frames - segment_frames, 0))
     return np.minimum(first[:, None] + np.arange(segment_frames), num_frames - 1)
 

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from dataclasses import replace
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -13,8 +15,9 @@ from PIL import Image
 
 from models import load, read_card
 from models.checkpoint import save
+from models.training import features as features_module
 from models.training.features import segment_places
-from models.training.reading import read_frames
+from models.training.reading import BrokenVideo, read_frames
 from models.training.sampling import segments
 
 LABELS = ("dark", "light")
@@ -34,7 +37,7 @@ def test_places_of_segments(num_frames, num_segments, segment_frames):
         assert (places == np.minimum(np.arange(segment_frames), num_frames - 1)).all()
     if num_frames >= num_segments * segment_frames:
         assert len(np.unique(places)) == places.size
-    middles = places[:, (segment_frames - 1) // 2]
+    middles = places[:, segment_frames // 2]
     if num_frames > 2 * segment_frames * num_segments:
         assert (middles == segments(num_frames, num_segments)).all()
 
@@ -137,6 +140,7 @@ def test_machines_share_the_work(features, videos, tmp_path, run):
         code, out, _ = run(*command, "-o", made, "--segments", NUM_SEGMENTS, "--shard", f"{part}/3")
         assert (code, f"(part {part}/3 of 9)" in out) == (0, True)
         found.append({path.relative_to(made).as_posix(): path.read_bytes() for path in made.rglob("*.npy")})
+        assert all(crc32(name.encode()) % 3 == part - 1 for name in found[-1])  # whatever else is there
     together = {name: data for part in found for name, data in part.items()}
     assert sum(map(len, found)) == 9
     assert min(map(len, found)) > 0
@@ -156,6 +160,29 @@ def test_broken_videos_are_named(features, videos, tmp_path, run):
     assert "left out: " in out
     assert "bad.mp4 cannot be read as a video" in out
     assert [path.name for path in (tmp_path / "made").iterdir() if path.suffix != ".json"] == ["light0.b.npy"]
+
+
+def test_a_full_disk_leaves_no_half_file(features, videos, tmp_path, run, monkeypatch):
+    def half(file, values):
+        file.write(values.tobytes()[: values.nbytes // 2])
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(features_module.np, "save", half)
+    command = ("features", videos, "--model", features.parent / "trunk.safetensors", "--device", "cpu")
+    code, _, err = run(*command, "-o", tmp_path / "made")
+    assert (code, "No space left" in err.splitlines()[-1]) == (2, True)
+    assert [path.name for path in (tmp_path / "made").rglob("*") if path.is_file()] == ["features.json"]
+
+
+def test_files_that_hold_something_else(tmp_path):
+    np.save(tmp_path / "flat.npy", np.zeros((8, 64)))
+    with pytest.raises(BrokenVideo, match=r"is no file of features: these are \(T, D, h, w\), and it is \(8, 64\)"):
+        read_frames(tmp_path / "flat.npy", [0])
+    np.save(tmp_path / "maps.npy", np.arange(24).reshape(2, 3, 2, 2))
+    first, beyond = read_frames(tmp_path / "maps.npy", [0, 7])
+    assert first.shape == (2, 2, 3)
+    assert first[1, 0, 2] == 10
+    assert beyond[0, 1, 1] == 17
 
 
 TRAIN = ("--model", "timeception", "--set", "arguments.num_layers=2", "--set", "optimisation.learning_rate=0.02")
@@ -211,6 +238,7 @@ def test_many_labels(features, tmp_path, run):
         (("features", "videos", "--model", "tsn_resnet50"), "is a network without weights"),
         (("features", "videos", "videos", "--model", "motion"), "would both become dark/dark0.b.npy"),
         (("features", "videos", "--model", "flow.safetensors"), "features are made of pictures"),
+        (("features", "videos/light", "--model", "large.safetensors"), "has features beyond what float16 holds"),
         (("features", "videos", "--model", "tsn.safetensors"), "tsn stands on another network"),
         (
             ("train", "--data", "features", "--model", "tsm_resnet18"),
@@ -244,9 +272,12 @@ def test_bad_input(arguments, message, features, videos, tmp_path, run, monkeypa
     if "flow.safetensors" in arguments:
         card = random_card("tsn_resnet18", width=0.125, in_channels=10)
         flow = type(card.preprocessing)(height=32, width=32, modality="flow", stack=5, mean=(128.0,), std=(1.0,))
-        from dataclasses import replace
-
         save("flow.safetensors", random_network(card), replace(card, preprocessing=flow))
+    if "large.safetensors" in arguments:
+        card = random_card("tsn_resnet18", width=0.125)
+        large = random_network(card)
+        large.layer4[1].bn2.bias.data += 1e6
+        save("large.safetensors", large, card)
     if "tsn.safetensors" in arguments:
         card = random_card("tsn", network="tsn_resnet18", width=0.125)
         save("tsn.safetensors", random_network(card), card)
