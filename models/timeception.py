@@ -38,7 +38,7 @@ class Branch(nn.Module):
 
 
 class TemporalConv(nn.Conv3d):
-    """A convolution of each channel over time; done in two dimensions, as a CPU trains it a hundred times faster."""
+    """A convolution of each channel over time; done in two dimensions, as a CPU trains that tens of times faster."""
 
     def __init__(self, channels: int, size: int, dilation: int):
         super().__init__(channels, channels, (size, 1, 1), dilation=(dilation, 1, 1), groups=channels)
@@ -149,7 +149,7 @@ class Timeception(ClipNetwork):
 
 
 def segment_maps(network: Network, segments: Tensor) -> Tensor:
-    """Segments of frames (N, S, C, H, W) to the feature map of each (N, D, h, w): what the trunk gives, over time."""
+    """Segments of frames (N, S, C, H, W) to the feature map of each (N, D, h, w): the mean over its time."""
     if isinstance(network, ClipNetwork):
         return network.trunk(segments).mean(dim=2)
     return network.trunk(segments)[0].mean(dim=1)

@@ -54,7 +54,7 @@ def draw_confusion(path: Path, counts: np.ndarray, labels: Sequence[str]) -> Non
 
 
 def draw_means(path: Path, figures: Mapping[str, Mapping[str, Sequence[float]]], *, over: str) -> None:
-    """A line for each name, with the mean and the standard deviation of several shares at each tick."""
+    """A line for each name, with the mean and the standard deviation of two or more shares at each tick."""
     import matplotlib as mpl
 
     mpl.use("agg")
@@ -62,7 +62,8 @@ def draw_means(path: Path, figures: Mapping[str, Mapping[str, Sequence[float]]],
 
     canvas, axis = pyplot.subplots(figsize=(8, 4.5), layout="constrained")
     for name, ticks in figures.items():
-        means, spreads = ([measure(values) for values in ticks.values()] for measure in (np.mean, np.std))
+        means = [np.mean(values) for values in ticks.values()]
+        spreads = [np.std(values, ddof=1) for values in ticks.values()]
         axis.errorbar(list(ticks), means, yerr=spreads, label=name, capsize=4, marker="o")
     axis.set(xlabel=over, ylabel="right", ylim=(0, 1.02))
     axis.grid(alpha=0.3)

@@ -49,7 +49,7 @@ def _show(found: dict[str, Any]) -> None:
         original = np.mean(by_pieces["original"])
         cells = []
         for name, values in by_pieces.items():
-            cell = f"{100 * np.mean(values):.1f} ± {100 * np.std(values):.1f}"
+            cell = f"{100 * np.mean(values):.1f} ± {100 * np.std(values, ddof=1):.1f}"
             if name != "original" and original > 0:
                 cell += f" ({100 * (np.mean(values) / original - 1):+.0f})"
             cells.append(cell)

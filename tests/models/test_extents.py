@@ -79,6 +79,6 @@ def test_the_recipe(tmp_path, run, monkeypatch):
         assert picture.size[0] > 600
     (row,) = [line for line in out.splitlines() if "fixed" in line]
     original = 100 * np.array(found["accuracy"]["fixed"]["original"])
-    assert f"{original.mean():.1f} ± {original.std():.1f}" in row
+    assert f"{original.mean():.1f} ± {original.std(ddof=1):.1f}" in row
     code, _, err = run(*command[:3], tmp_path / "study" / "results.json")
     assert (code, "is a file; the results go into a folder" in err) == (2, True)
