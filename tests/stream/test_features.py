@@ -79,10 +79,10 @@ def features(videos, tmp_path_factory):
     return folder / "made"
 
 
-@pytest.mark.parametrize(("name", "segment_frames"), [("tsn_resnet18", 1), ("tsm_resnet18", 8), ("s3d", 8)])
+@pytest.mark.parametrize(("name", "segment_frames"), [("tsn_resnet18", 1), ("tsm_resnet18", 8), ("f_r2d_18", 8)])
 def test_features_are_those_of_the_trunk(name, segment_frames, videos, tmp_path, run):
     trunk = tmp_path / "trunk.safetensors"
-    if name == "s3d":
+    if name == "f_r2d_18":
         card = random_card(name)
         save(trunk, random_network(card), card)
     else:
@@ -95,7 +95,7 @@ def test_features_are_those_of_the_trunk(name, segment_frames, videos, tmp_path,
     assert "1 of 1 videos written, 0 were there" in out
     made = np.load(tmp_path / "made" / "light1.b.npy")
     network, card = load(trunk)
-    channels = 1024 if name == "s3d" else 64
+    channels = 512 if name == "f_r2d_18" else 64
     assert (made.dtype, made.shape) == (np.float16, (9, channels, *made.shape[2:]))
     places = segment_places(20, 9, segment_frames)
     for segment, here in enumerate(places):
@@ -103,6 +103,7 @@ def test_features_are_those_of_the_trunk(name, segment_frames, videos, tmp_path,
         clip = card.preprocessing.normalise(torch.from_numpy(pictures[None]))
         with torch.inference_mode():
             maps = network.trunk(clip)
+        assert segment_frames == 1 or (maps if torch.is_tensor(maps) else maps[0].transpose(1, 2)).shape[2] == 8
         expected = (maps.mean(dim=2) if torch.is_tensor(maps) else maps[0].mean(dim=1))[0]
         np.testing.assert_allclose(made[segment], expected.numpy(), rtol=2e-3, atol=2e-3)
     kept = json.loads((tmp_path / "made" / "features.json").read_text())
