@@ -82,7 +82,12 @@ class Preprocessing:
         return self.in_channels + 3 * (self.modality == "rgb-difference")
 
     def resize(self, image: np.ndarray) -> np.ndarray:
-        """An RGB picture, uint8 (h, w, 3), to uint8 (height, width, 3); bilinear with anti-aliasing."""
+        """An RGB picture, uint8 (h, w, 3), to uint8 (height, width, 3); bilinear with anti-aliasing.
+
+        A feature map (height, width, channels) stays as it is.
+        """
+        if self.modality == "features":
+            return self._checked_map(image)
         check_image(image)
         rows, columns = image.shape[:2]
         if self.short_side is None:
@@ -99,6 +104,8 @@ class Preprocessing:
 
     def scale(self, image: np.ndarray) -> np.ndarray:
         """An RGB picture, uint8 (h, w, 3), to the scale of `resize`, with what that cuts off still around it."""
+        if self.modality == "features":
+            return self._checked_map(image)
         check_image(image)
         rows, columns = image.shape[:2]
         size = self.width, self.height
@@ -112,8 +119,19 @@ class Preprocessing:
         top, left = (values.shape[0] - self.height) // 2, (values.shape[1] - self.width) // 2
         return values[top : top + self.height, left : left + self.width]
 
+    def _checked_map(self, values: np.ndarray) -> np.ndarray:
+        wanted = self.height, self.width, self.stack
+        if values.shape != wanted or not np.issubdtype(values.dtype, np.floating):
+            raise ValueError(
+                f"a feature map is float {wanted}, height, width and channels; this is {values.dtype} {values.shape}"
+            )
+        return values
+
     def normalise(self, snippets: Tensor) -> Tensor:
-        """uint8 (..., height, width, channels) to float32 (..., in_channels, height, width), channels last."""
+        """uint8 (..., height, width, channels) to float32 (..., in_channels, height, width), channels last.
+
+        Features are floats that come in the same order.
+        """
         import torch
 
         mean = torch.tensor(self.mean, device=snippets.device)

@@ -217,6 +217,35 @@ def frames(
 
 
 @app.command()
+def features(
+    videos: Annotated[
+        list[Path], typer.Argument(metavar="VIDEO...", help="Video files, or folders of them or of folders of frames.")
+    ],
+    model: Annotated[str, typer.Option(help="A checkpoint, whose trunk is taken, or with --weights a network.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="A folder for the same tree of files of features.")],
+    weights: Annotated[Path | None, typer.Option(help="A file with another project's weights for the network.")] = None,
+    segments: Annotated[int, typer.Option(min=1, help="Spread evenly over each video.")] = 128,
+    shard: Annotated[str, typer.Option(help="Do one part of the videos, such as 2/8.")] = "1/1",
+    device: Annotated[Device, typer.Option(help="Where the network runs.")] = Device.auto,
+) -> None:
+    """Make features of long videos, a map of each segment, for train --model timeception.
+
+    A segment is 8 successive frames, or a single one where the network looks at no others.
+    """
+    from stream.commands.features import extract_features
+
+    extract_features(
+        videos,
+        output,
+        model=model,
+        weights=weights,
+        num_segments=segments,
+        shard=shard,
+        device=device.value,
+    )
+
+
+@app.command()
 def models(
     name: Annotated[str | None, typer.Argument(help="A network or a published checkpoint, in detail.")] = None,
 ) -> None:
@@ -277,9 +306,11 @@ def convert(
 
 @app.command()
 def train(
-    recipe: Annotated[str | None, typer.Argument(help="A recipe of the repository: motion.")] = None,
+    recipe: Annotated[
+        str | None, typer.Argument(help="A recipe of the repository: motion, or the studies of timeception.")
+    ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The folder of the run; for a recipe the checkpoint to write.")
+        Path | None, typer.Option("--output", "-o", help="The folder of the run; for motion the checkpoint to write.")
     ] = None,
     data: Annotated[
         Path | None, typer.Option(help="A folder with a folder of videos, or of folders of frames, for each label.")
@@ -305,7 +336,7 @@ def train(
     ] = None,
     resume: Annotated[Path | None, typer.Option(help="The folder of a run to go on with.")] = None,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="Of the recipes motion and ut-untrimmed.", show_default="3600 and 800")
+        int | None, typer.Option(min=1, help="Of a recipe.", show_default="its own")
     ] = None,
     seed: Annotated[int, typer.Option(help="All randomness comes from it.")] = 0,
     device: Annotated[Device, typer.Option(help="Where the network is trained.")] = Device.auto,

@@ -123,6 +123,8 @@ class ClipBatches(Dataset[Loaded]):
         stretch = stretch_of(clip)
         places = stretch.first + self.sampled.places(len(stretch), stretch.rate, random)
         frames = [self.preprocessing.scale(frame) for frame in read_frames(clip.path, places.tolist())]
+        if self.preprocessing.modality == "features":
+            return np.stack(frames), list(clip.labels)
         pictures = torch.from_numpy(np.stack(frames)).movedim(-1, 1)
         size = self.preprocessing.height, self.preprocessing.width
         with torch.random.fork_rng(devices=()):

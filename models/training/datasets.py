@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 
 VIDEOS = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".mpg", ".mpeg", ".m4v")
+FEATURES = ".npy"
+"""Of files that `actionstream features` writes, a map for each segment of a video: float (T, D, h, w)."""
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp")
 
 
@@ -24,7 +26,7 @@ IMAGES = (".jpg", ".jpeg", ".png", ".bmp")
 class Clip:
     """A stretch of a video, or of a folder of frames, and what happens in it.
 
-    path     a video file, or a folder of pictures in the order of their names
+    path     a video file, a folder of pictures in the order of their names, or a file of features
     labels   names; several where they may be right at once, none where nobody says
     seconds  (start, end) of the stretch; None for all of it
     frames   (first, one past the last) of it, counted from 0, where a list says frames
@@ -50,14 +52,15 @@ def folder_tree(root: Path) -> list[Clip]:
     clips = []
     for folder in sorted(path for path in root.iterdir() if path.is_dir()):
         for path in sorted(folder.iterdir()):
-            if path.suffix.lower() in VIDEOS or (path.is_dir() and _has_pictures(path)):
+            if path.suffix.lower() in (*VIDEOS, FEATURES) or (path.is_dir() and has_pictures(path)):
                 clips.append(Clip(path, (folder.name,), group=_group(path)))
     if not clips:
         raise ValueError(f"{root} has no folder with videos ({', '.join(VIDEOS)}) or folders of frames in it")
     return clips
 
 
-def _has_pictures(folder: Path) -> bool:
+def has_pictures(folder: Path) -> bool:
+    """Whether a folder has pictures in it, and so is a video."""
     return any(path.suffix.lower() in IMAGES for path in folder.iterdir())
 
 
@@ -159,7 +162,7 @@ def kinetics(file: Path, root: Path) -> list[Clip]:
     Their names are ID_000001_000011.mp4, as its crawlers write them, or ID.mp4. Videos that are not there are left out,
     since many are not to be had any more.
     """
-    there = {path.stem: path for path in root.rglob("*") if path.suffix.lower() in VIDEOS}
+    there = {path.stem: path for path in root.rglob("*") if path.suffix.lower() in (*VIDEOS, FEATURES)}
     clips = []
     for row in _csv(file, "youtube_id", "time_start", "time_end"):
         name = row["youtube_id"]
@@ -221,9 +224,9 @@ def leave_one_out(clips: Sequence[Clip], number: int) -> tuple[list[Clip], list[
 
 
 def _video(root: Path, name: str) -> Path:
-    """A video or folder of frames by its name; with v_ before it, as ActivityNet's files have."""
+    """A video, folder of frames or file of features by its name; with v_ before it, as ActivityNet's files have."""
     folder = root / name
-    files = (root / f"{before}{name}{suffix}" for before in ("", "v_") for suffix in VIDEOS)
+    files = (root / f"{before}{name}{suffix}" for before in ("", "v_") for suffix in (*VIDEOS, FEATURES))
     return folder if folder.is_dir() else next((path for path in files if path.is_file()), root / f"{name}.mp4")
 
 

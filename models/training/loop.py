@@ -23,7 +23,7 @@ from models.training.optimisation import Optimisation, hold_still
 class Batch:
     """Clips to learn from.
 
-    clips     uint8 (B, T, height, width, C)
+    clips     uint8 (B, T, height, width, C), or features as float
     targets   float32, the wanted probabilities: (B, T, K) of each snippet, or (B, K) of the clip, whose scores are the
               mean of those of its snippets
     weights   float32 (B, T) or (B,), how much each of them counts; 0 where nobody could know

@@ -51,3 +51,22 @@ def draw_confusion(path: Path, counts: np.ndarray, labels: Sequence[str]) -> Non
             axis.text(column, row, counts[row, column], ha="center", va="center", color="white" if dark else "black")
     canvas.savefig(path, dpi=120)
     pyplot.close(canvas)
+
+
+def draw_means(path: Path, figures: Mapping[str, Mapping[str, Sequence[float]]], *, over: str) -> None:
+    """A line for each name, with the mean and the standard deviation of two or more shares at each tick."""
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    from matplotlib import pyplot
+
+    canvas, axis = pyplot.subplots(figsize=(8, 4.5), layout="constrained")
+    for name, ticks in figures.items():
+        means = [np.mean(values) for values in ticks.values()]
+        spreads = [np.std(values, ddof=1) for values in ticks.values()]
+        axis.errorbar(list(ticks), means, yerr=spreads, label=name, capsize=4, marker="o")
+    axis.set(xlabel=over, ylabel="right", ylim=(0, 1.02))
+    axis.grid(alpha=0.3)
+    axis.legend()
+    canvas.savefig(path, dpi=120)
+    pyplot.close(canvas)

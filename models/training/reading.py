@@ -1,4 +1,5 @@
-"""The frames of a clip by their place: from a video, without decoding more than is needed, or a folder of pictures."""
+"""The frames of a clip by their place: from a video, without decoding more than is needed, a folder of pictures, or a
+file of features."""
 
 from __future__ import annotations
 
@@ -11,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from models.training.datasets import IMAGES, Clip
+from models.training.datasets import FEATURES, IMAGES, Clip
 
-FOLDER_RATE = 30.0  # frames a second of a folder of pictures, which does not say
+FOLDER_RATE = 30.0  # frames a second of a folder of pictures or a file of features, which do not say
 
 
 @dataclass(frozen=True)
@@ -58,13 +59,16 @@ def stretch_of(clip: Clip) -> Stretch:
 
 
 def read_frames(path: Path, places: Sequence[int]) -> list[np.ndarray]:
-    """Frames by their places in the video, in the order asked for: RGB, uint8 (height, width, 3).
+    """Frames by their places in the video, in the order asked for: RGB, uint8 (height, width, 3), or maps (h, w, D).
 
     Where a file has less than it says, its last frame stands for those that are missing. BrokenVideo where it has none.
     """
     if path.is_dir():
         files = _pictures(path)
         return [np.asarray(Image.open(files[min(place, len(files) - 1)]).convert("RGB")) for place in places]
+    if path.suffix == FEATURES:
+        maps = _maps(path)
+        return [np.moveaxis(maps[min(place, len(maps) - 1)], 0, -1) for place in places]
     found = _decode(path, sorted(set(places)))
     return [found[place] for place in places]
 
@@ -94,8 +98,20 @@ def _pictures(folder: Path) -> list[Path]:
     return files
 
 
+def _maps(path: Path) -> np.ndarray:
+    try:
+        maps = np.load(path, mmap_mode="r")
+    except (ValueError, OSError, EOFError) as error:
+        raise BrokenVideo(f"{path} cannot be read as features: {error}") from error
+    if maps.ndim != 4 or not len(maps):
+        raise BrokenVideo(f"{path} is no file of features: these are (T, D, h, w), and it is {maps.shape}")
+    return maps
+
+
 @lru_cache(maxsize=4096)
 def _index(path: Path) -> _Index:
+    if path.suffix == FEATURES:
+        return _Index(len(_maps(path)), FOLDER_RATE, None)
     import av
 
     try:

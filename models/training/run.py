@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import torch
 
-from models.catalogue import create, find_entry
+from models.catalogue import create
 from models.checkpoint import Card, load, save
 from models.network import Network
 from models.preprocessing import Preprocessing
@@ -69,7 +69,7 @@ class Settings:
 
     @property
     def activation(self) -> Literal["softmax", "sigmoid"]:
-        return "sigmoid" if find_entry(self.network).many_labels else "softmax"
+        return "sigmoid" if self.data.format == "charades" else "softmax"
 
 
 class Run:

@@ -16,21 +16,33 @@ import torch
 from models.catalogue import find_entry
 from models.checkpoint import save
 from models.network import Network, Shift
+from models.preprocessing import Preprocessing
+from models.training import extents
 from models.training.augmentation import Augmentation
 from models.training.clips import Sampled
 from models.training.data import Data
+from models.training.features import FeatureSettings
 from models.training.motion import motion_card, train_motion
 from models.training.optimisation import Optimisation
 from models.training.run import Run, Settings
+from stream.commands.extents import study
 from stream.runtimes.eager import choose_device
+
+NUM_STEPS = {"motion": 3600, "timeception": extents.NUM_STEPS}
+"""Of each recipe, unless given."""
 
 
 def train_recipe(
-    recipe: str, output: Path, *, shift: Shift, num_steps: int, seed: int, device: str, workers: int
+    recipe: str, output: Path, *, shift: Shift, num_steps: int | None, seed: int, device: str, workers: int
 ) -> None:
-    """Train a recipe and write its checkpoint, and a whole one of the last state after each 200 steps."""
-    if recipe != "motion":
-        raise ValueError(f"no recipe {recipe!r}; there is motion")
+    """Train a recipe and write its checkpoint, and a whole one of the last state after each 200 steps; for timeception
+    a folder with the results of its studies."""
+    if recipe not in NUM_STEPS:
+        raise ValueError(f"no recipe {recipe!r}; there are {', '.join(NUM_STEPS)}")
+    num_steps = num_steps or NUM_STEPS[recipe]
+    if recipe == "timeception":
+        study(output, num_steps=num_steps, seed=seed, device=choose_device(device).type)
+        return
     output.parent.mkdir(parents=True, exist_ok=True)
     if not os.access(output.parent, os.W_OK) or output.is_dir():
         raise ValueError(f"{output} cannot be written; give the path of a file in a folder of yours")
@@ -65,18 +77,28 @@ def train_clips(
 ) -> None:
     """Begin a run and train it to its end; `settings` and `changes` are those of models.training.run.Settings."""
     entry = find_entry(model)
-    arguments = {} if shift is None else {"shift": shift}
-    preprocessing = entry.preprocessing()
+    arguments: dict[str, Any] = {} if shift is None else {"shift": shift}
+    features = FeatureSettings.read(Path(data.root))
+    if (features is not None) != (model == "timeception"):
+        what = "no features in it" if features is None else "features in it"
+        raise ValueError(
+            f"{data.root} has {what}, and the model is {model}: timeception, and no other, learns from what "
+            "`actionstream features` has written"
+        )
+    preprocessing = entry.preprocessing() if features is None else _of_features(features)
     if size is not None:
         preprocessing = replace(preprocessing, height=size, width=size, short_side=round(size * 8 / 7))
-    frames = max(entry.num_frames, 8)
+    sampled = Sampled(num_frames=max(entry.num_frames, 8), interval_seconds=entry.step / 30)
+    if features is not None:
+        arguments["in_channels"] = preprocessing.in_channels
+        sampled = replace(sampled, num_frames=features.num_segments, sampling="segments")
     whole = Settings(
         data=data,
         network=model,
         arguments=arguments,
         labels=data.open()[2],
         preprocessing=preprocessing,
-        sampled=Sampled(num_frames=frames, interval_seconds=entry.step / 30),
+        sampled=sampled,
         augmentation=Augmentation(),
         optimisation=Optimisation(),
         **{name: value for name, value in settings.items() if value is not None},
@@ -84,6 +106,12 @@ def train_clips(
     for change in changes:
         whole = _changed(whole, change)
     _train(Run.begin(output, whole), device=device, workers=workers)
+
+
+def _of_features(features: FeatureSettings) -> Preprocessing:
+    """None: they go into the network as they are."""
+    _, channels, height, width = features.shape
+    return Preprocessing(height=height, width=width, mean=(0.0,), std=(1.0,), modality="features", stack=channels)
 
 
 def resume(folder: Path, *, device: str, workers: int) -> None:
@@ -109,7 +137,7 @@ def _changed(settings: Settings, change: str) -> Settings:
     part = values
     for parent in parents:
         part = part[parent] if isinstance(part.get(parent), dict) else {}
-    if not equals or name not in part:
+    if not equals or (name not in part and parents != ["arguments"]):
         raise ValueError(f"--set {change}: it is NAME=VALUE, and the names are {', '.join(part or values)}")
     try:
         part[name] = json.loads(text)

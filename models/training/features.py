@@ -1,0 +1,155 @@
+"""Features of long videos, for Timeception: a feature map of each of many segments, by the trunk of a network."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from models.checkpoint import Card
+from models.network import Network
+from models.preprocessing import Preprocessing
+from models.timeception import segment_maps
+from models.training.datasets import Clip
+from models.training.reading import BrokenVideo, read_frames, stretch_of
+from models.training.sampling import segments
+
+FRAMES_AT_ONCE = 64
+"""Of a video in memory, whatever its length."""
+FILE = "features.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureSettings:
+    """What made the features of a folder; they are kept in it as features.json.
+
+    network         of the catalogue, with its arguments
+    weights         their SHA-256
+    preprocessing   of the frames
+    num_segments    spread evenly over a video (T)
+    segment_frames  successive frames of each, over which the maps are averaged
+    shape           of a file, float16 (T, D, h, w)
+    """
+
+    network: str
+    arguments: dict[str, Any]
+    weights: str
+    preprocessing: Preprocessing
+    num_segments: int
+    segment_frames: int
+    shape: tuple[int, ...]
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=1)
+
+    @classmethod
+    def read(cls, folder: Path) -> FeatureSettings | None:
+        """Those of a folder; None where it has no features. ValueError where its file says something else."""
+        file = folder / FILE
+        if not file.is_file():
+            return None
+        try:
+            values = json.loads(file.read_text(encoding="utf-8"))
+            preprocessing = Preprocessing(**values.pop("preprocessing"))
+            return cls(**{**values, "shape": tuple(values["shape"])}, preprocessing=preprocessing)
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(f"{file} are no settings of features: {error}") from error
+
+    def keep(self, folder: Path) -> None:
+        """Write them into a folder; ValueError where it has features that were made with others."""
+        there = self.read(folder)
+        if there is None:
+            folder.mkdir(parents=True, exist_ok=True)
+            partial = folder / f".{FILE}.{os.getpid()}"
+            partial.write_text(self.to_json(), encoding="utf-8")
+            os.replace(partial, folder / FILE)
+        elif there.to_json() != self.to_json():
+            ours, theirs = json.loads(self.to_json()), json.loads(there.to_json())
+            name = next(name for name in ours if ours[name] != theirs[name])
+            raise ValueError(
+                f"{folder} has features that were made with {name} {theirs[name]}, not {ours[name]}; "
+                "take another folder"
+            )
+
+
+class Extractor:
+    """Makes the features of videos: 8 successive frames a segment where the network looks at time, else single ones
+    (Timeception, arXiv:1812.01289, section 4)."""
+
+    def __init__(self, network: Network, card: Card, *, num_segments: int, device: str = "cpu"):
+        if card.preprocessing.modality != "rgb":
+            raise ValueError(f"features are made of pictures, and {card.network} takes {card.preprocessing.modality}")
+        if network.segment is not None:
+            raise ValueError(f"{card.network} stands on another network; give a checkpoint of that one")
+        self._network = network.to(device).eval()
+        self._device = device
+        alone = network.streams and network.shift == "none"
+        size = card.preprocessing.height, card.preprocessing.width
+        segment_frames = 1 if alone else 8
+        try:
+            one = self._maps(torch.zeros(1, segment_frames, network.in_channels, *size, device=device))
+        except RuntimeError as error:
+            raise ValueError(f"{card.network} cannot take segments of {segment_frames} frames: {error}") from error
+        self.settings = FeatureSettings(
+            network=card.network,
+            arguments=json.loads(json.dumps(card.arguments)),
+            weights=_digest(network),
+            preprocessing=card.preprocessing,
+            num_segments=num_segments,
+            segment_frames=segment_frames,
+            shape=(num_segments, *one.shape[1:]),
+        )
+
+    def __call__(self, video: Path) -> np.ndarray:
+        """The features of a video or a folder of frames, float16 (T, D, h, w). BrokenVideo where it cannot be read."""
+        settings = self.settings
+        num_frames = len(stretch_of(Clip(video, ())))
+        places = segment_places(num_frames, settings.num_segments, settings.segment_frames)
+        maps = []
+        for part in np.array_split(places, -(-places.size // FRAMES_AT_ONCE)):
+            frames = read_frames(video, part.ravel().tolist())
+            pictures = np.stack([settings.preprocessing.resize(frame) for frame in frames])
+            given = torch.from_numpy(pictures.reshape(*part.shape, *pictures.shape[1:])).to(self._device)
+            maps.append(self._maps(settings.preprocessing.normalise(given)).half().cpu().numpy())
+        features = np.concatenate(maps)
+        if not np.isfinite(features).all():
+            raise BrokenVideo(f"{video} has features beyond what float16 holds")
+        return features
+
+    @torch.inference_mode()
+    def _maps(self, given: torch.Tensor) -> torch.Tensor:
+        return segment_maps(self._network, given)
+
+
+def segment_places(num_frames: int, num_segments: int, segment_frames: int) -> np.ndarray:
+    """Places of the frames of each segment, int64 (num_segments, segment_frames): successive ones around the middles of
+    equal parts of the video; segments overlap in a short one, and its last frame is repeated in one that is shorter."""
+    first = segments(num_frames, num_segments) - segment_frames // 2
+    first = np.clip(first, 0, max(num_frames - segment_frames, 0))
+    return np.minimum(first[:, None] + np.arange(segment_frames), num_frames - 1)
+
+
+def write_features(path: Path, features: np.ndarray) -> None:
+    """Write a file of features; it is whole or absent."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as file:
+            np.save(file, features)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _digest(network: Network) -> str:
+    whole = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        whole.update(name.encode())
+        whole.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return whole.hexdigest()

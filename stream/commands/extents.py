@@ -1,0 +1,57 @@
+"""The recipe `timeception`: its two studies as a table, a file and a picture."""
+
+from __future__ import annotations
+
+import json
+import platform
+from datetime import date
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from models.training.extents import study_extents
+from models.training.pictures import draw_means
+
+
+def study(folder: Path, *, num_steps: int, seed: int, device: str) -> None:
+    """Run the studies and write results.json and results.png into a folder."""
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file; the results go into a folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    begin = perf_counter()
+    found = study_extents(num_steps=num_steps, seed=seed, device=device)
+    found |= {
+        "command": f"actionstream train timeception --steps {num_steps} --seed {seed}",
+        "minutes": round((perf_counter() - begin) / 60, 1),
+        "torch": torch.__version__.split("+")[0],
+        "machine": f"{platform.machine()}, {device}",
+        "date": date.today().isoformat(),
+    }
+    (folder / "results.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
+    draw_means(folder / "results.png", found["accuracy"], over="how finely test videos are altered")
+    _show(found)
+    print(f"wrote {folder / 'results.json'} and results.png; {found['minutes']} minutes")
+
+
+def _show(found: dict[str, Any]) -> None:
+    """Mean and standard deviation over the seeds, and by how many percent the mean falls when videos are altered."""
+    seeds = len(found["seeds"])
+    title = f"right on {found['videos']} videos, in %: mean and standard deviation of {seeds} seeds, and the drop in %"
+    table = Table("kernels", title=title)
+    for column in ("parameters", "reach", *found["pieces"]):
+        table.add_column(column, justify="right")
+    for kind, by_pieces in found["accuracy"].items():
+        original = np.mean(by_pieces["original"])
+        cells = []
+        for name, values in by_pieces.items():
+            cell = f"{100 * np.mean(values):.1f} ± {100 * np.std(values, ddof=1):.1f}"
+            if name != "original" and original > 0:
+                cell += f" ({100 * (np.mean(values) / original - 1):+.0f})"
+            cells.append(cell)
+        table.add_row(kind, f"{found['parameters'][kind]:,}", str(found["reach"][kind]), *cells)
+    Console().print(table)

@@ -1,0 +1,88 @@
+"""The command `features`: feature maps of long videos, for networks that learn from them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from zlib import crc32
+
+from rich.console import Console
+from rich.progress import track
+
+from models.checkpoint import load
+from models.training.datasets import FEATURES, VIDEOS, has_pictures
+from models.training.features import Extractor, write_features
+from models.training.reading import BrokenVideo
+from stream.runtimes.eager import choose_device
+
+
+def extract_features(
+    sources: Sequence[Path],
+    target: Path,
+    *,
+    model: str,
+    weights: Path | None,
+    num_segments: int,
+    shard: str,
+    device: str,
+) -> None:
+    """Write the features of each video: those of a folder in the same tree under `target`.
+
+    A file that is there already is left as it is, and one is there only when it is whole. Videos that cannot be read
+    are named in the end.
+    """
+    number, count = _shard(shard)
+    files = _targets(sources)
+    # by the name alone, so that it does not matter what else is there
+    mine = {name: video for name, video in files.items() if crc32(name.encode()) % count == number - 1}
+    network, card = load(model, weights=weights)
+    extractor = Extractor(network, card, num_segments=num_segments, device=choose_device(device).type)
+    extractor.settings.keep(target)
+    broken, written = [], 0
+    for name, video in track(mine.items(), description="features", console=Console(stderr=True), transient=True):
+        if (target / name).is_file():
+            continue
+        try:
+            write_features(target / name, extractor(video))
+            written += 1
+        except BrokenVideo as error:
+            broken.append(str(error))
+    if mine and len(broken) == len(mine):
+        raise ValueError(f"none of the {len(mine)} videos can be read: {'; '.join(broken[:3])}")
+    of_all = f" (part {shard} of {len(files)})" if count > 1 else ""
+    were_there = len(mine) - written - len(broken)
+    print(f"{target}: {written} of {len(mine)} videos written{of_all}, {were_there} were there")
+    print(f"each is float16 {extractor.settings.shape}: segments, channels, height, width")
+    for message in broken:
+        print(f"left out: {message}")
+
+
+def _targets(sources: Iterable[Path]) -> dict[str, Path]:
+    """Videos and folders of frames by the names of their files of features, in order."""
+    found: dict[str, Path] = {}
+    for source in sources:
+        if not source.exists():
+            raise ValueError(f"no file or folder {source}")
+        inside = sorted(source.rglob("*")) if source.is_dir() and not has_pictures(source) else []
+        videos = [path for path in inside or [source] if _is_video(path)]
+        if not videos:
+            raise ValueError(f"{source} has no videos ({', '.join(VIDEOS)}) or folders of frames in it")
+        for video in videos:
+            name = (video.relative_to(source) if inside else Path(video.name)).with_suffix(FEATURES).as_posix()
+            if name in found:
+                raise ValueError(f"{found[name]} and {video} would both become {name}; give them other names")
+            found[name] = video
+    return dict(sorted(found.items()))
+
+
+def _is_video(path: Path) -> bool:
+    return has_pictures(path) if path.is_dir() else path.suffix.lower() in VIDEOS
+
+
+def _shard(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    number, count = (int(part) for part in match.groups()) if match else (0, 0)
+    if not 1 <= number <= count:
+        raise ValueError(f"--shard {text}: it is such as 2/8, the second of eight parts")
+    return number, count
