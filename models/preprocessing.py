@@ -81,6 +81,11 @@ class Preprocessing:
         """Channels of a snippet in bytes: differences are made of the pictures when they have got to the network."""
         return self.in_channels + 3 * (self.modality == "rgb-difference")
 
+    @property
+    def num_pictures(self) -> int:
+        """Pictures that a snippet is made of."""
+        return 1 if self.modality in ("rgb", "features") else self.stack + 1
+
     def resize(self, image: np.ndarray) -> np.ndarray:
         """An RGB picture, uint8 (h, w, 3), to uint8 (height, width, 3); bilinear with anti-aliasing."""
         check_image(image)

@@ -16,6 +16,8 @@ import torch
 from models.catalogue import find_entry
 from models.checkpoint import save
 from models.network import Network, Shift
+from models.preprocessing import ModalityName
+from models.training import distributed
 from models.training.augmentation import Augmentation
 from models.training.clips import Sampled
 from models.training.data import Data
@@ -24,6 +26,9 @@ from models.training.optimisation import Optimisation
 from models.training.run import Run, Settings
 from stream.runtimes.eager import choose_device
 
+IN_CHANNELS: dict[str, int] = {"rgb": 3, "rgb-difference": 15, "flow": 10, "warped-flow": 10}
+"""Of a snippet (TSN, arXiv:1608.00859), for networks that do not say how many they take."""
+
 
 def train_recipe(
     recipe: str, output: Path, *, shift: Shift, num_steps: int, seed: int, device: str, workers: int
@@ -31,6 +36,8 @@ def train_recipe(
     """Train a recipe and write its checkpoint, and a whole one of the last state after each 200 steps."""
     if recipe != "motion":
         raise ValueError(f"no recipe {recipe!r}; there is motion")
+    if distributed.num_processes() > 1:
+        raise ValueError("the recipe motion is trained by one process; start it without torchrun")
     output.parent.mkdir(parents=True, exist_ok=True)
     if not os.access(output.parent, os.W_OK) or output.is_dir():
         raise ValueError(f"{output} cannot be written; give the path of a file in a folder of yours")
@@ -57,6 +64,7 @@ def train_clips(
     data: Data,
     model: str,
     shift: str | None,
+    modality: ModalityName | None,
     size: int | None,
     changes: Sequence[str],
     device: str,
@@ -65,8 +73,11 @@ def train_clips(
 ) -> None:
     """Begin a run and train it to its end; `settings` and `changes` are those of models.training.run.Settings."""
     entry = find_entry(model)
-    arguments = {} if shift is None else {"shift": shift}
-    preprocessing = entry.preprocessing()
+    arguments: dict[str, Any] = {} if shift is None else {"shift": shift}
+    in_channels = entry.arguments.get("in_channels", 3)
+    if modality is not None:
+        in_channels = arguments["in_channels"] = IN_CHANNELS[modality] if in_channels == 3 else in_channels
+    preprocessing = entry.preprocessing(in_channels, modality=modality)
     if size is not None:
         preprocessing = replace(preprocessing, height=size, width=size, short_side=round(size * 8 / 7))
     frames = max(entry.num_frames, 8)
@@ -76,7 +87,11 @@ def train_clips(
         arguments=arguments,
         labels=data.open()[2],
         preprocessing=preprocessing,
-        sampled=Sampled(num_frames=frames, interval_seconds=entry.step / 30),
+        sampled=Sampled(
+            num_frames=frames,
+            interval_seconds=entry.step / 30,
+            frame_seconds=1 / 30 if preprocessing.num_pictures > 1 else 0.0,
+        ),
         augmentation=Augmentation(),
         optimisation=Optimisation(),
         **{name: value for name, value in settings.items() if value is not None},
@@ -93,6 +108,8 @@ def resume(folder: Path, *, device: str, workers: int) -> None:
 
 def _train(run: Run, *, device: str, workers: int) -> None:
     summary = run.train(device=choose_device(device).type, workers=workers)
+    if distributed.rank() > 0:
+        return
     best = summary["best"]
     figures = [f"{name} {100 * best[name]:.1f} %" for name in ("top1", "mean_class", "mAP") if name in best]
     print(
