@@ -42,8 +42,8 @@ def joined(device: str) -> Iterator[None]:
     except Exception as error:
         if not _is_first(store, number):
             raise SystemExit(2) from error
-        if isinstance(error, distributed.DistError) or "peer" in str(error):  # nobody told what was wrong
-            raise OSError("another process of this training has ended, and so all do; see what it wrote") from error
+        if isinstance(error, distributed.DistError) or (isinstance(error, RuntimeError) and "peer" in str(error)):
+            raise OSError("another process of this training has ended, without a word, and so all do") from error
         raise
     distributed.destroy_process_group()
 
@@ -54,6 +54,7 @@ def rank() -> int:
 
 
 def num_processes() -> int:
+    """How many there are; 1 where this one is alone."""
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 

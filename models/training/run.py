@@ -210,7 +210,7 @@ class Run:
             labels=settings.labels,
             preprocessing=settings.preprocessing,
             interval_seconds=settings.sampled.interval_seconds,
-            frame_seconds=settings.sampled.frame_seconds,
+            frame_seconds=settings.sampled.frame_seconds if settings.preprocessing.num_pictures > 1 else 0.0,
             activation=settings.activation,
             num_frames=num_frames,
             stride=max(num_frames // 8, 1),
@@ -230,7 +230,9 @@ class Run:
         if settings.batch_size % processes:
             raise ValueError(f"a batch of {settings.batch_size} clips cannot be shared by {processes} processes")
         if settings.optimisation.mixup and settings.batch_size == processes > 1:
-            raise ValueError(f"mixup needs 2 clips or more for each of {processes} processes; --batch-size has 1")
+            raise ValueError(
+                f"mixup needs 2 clips or more for each of {processes} processes; give a larger --batch-size"
+            )
 
     @contextmanager
     def _room(self) -> Iterator[None]:

@@ -170,7 +170,10 @@ def test_online_says_what_live_says(clip, modality):
         until = pictures[max(round(part * len(pictures)), 1) - 1]
         number = sum(place <= until for place in snippets)
         right[part] = float(number > 0 and means[number - 1].argmax() == 1)
+    given = []
+    network.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0]))
     found = score_online(network, card, [clip])
+    assert torch.equal(torch.cat(given, dim=1), frames)
     assert {part: found[part] for part in right} == right
 
 

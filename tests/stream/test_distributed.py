@@ -119,6 +119,12 @@ def test_bad_settings(settings, message, data, tmp_path, run, monkeypatch):
     assert message in err.splitlines()[-1]
 
 
+def test_a_recipe_is_for_one_process(tmp_path, run, monkeypatch):
+    monkeypatch.setattr("models.training.distributed.num_processes", lambda: 2)
+    code, _, err = run("train", "motion", "-o", tmp_path / "motion.safetensors")
+    assert (code, "the recipe motion is trained by one process; start it without torchrun" in err) == (2, True)
+
+
 def test_devices_that_processes_cannot_share(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("LOCAL_RANK", str(torch.cuda.device_count()))
