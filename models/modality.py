@@ -115,23 +115,33 @@ class Flow:
         self._before: np.ndarray | None = None
 
     def push(self, image: np.ndarray, time_seconds: float) -> np.ndarray | None:
-        import cv2
-
         wanted = self._preprocessing
         until_due = self._stack.until_due(time_seconds)
         if until_due > wanted.stack + 0.5:  # two pictures make the first flow of a snippet; this is before them
             self._before = None
             return None
-        before, self._before = self._before, cv2.cvtColor(wanted.scale(image), cv2.COLOR_RGB2GRAY)
+        before, self._before = self._before, to_grey(wanted.scale(image))
         if before is None:
             return None
-        find = warped_flow if wanted.modality == "warped-flow" else dense_flow
-        flow = discretise(wanted.crop(find(before, self._before, method=wanted.flow_method)))
+        flow = wanted.crop(find_flow(before, self._before, wanted))
         return self._stack.push(flow, time_seconds, until_due)
 
     def reset(self) -> None:
         self._stack.reset()
         self._before = None
+
+
+def to_grey(image: np.ndarray) -> np.ndarray:
+    """An RGB picture, uint8 (h, w, 3), to grey, uint8 (h, w)."""
+    import cv2
+
+    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+
+
+def find_flow(before: np.ndarray, after: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
+    """The flow of a preprocessing from a grey picture (h, w) to the next, in bytes (h, w, 2)."""
+    find = warped_flow if preprocessing.modality == "warped-flow" else dense_flow
+    return discretise(find(before, after, method=preprocessing.flow_method))
 
 
 def dense_flow(before: np.ndarray, after: np.ndarray, *, method: FlowMethod = "dis") -> np.ndarray:

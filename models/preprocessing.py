@@ -67,6 +67,11 @@ class Preprocessing:
             if len(values) not in (1, self.in_channels):
                 raise ValueError(f"{name} has {len(values)} values; it has 1, or one for each of {self.in_channels}")
 
+    @classmethod
+    def of_features(cls, channels: int, height: int, width: int) -> Preprocessing:
+        """For maps that another network has made, which are fed as they are."""
+        return cls(height=height, width=width, mean=(0.0,), std=(1.0,), modality="features", stack=channels)
+
     @property
     def is_flow(self) -> bool:
         return self.modality in ("flow", "warped-flow")
@@ -80,6 +85,11 @@ class Preprocessing:
     def channels(self) -> int:
         """Channels of a snippet in bytes: differences are made of the pictures when they have got to the network."""
         return self.in_channels + 3 * (self.modality == "rgb-difference")
+
+    @property
+    def num_pictures(self) -> int:
+        """Pictures that a snippet is made of."""
+        return 1 if self.modality in ("rgb", "features") else self.stack + 1
 
     def resize(self, image: np.ndarray) -> np.ndarray:
         """An RGB picture, uint8 (h, w, 3), to uint8 (height, width, 3); bilinear with anti-aliasing.

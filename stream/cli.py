@@ -319,12 +319,15 @@ def train(
     shift: Annotated[
         TrainedShift | None, typer.Option(help="uni streams with a memory; none is the same network without.")
     ] = None,
+    modality: Annotated[
+        Modality | None, typer.Option(help="What the network sees, if other than it was made for.")
+    ] = None,
     start: Annotated[
         str | None, typer.Option(help="A checkpoint to start from, such as mobilenet-v2-imagenet.")
     ] = None,
     teacher: Annotated[str | None, typer.Option(help="A checkpoint to be followed beside the labels.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Rounds through all clips.")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Clips of a step.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Clips of a step, of all processes.")] = None,
     size: Annotated[int | None, typer.Option(min=32, help="Height and width of the input.")] = None,
     format: Annotated[str, typer.Option(help="Of the data: folders, ucf101, hmdb51, list, kinetics ...")] = "folders",
     training: Annotated[Path | None, typer.Option(help="List or annotations of the clips to learn from.")] = None,
@@ -335,75 +338,65 @@ def train(
         typer.Option("--set", metavar="NAME=VALUE", help="Any other setting, such as optimisation.mixup=0.2."),
     ] = None,
     resume: Annotated[Path | None, typer.Option(help="The folder of a run to go on with.")] = None,
-    steps: Annotated[
-        int | None, typer.Option(min=1, help="Of a recipe.", show_default="its own")
-    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Of a recipe.", show_default="its own")] = None,
     seed: Annotated[int, typer.Option(help="All randomness comes from it.")] = 0,
     device: Annotated[Device, typer.Option(help="Where the network is trained.")] = Device.auto,
     workers: Annotated[int, typer.Option(min=0, help="Processes that read or render clips.")] = 1,
 ) -> None:
-    """Train a network on videos, for `watch --model`; a run is a folder, and can be gone on with at any time."""
+    """Train a network on videos, for `watch --model`; a run is a folder, and can be gone on with at any time.
+
+    On several GPUs: torchrun --nproc-per-node 8 -m stream.cli train ...
+    """
+    from models.training import distributed
     from models.training.data import Data
     from stream.commands import train as training_commands
+    from stream.commands.recipes import train_recipe
+    from stream.runtimes.eager import choose_device
 
-    if resume is not None:
-        training_commands.resume(resume, device=device.value, workers=workers)
-        return
-    if output is None or (recipe is None and data is None):
-        raise ValueError("give what to learn from, --data DIR or a recipe, and where to write, -o; or --resume RUN")
-    if recipe in ("ut-interaction", "arrow-of-time"):
-        from stream.commands.ut_interaction import train_ut_interaction
-
-        train_ut_interaction(
-            "interactions" if recipe == "ut-interaction" else "direction",
-            output,
-            root=data,
-            start=start,
-            shift="uni" if shift is None else shift.value,
+    with distributed.joined(choose_device(device.value).type):
+        if resume is not None:
+            training_commands.resume(resume, device=device.value, workers=workers)
+            return
+        if output is None or (recipe is None and data is None):
+            raise ValueError("give what to learn from, --data DIR or a recipe, and where to write, -o; or --resume RUN")
+        if recipe is not None:
+            train_recipe(
+                recipe,
+                output,
+                data=data,
+                start=start,
+                shift=shift and shift.value,
+                steps=steps,
+                epochs=epochs,
+                seed=seed,
+                device=device.value,
+                workers=workers,
+            )
+            return
+        chosen = Data(
+            root=str(data),
+            format=format,  # type: ignore[arg-type]  # checked there
+            training=None if training is None else str(training),
+            validation=None if validation is None else str(validation),
+            labels=labels,
             seed=seed,
-            epochs=epochs,
-            workers=workers,
         )
-        return
-    if recipe == "ut-untrimmed":
-        from stream.commands.ut_interaction import train_ut_untrimmed
-
-        train_ut_untrimmed(output, root=data, start=start, seed=seed, num_steps=steps or 800)
-        return
-    if recipe is not None:
-        training_commands.train_recipe(
-            recipe,
+        training_commands.train_clips(
             output,
-            shift="uni" if shift is None else shift.value,
-            num_steps=steps or 3600,
-            seed=seed,
+            data=chosen,
+            model=model,
+            shift=shift and shift.value,
+            modality=modality and modality.value,  # type: ignore[arg-type]  # those of ModalityName
+            size=size,
+            changes=changes or (),
             device=device.value,
             workers=workers,
+            start=start,
+            teacher=teacher,
+            epochs=epochs,
+            batch_size=batch_size,
+            seed=seed,
         )
-        return
-    chosen = Data(
-        root=str(data),
-        format=format,  # type: ignore[arg-type]  # checked there
-        training=None if training is None else str(training),
-        validation=None if validation is None else str(validation),
-        labels=labels,
-        seed=seed,
-    )
-    training_commands.train_clips(
-        output,
-        data=chosen,
-        model=model,
-        shift=shift and shift.value,
-        size=size,
-        changes=changes or (),
-        device=device.value,
-        workers=workers,
-        start=start,
-        teacher=teacher,
-        epochs=epochs,
-        batch_size=batch_size,
-        seed=seed,
-    )
 
 
 @app.command()
@@ -417,6 +410,9 @@ def test(
     clips: Annotated[int | None, typer.Option(min=1, help="Of each video; of each set for motion.")] = None,
     crops: Annotated[int, typer.Option(min=1, help="Of each clip: 1 or 3.")] = 1,
     frames: Annotated[int | None, typer.Option(min=1, help="Of each clip, if other than in training.")] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Whole pictures, not cropped; with 3 crops, squares of their short side.")
+    ] = False,
     pictures: Annotated[Path | None, typer.Option(help="motion: folder of videos to take real pictures from.")] = None,
     background: Annotated[
         Path | None, typer.Option(help="motion: folder of videos in which nothing happens, for false starts.")
@@ -438,6 +434,7 @@ def test(
             num_clips=clips or 1,
             num_crops=crops,
             num_frames=frames,
+            full=full,
             online=online,
             device=device.value,
             as_json=json,
@@ -506,3 +503,7 @@ def main() -> None:
         what = " ".join(f"{type(error).__name__}: {error}".split())
         _say(f"a fault in actionstream, please report it: {what} (ACTIONSTREAM_TRACEBACK=1 shows where)")
         sys.exit(3)
+
+
+if __name__ == "__main__":
+    main()

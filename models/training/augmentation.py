@@ -21,11 +21,12 @@ class Augmentation:
 
     crop       "corners": a corner or the centre, of a width and height drawn from `scales` (TSN, arXiv:1608.00859,
                section 3.3); "random-resized": any part of it, as Inception was trained; "random": anywhere, after the
-               short side was scaled so that the input is one of `scales` of it; "centre": as in testing
+               short side was scaled so that the input is one of `scales` of it; "centre": as in testing. Flow that is
+               scaled keeps its bytes, as in the TSN code.
     scales     parts of the short side
     flip       left to right, half of the time
     opposites  labels that a flip turns into each other, as left and right; a label with itself is never flipped
-    colours    how much brightness, contrast and saturation change, and hue a fifth of it
+    colours    how much brightness, contrast and saturation change, and hue a fifth of it; not of flow
     """
 
     crop: Crop = "corners"
@@ -41,8 +42,13 @@ class Augmentation:
             raise ValueError(f"scales {self.scales} and colours {self.colours}: they are from 0 to 1")
         object.__setattr__(self, "scales", tuple(self.scales))
 
-    def __call__(self, clip: Tensor, labels: Sequence[str], size: tuple[int, int]) -> tuple[Tensor, list[str]]:
-        """A clip, uint8 (T, 3, h, w), to (T, 3, height, width), and its labels; by torch's random numbers."""
+    def __call__(
+        self, clip: Tensor, labels: Sequence[str], size: tuple[int, int], *, is_flow: bool = False
+    ) -> tuple[Tensor, list[str]]:
+        """A clip, uint8 (T, C, h, w), to (T, C, height, width), and its labels; by torch's random numbers.
+
+        C is 3 for each picture of a snippet, or 2, x and y, for each flow.
+        """
         if self.crop == "random-resized":
             clip = v2.RandomResizedCrop(size, antialias=True)(clip)
         elif self.crop == "corners":
@@ -50,13 +56,17 @@ class Augmentation:
         elif self.crop == "random":
             clip = v2.RandomCrop(size)(_scaled(clip, self.scales, size))
         else:
-            clip = v2.CenterCrop(size)(_scaled(clip, (1.0,), size))
+            top, left = ((have - want) // 2 for have, want in zip(clip.shape[-2:], size, strict=True))
+            clip = functional.crop(clip, top, left, *size)
         if self.flip and not any(self.opposites.get(label) == label for label in labels) and _chance(0.5):
             clip = functional.horizontal_flip(clip)
+            if is_flow:
+                clip[:, ::2] = 255 - clip[:, ::2]  # what went to the right goes to the left
             labels = [self._turned(label) for label in labels]
-        if self.colours:
+        if self.colours and not is_flow:
             much = self.colours
-            clip = v2.ColorJitter(much, much, much, much / 5)(clip)
+            pictures = v2.ColorJitter(much, much, much, much / 5)(clip.unflatten(1, (-1, 3)))
+            clip = pictures.flatten(1, 2)
         return clip, list(labels)
 
     def _turned(self, label: str) -> str:

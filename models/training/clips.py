@@ -15,8 +15,9 @@ from models.preprocessing import Preprocessing
 from models.training.augmentation import Augmentation
 from models.training.datasets import Clip
 from models.training.loop import Batch
-from models.training.reading import BrokenVideo, read_frames, stretch_of
+from models.training.reading import BrokenVideo, stretch_of
 from models.training.sampling import consecutive, dense, segments
+from models.training.snippets import read_snippets
 
 Sampling = Literal["segments", "dense", "consecutive"]
 MAX_BROKEN = 0.01
@@ -30,6 +31,7 @@ class Sampled:
     num_frames        snippets
     sampling          "segments" (TSN), "dense" (a window of 64 frames), or "consecutive", as live
     interval_seconds  from one to the next, of "consecutive"
+    frame_seconds     between the pictures of a snippet, where it is a stack of them; the same unless given
     num_warm          snippets before them, of which a network that streams only keeps the state
     speed             a clip is played by a factor from 1 / speed to speed, which is drawn; for "consecutive"
     """
@@ -37,6 +39,7 @@ class Sampled:
     num_frames: int = 8
     sampling: Sampling = "consecutive"
     interval_seconds: float = 2 / 30
+    frame_seconds: float = 0.0
     num_warm: int = 0
     speed: float = 1.0
 
@@ -48,18 +51,40 @@ class Sampled:
                 f"{self.num_frames} frames after {self.num_warm}, {self.interval_seconds} s apart, speed {self.speed}: "
                 "num_frames and speed are 1 or more, num_warm 0 or more, and the interval is positive"
             )
+        if not 0 <= self.frame_seconds <= self.interval_seconds:
+            raise ValueError(
+                f"pictures of a snippet {self.frame_seconds} s apart, and snippets {self.interval_seconds} s: the "
+                "former is at most the latter"
+            )
 
     def places(
-        self, num_frames: int, rate: float, random: np.random.Generator | None = None, *, start: float = 0.5
+        self,
+        num_frames: int,
+        rate: float,
+        random: np.random.Generator | None = None,
+        *,
+        num_pictures: int = 1,
+        start: float = 0.5,
     ) -> np.ndarray:
-        """Places in a clip of so many frames; see models.training.sampling."""
-        wanted = self.num_warm + self.num_frames
+        """Places in a clip of so many frames, (T, num_pictures), those of a snippet in their order.
+
+        See models.training.sampling for that of the last picture of each; the others are `frame_seconds` apart before
+        it, or all there are where the video is slower, as live. A clip too short has its first frame stand in.
+        """
+        wanted, factor = self.num_warm + self.num_frames, 1.0
+        if random is not None and self.sampling == "consecutive":
+            factor = self.speed ** random.uniform(-1, 1)
+        step = max((self.frame_seconds or self.interval_seconds) * rate * factor, 1.0)
+        before = step * np.arange(num_pictures)[::-1]
+        span = round(before[0])
+        room = max(num_frames - span, 1)
         if self.sampling == "segments":
-            return segments(num_frames, wanted, random)
-        if self.sampling == "dense":
-            return dense(num_frames, wanted, random, start=start)
-        factor = 1.0 if random is None else self.speed ** random.uniform(-1, 1)
-        return consecutive(num_frames, wanted, random, step=self.interval_seconds * rate * factor, start=start)
+            last = segments(room, wanted, random)
+        elif self.sampling == "dense":
+            last = dense(room, wanted, random, start=start)
+        else:
+            last = consecutive(room, wanted, random, step=self.interval_seconds * rate * factor, start=start)
+        return np.rint(span + last[:, None] - before).astype(np.int64).clip(0, num_frames - 1)
 
 
 Loaded = tuple[Batch | None, list[str]]
@@ -71,6 +96,7 @@ class ClipBatches(Dataset[Loaded]):
     """Batch number n of a run; the same whoever asks for it, and whenever.
 
     weights  of the labels, in their order; all 1 unless given
+    share    (n, N): of each batch the n-th of N parts, for the process that learns from it
     """
 
     clips: Sequence[Clip]
@@ -82,6 +108,7 @@ class ClipBatches(Dataset[Loaded]):
     num_batches: int
     seed: int
     weights: Sequence[float] = field(default=())
+    share: tuple[int, int] = (0, 1)
 
     def __len__(self) -> int:
         return self.num_batches
@@ -103,8 +130,10 @@ class ClipBatches(Dataset[Loaded]):
         return batch, broken
 
     def _members(self, number: int) -> Iterator[tuple[int, int]]:
-        """(epoch, index) of the clips of a batch: epochs follow each other without a break."""
-        for place in range(number * self.batch_size, (number + 1) * self.batch_size):
+        """(epoch, index) of the clips of a batch, or of a share: epochs follow each other without a break."""
+        part, parts = self.share
+        size = self.batch_size // parts
+        for place in range(number * self.batch_size + part * size, number * self.batch_size + (part + 1) * size):
             epoch, within = divmod(place, len(self.clips))
             yield epoch, int(np.random.default_rng((self.seed, epoch)).permutation(len(self.clips))[within])
 
@@ -121,15 +150,16 @@ class ClipBatches(Dataset[Loaded]):
         random = np.random.default_rng((self.seed, epoch, index))
         clip = self.clips[index]
         stretch = stretch_of(clip)
-        places = stretch.first + self.sampled.places(len(stretch), stretch.rate, random)
-        frames = [self.preprocessing.scale(frame) for frame in read_frames(clip.path, places.tolist())]
-        if self.preprocessing.modality == "features":
-            return np.stack(frames), list(clip.labels)
-        pictures = torch.from_numpy(np.stack(frames)).movedim(-1, 1)
-        size = self.preprocessing.height, self.preprocessing.width
+        wanted = self.preprocessing
+        places = self.sampled.places(len(stretch), stretch.rate, random, num_pictures=wanted.num_pictures)
+        snippets = read_snippets(clip.path, stretch.first + places, wanted, whole=True)
+        if wanted.modality == "features":
+            return snippets, list(clip.labels)
+        size = wanted.height, wanted.width
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(int(random.integers(2**62)))
-            augmented, names = self.augmentation(pictures, clip.labels, size)
+            pictures = torch.from_numpy(snippets).movedim(-1, 1)
+            augmented, names = self.augmentation(pictures, clip.labels, size, is_flow=wanted.is_flow)
         return augmented.movedim(1, -1).numpy(), names
 
 

@@ -57,7 +57,7 @@ def study_extents(*, num_steps: int = NUM_STEPS, seed: int = 0, device: str = "c
     takes = {side: render_takes(count, number) for number, (side, count) in enumerate(NUM_TAKES.items())}
     tests = {name: held_out_videos(takes["test"], pieces) for name, pieces in PIECES.items()}
     channels = takes["test"].shape[2]
-    preprocessing = Preprocessing(height=1, width=1, mean=(0.0,), std=(1.0,), modality="features", stack=channels)
+    preprocessing = Preprocessing.of_features(channels, 1, 1)
     accuracy: dict[str, dict[str, list[float]]] = {kind: {name: [] for name in PIECES} for kind in SCALES}
     parameters = {}
     for each in range(seed, seed + NUM_SEEDS):

@@ -31,11 +31,14 @@ class Optimisation:
     accumulate          batches for a step
     norms               "all" batch norms learn, only the "first" (TSN's partial BN), or "none", as it has to be where
                         they are folded into the convolutions
+    sync_norms          batch norms see the batches of all processes as one, on GPUs; else each sees its own share
     frozen              names of parts of the network, such as "features.0", whose weights stay as they are
     average             part of the old that stays in the running mean of the weights, at each step; 0: none is kept
     precision           of what autocast lowers: "float32", "bfloat16" or "float16"
+    recompute           what is inside of blocks is computed twice rather than kept for the backward pass, see
+                        models.training.recomputation
     label_smoothing     part of the target that all labels share
-    mixup               Beta(a, a) mixes pairs of clips (arXiv:1710.09412); 0: not
+    mixup               Beta(a, a) mixes pairs of clips of a process (arXiv:1710.09412); 0: not
     distillation        weight of following a teacher beside the labels (arXiv:1503.02531)
     """
 
@@ -51,9 +54,11 @@ class Optimisation:
     bias_factor: float = 1.0
     accumulate: int = 1
     norms: Norms = "all"
+    sync_norms: bool = False
     frozen: tuple[str, ...] = ()
     average: float = 0.0
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    recompute: bool = False
     label_smoothing: float = 0.0
     mixup: float = 0.0
     distillation: float = 1.0
@@ -103,7 +108,7 @@ def hold_still(network: nn.Module, how: Optimisation) -> None:
 
     Partial BN (TSN, section 3.3): all batch norms but the first keep their statistics and weights.
     """
-    kinds = nn.BatchNorm2d | nn.BatchNorm3d
+    kinds = nn.BatchNorm2d | nn.BatchNorm3d | nn.SyncBatchNorm
     norms: list[nn.Module] = [module for module in network.modules() if isinstance(module, kinds)]
     still = norms[{"all": len(norms), "first": 1, "none": 0}[how.norms] :]
     for name in how.frozen:
@@ -114,3 +119,10 @@ def hold_still(network: nn.Module, how: Optimisation) -> None:
     for module in still:
         module.eval()
         module.requires_grad_(False)
+
+
+def sync_norms(network: nn.Module, device: str) -> None:
+    """Replace batch norms by such that see the batches of all processes; the names of their tensors stay."""
+    if device != "cuda":
+        raise ValueError(f"sync_norms is for GPUs, as torch's SyncBatchNorm is; the device is {device}")
+    nn.SyncBatchNorm.convert_sync_batchnorm(network)

@@ -25,7 +25,7 @@ def draw_curves(path: Path, figures: Mapping[str, Sequence[float]], *, over: str
     axis.grid(alpha=0.3)
     right.set(ylabel="loss", ylim=(0, None))
     canvas.legend(loc="outside upper center", ncols=4)
-    canvas.savefig(path, dpi=120)
+    canvas.savefig(path, dpi=120, format="png")
     pyplot.close(canvas)
 
 
@@ -49,7 +49,7 @@ def draw_confusion(path: Path, counts: np.ndarray, labels: Sequence[str]) -> Non
         for row, column in zip(*np.nonzero(counts), strict=True):
             dark = share[row, column] > 0.5
             axis.text(column, row, counts[row, column], ha="center", va="center", color="white" if dark else "black")
-    canvas.savefig(path, dpi=120)
+    canvas.savefig(path, dpi=120, format="png")
     pyplot.close(canvas)
 
 

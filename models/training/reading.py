@@ -65,7 +65,10 @@ def read_frames(path: Path, places: Sequence[int]) -> list[np.ndarray]:
     """
     if path.is_dir():
         files = _pictures(path)
-        return [np.asarray(Image.open(files[min(place, len(files) - 1)]).convert("RGB")) for place in places]
+        try:
+            return [np.asarray(Image.open(files[min(place, len(files) - 1)]).convert("RGB")) for place in places]
+        except OSError as error:
+            raise BrokenVideo(f"{path} has a picture that cannot be read: {error}") from error
     if path.suffix == FEATURES:
         maps = _maps(path)
         return [np.moveaxis(maps[min(place, len(maps) - 1)], 0, -1) for place in places]

@@ -6,20 +6,25 @@ import csv
 import io
 import json
 import math
-import os
 import platform
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from torch import Tensor
 
 from models.catalogue import create
 from models.checkpoint import Card, load, save
+from models.files import whole, write_text
+from models.initialisation import cross_modality
 from models.network import Network
 from models.preprocessing import Preprocessing
+from models.training import distributed
 from models.training.augmentation import Augmentation
 from models.training.clips import ClipBatches, Sampled, load_batches
 from models.training.data import Data
@@ -39,7 +44,7 @@ class Settings:
     start          a checkpoint, by name or path, whose weights fit are taken over; None: random ones
     teacher        a checkpoint to be followed, see Optimisation.distillation
     labels         of the scores, in their order
-    batch_size     clips
+    batch_size     clips; of all processes together
     epochs         rounds through all clips
     class_weights  count a clip by one over how often its label is
     """
@@ -89,10 +94,11 @@ class Run:
     @classmethod
     def begin(cls, folder: Path, settings: Settings) -> Run:
         """A new run; ValueError where there is one already."""
-        if (folder / "settings.json").exists():
-            raise ValueError(f"{folder} has a run in it; go on with it (--resume {folder}) or take another folder")
-        folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / "settings.json", json.dumps(asdict(settings), indent=1, ensure_ascii=False))
+        if distributed.rank() == 0:
+            if (folder / "settings.json").exists():
+                raise ValueError(f"{folder} has a run in it; go on with it (--resume {folder}) or take another folder")
+            folder.mkdir(parents=True, exist_ok=True)
+            write_text(folder / "settings.json", json.dumps(asdict(settings), indent=1, ensure_ascii=False))
         return cls(folder, settings)
 
     @classmethod
@@ -111,11 +117,17 @@ class Run:
         settings = self.settings
         training, validation, _ = settings.data.open()
         check_split(training, validation)
+        self._check(training)
         a_step = settings.batch_size * settings.optimisation.accumulate
         steps = math.ceil(len(training) / a_step)  # of an epoch
         how = replace(settings.optimisation, num_steps=settings.epochs * steps)
         torch.manual_seed(settings.seed)
         network = create(settings.network, **{**settings.arguments, "num_classes": len(settings.labels)})
+        if network.in_channels != settings.preprocessing.in_channels:
+            raise ValueError(
+                f"{settings.network} takes {network.in_channels} channels, and snippets of "
+                f"{settings.preprocessing.modality} have {settings.preprocessing.in_channels}; say which --modality"
+            )
         if settings.start is not None:
             start_from(network, settings.start)
         batches = ClipBatches(
@@ -128,29 +140,37 @@ class Run:
             how.num_steps * how.accumulate,
             settings.seed,
             label_weights(training, settings.labels) if settings.class_weights else (),
+            (distributed.rank(), distributed.num_processes()),
         )
         state = self._state()
         rows: list[dict[str, float]] = [] if state is None else state["rows"]
         first = 0 if state is None else state["step"] * how.accumulate
         broken: set[str] = set() if state is None else set(state["broken"])
+        untested: set[str] = set() if state is None else set(state["untested"])  # what is broken of the validation
 
         def keep(done: int, tested: Network, state: dict[str, Any]) -> None:
+            broken.update(distributed.gathered(sorted(broken)))
             card = self.card(network)
             row = {"epoch": done / steps, "loss": state["loss"]}
             if validation:
                 result = test(tested, card, validation, settings.sampled, device=device, progress="validation")
-                broken.update(result.broken)
+                untested.update(result.broken)
                 figures = result.figures()
                 row |= {name: value for name, value in figures.items() if isinstance(value, float)}
                 card = replace(card, accuracy={**figures, "epoch": row["epoch"]})
-                if "top1" in figures:  # where a video has one label
-                    draw_confusion(self.folder / "confusion.png", result.confusion(), settings.labels)
             rows.append(row)
-            save(self.folder / "last.safetensors", tested, card)
-            if not validation or _worth(row) >= max(map(_worth, rows)):
-                save(self.folder / "best.safetensors", tested, card)
-            self._write_figures(rows)
-            _torch_save(self.folder / "last.pt", {**state, "rows": rows, "broken": sorted(broken)})
+            if distributed.rank() > 0:
+                return
+            with self._room():
+                if "top1" in row:  # where a video has one label
+                    with whole(self.folder / "confusion.png") as file:
+                        draw_confusion(file, result.confusion(), settings.labels)
+                save(self.folder / "last.safetensors", tested, card)
+                if not validation or _worth(row) >= max(map(_worth, rows)):
+                    save(self.folder / "best.safetensors", tested, card)
+                self._write_figures(rows)
+                lists = {"rows": rows, "broken": sorted(broken), "untested": sorted(untested)}
+                _save_state(self.folder / "last.pt", {**state, **lists})
 
         train(
             network,
@@ -170,12 +190,14 @@ class Run:
             "best": max(rows, key=_worth),
             "training": len(training),
             "validation": len(validation),
-            "broken": sorted(broken),
+            "broken": sorted(broken | untested),
             "machine": platform.machine(),
             "torch": torch.__version__.split("+")[0],
             "date": date.today().isoformat(),
         }
-        write_text(self.folder / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False))
+        if distributed.rank() == 0:
+            with self._room():
+                write_text(self.folder / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False))
         return summary
 
     def card(self, network: Network) -> Card:
@@ -188,11 +210,37 @@ class Run:
             labels=settings.labels,
             preprocessing=settings.preprocessing,
             interval_seconds=settings.sampled.interval_seconds,
+            frame_seconds=settings.sampled.frame_seconds if settings.preprocessing.num_pictures > 1 else 0.0,
             activation=settings.activation,
             num_frames=num_frames,
             stride=max(num_frames // 8, 1),
             training={"settings": asdict(settings), "date": date.today().isoformat()},
         )
+
+    def _check(self, training: Sequence[Clip]) -> None:
+        """ValueError where the clips, or the processes, are not those that the settings are for."""
+        settings, processes = self.settings, distributed.num_processes()
+        if unknown := {label for clip in training for label in clip.labels} - set(settings.labels):
+            raise ValueError(
+                f"{len(unknown)} labels of the clips are not among the {len(settings.labels)} of the run, such as "
+                f"{min(unknown)!r}; begin a new run for others"
+            )
+        if settings.batch_size % processes:
+            raise ValueError(f"a batch of {settings.batch_size} clips cannot be shared by {processes} processes")
+        if settings.optimisation.mixup and settings.batch_size == processes > 1:
+            raise ValueError(
+                f"mixup needs 2 clips or more for each of {processes} processes; give a larger --batch-size"
+            )
+
+    @contextmanager
+    def _room(self) -> Iterator[None]:
+        """What cannot be written in here leaves the run as it was."""
+        try:
+            yield
+        except OSError as error:
+            raise OSError(
+                f"{error}; what was written before is whole: make room, and go on with --resume {self.folder}"
+            ) from error
 
     def _state(self) -> dict[str, Any] | None:
         file = self.folder / "last.pt"
@@ -204,17 +252,29 @@ class Run:
         writer.writeheader()
         writer.writerows(rows)
         write_text(self.folder / "figures.csv", lines.getvalue())
-        draw_curves(self.folder / "curves.png", {name: [row[name] for row in rows] for name in rows[0]}, over="epoch")
+        with whole(self.folder / "curves.png") as file:
+            draw_curves(file, {name: [row[name] for row in rows] for name in rows[0]}, over="epoch")
         from torch.utils.tensorboard import SummaryWriter
 
-        with SummaryWriter(str(self.folder / "tensorboard")) as board:
-            for name, value in rows[-1].items():
-                board.add_scalar(name, value, round(rows[-1]["epoch"]))
+        hook, threading.excepthook = threading.excepthook, lambda _: None  # what its thread raises is raised here, too
+        try:
+            with SummaryWriter(str(self.folder / "tensorboard")) as board:
+                for name, value in rows[-1].items():
+                    board.add_scalar(name, value, round(rows[-1]["epoch"]))
+        finally:
+            threading.excepthook = hook
 
 
 def start_from(network: Network, checkpoint: str) -> None:
-    """Take over what fits of a checkpoint's weights; ValueError where that is less than half of the network."""
-    given, own = load(checkpoint)[0].state_dict(), network.state_dict()
+    """Take over what fits of a checkpoint's weights; ValueError where that is less than half of the network.
+
+    One for RGB is a start for other modalities, too (models.initialisation.cross_modality).
+    """
+    other = load(checkpoint)[0]
+    given: Mapping[str, Tensor] = other.state_dict()
+    if other.in_channels == 3 != network.in_channels:
+        given = cross_modality(given, network.in_channels)
+    own = network.state_dict()
     fitting = {name: tensor for name, tensor in given.items() if name in own and own[name].shape == tensor.shape}
     taken, whole = sum(own[name].numel() for name in fitting), sum(tensor.numel() for tensor in own.values())
     if 2 * taken < whole:
@@ -237,17 +297,9 @@ def _worth(row: dict[str, float]) -> float:
     return row.get("top1", row.get("mAP", -row["loss"]))
 
 
-def _torch_save(path: Path, state: dict[str, Any]) -> None:
-    partial = path.with_suffix(".partial")
-    try:
-        torch.save(state, partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+def _save_state(path: Path, state: dict[str, Any]) -> None:
+    with whole(path) as file:
+        try:
+            torch.save(state, file)
+        except RuntimeError as error:  # this is how it says that a disk is full
+            raise OSError(f"{path} cannot be written: is the disk full?") from error

@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import track
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import Sequential
 
+from models.files import whole
 from models.mobilenet_v2 import MobileNetV2
 from models.network import Carry
 from models.preprocessing import Preprocessing
@@ -64,26 +64,23 @@ def make_maps(
 
     prepare  what is done to a frame before its views are taken
     """
+    from safetensors.torch import save_file
+
     maps = {}
     shown = track(clips, description="early blocks", console=Console(stderr=True), transient=True)
     for clip in shown:
         frames = [prepare(frame) for frame in islice(every_frame(clip.path), 0, None, every)]
         views = [_maps(stem, preprocessing, np.stack(view)) for view in zip(*map(_views, frames), strict=True)]
         maps[str(clip.path)] = torch.stack(views)
-    partial = path.with_suffix(".partial")
-    save_file(maps, partial)
-    partial.replace(path)
+    with whole(path) as file:
+        save_file(maps, file)
 
 
 def read_maps(path: Path) -> dict[str, Tensor]:
     """The maps of clips by the path of the clip."""
+    from safetensors.torch import load_file
+
     return load_file(path)
-
-
-def maps_preprocessing(maps: Mapping[str, Tensor]) -> Preprocessing:
-    """What a network of maps is fed with: them, as they are."""
-    channels, high, wide = next(iter(maps.values())).shape[-3:]
-    return Preprocessing(height=high, width=wide, mean=(0.0,), std=(1.0,), modality="features", stack=channels)
 
 
 def _views(frame: np.ndarray) -> list[np.ndarray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +12,13 @@ from rich.console import Console
 from rich.progress import track
 
 from models.checkpoint import Card
-from models.network import Network
+from models.modality import open_modality
+from models.network import Network, call_on_meta
+from models.training import distributed
 from models.training.clips import Sampled
 from models.training.datasets import Clip
 from models.training.reading import BrokenVideo, read_frames, stretch_of
+from models.training.snippets import read_snippets
 
 PARTS = tuple(round(0.1 * tenth, 1) for tenth in range(1, 11))
 CHUNK = 32
@@ -74,29 +77,36 @@ def test(
     *,
     num_clips: int = 1,
     num_crops: int = 1,
+    full: bool = False,
     device: str = "cpu",
     progress: str = "",
 ) -> Tested:
-    """Score videos that have labels.
+    """Score videos that have labels; where there are several processes, each scores a part of them.
 
     num_clips  of each video, evenly spread: 10 in the TSM paper's accurate setting
     num_crops  1 is the centre, 3 are spread along the longer side
+    full       the network goes over the whole picture at the scale of the preprocessing, or with 3 crops over squares
+               of its short side (arXiv:1811.08383, section 5.1)
     progress   a word for the progress bar; none without
+
+    Raises ValueError where `full` pictures do not fit the network.
     """
     if num_clips < 1 or num_crops not in (1, 3):
         raise ValueError(f"{num_clips} clips of {num_crops} crops: 1 clip or more, and 1 or 3 crops")
+    _check_labels(clips, card)
     network = network.to(device).eval()
     scores, truth, broken = [], [], []
     numbered = {label: number for number, label in enumerate(card.labels)}
-    shown = track(clips, description=progress, console=Console(stderr=True), disable=not progress, transient=True)
-    for clip in shown:
-        if missing := set(clip.labels) - numbered.keys():
-            raise ValueError(f"{clip.path} is labelled {min(missing)!r}, which the network does not know")
+    fitting: set[tuple[int, ...]] = set()  # shapes that the network can take
+    for clip in _shown(clips[distributed.rank() :: distributed.num_processes()], progress):
         try:
-            views = _views(clip, card, sampled, num_clips, num_crops)
+            views = _views(clip, card, sampled, num_clips, num_crops, full)
         except BrokenVideo as error:
             broken.append(str(error))
             continue
+        if full and views.shape not in fitting:
+            _check_fits(network, card, views.shape)
+            fitting.add(views.shape)
         frames = card.preprocessing.normalise(torch.from_numpy(views).to(device))
         with torch.inference_mode():
             found = network(frames)[0].mean(dim=1) if network.streams else network(frames)
@@ -104,6 +114,7 @@ def test(
         row = np.zeros(len(card.labels), dtype=bool)
         row[[numbered[label] for label in clip.labels]] = True
         truth.append(row)
+    scores, truth, broken = distributed.gathered(scores), distributed.gathered(truth), distributed.gathered(broken)
     if not scores:
         raise ValueError(f"none of the {len(clips)} videos can be read: {'; '.join(broken[:3])}")
     return Tested(np.stack(scores), np.stack(truth), card.labels, tuple(broken))
@@ -115,59 +126,86 @@ def test_online(
     """How right a network that streams is when how much of a video has been seen: top-1 by part of it, 0.1 to 1.
 
     A video is streamed from an empty state in the rhythm of the card; what is said at a frame is the label of the mean
-    score so far.
+    score so far. Before the first stack of pictures is full nothing is said, which is wrong.
     """
+    _check_labels(clips, card)
     if not network.streams:
         raise ValueError(f"{card.network} needs whole clips, and cannot say anything before it has one")
     network = network.to(device).eval()
     right = []
-    shown = track(clips, description=progress, console=Console(stderr=True), disable=not progress, transient=True)
-    for clip in shown:
+    for clip in _shown(clips, progress):
         try:
             stretch = stretch_of(clip)
-            step = card.interval_seconds * stretch.rate
-            places = stretch.first + np.arange(0, len(stretch), step).round().astype(int).clip(max=len(stretch) - 1)
-            frames = read_frames(clip.path, places.tolist())
+            step = card.frame_seconds * stretch.rate
+            places = stretch.first + np.arange(0, len(stretch), max(step, 1.0)).round().astype(int)
+            frames = read_frames(clip.path, places.clip(max=stretch.last - 1).tolist())
         except BrokenVideo:
             continue
-        rows, state = [], None
-        for begin in range(0, len(frames), CHUNK):
-            pictures = np.stack([card.preprocessing.resize(frame) for frame in frames[begin : begin + CHUNK]])
-            given = card.preprocessing.normalise(torch.from_numpy(pictures[None]).to(device))
+        stage = open_modality(card.preprocessing, interval_seconds=card.interval_seconds)
+        pushed = [stage.push(frame, place / stretch.rate) for frame, place in zip(frames, places, strict=True)]
+        snippets = [snippet for snippet in pushed if snippet is not None]
+        rows, state = [np.zeros((1, len(card.labels)), np.float32)], None
+        for begin in range(0, len(snippets), CHUNK):
+            chunk = torch.from_numpy(np.stack(snippets[begin : begin + CHUNK])[None])
+            given = card.preprocessing.normalise(chunk.to(device))
             with torch.inference_mode():
                 scores, state = network(given, state)
             rows.append(scores[0].float().cpu().numpy())
-        scores = np.concatenate(rows)
-        said = (scores.cumsum(axis=0) / np.arange(1, len(scores) + 1)[:, None]).argmax(axis=1)
-        ends = [max(round(part * len(said)), 1) - 1 for part in PARTS]
-        right.append([card.labels[label] in clip.labels for label in said[ends]])
+        said = [None, *(card.labels[best] for best in np.concatenate(rows).cumsum(axis=0).argmax(axis=1)[1:])]
+        made = np.cumsum([snippet is not None for snippet in pushed])  # snippets until each picture
+        ends = [made[max(round(part * len(made)), 1) - 1] for part in PARTS]
+        right.append([said[end] in clip.labels for end in ends])
+    if not right:
+        raise ValueError(f"none of the {len(clips)} videos can be read")
     return dict(zip(PARTS, np.mean(right, axis=0).tolist(), strict=True))
 
 
-def _views(clip: Clip, card: Card, sampled: Sampled, num_clips: int, num_crops: int) -> np.ndarray:
-    """uint8 (V, T, height, width, 3)."""
-    stretch = stretch_of(clip)
+def _shown(clips: Sequence[Clip], progress: str) -> Iterable[Clip]:
+    hidden = not progress or distributed.rank() > 0
+    return track(clips, description=progress, console=Console(stderr=True), disable=hidden, transient=True)
+
+
+def _check_labels(clips: Sequence[Clip], card: Card) -> None:
+    for clip in clips:
+        if missing := set(clip.labels) - set(card.labels):
+            raise ValueError(f"{clip.path} is labelled {min(missing)!r}, which the network does not know")
+
+
+def _check_fits(network: Network, card: Card, views: tuple[int, ...]) -> None:
+    """ValueError where pictures of this size do not go through the network."""
+    _, num_frames, height, width, _ = views
+    try:
+        call_on_meta(network, (1, num_frames, network.in_channels, height, width))
+    except (ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"{card.network} takes pictures of {card.preprocessing.width} x {card.preprocessing.height} pixels only, "
+            f"not whole ones of {width} x {height}; test it without --full: {error}"
+        ) from error
+
+
+def _views(clip: Clip, card: Card, sampled: Sampled, num_clips: int, num_crops: int, full: bool) -> np.ndarray:
+    """uint8 (V, T, height, width, channels)."""
+    stretch, wanted = stretch_of(clip), card.preprocessing
     starts = [0.5] if num_clips == 1 else np.linspace(0, 1, num_clips).tolist()
-    places = [stretch.first + sampled.places(len(stretch), stretch.rate, start=start) for start in starts]
-    frames = read_frames(clip.path, np.concatenate(places).tolist())
-    if num_crops == 1:
-        pictures = np.stack([card.preprocessing.resize(frame) for frame in frames])[None]
-    else:
-        pictures = np.stack([_three_crops(card.preprocessing.scale(frame), card) for frame in frames], axis=1)
-    size = pictures.shape[2:]
-    return pictures.reshape(num_crops, num_clips, -1, *size).reshape(num_crops * num_clips, -1, *size)
+    places = np.concatenate(
+        [sampled.places(len(stretch), stretch.rate, num_pictures=wanted.num_pictures, start=start) for start in starts]
+    )
+    snippets = read_snippets(clip.path, stretch.first + places, wanted, whole=full or num_crops == 3)
+    size = (wanted.height, wanted.width) if not full else (min(snippets.shape[1:3]),) * 2
+    pictures = snippets if num_crops == 1 else _three_crops(snippets, *size)
+    return pictures.reshape(num_crops * num_clips, -1, *pictures.shape[-3:])
 
 
-def _three_crops(picture: np.ndarray, card: Card) -> np.ndarray:
-    """At both ends of the longer side and in the centre, (3, height, width, 3)."""
-    high, wide = card.preprocessing.height, card.preprocessing.width
-    tops = np.linspace(0, picture.shape[0] - high, 3).astype(int)
-    lefts = np.linspace(0, picture.shape[1] - wide, 3).astype(int)
-    if picture.shape[1] >= picture.shape[0]:
+def _three_crops(pictures: np.ndarray, height: int, width: int) -> np.ndarray:
+    """At both ends of the longer side and in the centre: (N, h, w, C) to (3, N, height, width, C)."""
+    rows, columns = pictures.shape[1:3]
+    tops = np.linspace(0, rows - height, 3).astype(int)
+    lefts = np.linspace(0, columns - width, 3).astype(int)
+    if columns >= rows:
         tops = tops[[1, 1, 1]]
     else:
         lefts = lefts[[1, 1, 1]]
-    return np.stack([picture[top : top + high, left : left + wide] for top, left in zip(tops, lefts, strict=True)])
+    return np.stack([pictures[:, y : y + height, x : x + width] for y, x in zip(tops, lefts, strict=True)])
 
 
 def _top(scores: np.ndarray, truth: np.ndarray, count: int) -> float:

@@ -10,9 +10,10 @@ import json
 import math
 import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +25,7 @@ from torch import Tensor
 
 from models.catalogue import create
 from models.checkpoint import load
+from models.files import write_text
 from models.mobilenet_v2 import MobileNetV2
 from models.network import Shift
 from models.preprocessing import Preprocessing
@@ -33,8 +35,8 @@ from models.training.controls import BINS, binned_features, count_right, shape_f
 from models.training.datasets import Clip, leave_one_out, ut_interaction
 from models.training.loop import train
 from models.training.optimisation import Optimisation
-from models.training.run import start_from, write_text
-from models.training.stem_maps import BACKWARD, MapBatches, make_maps, maps_preprocessing, read_maps, rows_of, split
+from models.training.run import start_from
+from models.training.stem_maps import BACKWARD, MapBatches, make_maps, read_maps, rows_of, split
 
 Task = Literal["interactions", "direction"]
 FORWARD = "forward"
@@ -93,7 +95,7 @@ class Recipe:
         return replace(load(self.start)[1].preprocessing, height=SIZE, width=SIZE, short_side=None)
 
 
-def run_fold(recipe: Recipe, maps_file: Path, number: int) -> dict[str, Any]:
+def run_fold(recipe: Recipe, maps_file: Path, number: int, *, device: str = "cpu") -> dict[str, Any]:
     """Train without group `number` (from 1), and score its clips: {"group", "labels", "truth", "scores"}.
 
     scores  (N, V, T, K) of N clips in V views; T is 1 for a network that needs whole clips
@@ -103,7 +105,7 @@ def run_fold(recipe: Recipe, maps_file: Path, number: int) -> dict[str, Any]:
     labels = sorted({label for clip in training for label in clip.labels})
     late = split(recipe.network(len(labels)), STEM)[1]
     steps = recipe.epochs * math.ceil(len(training) / recipe.batch_size)
-    plain = maps_preprocessing(maps)
+    plain = Preprocessing.of_features(*next(iter(maps.values())).shape[-3:])
     batches = MapBatches(
         training,
         labels,
@@ -116,7 +118,8 @@ def run_fold(recipe: Recipe, maps_file: Path, number: int) -> dict[str, Any]:
         maps=maps,
     )
     how = replace(recipe.optimisation, num_steps=steps)
-    train(late, load_batches(batches, workers=0), how, plain, seed=recipe.seed)
+    train(late, load_batches(batches, workers=0), how, plain, seed=recipe.seed, device=device, show_progress=False)
+    late.cpu()
     scores = [_scores(late, rows_of(maps[str(clip.path)], clip, recipe.num_frames)) for clip in held_out]
     truth = [labels.index(clip.labels[0]) for clip in held_out]
     return {"group": held_out[0].group, "labels": labels, "truth": truth, "scores": np.stack(scores).tolist()}
@@ -128,7 +131,7 @@ def _scores(late: MobileNetV2, maps: Tensor) -> np.ndarray:
         return (late(maps)[0] if late.streams else late(maps)[:, None]).numpy()
 
 
-def run_folds(recipe: Recipe, folder: Path, *, workers: int = 1) -> list[dict[str, Any]]:
+def run_folds(recipe: Recipe, folder: Path, *, device: str = "cpu", workers: int = 1) -> list[dict[str, Any]]:
     """What `run_fold` says of each group, from the files in `folder` where it is there already.
 
     workers  folds at a time, each in a process with its part of the cores; 0: one after the other in this process
@@ -146,22 +149,17 @@ def run_folds(recipe: Recipe, folder: Path, *, workers: int = 1) -> list[dict[st
     files = {number: folder / f"{number:02}.json" for number in range(1, len(groups) + 1)}
     todo = [number for number, file in files.items() if not file.exists()]
     description = f"{recipe.task}, shift {recipe.shift}, seed {recipe.seed}"
-    results = _in_processes(workers, recipe, maps_file, todo) if workers else _here(recipe, maps_file, todo)
+    fold = partial(run_fold, recipe, maps_file, device=device)
+    results = _in_processes(fold, todo, workers) if workers else ((number, fold(number)) for number in todo)
     for number, result in track(results, description, len(todo), console=Console(stderr=True)):
         write_text(files[number], json.dumps(result))
     return [json.loads(file.read_text(encoding="utf-8")) for file in files.values()]
 
 
-def _here(recipe: Recipe, maps_file: Path, numbers: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
-    return ((number, run_fold(recipe, maps_file, number)) for number in numbers)
-
-
-def _in_processes(
-    workers: int, recipe: Recipe, maps_file: Path, numbers: Sequence[int]
-) -> Iterator[tuple[int, dict[str, Any]]]:
+def _in_processes(fold: Callable[[int], Any], numbers: Sequence[int], workers: int) -> Iterator[tuple[int, Any]]:
     threads = max(1, (os.cpu_count() or 1) // workers)
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), torch.set_num_threads, (threads,)) as pool:
-        started = {pool.submit(run_fold, recipe, maps_file, number): number for number in numbers}
+        started = {pool.submit(fold, number): number for number in numbers}
         for future in as_completed(started):
             yield started[future], future.result()
 

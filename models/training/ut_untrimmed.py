@@ -16,9 +16,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from models.checkpoint import Card, save
+from models.preprocessing import Preprocessing
 from models.training.datasets import Clip, ut_interaction
 from models.training.loop import Batch, train
-from models.training.stem_maps import join, make_maps, maps_preprocessing, read_maps, split
+from models.training.stem_maps import join, make_maps, read_maps, split
 from models.training.ut_interaction import EVERY, HOW, NETWORK, RATE, STEM, Recipe
 
 BACKGROUND = "background"
@@ -90,7 +91,7 @@ class StreamBatches(Dataset[Batch]):
         return np.concatenate(parts), np.array(numbers)
 
 
-def train_untrimmed(root: Path, start: str, output: Path, *, seed: int, num_steps: int) -> None:
+def train_untrimmed(root: Path, start: str, output: Path, *, seed: int, num_steps: int, device: str) -> None:
     """Train the network and write its checkpoint."""
     recipe = Recipe(root=str(root), start=start, seed=seed)
     clips = clips_to_learn_from(root)
@@ -103,8 +104,15 @@ def train_untrimmed(root: Path, start: str, output: Path, *, seed: int, num_step
     maps = read_maps(maps_file)
     batches = StreamBatches(clips, labels, maps, recipe.batch_size, num_steps, seed)
     how = replace(HOW, num_steps=num_steps)
-    train(late, DataLoader(batches, batch_size=None), how, maps_preprocessing(maps), seed=seed)
-    join(network, late)
+    train(
+        late,
+        DataLoader(batches, batch_size=None),
+        how,
+        Preprocessing.of_features(*next(iter(maps.values())).shape[-3:]),
+        seed=seed,
+        device=device,
+    )
+    join(network, late.cpu())
     card = Card(
         network=NETWORK,
         arguments=recipe.arguments(len(labels)),

@@ -14,19 +14,19 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from models.training.extents import study_extents
+from models.training.extents import NUM_STEPS, study_extents
 from models.training.pictures import draw_means
 
 
-def study(folder: Path, *, num_steps: int, seed: int, device: str) -> None:
+def train_timeception(folder: Path, *, steps: int = NUM_STEPS, seed: int, device: str) -> None:
     """Run the studies and write results.json and results.png into a folder."""
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; the results go into a folder")
     folder.mkdir(parents=True, exist_ok=True)
     begin = perf_counter()
-    found = study_extents(num_steps=num_steps, seed=seed, device=device)
+    found = study_extents(num_steps=steps, seed=seed, device=device)
     found |= {
-        "command": f"actionstream train timeception --steps {num_steps} --seed {seed}",
+        "command": f"actionstream train timeception --steps {steps} --seed {seed}",
         "minutes": round((perf_counter() - begin) / 60, 1),
         "torch": torch.__version__.split("+")[0],
         "machine": f"{platform.machine()}, {device}",

@@ -35,6 +35,7 @@ def test_clips(
     num_clips: int,
     num_crops: int,
     num_frames: int | None,
+    full: bool,
     online: bool,
     device: str,
     as_json: bool,
@@ -46,7 +47,11 @@ def test_clips(
         settings = Run.open(folder).settings
         clips, sampled = settings.data.open()[1], settings.sampled
     else:
-        sampled = Sampled(num_frames=max(card.num_frames, 8), interval_seconds=card.interval_seconds)
+        sampled = Sampled(
+            num_frames=max(card.num_frames, 8),
+            interval_seconds=card.interval_seconds,
+            frame_seconds=card.frame_seconds,
+        )
     if data is not None:
         chosen = Data(root=str(data))
         training, clips, _ = chosen.open()
@@ -59,7 +64,15 @@ def test_clips(
         return
     sampled = replace(sampled, num_warm=0, num_frames=num_frames or sampled.num_frames)
     result = test(
-        network, card, clips, sampled, num_clips=num_clips, num_crops=num_crops, device=where, progress="testing"
+        network,
+        card,
+        clips,
+        sampled,
+        num_clips=num_clips,
+        num_crops=num_crops,
+        full=full,
+        device=where,
+        progress="testing",
     )
     figures = result.figures()
     if as_json:

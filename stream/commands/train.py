@@ -1,66 +1,26 @@
-"""The command `train`: a recipe of the repository, or a network on clips of one's own."""
+"""The command `train`: a network on clips of one's own."""
 
 from __future__ import annotations
 
 import json
-import os
-import platform
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from datetime import date
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from models.catalogue import find_entry
-from models.checkpoint import save
-from models.network import Network, Shift
-from models.preprocessing import Preprocessing
-from models.training import extents
+from models.preprocessing import ModalityName, Preprocessing
+from models.training import distributed
 from models.training.augmentation import Augmentation
 from models.training.clips import Sampled
 from models.training.data import Data
 from models.training.features import FeatureSettings
-from models.training.motion import motion_card, train_motion
 from models.training.optimisation import Optimisation
 from models.training.run import Run, Settings
-from stream.commands.extents import study
 from stream.runtimes.eager import choose_device
 
-NUM_STEPS = {"motion": 3600, "timeception": extents.NUM_STEPS}
-"""Of each recipe, unless given."""
-
-
-def train_recipe(
-    recipe: str, output: Path, *, shift: Shift, num_steps: int | None, seed: int, device: str, workers: int
-) -> None:
-    """Train a recipe and write its checkpoint, and a whole one of the last state after each 200 steps; for timeception
-    a folder with the results of its studies."""
-    if recipe not in NUM_STEPS:
-        raise ValueError(f"no recipe {recipe!r}; there are {', '.join(NUM_STEPS)}")
-    num_steps = num_steps or NUM_STEPS[recipe]
-    if recipe == "timeception":
-        study(output, num_steps=num_steps, seed=seed, device=choose_device(device).type)
-        return
-    output.parent.mkdir(parents=True, exist_ok=True)
-    if not os.access(output.parent, os.W_OK) or output.is_dir():
-        raise ValueError(f"{output} cannot be written; give the path of a file in a folder of yours")
-    training: dict[str, Any] = {
-        "command": f"actionstream train motion --shift {shift} --steps {num_steps} --seed {seed}",
-        "data": "clips rendered by models.training.scenes",
-        "start": "random weights",
-        "torch": torch.__version__.split("+")[0],
-        "machine": platform.machine(),
-        "date": date.today().isoformat(),
-    }
-
-    def keep(network: Network, done: int) -> None:
-        save(output, network, motion_card(shift, {**training, "steps": done}, {}), half=True)
-
-    where = choose_device(device).type
-    train_motion(shift=shift, num_steps=num_steps, seed=seed, device=where, workers=workers, on_progress=keep)
-    print(f"wrote {output}; measure it with: actionstream test {output} --write")
+IN_CHANNELS: dict[str, int] = {"rgb": 3, "rgb-difference": 15, "flow": 10, "warped-flow": 10}
+"""Of a snippet (TSN, arXiv:1608.00859), for networks that do not say how many they take."""
 
 
 def train_clips(
@@ -69,6 +29,7 @@ def train_clips(
     data: Data,
     model: str,
     shift: str | None,
+    modality: ModalityName | None,
     size: int | None,
     changes: Sequence[str],
     device: str,
@@ -85,10 +46,20 @@ def train_clips(
             f"{data.root} has {what}, and the model is {model}: timeception, and no other, learns from what "
             "`actionstream features` has written"
         )
-    preprocessing = entry.preprocessing() if features is None else _of_features(features)
+    in_channels = entry.arguments.get("in_channels", 3)
+    if modality is not None:
+        in_channels = arguments["in_channels"] = IN_CHANNELS[modality] if in_channels == 3 else in_channels
+    if features is None:
+        preprocessing = entry.preprocessing(in_channels, modality=modality)
+    else:
+        preprocessing = Preprocessing.of_features(*features.shape[1:])
     if size is not None:
         preprocessing = replace(preprocessing, height=size, width=size, short_side=round(size * 8 / 7))
-    sampled = Sampled(num_frames=max(entry.num_frames, 8), interval_seconds=entry.step / 30)
+    sampled = Sampled(
+        num_frames=max(entry.num_frames, 8),
+        interval_seconds=entry.step / 30,
+        frame_seconds=1 / 30 if preprocessing.num_pictures > 1 else 0.0,
+    )
     if features is not None:
         arguments["in_channels"] = preprocessing.in_channels
         sampled = replace(sampled, num_frames=features.num_segments, sampling="segments")
@@ -108,12 +79,6 @@ def train_clips(
     _train(Run.begin(output, whole), device=device, workers=workers)
 
 
-def _of_features(features: FeatureSettings) -> Preprocessing:
-    """None: they go into the network as they are."""
-    _, channels, height, width = features.shape
-    return Preprocessing(height=height, width=width, mean=(0.0,), std=(1.0,), modality="features", stack=channels)
-
-
 def resume(folder: Path, *, device: str, workers: int) -> None:
     """Go on with a run from its last whole epoch."""
     _train(Run.open(folder), device=device, workers=workers)
@@ -121,6 +86,8 @@ def resume(folder: Path, *, device: str, workers: int) -> None:
 
 def _train(run: Run, *, device: str, workers: int) -> None:
     summary = run.train(device=choose_device(device).type, workers=workers)
+    if distributed.rank() > 0:
+        return
     best = summary["best"]
     figures = [f"{name} {100 * best[name]:.1f} %" for name in ("top1", "mean_class", "mAP") if name in best]
     print(

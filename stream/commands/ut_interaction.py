@@ -12,9 +12,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from models.files import write_text
 from models.network import Shift
 from models.training.pictures import draw_confusion
-from models.training.run import write_text
 from models.training.testing import Tested
 from models.training.ut_interaction import Recipe, Task, count_controls, make_stem_maps, run_folds
 from models.training.ut_untrimmed import train_untrimmed
@@ -27,18 +27,19 @@ def train_ut_interaction(
     task: Task,
     output: Path,
     *,
-    root: Path | None,
-    start: str | None,
-    shift: Shift,
+    data: Path | None = None,
+    start: str | None = None,
+    shift: Shift = "uni",
+    epochs: int = 24,
     seed: int,
-    epochs: int | None,
+    device: str,
     workers: int,
 ) -> None:
     """Train and test a network on all folds, those that are done left out, and print the table of `output`."""
-    root, start = _given_both(root, start)
-    recipe = Recipe(root=str(root), start=start, task=task, shift=shift, seed=seed, **_given(epochs=epochs))
+    root, start = _given_both(data, start)
+    recipe = Recipe(root=str(root), start=start, task=task, shift=shift, seed=seed, epochs=epochs)
     folder = output / f"{shift}-{seed}"
-    results = run_folds(recipe, folder, workers=workers)
+    results = run_folds(recipe, folder, device=device, workers=workers)
     truth, scores = _joined(results)
     labels = results[0]["labels"]
     draw_confusion(folder / "confusion.png", Tested(scores.mean(axis=2), truth, tuple(labels), ()).confusion(), labels)
@@ -49,20 +50,22 @@ def train_ut_interaction(
     _show(output)
 
 
-def train_ut_untrimmed(output: Path, *, root: Path | None, start: str | None, seed: int, num_steps: int) -> None:
+def train_ut_untrimmed(
+    output: Path, *, data: Path | None = None, start: str | None = None, steps: int = 800, seed: int, device: str
+) -> None:
     """Train a live model on streams of clips and background, and write its checkpoint."""
-    root, start = _given_both(root, start)
+    root, start = _given_both(data, start)
     output.parent.mkdir(parents=True, exist_ok=True)
-    train_untrimmed(root, start, output, seed=seed, num_steps=num_steps)
+    train_untrimmed(root, start, output, seed=seed, num_steps=steps, device=device)
     print(f"wrote {output}; use it with: actionstream label VIDEO --model {output}")
 
 
-def _given_both(root: Path | None, start: str | None) -> tuple[Path, str]:
-    if root is None or not (root / "manifest.csv").is_file():
+def _given_both(data: Path | None, start: str | None) -> tuple[Path, str]:
+    if data is None or not (data / "manifest.csv").is_file():
         raise ValueError("give the folder of UT-Interaction's clips with its manifest.csv: --data DIR")
     if start is None:
         raise ValueError("give a checkpoint of MobileNetV2 to start from, such as --start mobilenet-v2-imagenet")
-    return root.resolve(), start
+    return data.resolve(), start
 
 
 def figures_of(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -113,7 +116,3 @@ def _show(output: Path) -> None:
             row = [sum(n for group, n in right.items() if each in ("all", group.split("_")[0])) for each in sets]
             table.add_row(name, "", *map(str, row))
     Console().print(table)
-
-
-def _given(**values: Any) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}

@@ -77,6 +77,9 @@ def test_videos_that_cannot_be_read(tmp_path):
     for name in ("text.mp4", "empty", "absent.mp4"):
         with pytest.raises(BrokenVideo, match=name):
             stretch_of(Clip(tmp_path / name, ()))
+    (tmp_path / "empty" / "00001.jpg").write_bytes(b"no picture")
+    with pytest.raises(BrokenVideo, match="empty has a picture that cannot be read"):
+        read_frames(tmp_path / "empty", [0])
     video = write_video(tmp_path / "short.mp4", numbered(5))
     with pytest.raises(BrokenVideo, match="has 5 frames, and none from 60 to 5"):
         stretch_of(Clip(video, (), seconds=(2.0, 3.0)))
@@ -183,6 +186,10 @@ def test_a_batch_is_the_same_whoever_asks(tmp_path):
         assert np.array_equal(ours.targets, theirs.targets)
     assert one[0].clips.shape == (4, 5, 32, 32, 3)
     assert one[0].num_warm == 2
+    for part, share in ((slice(0, 2), (0, 2)), (slice(2, 4), (1, 2))):
+        mine = batches(tmp_path, share=share)[3][0]
+        assert np.array_equal(mine.clips, one[3].clips[part])
+        assert np.array_equal(mine.targets, one[3].targets[part])
     other = next(iter(load_batches(batches(tmp_path, seed=2), workers=0)))
     assert not np.array_equal(other.clips, one[0].clips)
 

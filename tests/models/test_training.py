@@ -9,7 +9,7 @@ from models.training import loop, scenes, textures
 from models.training.accuracy import motion_accuracy
 from models.training.loop import Batch, train
 from models.training.motion import MOVEMENTS, PREPROCESSING, MotionBatches, motion_card, train_motion
-from models.training.optimisation import Optimisation
+from models.training.optimisation import Optimisation, hold_still, sync_norms
 from models.training.scenes import AXES, make_pose, make_scene, render
 
 
@@ -228,7 +228,39 @@ def test_a_warm_state_is_that_of_the_frames_before():
     network.fc.train()
     modes = [module.training for module in network.modules()]
     frames = torch.rand(2, 5, 3, 32, 32)
-    scores = loop._scores(network, frames, 3)
+    scores = loop._scores(network, network, frames, 3)
     assert [module.training for module in network.modules()] == modes
     torch.testing.assert_close(scores, network(frames)[0][:, 3:])
     assert not torch.allclose(scores, network(frames[:, 3:])[0])
+
+
+def test_a_gradient_that_is_no_number_stops():
+    """Though the loss is one: no checkpoint must come of it."""
+    network = toy_network()
+    network.fc.weight.register_hook(lambda gradient: gradient * torch.nan)
+    before = {name: value.clone() for name, value in network.named_parameters()}
+    with pytest.raises(FloatingPointError, match="the gradient is nan at step 0; try a smaller learning rate"):
+        train(network, toy_batches(1), Optimisation(num_steps=1), PREPROCESSING)
+    assert all(torch.equal(value, before[name]) for name, value in network.named_parameters())
+
+
+def test_recomputing_and_keeping_are_the_same():
+    trained = []
+    for recompute in (False, True):
+        network = toy_network()
+        how = Optimisation(num_steps=3, recompute=recompute, average=0.5)
+        train(network, toy_batches(3), how, PREPROCESSING)
+        trained.append(network.state_dict())
+    torch.testing.assert_close(*trained)
+
+
+def test_synced_norms():
+    network = toy_network()
+    names = list(network.state_dict())
+    with pytest.raises(ValueError, match="sync_norms is for GPUs, as torch's SyncBatchNorm is; the device is cpu"):
+        train(network, toy_batches(1), Optimisation(sync_norms=True), PREPROCESSING)
+    sync_norms(network, "cuda")
+    assert list(network.state_dict()) == names
+    hold_still(network.train(), Optimisation(norms="first"))
+    assert network.bn1.training
+    assert not network.layer1[0].bn1.training

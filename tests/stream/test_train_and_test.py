@@ -39,7 +39,7 @@ def test_train_then_measure_then_watch(run, tmp_path):
 
 def test_bad_input(run, tmp_path):
     for arguments, message in [
-        (["train", "dance", "-o", tmp_path / "x"], "no recipe 'dance'; there are motion, timeception"),
+        (["train", "dance", "-o", tmp_path / "x"], "no recipe 'dance'; there are motion, ut-interaction"),
         (["test", "absent"], "no model 'absent'"),
         (["test", "--clips", 10, "--pictures", tmp_path], "no videos in"),
     ]:

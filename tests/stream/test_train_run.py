@@ -2,7 +2,10 @@
 
 import csv
 import json
+import resource
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -46,12 +49,9 @@ NETWORK = (*NETWORK, "--set", "optimisation.mixup=0.2", "--set", 'augmentation.o
 @pytest.fixture(scope="module")
 def finished(data, tmp_path_factory):
     """A run of two epochs that nobody disturbed."""
-    import subprocess
-    import sys
-
     folder = tmp_path_factory.mktemp("runs") / "whole"
-    program = "import sys; from stream.cli import main; main()"
-    command = [sys.executable, "-c", program, "train", "--data", data, "-o", folder, "--epochs", 2, *SMALL, *NETWORK]
+    command = [sys.executable, "-m", "stream.cli", "train", "--data", data, "-o", folder, "--epochs", 2]
+    command += [*SMALL, *NETWORK]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "8 clips learnt, 2 held out, 0 broken; best top1" in done.stdout
@@ -85,27 +85,86 @@ def test_what_a_run_leaves(finished):
     assert card.accuracy["videos"] == 2
 
 
-def test_a_run_that_was_killed_goes_on_to_the_same_weights(finished, data, tmp_path, run, monkeypatch):
+@pytest.fixture
+def half(data, tmp_path, run, monkeypatch):
+    """The same run, killed after its first epoch."""
     from models.training import run as run_module
 
-    kept, original = [], run_module._torch_save
+    original = run_module._save_state
 
     def killed(path, state):
         original(path, state)
-        kept.append(path)
         raise SystemExit("killed")
 
-    monkeypatch.setattr(run_module, "_torch_save", killed)
-    folder = tmp_path / "killed"
-    assert run("train", "--data", data, "-o", folder, "--epochs", 2, *SMALL, *NETWORK)[0] == "killed"
-    assert len(kept) == 1
-    monkeypatch.setattr(run_module, "_torch_save", original)
-    code, out, _ = run("train", "--resume", folder, "--workers", 0, "--device", "cpu")
-    assert code == 0
-    assert "8 clips learnt" in out
+    with monkeypatch.context() as patch:
+        patch.setattr(run_module, "_save_state", killed)
+        folder = tmp_path / "half"
+        assert run("train", "--data", data, "-o", folder, "--epochs", 2, *SMALL, *NETWORK)[0] == "killed"
+    return folder
+
+
+def check_same(folder, finished):
     ours, theirs = (load(each / "last.safetensors")[0].state_dict() for each in (folder, finished))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
     assert (folder / "figures.csv").read_text() == (finished / "figures.csv").read_text()
+
+
+def test_a_run_that_was_killed_goes_on_to_the_same_weights(finished, half, run):
+    code, out, _ = run("train", "--resume", half, "--workers", 0, "--device", "cpu")
+    assert code == 0
+    assert "8 clips learnt" in out
+    check_same(half, finished)
+
+
+def contents(folder, *names):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name in names}
+
+
+def test_a_file_that_cannot_be_written_whole(finished, half, run):
+    """Files may not get as large as the state has to be: the last good one stays, and with room the run goes on."""
+    before = contents(half, "last.pt", "settings.json")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, ((half / "last.pt").stat().st_size // 2, hard))
+    try:
+        code, _, err = run("train", "--resume", half, "--workers", 0, "--device", "cpu")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert code == 2
+    assert err.splitlines()[-1] == (
+        f"actionstream: {half}/last.pt cannot be written: is the disk full?; what was written before is whole: make "
+        f"room, and go on with --resume {half}"
+    )
+    assert contents(half, "last.pt", "settings.json") == before
+    assert not list(half.glob("*.partial"))
+    assert load(half / "last.safetensors")[1].accuracy["epoch"] == 2
+    assert run("train", "--resume", half, "--workers", 0, "--device", "cpu")[0] == 0
+    check_same(half, finished)
+
+
+def test_a_full_disk(finished, half, run, tmp_path):
+    """A real one, which has not room for one more checkpoint."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    used = sum(-(-path.stat().st_size // 4096) * 4 + 4 for path in half.rglob("*"))
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={used + 100}k", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a small disk can be mounted by root only")
+    try:
+        folder = shutil.copytree(half, disk / "run")
+        before = contents(folder, "last.pt", "settings.json")
+        code, _, err = run("train", "--resume", folder, "--workers", 0, "--device", "cpu")
+        assert code == 2
+        assert err.splitlines()[-1].startswith("actionstream: ")
+        assert err.splitlines()[-1].endswith(f"make room, and go on with --resume {folder}")
+        assert "Traceback" not in err
+        assert contents(folder, "last.pt", "settings.json") == before
+        assert not list(folder.glob("*.partial"))
+        assert {load(file)[1].labels for file in folder.glob("*.safetensors")} == {LABELS}
+        subprocess.run(["mount", "-o", "remount,size=50m", str(disk)], check=True)
+        assert run("train", "--resume", folder, "--workers", 0, "--device", "cpu")[0] == 0
+        check_same(folder, finished)
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
 
 
 def test_test_and_watch(finished, data, run):
@@ -114,9 +173,11 @@ def test_test_and_watch(finished, data, run):
     figures = json.loads(out.splitlines()[-1])
     assert figures["videos"] == 2
     assert set(figures["per_class"]) == set(LABELS)
-    code, out, _ = run("test", finished / "last.safetensors", "--data", data, "--frames", 6, "--device", "cpu")
+    code, out, _ = run("test", finished / "last.safetensors", "--data", data, "--frames", 32, "--device", "cpu")
     assert code == 0
     assert "10 videos, each as 1 clips of 1 crops" in out
+    code, out, _ = run("test", finished, "--full", "--crops", 3, "--clips", 2, "--json", "--device", "cpu")
+    assert (code, json.loads(out.splitlines()[-1])["videos"]) == (0, 2)
     code, out, _ = run("test", finished, "--online", "--json", "--device", "cpu")
     seen = json.loads(out.splitlines()[-1])["seen"]
     assert list(seen) == [f"{part / 10}" for part in range(1, 11)]
@@ -161,6 +222,12 @@ def test_a_broken_video_is_named(data, tmp_path, run):
         (("--data", "data", "--set", "sampled.sampling=often"), "no sampling 'often'; there are segments"),
         (("--data", "leaked"), "1 groups are in training and validation, such as v_left_g00"),
         (("--data", "data", "--set", "optimisation.learning_rate=1e30"), "the loss is nan at step"),
+        (("--data", "data", "--set", 'labels=["left", "up"]'), "1 labels of the clips are not among the 2 of the run"),
+        (("--data", "data", "--set", "optimisation.sync_norms=true"), "sync_norms is for GPUs"),
+        (("--data", "data", "--modality", "flow"), "takes 3 channels, and snippets of flow have 10"),
+        (("--data", "data", "--set", "sampled.frame_seconds=1"), "the former is at most the latter"),
+        (("--data", "data", "--model", "timeception"), "has no features in it, and the model is timeception"),
+        (("--data", "data", "--model", "i3d_flow", "--modality", "rgb"), "takes 2 channels, which rgb has not"),
         ((), "give what to learn from, --data DIR or a recipe"),
     ],
 )
@@ -194,11 +261,46 @@ def test_what_was_broken_is_in_the_summary(data, tmp_path, run):
         for path in (tmp_path / "data" / side).rglob("*.mp4"):
             path.rename(path.with_name(f"{side}_{path.name}"))
     (tmp_path / "data" / "val" / "left" / "bad.mp4").write_bytes(b"no video")
-    code, out, err = run("train", "--data", tmp_path / "data", "-o", tmp_path / "run", "--epochs", 1, *SMALL, *NETWORK)
-    assert code == 0, err
+    code, out, err = run("train", "--data", tmp_path / "data", "-o", tmp_path / "run", "--epochs", 2, *SMALL, *NETWORK)
+    assert code == 0, err  # it is no reason to stop: one of eleven is much, but none of those to learn from
     assert "10 clips learnt, 11 held out, 1 broken" in out
     (broken,) = json.loads((tmp_path / "run" / "summary.json").read_text())["broken"]
     assert "bad.mp4 cannot be read as a video" in broken
+
+
+def test_labels_that_a_run_does_not_know(finished, data, tmp_path, run):
+    """Data that were changed after the run began, and data of another kind."""
+    folder = shutil.copytree(finished, tmp_path / "run")
+    root = shutil.copytree(data, tmp_path / "data")
+    (root / "left").rename(root / "up")
+    settings = (folder / "settings.json").read_text()
+    (folder / "settings.json").write_text(settings.replace(json.dumps(str(data)), json.dumps(str(root))))
+    code, _, err = run("train", "--resume", folder, "--workers", 0, "--device", "cpu")
+    assert code == 2
+    assert "1 labels of the clips are not among the 2 of the run, such as 'up'" in err.splitlines()[-1]
+    for more in ((), ("--online",)):
+        code, _, err = run("test", finished, "--data", root, "--device", "cpu", *more)
+        assert code == 2
+        assert "is labelled 'up', which the network does not know" in err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("modality", ["flow", "rgb-difference"])
+def test_other_modalities(finished, data, tmp_path, run, modality):
+    """Trained, tested, watched; from the weights of a network for RGB."""
+    folder = tmp_path / "run"
+    channels = {"flow": 10, "rgb-difference": 15}[modality]
+    arguments = f'arguments={{"width": 0.125, "shift": "uni", "in_channels": {channels}}}'
+    how = ["--modality", modality, "--model", "tsm_resnet18", "--set", arguments, "--start", finished, "--epochs", 1]
+    code, out, err = run("train", "--data", data, "-o", folder, *SMALL, *how)
+    assert code == 0, err
+    card = read_card(folder)
+    assert (card.preprocessing.modality, card.preprocessing.in_channels) == (modality, channels)
+    assert (card.interval_seconds, card.frame_seconds) == (2 / 30, 1 / 30)
+    for more in ((), ("--online",), ("--clips", 2, "--crops", 3)):
+        code, out, _ = run("test", folder, "--json", "--device", "cpu", *more)
+        assert code == 0
+        assert json.loads(out.splitlines()[-1])
+    assert len(list(watch(data / "left" / "v_left_g00_c01.mp4", model=folder, device="cpu"))) == 10
 
 
 def test_folders_of_frames(tmp_path, run):

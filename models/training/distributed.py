@@ -1,0 +1,101 @@
+"""Several processes that train one network, as torchrun starts them: each learns from its share of every batch.
+
+What torchrun says (RANK, WORLD_SIZE, LOCAL_RANK) makes them a group. Without it a process is alone, and all of this
+does nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TypeVar
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+Item = TypeVar("Item")
+
+
+@contextmanager
+def joined(device: str) -> Iterator[None]:
+    """In here the processes are a group: over NCCL on GPUs ("cuda"), each on that of its LOCAL_RANK, else over gloo.
+
+    An error in one of them ends all: it is raised in that process, and the others leave without a word.
+    """
+    if "WORLD_SIZE" not in os.environ:
+        yield
+        return
+    if device == "cuda":
+        place, there = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+        if place >= there:
+            raise ValueError(f"there is no GPU for process {place + 1} of this machine, which has {there}")
+        torch.cuda.set_device(place)
+    elif device != "cpu":
+        raise ValueError(f"several processes train on GPUs (cuda) or on the CPU, not on {device}")
+    store, number, size = next(distributed.rendezvous("env://"))
+    backend = "nccl" if device == "cuda" else "gloo"
+    distributed.init_process_group(backend, store=distributed.PrefixStore("group", store), rank=number, world_size=size)
+    try:
+        yield
+    except Exception as error:
+        if not _is_first(store, number):
+            raise SystemExit(2) from error
+        if isinstance(error, distributed.DistError) or (isinstance(error, RuntimeError) and "peer" in str(error)):
+            raise OSError("another process of this training has ended, without a word, and so all do") from error
+        raise
+    distributed.destroy_process_group()
+
+
+def rank() -> int:
+    """The number of this process; 0 writes files and shows how far it is."""
+    return distributed.get_rank() if distributed.is_initialized() else 0
+
+
+def num_processes() -> int:
+    """How many there are; 1 where this one is alone."""
+    return distributed.get_world_size() if distributed.is_initialized() else 1
+
+
+def mean(values: Tensor) -> Tensor:
+    """The mean over the processes."""
+    if not distributed.is_initialized():
+        return values
+    values = values.clone()
+    distributed.all_reduce(values)
+    return values / num_processes()
+
+
+def gathered(items: list[Item]) -> list[Item]:
+    """The items of all processes, those of process 0 first."""
+    if not distributed.is_initialized():
+        return items
+    lists: list[list[Item]] = [[] for _ in range(num_processes())]
+    distributed.all_gather_object(lists, items)
+    return [item for each in lists for item in each]
+
+
+def learner(network: nn.Module) -> nn.Module:
+    """What is called in place of a network, so that its gradients are the mean over the processes."""
+    return DistributedDataParallel(network) if distributed.is_initialized() else network
+
+
+def unsynced(learner: nn.Module) -> AbstractContextManager[None]:
+    """What is called in here leaves its gradients to the next call outside."""
+    return learner.no_sync() if isinstance(learner, DistributedDataParallel) else nullcontext()
+
+
+def share_buffers(network: nn.Module) -> None:
+    """All take the buffers of process 0, such as the statistics of batch norms, which have seen only its share."""
+    if distributed.is_initialized():
+        for buffer in network.buffers():
+            distributed.broadcast(buffer, 0)
+
+
+def _is_first(store: distributed.Store, number: int) -> bool:
+    """Whether no other process has an error to tell; the store outlives them, as torchrun keeps it."""
+    try:
+        return store.compare_set("ended", "", str(number)).decode() == str(number)
+    except distributed.DistError:
+        return False

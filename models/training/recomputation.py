@@ -1,0 +1,91 @@
+"""Activation checkpointing (Chen et al., arXiv:1604.06174): blocks keep their input, and are computed twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
+
+from kernels import Leaf
+from models.network import Carry
+
+
+@contextmanager
+def recomputed(network: nn.Module) -> Iterator[None]:
+    """What is called in here keeps only what goes into its blocks; the backward pass computes the rest once more.
+
+    Raises ValueError for a network without blocks.
+    """
+    parts = list(blocks(network))
+    if not parts:
+        raise ValueError(f"{type(network).__name__} has no blocks that could be computed twice; leave recompute out")
+    for block in parts:
+        block.forward = partial(_call, block, block.forward)  # for as long as this lasts: no copy must take it along
+    try:
+        yield
+    finally:
+        for block in parts:
+            del block.forward
+
+
+def blocks(module: nn.Module) -> Iterator[nn.Module]:
+    """The outermost members of sequences that consist of modules themselves: residual and Inception blocks."""
+    for child in module.children():
+        if isinstance(module, nn.Sequential | nn.ModuleList | nn.ModuleDict) and any(child.children()):
+            yield child
+        else:
+            yield from blocks(child)
+
+
+class _Replay(Carry):
+    """The carry of a block that is computed twice: it takes what it took, and has put already."""
+
+    def __init__(self, carry: Carry):
+        super().__init__(carry.num_snippets, None)
+        self._carry: Carry | None = carry
+        self._taken: list[Leaf | None] = []
+
+    def take(self) -> Leaf | None:
+        if self._carry is None:
+            return self._taken.pop(0)
+        self._taken.append(self._carry.take())
+        return self._taken[-1]
+
+    def put(self, leaf: Leaf | None) -> None:
+        if self._carry is not None:
+            self._carry.put(leaf)
+
+    def end(self) -> None:
+        """The first time is over. The carry is let go: it holds what leads back here, and none would ever be freed."""
+        self._carry = None
+
+
+def _call(block: nn.Module, forward: Callable[..., Tensor], x: Tensor, *rest: Any) -> Tensor:
+    rest = tuple(_Replay(each) if isinstance(each, Carry) else each for each in rest)
+    contexts = nullcontext(), _statistics_kept(block)
+    x = checkpoint(forward, x, *rest, use_reentrant=False, context_fn=lambda: contexts)
+    for each in rest:
+        if isinstance(each, _Replay):
+            each.end()
+    return x
+
+
+@contextmanager
+def _statistics_kept(block: nn.Module) -> Iterator[None]:
+    """Batch norms do not count what they see in here: they have counted it."""
+    norms = [module for module in block.modules() if isinstance(module, _BatchNorm)]
+    kept = [dict(norm.named_buffers()) for norm in norms]
+    try:
+        for norm, buffers in zip(norms, kept, strict=True):
+            for name, buffer in buffers.items():
+                setattr(norm, name, buffer.clone())
+        yield
+    finally:
+        for norm, buffers in zip(norms, kept, strict=True):
+            for name, buffer in buffers.items():
+                setattr(norm, name, buffer)

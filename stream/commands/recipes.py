@@ -1,0 +1,75 @@
+"""The recipes of the repository, by name: `actionstream train RECIPE`."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import platform
+from collections.abc import Callable
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from models.checkpoint import save
+from models.network import Network, Shift
+from models.training import distributed
+from models.training.motion import motion_card, train_motion
+from stream.commands.extents import train_timeception
+from stream.commands.ut_interaction import train_ut_interaction, train_ut_untrimmed
+from stream.runtimes.eager import choose_device
+
+
+def train_motion_recipe(
+    output: Path, *, shift: Shift = "uni", steps: int = 3600, seed: int, device: str, workers: int
+) -> None:
+    """Train the network of `motion` and write its checkpoint, a whole one after each 200 steps."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    if not os.access(output.parent, os.W_OK) or output.is_dir():
+        raise ValueError(f"{output} cannot be written; give the path of a file in a folder of yours")
+    training: dict[str, Any] = {
+        "command": f"actionstream train motion --shift {shift} --steps {steps} --seed {seed}",
+        "data": "clips rendered by models.training.scenes",
+        "start": "random weights",
+        "torch": torch.__version__.split("+")[0],
+        "machine": platform.machine(),
+        "date": date.today().isoformat(),
+    }
+
+    def keep(network: Network, done: int) -> None:
+        save(output, network, motion_card(shift, {**training, "steps": done}, {}), half=True)
+
+    train_motion(shift=shift, num_steps=steps, seed=seed, device=device, workers=workers, on_progress=keep)
+    print(f"wrote {output}; measure it with: actionstream test {output} --write")
+
+
+RECIPES: dict[str, Callable[..., None]] = {
+    "motion": train_motion_recipe,
+    "ut-interaction": partial(train_ut_interaction, "interactions"),
+    "arrow-of-time": partial(train_ut_interaction, "direction"),
+    "ut-untrimmed": train_ut_untrimmed,
+    "timeception": train_timeception,
+}
+COMMON = ("seed", "device", "workers")
+"""Options that always have a value; a recipe takes those that it has a use for."""
+
+
+def train_recipe(name: str, output: Path, **options: Any) -> None:
+    """Train a recipe with the options of the command line; None where one was not given.
+
+    Raises ValueError for a recipe that is not there, and for an option that it has not.
+    """
+    if name not in RECIPES:
+        raise ValueError(f"no recipe {name!r}; there are {', '.join(RECIPES)}")
+    if distributed.num_processes() > 1:
+        raise ValueError(f"the recipe {name} is trained by one process; start it without torchrun")
+    takes = inspect.signature(RECIPES[name]).parameters
+    options["device"] = choose_device(options["device"]).type
+    given = {option: value for option, value in options.items() if value is not None}
+    for option in [option for option in given if option not in takes]:
+        if option not in COMMON:
+            raise ValueError(f"the recipe {name} has no --{option}; it has {', '.join(f'--{each}' for each in takes)}")
+        del given[option]
+    RECIPES[name](output, **given)
