@@ -307,10 +307,11 @@ def convert(
 @app.command()
 def train(
     recipe: Annotated[
-        str | None, typer.Argument(help="A recipe of the repository: motion, or the studies of timeception.")
+        str | None, typer.Argument(help="motion, ut-interaction, arrow-of-time, ut-untrimmed, timeception.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The folder of the run; for motion the checkpoint to write.")
+        Path | None,
+        typer.Option("--output", "-o", help="The folder to write; for motion and ut-untrimmed the checkpoint."),
     ] = None,
     data: Annotated[
         Path | None, typer.Option(help="A folder with a folder of videos, or of folders of frames, for each label.")
