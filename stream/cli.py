@@ -58,6 +58,11 @@ class FlowMethod(StrEnum):
     tvl1 = "tvl1"
 
 
+class Subtitles(StrEnum):
+    srt = "srt"
+    vtt = "vtt"
+
+
 class Challenge(StrEnum):
     thumos14 = "thumos14"
     activitynet = "activitynet"
@@ -167,6 +172,50 @@ def watch(
         connection=connection,
         realtime=realtime,
         max_frames=max_frames,
+    )
+    raise typer.Exit(code)
+
+
+@app.command(
+    epilog="Exit codes: 0 all were labelled, 1 some were not or ended before their time, 2 none or bad input, 3 a "
+    "fault of ours, 130 Ctrl-C, 143 SIGTERM."
+)
+def label(
+    videos: Annotated[
+        list[str],
+        typer.Argument(metavar="VIDEO...", help="A video file, or a folder of images, or sample."),
+    ],
+    out: Annotated[
+        Path, typer.Option(help="A folder for what is written.", show_default="the working folder")
+    ] = Path(),
+    model: Annotated[
+        str, typer.Option(help="A checkpoint or a run, or a file NAME.toml of several to fuse, as in watch.")
+    ] = "motion",
+    subtitles: Annotated[Subtitles | None, typer.Option(help="Write the segments as subtitles, too.")] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="And as a table that evaluate reads.")] = False,
+    scores: Annotated[bool, typer.Option("--scores", help="And the scores of all frames, NAME.npz.")] = False,
+    background: Annotated[
+        str | None,
+        typer.Option(
+            help="The label that means nothing happens; it has no segments.",
+            show_default="background, where there is one",
+        ),
+    ] = None,
+    device: Annotated[Device, typer.Option(help="Where the network runs.")] = Device.auto,
+) -> None:
+    """What happens when in each VIDEO: its segments (NAME.json) and a picture of its timeline (NAME.png)."""
+    from stream.commands.label import label_files
+
+    code = label_files(
+        videos,
+        model=model,
+        device=device.value,
+        background=background,
+        folder=out,
+        subtitle=subtitles and subtitles.value,
+        table=csv,
+        scores=scores,
+        say=_say,
     )
     raise typer.Exit(code)
 

@@ -48,6 +48,7 @@ class Fusion:
         quickest = min(cards, key=lambda card: card.interval_seconds)
         context = max(card.context * card.interval_seconds for card in cards) / quickest.interval_seconds
         self.card = replace(quickest, context=round(context))
+        self.chunk = min(scorer.chunk for scorer in scorers)
         self._scorers = list(scorers)
         self._leader = cards.index(quickest)
         self._weights = np.array(weights, dtype=np.float32) / sum(weights)

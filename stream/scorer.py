@@ -47,9 +47,12 @@ class Scorer(Protocol):
     """What the engine asks of a network, or of several as one.
 
     There are two steps, which different threads may take: one that looks at pictures, and one that runs networks.
+
+    chunk  how many sampled frames of one stream `score` does well to take, where there are as many
     """
 
     card: Card
+    chunk: int
 
     def open(self, stream: str) -> None:
         """Begin a stream."""
@@ -85,6 +88,7 @@ class NetworkScorer:
 
     def __init__(self, runtime: Runtime, *, gap_seconds: float | None = None):
         self.card = runtime.card
+        self.chunk = runtime.chunk
         self._runtime = runtime
         self._gap_seconds = gap_seconds
         self._streams: dict[str, _Stream] = {}

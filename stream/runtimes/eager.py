@@ -12,6 +12,8 @@ from models.window import Window
 from stream.runtimes import StateArrays
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+CHUNK_PIXELS = {"cpu": 200_000, "cuda": 3_200_000, "mps": 3_200_000}
+"""Of the snippets of a chunk. On a CPU more are slower: what a layer makes of them does not fit into its caches."""
 
 
 class TorchRuntime:
@@ -45,6 +47,7 @@ class TorchRuntime:
             leaf.contiguous(memory_format=torch.channels_last) if leaf.dim() == 4 else leaf
             for leaf in self._network.empty_state(num_slots, size.height, size.width)
         )
+        self.chunk = max(1, CHUNK_PIXELS[self.device.type] // (size.height * size.width))
         self._dtype = next(self._network.parameters()).dtype
         self._num_slots = num_slots
         self._free = list(reversed(range(num_slots)))
