@@ -11,7 +11,7 @@ Subtitles = Literal["srt", "vtt"]
 
 
 def subtitles(segments: Iterable[Segment], *, kind: Subtitles) -> str:
-    """The text of a file: a cue for each segment, in the order of their starts; those that overlap are shown at once."""
+    """The text of a file: a cue for each segment, in the order of their starts; they may overlap."""
     cues = [] if kind == "srt" else ["WEBVTT\n"]
     ordered = sorted(segments, key=lambda each: (each.start_seconds, each.end_seconds))
     for number, segment in enumerate(ordered, 1):

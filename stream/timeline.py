@@ -16,7 +16,7 @@ from stream.sampler import Sampler
 from stream.scoring.segments import Segment
 
 MAX_CLASSES = 20
-SURE = 0.3  # bars of lower scores have no number
+NUMBERED = 0.3  # bars of lower scores are too pale for a number
 INK, FAINT, BAR, EMPTY = "#1f2933", "#7b8794", "#d9480f", "#f1f3f5"
 ROW_INCHES, STRIP_INCHES, DOTS = 0.4, 0.95, 120
 WIDTH_INCHES = 14.0
@@ -134,11 +134,12 @@ def choose_classes(found: VideoLabels, labels: Sequence[str]) -> list[int]:
     return sorted(ranking[:MAX_CLASSES])
 
 
-def clock(seconds: float) -> str:
-    """m:ss, or h:mm:ss from an hour on."""
-    whole = int(seconds + 0.5)
+def clock(seconds: float, *, digits: int = 0) -> str:
+    """m:ss, or h:mm:ss from an hour on, with so many digits after the point."""
+    whole, rest = divmod(round(seconds * 10**digits), 10**digits)
     hours = f"{whole // 3600}:" if whole >= 3600 else ""
-    return f"{hours}{whole // 60 % 60:0{2 if hours else 1}}:{whole % 60:02}"
+    point = f".{rest:0{digits}}" if digits else ""
+    return f"{hours}{whole // 60 % 60:0{2 if hours else 1}}:{whole % 60:02}{point}"
 
 
 def _draw_strip(axis, thumbnails: Thumbnails, duration: float, wide_inches: float) -> None:
@@ -170,18 +171,23 @@ def _columns(found: VideoLabels, shown: Sequence[int], interval_seconds: float) 
 
 def _draw_bars(axis, segments: Sequence[Segment], labels: Sequence[str], duration: float, wide_inches: float) -> None:
     """Segments as bars, surer ones stronger, none too short to be seen; the score where there is room for it."""
+    from matplotlib.collections import PatchCollection
+    from matplotlib.colors import to_rgb
+    from matplotlib.patches import Rectangle
+
     seconds_of_inch = duration / wide_inches
+    bars, colours = [], []
     for segment in sorted(segments, key=lambda each: each.score):
         if segment.label not in labels:
             continue
         row = labels.index(segment.label)
         length = max(segment.end_seconds - segment.start_seconds, 0.025 * seconds_of_inch)
-        bar, lane = (segment.start_seconds, length), (row + 0.68, 0.28)
-        axis.broken_barh([bar], lane, facecolors="white")
-        axis.broken_barh([bar], lane, facecolors=BAR, alpha=0.1 + 0.9 * segment.score)
-        if length > 0.4 * seconds_of_inch and segment.score >= SURE:
+        bars.append(Rectangle((segment.start_seconds, row + 0.68), length, 0.28))
+        colours.append(1 - (1 - np.array(to_rgb(BAR))) * (0.1 + 0.9 * segment.score))
+        if length > 0.4 * seconds_of_inch and segment.score >= NUMBERED:
             middle = segment.start_seconds + length / 2
             axis.text(middle, row + 0.82, f"{segment.score:.2f}", color="white", size=6.5, ha="center", va="center")
+    axis.add_collection(PatchCollection(bars, facecolors=colours, edgecolors="white", linewidths=0.5))
 
 
 def _short(label: str) -> str:

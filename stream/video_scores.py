@@ -24,7 +24,7 @@ class VideoScores:
     times_seconds     float64 (n,), increasing
     scores            float32 (n, K), before softmax or sigmoid
     rows_since_reset  int64 (n,): 1 where the state was empty before
-    duration_seconds  from the first frame to the end of the last
+    duration_seconds  to the end of the last frame
     cut_short         what was wrong where the video ended before its time
     """
 
@@ -45,9 +45,7 @@ class VideoScores:
         )
 
 
-def score_video(
-    source: Source, scorer: Scorer, *, look: Callable[[Frame], None] = lambda frame: None
-) -> VideoScores:
+def score_video(source: Source, scorer: Scorer, *, look: Callable[[Frame], None] = lambda frame: None) -> VideoScores:
     """Score a source that ends, and close it.
 
     look  is shown every frame, in another thread
@@ -55,50 +53,45 @@ def score_video(
     Memory is that of the rows and of two chunks of snippets. SourceError where the video cannot be read, ValueError
     where it has no duration, is too short for one snippet, or gets scores that are not finite.
     """
-    times: list[float] = []
-    scores: list[np.ndarray] = []
-    ages: list[int] = []
-    first = last = 0.0
-    num_frames = 0
+    parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []  # times, scores, rows since a reset
+    num_frames, last_seconds = 0, 0.0
 
-    def looked(frame: Frame) -> None:
-        nonlocal first, last, num_frames
-        first, last = (first if num_frames else frame.time_seconds), frame.time_seconds
-        num_frames += 1
+    def count(frame: Frame) -> None:
+        nonlocal num_frames, last_seconds
+        num_frames, last_seconds = num_frames + 1, frame.time_seconds
         look(frame)
 
     age, cut_short = 0, None
     try:
-        for chunk in scored_chunks(source, scorer, look=looked):
+        for chunk in scored_chunks(source, scorer, look=count):
+            found = []
             for time_seconds, row in chunk:
                 age = 0 if row.reset else age
                 if row.scores is not None:
                     age += 1
-                    times.append(time_seconds)
-                    ages.append(age)
-            found = [row.scores for _, row in chunk if row.scores is not None]
+                    found.append((time_seconds, row.scores, age))
             if found:
-                scores.append(np.stack(found))
-                if not np.isfinite(scores[-1]).all():
+                times, scores, ages = map(np.array, zip(*found, strict=True))
+                if not np.isfinite(scores).all():
                     raise ValueError(
-                        f"{source.name} has scores that are not finite before {last:.2f} s: the weights of "
+                        f"{source.name} gets scores that are not finite at {times[0]:.1f} s: the weights of "
                         f"{scorer.card.network} are damaged, or too large for half precision"
                     )
+                parts.append((times, scores, ages))
     except SourceError as error:
         if not num_frames:
             raise
         cut_short = str(error)
-    if last == first:
+    if num_frames == 1:
         raise ValueError(f"{source.name} has no duration, only one picture: nothing can happen in it")
-    if not times:
-        raise ValueError(
-            f"{source.name} is too short: its {num_frames} frames make no snippet for {scorer.card.network}"
-        )
+    if not parts:
+        raise ValueError(f"{source.name} is too short: {num_frames} frames make no snippet for {scorer.card.network}")
+    times, scores, ages = (np.concatenate(column) for column in zip(*parts, strict=True))
     return VideoScores(
-        times_seconds=np.array(times),
-        scores=np.concatenate(scores),
-        rows_since_reset=np.array(ages),
-        duration_seconds=last - first + 1 / source.rate,
+        times_seconds=times,
+        scores=scores,
+        rows_since_reset=ages,
+        duration_seconds=last_seconds + 1 / source.rate,
         cut_short=cut_short,
     )
 

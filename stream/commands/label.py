@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +17,12 @@ from stream import signals
 from stream.evaluation.activitynet import write_results
 from stream.evaluation.detection_table import write_table
 from stream.evaluation.segments import Row, Segments
+from stream.frame import Frame
 from stream.fusion import open_scorer
 from stream.labelling import VideoLabels, find_background, label_video
 from stream.scorer import Scorer
-from stream.sources import SourceError, open_source
+from stream.scoring.segments import Segment
+from stream.sources import Source, SourceError, open_source
 from stream.sources.source import reason
 from stream.subtitles import Subtitles, subtitles
 from stream.timeline import Thumbnails, clock, draw_timeline
@@ -41,17 +43,27 @@ def label_files(
     subtitle: Subtitles | None,
     table: bool,
     scores: bool,
+    threshold: float,
     say: Callable[[str], None],
 ) -> int:
     """Label each video and write what was found into the folder; returns the exit code.
 
     A video that fails is told and passed over. NAME.json has the segments in ActivityNet's layout, NAME.png the
-    timeline; with several videos results.json has the segments of all.
+    timeline; with several videos results.json has the segments of all. Those whose score reaches the threshold are on
+    the screen and in the subtitles.
 
     NAME.npz, with `scores`: times_seconds (n,), scores (n, K) before softmax or sigmoid, probabilities (n, K), of the n
     rows that mean something; overall (K,), probabilities of the whole video; labels (K,); duration_seconds.
     """
-    kinds = ["json", "png", *([subtitle] if subtitle else []), *(["csv"] if table else []), *(["npz"] if scores else [])]
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"the threshold is {threshold}; it is a number from 0 to 1")
+    kinds = [
+        "json",
+        "png",
+        *([subtitle] if subtitle else []),
+        *(["csv"] if table else []),
+        *(["npz"] if scores else []),
+    ]
     names = [name_of(video) for video in videos]
     _check_targets(videos, names, folder, kinds)
     scorer = open_scorer(model, device=device)
@@ -60,32 +72,23 @@ def label_files(
     console = Console(markup=False, highlight=False, emoji=False)
     everything: list[Row] = []
     done: list[str] = []
-    failed = False
-    try:
-        with shown_progress() as progress:
-            for video, name in zip(videos, names, strict=True):
-                thumbnails = Thumbnails()
-                try:
-                    found = label_one(video, scorer, background=background, progress=progress, thumbnails=thumbnails)
-                except (ValueError, OSError) as error:
-                    say(str(error) if isinstance(error, ValueError) else f"{video}: {reason(error)}")
-                    failed = True
-                    continue
-                if found.scores.cut_short:
-                    say(found.scores.cut_short)
-                    failed = True
-                targets = {kind: folder / f"{name}.{kind}" for kind in kinds}
-                rows = rows_of(name, found)
-                _write(targets, name, found, Segments.from_rows(rows), card=scorer.card, thumbnails=thumbnails)
-                _show(console, Path(video).name, found, scorer.card, targets.values())
-                everything += rows
-                done.append(name)
-    finally:
-        signals.arrived()
+    whole = True
+    for name, found, thumbnails in label_each(zip(names, videos, strict=True), scorer, background=background, say=say):
+        whole = whole and found is not None and not found.scores.cut_short
+        if found is None:
+            continue
+        targets = {kind: folder / f"{name}.{kind}" for kind in kinds}
+        rows = rows_of(name, found.segments)
+        sure = [each for each in found.segments if each.score >= threshold]
+        _write(targets, name, found, Segments.from_rows(rows), sure, card=scorer.card, thumbnails=thumbnails)
+        _show(console, name, found, sure, scorer.card)
+        console.print("written: " + ", ".join(map(str, targets.values())) + "\n", soft_wrap=True)
+        everything += rows
+        done.append(name)
     if len(videos) > 1 and done:
         write_results(folder / f"{ALL}.json", Segments.from_rows(everything), videos=done)
         console.print(f"{len(everything)} segments in {len(done)} videos: {folder / ALL}.json")
-    if not failed:
+    if whole:
         return 0
     return 1 if done else 2
 
@@ -96,44 +99,63 @@ def name_of(video: str) -> str:
     return path.resolve().name if path.is_dir() else path.stem
 
 
-@contextmanager
-def shown_progress() -> Generator[Progress]:
-    """A bar on standard error that goes when it is done, with the time that is left."""
+def label_each(
+    videos: Iterable[tuple[str, str | Path]], scorer: Scorer, *, background: str | None, say: Callable[[str], None]
+) -> Generator[tuple[str, VideoLabels | None, Thumbnails]]:
+    """The names of videos, what was found in each, and pictures of it; nothing where it failed, which is told.
+
+    Meanwhile a bar on standard error shows how far it is, and the time that is left.
+    """
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
     console = Console(stderr=True)
-    with Progress(*columns, TimeRemainingColumn(), TextColumn("left"), console=console, transient=True) as progress:
-        yield progress
+    videos = list(videos)
+    try:
+        with Progress(
+            *columns,
+            TimeRemainingColumn(),
+            TextColumn("left"),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        ) as progress:
+            for number, (name, video) in enumerate(videos, 1):
+                task = progress.add_task(f"{name} ({number} of {len(videos)})", total=None)
+                thumbnails = Thumbnails()
+                found = None
+                try:
+                    source = _open(video)
+                    look = partial(_look, source, thumbnails, partial(progress.update, task))
+                    found = label_video(source, scorer, background=background, look=look)
+                    for remark in (*source.warnings, found.scores.cut_short):
+                        if remark:
+                            say(remark)
+                except (ValueError, OSError) as error:
+                    say(str(error) if isinstance(error, ValueError) else f"{video}: {reason(error)}")
+                progress.remove_task(task)
+                progress.stop()
+                yield name, found, thumbnails
+                progress.start()
+    finally:
+        signals.arrived()
 
 
-def label_one(
-    video: str, scorer: Scorer, *, background: str | None, progress: Progress, thumbnails: Thumbnails | None = None
-) -> VideoLabels:
-    """Label a video file, or a folder of images, and show how far it is."""
+def _open(video: str | Path) -> Source:
     if not Path(video).exists() and video != "sample":
         raise SourceError(f"no such file: {video}; give video files, or folders of images")
-    source = open_source(video)
-    task = progress.add_task(source.name, total=source.seconds or None)
-
-    def look(frame):
-        if thumbnails is not None:
-            thumbnails.push(frame)
-        if frame.index % 30 == 0:
-            progress.update(task, completed=frame.time_seconds)
-
-    try:
-        found = label_video(source, scorer, background=background, look=look)
-    finally:
-        progress.remove_task(task)
-        for warning in source.warnings:
-            progress.console.print(f"actionstream: {warning}", markup=False, highlight=False, soft_wrap=True)
-    return found
+    return open_source(video)
 
 
-def rows_of(name: str, found: VideoLabels) -> list[Row]:
+def _look(source: Source, thumbnails: Thumbnails, update: Callable[..., None], frame: Frame) -> None:
+    thumbnails.push(frame)
+    if frame.index % 30 == 0:
+        update(total=source.seconds or None, completed=frame.time_seconds)
+
+
+def rows_of(name: str, segments: Iterable[Segment]) -> list[Row]:
     """The segments of a video as rows, with times to the millisecond."""
     return [
         (name, round(each.start_seconds, 3), round(each.end_seconds, 3), each.label, round(each.score, 6))
-        for each in found.segments
+        for each in segments
     ]
 
 
@@ -154,7 +176,14 @@ def _check_targets(videos: Sequence[str], names: Sequence[str], folder: Path, ki
 
 
 def _write(
-    targets: dict[str, Path], name: str, found: VideoLabels, segments: Segments, *, card: Card, thumbnails: Thumbnails
+    targets: dict[str, Path],
+    name: str,
+    found: VideoLabels,
+    segments: Segments,
+    sure: list[Segment],
+    *,
+    card: Card,
+    thumbnails: Thumbnails,
 ) -> None:
     write_results(targets["json"], segments, videos=[name])
     draw_timeline(
@@ -167,7 +196,7 @@ def _write(
     )
     for kind in ("srt", "vtt"):
         if kind in targets:
-            targets[kind].write_text(subtitles(found.segments, kind=kind), encoding="utf-8")
+            targets[kind].write_text(subtitles(sure, kind=kind), encoding="utf-8")
     if "csv" in targets:
         write_table(targets["csv"], segments)
     if "npz" in targets:
@@ -182,18 +211,16 @@ def _write(
         )
 
 
-def _show(console: Console, title: str, found: VideoLabels, card: Card, written: Sequence[Path]) -> None:
+def _show(console: Console, title: str, found: VideoLabels, sure: list[Segment], card: Card) -> None:
     """The best segments in the order of time, and what the video shows as a whole."""
-    best = sorted(found.segments[:MAX_SEGMENTS_SHOWN], key=lambda each: (each.start_seconds, each.end_seconds))
-    table = Table("start", "end", "label", "score", title=title, box=SIMPLE_HEAD, show_edge=False, title_justify="left")
-    for column in table.columns:
-        column.justify = "left" if column.header == "label" else "right"
-    for segment in best:
-        times = (f"{clock(segment.start_seconds)}", f"{clock(segment.end_seconds)}")
-        table.add_row(*times, segment.label, f"{segment.score:.2f}")
+    table = Table(title=title, box=SIMPLE_HEAD, show_edge=False, title_justify="left")
+    for column in ("start", "end", "label", "score"):
+        table.add_column(column, justify="left" if column == "label" else "right")
+    for each in sorted(sure[:MAX_SEGMENTS_SHOWN], key=lambda each: (each.start_seconds, each.end_seconds)):
+        times = clock(each.start_seconds, digits=1), clock(each.end_seconds, digits=1)
+        table.add_row(*times, each.label, f"{each.score:.2f}")
     console.print(table)
-    if len(best) < len(found.segments):
-        console.print(f"the best {len(best)} of {len(found.segments)} segments")
+    if table.row_count < len(found.segments):
+        console.print(f"the best {table.row_count} of {len(found.segments)} segments")
     top = np.argsort(-found.overall, kind="stable")[:OVERALL_SHOWN]
     console.print("as a whole: " + ", ".join(f"{card.labels[index]} {found.overall[index]:.2f}" for index in top))
-    console.print("written: " + ", ".join(map(str, written)) + "\n", soft_wrap=True)

@@ -89,11 +89,9 @@ def write_truth(path: Path, truth: Truth, *, subset: str) -> None:
     write_text(path, json.dumps({"version": "1.3", "taxonomy": taxonomy, "database": database}) + "\n")
 
 
-def write_results(
-    path: Path, results: Segments, *, task: Task = "detection", videos: Collection[str] = ()
-) -> None:
+def write_results(path: Path, results: Segments, *, task: Task = "detection", videos: Collection[str] = ()) -> None:
     """Write results as the challenge takes them; `videos` are there even if nothing was found in them."""
-    found = {**dict.fromkeys(videos, []), **_by_video(results, NEEDED[task])}
+    found = {**{video: [] for video in videos}, **_by_video(results, NEEDED[task])}
     data = {"version": "VERSION 1.3", "results": found, "external_data": {}}
     write_text(path, json.dumps(data) + "\n")
 

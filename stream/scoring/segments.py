@@ -154,9 +154,7 @@ class SegmentFinder:
         first, end, index, contrast = first[wanted], end[wanted], index[wanted], contrast[wanted]
         kept = nms(np.stack([first, end], axis=1), contrast, iou_threshold=DUPLICATE_IOU, groups=index)
         first, end, index, contrast = first[kept], end[kept], index[kept], contrast[kept]
-        inside = [
-            score_inside(smoothed[i:j, k], times[i:j]) for i, j, k in zip(first, end, index, strict=True)
-        ]
+        inside = [score_inside(smoothed[i:j, k], times[i:j]) for i, j, k in zip(first, end, index, strict=True)]
         scores = np.sqrt(np.array(inside).reshape(-1) * contrast)
         found = np.stack([times[first], ends[end - 1], index, scores, contrast], axis=1)
         return found[scores >= self.min_score]
