@@ -43,7 +43,7 @@ class Thumbnails:
             return
         if len(self.kept) == self._room:
             self.kept = self.kept[::2]
-            self._spacing_seconds *= 2
+            self._spacing_seconds = (self.kept[-1][0] - self.kept[0][0]) / (len(self.kept) - 1)
         rows, columns = frame.image.shape[:2]
         size = max(1, round(columns * self._height / rows)), self._height
         picture = Image.fromarray(frame.image).resize(size, Image.Resampling.BILINEAR)
@@ -84,8 +84,8 @@ def draw_timeline(
     _draw_strip(strip, thumbnails, duration, wide)
     axis = figure.add_axes((box["left"], 0.75 / height, box["width"], strips / height))
     colours = LinearSegmentedColormap.from_list("score", ["#f8f9fa", "#a5d8ff", "#1c7ed6", "#0b3d6e"])
-    colours.set_bad(EMPTY)
-    columns = _columns(found, shown, interval_seconds)
+    colours = colours.with_extremes(bad=EMPTY)
+    columns = score_columns(found, shown, interval_seconds=interval_seconds)
     image = axis.imshow(
         np.stack([columns, columns, np.full_like(columns, np.nan)], axis=1).reshape(3 * len(shown), -1),
         extent=(0, duration, len(shown), 0),
@@ -153,7 +153,7 @@ def _draw_strip(axis, thumbnails: Thumbnails, duration: float, wide_inches: floa
     axis.set(xlim=(0, duration), ylim=(0, 1), xticks=[], yticks=[])
 
 
-def _columns(found: VideoLabels, shown: Sequence[int], interval_seconds: float) -> np.ndarray:
+def score_columns(found: VideoLabels, shown: Sequence[int], *, interval_seconds: float) -> np.ndarray:
     """Probabilities (classes, columns of the picture): the highest of each column, NaN where there are none."""
     times, duration = found.scores.times_seconds, found.scores.duration_seconds
     num = max(1, min(MAX_COLUMNS, math.ceil(duration / interval_seconds)))

@@ -51,7 +51,7 @@ def thresholded_scores(
         if label == background:
             continue
         stretch = np.where(column >= THRESHOLD, runs, -1)
-        firsts = np.flatnonzero(np.diff(stretch, prepend=-1))
+        firsts = np.flatnonzero(np.diff(stretch, prepend=-2))
         for first, end in zip(firsts, [*firsts[1:], len(column)], strict=True):
             if stretch[first] >= 0:
                 score = float(column[first:end].mean())
