@@ -28,9 +28,10 @@ import torch
 from stream.frame import Frame
 from stream.fusion import open_scorer
 from stream.labelling import label_video
+from stream.runtimes.eager import core_left_free
 from stream.scorer import Scorer
 from stream.sources import open_source
-from stream.timeline import Thumbnails
+from stream.timeline_picture import Thumbnails
 from stream.video_scores import STREAM, scored_chunks
 
 PASS_SECONDS = 120.0
@@ -44,7 +45,7 @@ def main() -> None:
     parser.add_argument("--passes", type=int, default=10, help="of each kind, for the time")
     arguments = parser.parse_args()
     try:
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, core_left_free():
             report = measure(arguments.video, Path(folder), arguments.hours, arguments.model, arguments.passes)
     except (ValueError, OSError) as error:
         sys.exit(f"long_video: {error}")

@@ -20,12 +20,13 @@ from stream.evaluation.segments import Row, Segments
 from stream.frame import Frame
 from stream.fusion import open_scorer
 from stream.labelling import VideoLabels, find_background, label_video
+from stream.runtimes.eager import core_left_free
 from stream.scorer import Scorer
 from stream.scoring.segments import Segment
 from stream.sources import Source, SourceError, open_source
 from stream.sources.source import reason
 from stream.subtitles import Subtitles, subtitles
-from stream.timeline import Thumbnails, clock, draw_timeline
+from stream.timeline_picture import Thumbnails, clock, draw_timeline
 
 MAX_SEGMENTS_SHOWN = 40
 OVERALL_SHOWN = 3
@@ -109,15 +110,10 @@ def label_each(
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
     console = Console(stderr=True)
     videos = list(videos)
+    left = TimeRemainingColumn(), TextColumn("left")
+    progress = Progress(*columns, *left, console=console, transient=True, disable=not console.is_terminal)
     try:
-        with Progress(
-            *columns,
-            TimeRemainingColumn(),
-            TextColumn("left"),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        ) as progress:
+        with core_left_free(), progress:
             for number, (name, video) in enumerate(videos, 1):
                 task = progress.add_task(f"{name} ({number} of {len(videos)})", total=None)
                 thumbnails = Thumbnails()

@@ -9,7 +9,7 @@ from PIL import Image
 from stream import Frame
 from stream.labelling import VideoLabels
 from stream.scoring.segments import Segment
-from stream.timeline import MAX_CLASSES, Thumbnails, choose_classes, clock, draw_timeline, score_columns
+from stream.timeline_picture import MAX_CLASSES, Thumbnails, choose_classes, clock, draw_timeline, score_columns
 from stream.video_scores import VideoScores
 
 
