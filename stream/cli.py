@@ -111,6 +111,9 @@ def watch(
         typer.Option(help="Write the video with the labels drawn in, as MP4; a folder where there are several."),
     ] = None,
     show: Annotated[bool, typer.Option("--show", help="Show it in a window; q ends.")] = False,
+    timeline: Annotated[
+        bool, typer.Option("--timeline", help="Keep segments, and what the whole video shows (live: the last minute).")
+    ] = False,
     max_frames: Annotated[int | None, typer.Option(min=1, help="Stop after this many frames of a source.")] = None,
     device: Annotated[Device, typer.Option(help="Where the network runs.")] = Device.auto,
     threshold: Annotated[float, typer.Option(help="From this smoothed score on a label is an event, 0 to 1.")] = 0.6,
@@ -166,6 +169,7 @@ def watch(
         as_json=json,
         save=save,
         show=show,
+        timeline=timeline,
         threshold=threshold,
         top=top,
         say=_say,

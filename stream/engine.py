@@ -230,6 +230,7 @@ class Engine:
             frames_since_reset=stream.frames_since_reset,
             reset=reset,
             names=self.card.labels,
+            scores=scores,
             probabilities=probabilities,
             smoothed=smoothed,
             events=tuple(events),

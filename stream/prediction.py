@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from stream.frame import Frame
+
+if TYPE_CHECKING:
+    from stream.timeline import TimelineNews
 
 SCHEMA = "actionstream/1"
 NOT_DUE = ("between samples", "inside a stack")
@@ -59,6 +62,7 @@ class Prediction:
     reset                why the state was emptied before this frame ("start", "gap", "jump back", "new size",
                          "scores not finite"), else None
     names                a name for each class
+    scores               float32 (K,), of this snippet alone, before softmax or sigmoid
     probabilities        float32 (K,), of this snippet alone
     smoothed             float32 (K,), the recent past included; events follow it
     events               labels that start or end with this frame
@@ -72,6 +76,7 @@ class Prediction:
     frames_since_reset: int
     reset: str | None
     names: tuple[str, ...]
+    scores: np.ndarray
     probabilities: np.ndarray
     smoothed: np.ndarray
     events: tuple[Event, ...]
@@ -173,10 +178,14 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
-    """What is new about one stream: a frame with its prediction, if it was sampled; a notice; events that end."""
+    """What is new about one stream: a frame with its prediction, if it was sampled; a notice; events that end.
+
+    timeline  how its timeline stands, where one is kept
+    """
 
     stream: str
     frame: Frame | None = None
     prediction: Prediction | None = None
     events: tuple[Event, ...] = ()
     notice: Notice | None = None
+    timeline: TimelineNews | None = None

@@ -5,6 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
+def gap_after(interval_seconds: float) -> float:
+    """The pause in a stream, in seconds, after which its state is of no use, where nobody says otherwise."""
+    if not interval_seconds > 0:
+        raise ValueError(f"interval_seconds is {interval_seconds}; it must be positive")
+    return max(8 * interval_seconds, 0.5)
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What the sampler says of a frame: whether the model wants it, and why the state must be emptied first."""
@@ -33,10 +40,9 @@ class Sampler:
     gap_seconds: float | None = None
 
     def __post_init__(self) -> None:
-        if not self.interval_seconds > 0:
-            raise ValueError(f"interval_seconds is {self.interval_seconds}; it must be positive")
+        usual = gap_after(self.interval_seconds)
         if self.gap_seconds is None:
-            self.gap_seconds = max(8 * self.interval_seconds, 0.5)
+            self.gap_seconds = usual
         self._tick = 0.0  # the next one
         self._last: float | None = None
         self._size: tuple[int, int] | None = None

@@ -146,6 +146,11 @@ class Watch:
         with self._changed:
             return self._streams[name].counts() if name in self._streams else Counts()
 
+    def is_live(self, name: str) -> bool:
+        """Whether the source of a stream that is watched comes at its own time; known once it has a frame."""
+        with self._changed:
+            return name in self._streams and self._streams[name].feed.source.live
+
     def __iter__(self) -> Generator[Update]:
         while True:
             while self._pending:

@@ -17,6 +17,7 @@ from stream.prediction import Notice, Update
 from stream.sinks import JsonLines, Overlay, Sink, SinkClosed, Terminal, VideoFile, Window
 from stream.sources.address import masked
 from stream.sources.source import reason
+from stream.timeline import Timelines
 from stream.watch_list import WatchList
 from stream.watching import Watch
 
@@ -30,6 +31,7 @@ def watch_sources(
     as_json: bool,
     save: Path | None,
     show: bool,
+    timeline: bool,
     threshold: float,
     top: int,
     say: Callable[[str], None],
@@ -66,6 +68,7 @@ def watch_sources(
             sinks.append(window)
         watch = stack.enter_context(Watch(engine(), keep_open=watch_list is not None, idle=idle, **watching))
         sinks.append(JsonLines(sys.stdout, top=top) if as_json else Terminal(watch, top=top))
+        timelines = Timelines(watch.engine.card, threshold=threshold, is_live=watch.is_live) if timeline else None
         stack.callback(sinks[-1].close)
 
         def add(source: str, name: str | None = None) -> str:
@@ -77,7 +80,7 @@ def watch_sources(
             followed = WatchList(watch_list, add=add, remove=watch.remove, say=say)
             stack.callback(followed.stop)
             followed.start()
-        report = _Report(sinks, say)
+        report = _Report(sinks, say, timelines)
         try:
             for update in watch:
                 report.push(update)
@@ -95,14 +98,17 @@ def watch_sources(
 class _Report:
     """Hands each update to the sinks that all streams share, says what went wrong, and remembers it."""
 
-    def __init__(self, sinks: list[Sink], say: Callable[[str], None]):
+    def __init__(self, sinks: list[Sink], say: Callable[[str], None], timelines: Timelines | None):
         self._sinks = sinks
         self._say = say
+        self._timelines = timelines
         self._num_labelled = 0
         self._failed = False
 
     def push(self, update: Update) -> None:
         """SinkClosed when nobody looks any more at one of the sinks, which gets no more."""
+        if self._timelines is not None:
+            update = self._timelines.push(update)
         closed: SinkClosed | None = None
         for sink in list(self._sinks):
             try:

@@ -4,6 +4,20 @@ from stream.scoring.events import EventDetector
 from stream.scoring.integrator import Integrator
 from stream.scoring.mtwi import WindowPlan, integrate
 from stream.scoring.nms import nms, soft_nms
+from stream.scoring.segments import Segment, SegmentFinder
 from stream.scoring.smoothing import Smoother
+from stream.scoring.tracker import OpenSegment, SegmentTracker
 
-__all__ = ["EventDetector", "Integrator", "Smoother", "WindowPlan", "integrate", "nms", "soft_nms"]
+__all__ = [
+    "EventDetector",
+    "Integrator",
+    "OpenSegment",
+    "Segment",
+    "SegmentFinder",
+    "SegmentTracker",
+    "Smoother",
+    "WindowPlan",
+    "integrate",
+    "nms",
+    "soft_nms",
+]

@@ -20,6 +20,8 @@ class EventDetector:
     end                   and ends when its score falls below this; half of `start` unless given
     min_duration_seconds  a start is told when the score has stayed up for this long, with the time at which
                           it came up; what is shorter is no event
+    max_dip_seconds       once its start is told, an end is told when the score has stayed below for this long, with
+                          the time at which it fell; a shorter dip is no end
 
     Thresholds are numbers between 0 and 1, or a mapping from labels to them with "*" for the others.
     """
@@ -32,6 +34,7 @@ class EventDetector:
         start: Threshold = 0.6,
         end: Threshold | None = None,
         min_duration_seconds: float = 0.2,
+        max_dip_seconds: float = 0.0,
     ):
         self.stream = stream
         self.names = tuple(names)
@@ -40,18 +43,24 @@ class EventDetector:
         wrong = [name for name, up, down in zip(self.names, self._start, self._end, strict=True) if down > up]
         if wrong:
             raise ValueError(f"the end threshold of {wrong[0]!r} is above its start threshold")
-        if not min_duration_seconds >= 0 or math.isinf(min_duration_seconds):
-            raise ValueError(f"the minimum duration is {min_duration_seconds} seconds; it must be 0 or more")
+        for what, seconds in (("minimum duration", min_duration_seconds), ("longest dip", max_dip_seconds)):
+            if not seconds >= 0 or math.isinf(seconds):
+                raise ValueError(f"the {what} is {seconds} seconds; it must be 0 or more")
         self.min_duration_seconds = min_duration_seconds
+        self.max_dip_seconds = max_dip_seconds
         self._up = np.full(len(self.names), np.nan)  # since when a label has been up; NaN where it is down
+        self._fell = np.full(len(self.names), np.nan)  # since when it has been in a dip; NaN where it is not
         self._told = np.zeros(len(self.names), bool)
         self._last = np.zeros(len(self.names))
 
     def push(self, smoothed: np.ndarray, time_seconds: float) -> list[Event]:
         """The events that a smoothed row (K,) makes; ends before starts."""
         self._last = smoothed
-        ends = ~np.isnan(self._up) & (smoothed < self._end)
-        events = self._close(ends, smoothed, time_seconds)
+        low = ~np.isnan(self._up) & (smoothed < self._end)
+        self._fell[~low] = np.nan
+        self._fell[low & np.isnan(self._fell)] = time_seconds
+        over = low & (~self._told | (time_seconds - self._fell >= self.max_dip_seconds - 1e-9))
+        events = self._close(over, smoothed, self._fell)
         self._up[np.isnan(self._up) & (smoothed >= self._start)] = time_seconds
         lasting = ~self._told & (time_seconds - self._up >= self.min_duration_seconds - 1e-9)
         for index in np.flatnonzero(lasting).tolist():
@@ -61,13 +70,15 @@ class EventDetector:
 
     def flush(self, time_seconds: float) -> list[Event]:
         """End what is still up: the stream has ended, or has to start anew."""
-        return self._close(~np.isnan(self._up), self._last, time_seconds)
+        ends = np.where(np.isnan(self._fell), time_seconds, self._fell)
+        return self._close(~np.isnan(self._up), self._last, ends)
 
-    def _close(self, which: np.ndarray, smoothed: np.ndarray, time_seconds: float) -> list[Event]:
+    def _close(self, which: np.ndarray, smoothed: np.ndarray, times_seconds: np.ndarray) -> list[Event]:
         told = np.flatnonzero(which & self._told).tolist()
-        self._up[which] = np.nan
+        events = [self._event("end", index, times_seconds[index], smoothed[index]) for index in told]
+        self._up[which] = self._fell[which] = np.nan
         self._told[which] = False
-        return [self._event("end", index, time_seconds, smoothed[index]) for index in told]
+        return events
 
     def _event(self, kind: Literal["start", "end"], index: int, time_seconds: float, score: float) -> Event:
         return Event(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from stream.scoring.mtwi import PUBLISHED, WindowPlan, cell_of, check_rows, starts_covering
+from stream.scoring.mtwi import PUBLISHED, WindowPlan, cells_of, check_rows, starts_covering
 
 
 class Integrator:
@@ -57,7 +57,7 @@ class Integrator:
         self._last_seconds = float(time_seconds)
         if not len(rows):
             self._first_seconds = self._last_seconds
-        cell = cell_of(self._last_seconds, self._first_seconds, self.plan)
+        cell = int(cells_of(self._last_seconds, self._first_seconds, self.plan))
         if len(rows) and cell == self._recent.places[-1]:
             np.maximum(rows[-1], new, out=rows[-1])
             return

@@ -97,6 +97,13 @@ class WindowPlan:
             return average(rows)
         return attention_weighting(rows, rows[:, -1])
 
+    def make_windows(self, rows: np.ndarray, bounds: np.ndarray) -> np.ndarray:
+        """The rows of the windows with these bounds (W, 2), counted in rows, none of them empty."""
+        if self.inside == "maximum":  # at once: an hour of short windows is a matter of seconds otherwise
+            beyond = np.full((1, rows.shape[1]), -np.inf)  # for bounds at the end
+            return np.maximum.reduceat(np.concatenate([rows, beyond]), bounds.ravel())[::2]
+        return np.stack([self.make_window(rows[begin:end]) for begin, end in bounds.tolist()])
+
     def join_windows(self, windows: np.ndarray) -> np.ndarray:
         """Scores (K,) from the rows of all windows of a span."""
         scores = windows[:, :-1] if self.needs_attention else windows
@@ -137,15 +144,15 @@ def integrate(
             raise ValueError(f"{len(rows)} rows with times of shape {times.shape}: give a time for each row")
         if not np.isfinite(times).all() or (np.diff(times) < 0).any():
             raise ValueError("times must be finite and never decrease: sort the rows by time, or integrate each part")
-        cells, firsts = np.unique([cell_of(time, times[0], plan) for time in times], return_index=True)
+        cells, firsts = np.unique(cells_of(times, times[0], plan), return_index=True)
         rows = np.maximum.reduceat(rows, firsts)
     oldest = plan.oldest(int(cells[-1]))
     results = []
     for span, step in plan.scales():
-        covering = {start for cell in cells.tolist() for start in starts_covering(cell, span, step)}
-        starts = np.array(sorted(start for start in covering if start >= oldest))
-        bounds = zip(np.searchsorted(cells, starts), np.searchsorted(cells, starts + span), strict=True)
-        results.append(plan.join_windows(np.stack([plan.make_window(rows[begin:end]) for begin, end in bounds])))
+        starts = _starts_covering_any(cells, span, step)
+        starts = starts[starts >= oldest]
+        bounds = np.stack([np.searchsorted(cells, starts), np.searchsorted(cells, starts + span)], axis=1)
+        results.append(plan.join_windows(plan.make_windows(rows, bounds)))
     return np.mean(results, axis=0)
 
 
@@ -175,16 +182,24 @@ def check_rows(scores: np.ndarray, attention_logits: np.ndarray | None, plan: Wi
     return rows
 
 
-def cell_of(time_seconds: float, first_seconds: float, plan: WindowPlan) -> int:
-    """The cell nearest to a time, as counted from that of the first row; half-way, the later one.
+def cells_of(times_seconds: np.ndarray | float, first_seconds: float, plan: WindowPlan) -> np.ndarray:
+    """The cells nearest to times, int64, as counted from that of the first row; half-way, the later one.
 
     The nearest, because a sampler takes the frames nearest to its ticks, a little before or after them.
     """
     # the small number makes half-way the same for every first_seconds
-    return math.floor((time_seconds - first_seconds) * plan.rows_per_second + 0.5 + 1e-6)
+    times = np.asarray(times_seconds, np.float64)
+    return np.floor((times - first_seconds) * plan.rows_per_second + 0.5 + 1e-6).astype(np.int64)
 
 
 def starts_covering(cell: int, span: int, step: int) -> range:
     """The starts of the windows that a cell is in."""
     first = max(0, cell - span + 1)
     return range(-(-first // step) * step, cell + 1, step)
+
+
+def _starts_covering_any(cells: np.ndarray, span: int, step: int) -> np.ndarray:
+    """The starts of the windows that any of the cells is in, increasing."""
+    first, last = -(-np.maximum(0, cells - span + 1) // step), cells // step
+    starts = first[:, None] + np.arange(-(-span // step))
+    return np.unique(starts[starts <= last[:, None]]) * step

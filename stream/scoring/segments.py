@@ -2,7 +2,8 @@
 
 Candidates come from temporal actionness grouping (TAG, in the SSN paper, arXiv:1704.06228), run on the smoothed score
 of each class and, where there is a background class, on its complement. Each is moved to the edges of its score,
-scored by M-TWI inside and by its contrast to what surrounds it, and the best of those that overlap stay.
+and of those that overlap the ones stay that stand out most from what surrounds them. A segment's score is the geometric
+mean of how much it stands out and of what M-TWI says of the inside.
 
 Letters: n rows, K classes, M candidates. Candidates are counted in rows: (first, end), the end not included.
 """
@@ -16,15 +17,17 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from stream.sampler import Sampler
+from stream.sampler import gap_after
+from stream.scoring.grouping import contrasts, group, refine, smooth
 from stream.scoring.mtwi import PUBLISHED, integrate
 from stream.scoring.nms import nms, soft_nms
 
-Suppression = Literal["hard", "linear", "gaussian"]
+Suppression = Literal["hard", "soft"]
 
 DUPLICATE_IOU = 0.95
-MARGIN = 0.25
+"""Candidates that overlap by more are one, as in TAG."""
 GRID = tuple(round(0.05 * step, 2) for step in range(1, 20))
+"""TAG's thresholds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +48,18 @@ class SegmentFinder:
     thresholds         rows at or above one of these (TAG's gamma) make groups
     shares             neighbouring groups are joined while at least this share of the whole is above the threshold
                        (TAG's tau)
-    gap_seconds        more time than this between two rows splits segments (default: that of `Sampler`, after which
-                       the network has forgotten what was before)
     min_seconds        shorter segments are left out
     num_labels         how many labels a group of the complement of the background gets, the most likely ones
-    suppression        what is done to the worse of two segments that overlap: "hard" drops it, "linear" and
-                       "gaussian" lower its score (`nms`, `soft_nms`)
-    iou_threshold      for "hard" and "linear": from more overlap than this on
+    suppression        what is done to the worse of two segments that overlap: "hard" drops it, "soft" lowers its score
+    iou_threshold      for "hard": from more overlap than this on
     multi_label        segments of different labels may overlap; if not, one suppresses the other
     min_score          segments below are left out
-    max_segments       the best so many are kept
+    max_segments       no more than these are told, nor scored: the ones that stand out most
     """
 
     smoothing_seconds: float = 0.3
     thresholds: tuple[float, ...] = GRID
     shares: tuple[float, ...] = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-    gap_seconds: float | None = None
     min_seconds: float = 0.2
     num_labels: int = 2
     suppression: Suppression = "hard"
@@ -76,8 +75,6 @@ class SegmentFinder:
         for what, values in (("thresholds", self.thresholds), ("shares", self.shares)):
             if not values or not all(0 < value <= 1 for value in values):
                 raise ValueError(f"the {what} are {values}; give one or more, each above 0 and at most 1")
-        if self.gap_seconds is not None and not self.gap_seconds > 0:
-            raise ValueError(f"gap_seconds is {self.gap_seconds}; it must be positive")
         if self.num_labels < 1 or self.max_segments < 1:
             raise ValueError(f"num_labels is {self.num_labels}, max_segments {self.max_segments}; both are 1 or more")
         if self.suppression not in get_args(Suppression):
@@ -95,7 +92,7 @@ class SegmentFinder:
         background: str | None = None,
         interval_seconds: float,
     ) -> list[Segment]:
-        """The segments of a video, best first.
+        """The segments of a video, best first; none goes over a gap, as `Sampler` has it.
 
         probabilities     (n, K), of softmax or sigmoid
         times_seconds     (n,), increasing: a row stands for the time from its own to that of the next row
@@ -106,127 +103,72 @@ class SegmentFinder:
         ValueError for input that is not as above.
         """
         rows, times = _checked(probabilities, times_seconds, labels, background)
-        gap_seconds = Sampler(interval_seconds, self.gap_seconds).gap_seconds
-        assert gap_seconds is not None
-        found = [np.empty((0, 5))]
-        for first, end in _runs(times, gap_seconds):
+        found: list[Segment] = []
+        for first, end in _runs(times, gap_after(interval_seconds)):
             ends = np.append(times[first + 1 : end], times[end - 1] + interval_seconds)
-            found.append(self._find_in_run(rows[first:end], times[first:end], ends, labels, background))
-        starts, ends, classes, scores, _ = np.concatenate(found).T
-        segments = np.stack([starts, ends], axis=1)
-        groups = classes if self.multi_label else np.zeros(len(classes))
-        if self.suppression == "hard":
-            kept = nms(segments, scores, iou_threshold=self.iou_threshold, groups=groups)
-            scores = scores[kept]
-        else:
-            kept, scores = soft_nms(
-                segments,
-                scores,
-                method=self.suppression,
-                iou_threshold=self.iou_threshold,
-                min_score=self.min_score,
-                groups=groups,
-            )
-        found_best = zip(segments[kept].tolist(), classes[kept].astype(int).tolist(), scores.tolist(), strict=True)
-        return [Segment(*segment, labels[index], score) for segment, index, score in found_best][: self.max_segments]
+            found += self._find_in_run(rows[first:end], times[first:end], ends, labels, background)
+        found.sort(key=lambda segment: -segment.score)
+        return found[: self.max_segments]
 
     def _find_in_run(
         self, rows: np.ndarray, times: np.ndarray, ends: np.ndarray, labels: Sequence[str], background: str | None
-    ) -> np.ndarray:
-        """(M, 5) of rows without a gap: start, end, class, score, contrast."""
-        smoothed = smooth(rows, self.smoothing_seconds / float(np.median(ends - times)))
+    ) -> list[Segment]:
+        """The segments in rows without a gap, which stand for the times up to `ends` (n,)."""
+        sigma_rows = round(self.smoothing_seconds / float(np.median(ends - times)), 3)
+        reach = math.ceil(2 * sigma_rows)
+        smoothed = smooth(rows, sigma_rows)
         classes = [index for index, label in enumerate(labels) if label != background]
         sums = np.concatenate([np.zeros((1, rows.shape[1])), smoothed.cumsum(axis=0)])
         candidates = [np.empty((0, 3), np.int64)]
         for index in classes:
-            spans = refine(group(smoothed[:, index], self.thresholds, self.shares), smoothed[:, index], 4)
+            spans = self._find_in_curve(smoothed[:, index], reach)
             candidates.append(np.column_stack([spans, np.full(len(spans), index)]))
         if background is not None:
-            actionness = 1 - smoothed[:, labels.index(background)]
-            spans = refine(group(actionness, self.thresholds, self.shares), actionness, 4)
+            spans = self._find_in_curve(1 - smoothed[:, labels.index(background)], reach)
             means = (sums[spans[:, 1]] - sums[spans[:, 0]])[:, classes]
             best = np.argsort(-means, axis=1, kind="stable")[:, : self.num_labels]
             for place in best.T:
                 candidates.append(np.column_stack([spans, np.array(classes)[place]]))
         first, end, index = np.unique(np.concatenate(candidates), axis=0).T
         contrast = contrasts(sums, first, end, index)
-        wanted = (contrast >= self.min_score**2) & (contrast > 0) & (ends[end - 1] - times[first] >= self.min_seconds)
+        long = ends[end - 1] - times[first] >= self.min_seconds - 1e-6
+        # what has less contrast has too low a score, whatever is inside
+        wanted = long & (contrast > 0) & (contrast >= self.min_score**2)
         first, end, index, contrast = first[wanted], end[wanted], index[wanted], contrast[wanted]
-        kept = nms(np.stack([first, end], axis=1), contrast, iou_threshold=DUPLICATE_IOU, groups=index)
-        first, end, index, contrast = first[kept], end[kept], index[kept], contrast[kept]
-        inside = [score_inside(smoothed[i:j, k], times[i:j]) for i, j, k in zip(first, end, index, strict=True)]
-        scores = np.sqrt(np.array(inside).reshape(-1) * contrast)
-        found = np.stack([times[first], ends[end - 1], index, scores, contrast], axis=1)
-        return found[scores >= self.min_score]
+        kept, factors = self._suppress(np.stack([times[first], ends[end - 1]], axis=1), contrast, index)
+        found = []
+        for n, factor in zip(kept[: self.max_segments].tolist(), factors[: self.max_segments].tolist(), strict=True):
+            i, j, k = first[n], end[n], index[n]
+            start_seconds, end_seconds = float(times[i]), float(ends[j - 1])
+            inside = _integrate_inside(smoothed[i:j, k], times[i:j], end_seconds - start_seconds)
+            score = min(1.0, factor * math.sqrt(inside * contrast[n]))
+            if score >= self.min_score:
+                found.append(Segment(start_seconds, end_seconds, labels[k], score))
+        return found
+
+    def _suppress(self, spans: np.ndarray, contrast: np.ndarray, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The indices of the candidates that stay, best first, and the factors for their scores."""
+        unlike = nms(spans, contrast, iou_threshold=DUPLICATE_IOU, groups=index)
+        spans, contrast = spans[unlike], contrast[unlike]
+        groups = index[unlike] if self.multi_label else None
+        if self.suppression == "hard":
+            kept = nms(spans, contrast, iou_threshold=self.iou_threshold, groups=groups)
+            return unlike[kept], np.ones(len(kept))
+        kept, lowered = soft_nms(spans, contrast, min_score=self.min_score**2, groups=groups)
+        return unlike[kept], lowered / contrast[kept]
+
+    def _find_in_curve(self, curve: np.ndarray, reach: int) -> np.ndarray:
+        return np.unique(refine(group(curve, self.thresholds, self.shares), curve, reach), axis=0)
 
 
-def smooth(rows: np.ndarray, sigma_rows: float) -> np.ndarray:
-    """Rows (n, K) under a Gaussian; at the ends the weights of the rows that there are add up to one."""
-    reach = min(math.ceil(3 * sigma_rows), len(rows) - 1)
-    if reach == 0:
-        return rows
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma_rows) ** 2)
-    weights = np.convolve(np.ones(len(rows)), kernel)[reach : reach + len(rows)]
-    columns = [np.convolve(column, kernel)[reach : reach + len(rows)] / weights for column in rows.T]
-    return np.stack(columns, axis=1)
+def _integrate_inside(scores: np.ndarray, times: np.ndarray, duration_seconds: float) -> float:
+    """M-TWI of the scores (n,) of one class, at one row a second as published, with the spans that fit inside.
 
-
-def group(curve: np.ndarray, thresholds: Sequence[float], shares: Sequence[float]) -> np.ndarray:
-    """Temporal actionness grouping: the different spans (M, 2) of a curve (n,) in [0, 1].
-
-    For each threshold the rows at or above it make groups. From each group on, the following ones are absorbed, with
-    what lies between, while the share of rows at or above the threshold in the whole is no less than `shares` says.
+    The longer ones would all say the same, the maximum, and hide what the others see. A segment shorter than the
+    shortest has that alone.
     """
-    spans = [np.empty((0, 2), np.int64)]
-    for threshold in thresholds:
-        above = curve >= threshold
-        edges = np.flatnonzero(np.diff(above, prepend=False, append=False))
-        firsts, ends = edges[::2], edges[1::2]
-        if not len(firsts):
-            continue
-        counts = np.concatenate([[0], above.cumsum()])
-        for share in shares:
-            # the share from a start s to an end e is enough where count(e) - share e >= count(s) - share s
-            last = _count_enough(counts[ends] - share * ends, counts[firsts] - share * firsts - 1e-9)
-            spans.append(np.stack([firsts, ends[last - 1]], axis=1))
-    return np.unique(np.concatenate(spans), axis=0)
-
-
-def _count_enough(values: np.ndarray, limits: np.ndarray) -> np.ndarray:
-    """For each place i, the first j > i with values[j] < limits[i], or the length where there is none.
-
-    By doubling: level k has the minimum of 2^k values from each place on.
-    """
-    num = len(values)
-    levels = [values]
-    while (step := 1 << (len(levels) - 1)) * 2 <= num:
-        levels.append(np.minimum(levels[-1][:-step], levels[-1][step:]))
-    place = np.arange(num)
-    for power, minimum in reversed(list(enumerate(levels))):
-        inside = place + (1 << power) <= num
-        enough = inside & (minimum[np.where(inside, place, 0)] >= limits)
-        place = place + enough * (1 << power)
-    return place
-
-
-def refine(spans: np.ndarray, curve: np.ndarray, reach: int) -> np.ndarray:
-    """Move the ends of spans (M, 2) to where the curve crosses the middle between its means inside and outside."""
-    return spans
-
-
-def contrasts(sums: np.ndarray, first: np.ndarray, end: np.ndarray, index: np.ndarray) -> np.ndarray:
-    """The mean inside less that of a quarter of the length on both sides; rows that are not there count as 0."""
-    margin = np.maximum(1, np.rint(MARGIN * (end - first)).astype(np.int64))
-    before, after = np.maximum(first - margin, 0), np.minimum(end + margin, len(sums) - 1)
-    inner = sums[end, index] - sums[first, index]
-    outer = sums[after, index] - sums[before, index] - inner
-    return inner / (end - first) - outer / (2 * margin)
-
-
-def score_inside(scores: np.ndarray, times: np.ndarray) -> float:
-    """M-TWI of the scores (n,) of one class, with the spans that are no longer than the segment."""
     spans = PUBLISHED.spans_seconds
-    fitting = tuple(span for span in spans if span <= times[-1] - times[0]) or spans[:1]
+    fitting = tuple(span for span in spans if span <= duration_seconds + 1e-6) or spans[:1]
     return float(integrate(scores[:, None], plan=replace(PUBLISHED, spans_seconds=fitting), times_seconds=times)[0])
 
 

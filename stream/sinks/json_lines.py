@@ -11,7 +11,10 @@ from stream.sinks.sink import SinkClosed
 
 
 class JsonLines:
-    """One JSON object a line: notices, predictions, and events before the prediction that made them."""
+    """One JSON object a line: notices, predictions, and events before the prediction that made them.
+
+    Where a timeline is kept: after a prediction the segments that it announces or closes, and what M-TWI says.
+    """
 
     def __init__(self, file: TextIO, *, top: int):
         self._file = file
@@ -22,6 +25,9 @@ class JsonLines:
             self._write(event.to_dict())
         if update.prediction is not None:
             self._write(update.prediction.to_dict(self._top))
+        if update.timeline is not None:
+            for value in update.timeline.to_dicts(self._top):
+                self._write(value)
         if update.notice is not None:
             self._write(update.notice.to_dict())
 

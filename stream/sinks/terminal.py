@@ -12,11 +12,13 @@ import numpy as np
 from rich.markup import escape
 
 from stream.prediction import NOT_DUE, Counts, Prediction, Update
+from stream.scoring import Segment
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
+    from stream.timeline import TimelineNews, VideoLabels
     from stream.watching import Watch
 
 STATES = {
@@ -39,6 +41,7 @@ class _Row:
         self.arrivals: deque[float] = deque()
         self.counts = Counts()
         self.begin: float | None = None
+        self.timeline: TimelineNews | None = None
         self.state = "connecting"
 
     def push(self, update: Update) -> None:
@@ -50,6 +53,7 @@ class _Row:
         if update.prediction is not None:
             self.prediction = update.prediction
             self.latencies.append(update.prediction.latency_ms)
+        self.timeline = update.timeline or self.timeline
         if update.notice is not None:
             self.state = STATES[update.notice.event]
 
@@ -67,9 +71,10 @@ class _Row:
 
 
 class Terminal:
-    """Events as they come, and below them, on a real terminal, what is going on now, updated in place.
+    """Events as they end, and below them, on a real terminal, what is going on now, updated in place.
 
-    One stream has a table of its best labels, several have a row each.
+    One stream has a table of its best labels, several have a row each. Where a timeline is kept, its segments take the
+    place of the events.
     """
 
     def __init__(self, watch: Watch, *, top: int):
@@ -98,9 +103,14 @@ class Terminal:
         with self._lock:
             row = self._rows.setdefault(update.stream, _Row())
             row.push(update)
-        self._tell_events(update)
+        if row.timeline is None:
+            self._tell_events(update)
+        else:
+            self._tell_segments(update)
         notice = update.notice
         if notice is not None and notice.counts is not None and notice.counts.received:
+            if row.timeline is not None and row.timeline.video is not None:
+                self._console.print(self._who(update.stream) + self._video(row.timeline.video))
             self._console.print(self._summary(update.stream, row, notice.counts))
         if notice is not None and notice.event == "close":
             with self._lock:
@@ -128,15 +138,34 @@ class Terminal:
             who = f"  {escape(event.stream)}" if self._several else ""
             self._console.print(f"{began:8.2f} s  {event.time_seconds:8.2f} s  [bold]{escape(event.label)}[/]{who}")
 
+    def _tell_segments(self, update: Update) -> None:
+        for segment in update.timeline.news if update.timeline else ():
+            if isinstance(segment, Segment):
+                who = f"  {escape(update.stream)}" if self._several else ""
+                self._console.print(
+                    f"{segment.start_seconds:8.2f} s  {segment.end_seconds:8.2f} s  {segment.score:4.2f}  "
+                    f"[bold]{escape(segment.label)}[/]{who}"
+                )
+
+    def _who(self, stream: str) -> str:
+        return f"{escape(stream)}: " if self._several else ""
+
+    def _video(self, video: VideoLabels) -> str:
+        """What M-TWI says, in a line."""
+        what = "whole video" if video.horizon_seconds is None else f"last {video.horizon_seconds:.0f} s"
+        best = video.labels[: min(self._top, len(video.labels), 5)]
+        return f"{what}: " + "  ".join(f"{escape(each.label)} {each.score:.2f}" for each in best)
+
     def _summary(self, stream: str, row: _Row, counts: Counts) -> str:
-        who = f"{escape(stream)}: " if self._several else ""
+        who = self._who(stream)
         speed = counts.received / max(perf_counter() - (row.begin or 0), 1e-9)
         return (
             f"{who}{counts.received} frames, {counts.labelled} labelled, {speed:.0f} frames/s, "
             f"latency {row.latency():.1f} ms, {_dropped(counts)}"
         )
 
-    def _one(self, stream: str, row: _Row) -> Table:
+    def _one(self, stream: str, row: _Row) -> RenderableType:
+        from rich.console import Group
         from rich.table import Table
 
         prediction = row.prediction
@@ -152,7 +181,10 @@ class Terminal:
                 table.add_row(escape(prediction.names[index]), f"{score:.2f}", "█" * round(24 * score), style=style)
         figures = [row.state, f"{row.rate():.0f} frames/s", f"latency {row.latency():.1f} ms", _dropped(row.counts)]
         table.caption = "   ".join(figures)
-        return table
+        if row.timeline is None:
+            return table
+        video = [] if row.timeline.video is None else [self._video(row.timeline.video)]
+        return Group(table, f"now: {_going_on(row.timeline)}", *video)
 
     def _all(self, rows: dict[str, _Row]) -> Table:
         from rich.table import Table
@@ -163,6 +195,8 @@ class Terminal:
         for column in ("score", "time", "frames/s", "latency"):
             table.add_column(column, justify="right")
         table.add_column("frames")
+        if any(row.timeline is not None for row in rows.values()):
+            table.add_column("now")
         for stream, row in rows.items():
             now = row.prediction
             live = now is not None and row.state == "live"
@@ -174,8 +208,15 @@ class Terminal:
                 f"{row.rate():.0f}",
                 f"{row.latency():.0f} ms" if row.latencies else "",
                 _dropped(row.counts),
+                *([] if row.timeline is None else [_going_on(row.timeline)]),
             )
         return table
+
+
+def _going_on(timeline: TimelineNews) -> str:
+    """The segments that are open, in a line."""
+    since = [f"{escape(each.label)} since {each.start_seconds:.1f} s" for each in timeline.open_segments]
+    return ", ".join(since) or "nothing"
 
 
 def _dropped(counts: Counts) -> str:

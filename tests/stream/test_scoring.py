@@ -45,6 +45,8 @@ def test_refuses_odd_times(seconds):
         Smoother(seconds)
     with pytest.raises(ValueError, match="minimum duration"):
         EventDetector("s", NAMES, min_duration_seconds=seconds)
+    with pytest.raises(ValueError, match=r"longest dip"):
+        EventDetector("s", NAMES, max_dip_seconds=seconds)
 
 
 def events(scores, *, step=0.1, **options):
@@ -68,6 +70,20 @@ def test_short_ones_are_no_events_and_long_ones_are_told_from_their_beginning():
 
 def test_an_open_event_ends_with_the_stream():
     assert events([[0, 0.9]] * 5, min_duration_seconds=0.2) == [("start", "clap", 0.0), ("end", "clap", 0.5)]
+
+
+def test_a_short_dip_is_no_end_and_a_long_one_is_from_where_it_fell():
+    scores = [[s, 0] for s in (0.9, 0.9, 0.1, 0.1, 0.9, 0.1, 0.1, 0.1, 0.1)]
+    options = {"start": 0.6, "min_duration_seconds": 0.1}
+    assert events(scores, max_dip_seconds=0.25, **options) == [("start", "wave", 0.0), ("end", "wave", 0.5)]
+    assert [kind for kind, *_ in events(scores, **options)] == ["start", "end"]
+    # before its start is told a dip is an end, or a start would be told late
+    late = [[s, 0] for s in (0.9, 0.1, 0.9, 0.9)]
+    assert events(late, max_dip_seconds=0.5, **options) == [("start", "wave", 0.2), ("end", "wave", 0.4)]
+
+
+def test_a_dip_that_the_stream_ends_in_is_the_end():
+    assert events([[0.9, 0]] * 3 + [[0.1, 0]], max_dip_seconds=9) == [("start", "wave", 0.0), ("end", "wave", 0.3)]
 
 
 def test_thresholds_for_each_class():
