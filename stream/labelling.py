@@ -12,14 +12,12 @@ from stream.scorer import Scorer
 from stream.scoring.mtwi import integrate
 from stream.scoring.segments import Segment, SegmentFinder
 from stream.sources import Source
+from stream.timeline import BACKGROUND
 from stream.video_scores import VideoScores, score_video
-
-BACKGROUND = "background"
-"""A label of this name means that nothing happens, unless another one is said to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VideoLabels:
+class LabelledVideo:
     """What was found in a video of n rows.
 
     scores         of the rows that mean something
@@ -41,7 +39,7 @@ def label_video(
     background: str | None = None,
     finder: SegmentFinder | None = None,
     look: Callable[[Frame], None] = lambda frame: None,
-) -> VideoLabels:
+) -> LabelledVideo:
     """Score a source that ends and find the segments in it; what is raised, and `look`, are as in `score_video`.
 
     background  the label that means nothing happens
@@ -62,7 +60,7 @@ def label_video(
         background=background,
         interval_seconds=card.interval_seconds,
     )
-    return VideoLabels(
+    return LabelledVideo(
         scores=scores,
         probabilities=probabilities,
         overall=card.probabilities(integrate(scores.scores, times_seconds=scores.times_seconds)),

@@ -11,13 +11,14 @@ import numpy as np
 from PIL import Image
 
 from stream.frame import Frame
-from stream.labelling import VideoLabels
-from stream.sampler import Sampler
+from stream.labelling import LabelledVideo
+from stream.sampler import gap_after
 from stream.scoring.segments import Segment
 
 MAX_CLASSES = 20
 NUMBERED = 0.3  # bars of lower scores are too pale for a number
 INK, FAINT, BAR, EMPTY = "#1f2933", "#7b8794", "#d9480f", "#f1f3f5"
+SHADES = ("#f8f9fa", "#a5d8ff", "#1c7ed6", "#0b3d6e")
 ROW_INCHES, STRIP_INCHES, DOTS = 0.4, 0.95, 120
 WIDTH_INCHES = 14.0
 MAX_COLUMNS = 1500
@@ -57,7 +58,7 @@ class Thumbnails:
 
 def draw_timeline(
     path: Path,
-    found: VideoLabels,
+    found: LabelledVideo,
     *,
     title: str,
     labels: Sequence[str],
@@ -83,8 +84,7 @@ def draw_timeline(
     strip = figure.add_axes((box["left"], (strips + 0.85) / height, box["width"], STRIP_INCHES / height))
     _draw_strip(strip, thumbnails, duration, wide)
     axis = figure.add_axes((box["left"], 0.75 / height, box["width"], strips / height))
-    colours = LinearSegmentedColormap.from_list("score", ["#f8f9fa", "#a5d8ff", "#1c7ed6", "#0b3d6e"])
-    colours = colours.with_extremes(bad=EMPTY)
+    colours = LinearSegmentedColormap.from_list("score", SHADES).with_extremes(bad=EMPTY)
     columns = score_columns(found, shown, interval_seconds=interval_seconds)
     image = axis.imshow(
         np.stack([columns, columns, np.full_like(columns, np.nan)], axis=1).reshape(3 * len(shown), -1),
@@ -124,7 +124,7 @@ def draw_timeline(
         figure.savefig(path, dpi=DOTS, format="png")
 
 
-def choose_classes(found: VideoLabels, labels: Sequence[str]) -> list[int]:
+def choose_classes(found: LabelledVideo, labels: Sequence[str]) -> list[int]:
     """The classes to show, in the order of the labels: all, or those with the best segments and the highest scores."""
     best = dict.fromkeys(labels, 0.0)
     for segment in found.segments:
@@ -153,7 +153,7 @@ def _draw_strip(axis, thumbnails: Thumbnails, duration: float, wide_inches: floa
     axis.set(xlim=(0, duration), ylim=(0, 1), xticks=[], yticks=[])
 
 
-def score_columns(found: VideoLabels, shown: Sequence[int], *, interval_seconds: float) -> np.ndarray:
+def score_columns(found: LabelledVideo, shown: Sequence[int], *, interval_seconds: float) -> np.ndarray:
     """Probabilities (classes, columns of the picture): the highest of each column, NaN where there are none."""
     times, duration = found.scores.times_seconds, found.scores.duration_seconds
     num = max(1, min(MAX_COLUMNS, math.ceil(duration / interval_seconds)))
@@ -163,7 +163,7 @@ def score_columns(found: VideoLabels, shown: Sequence[int], *, interval_seconds:
     np.maximum.at(columns, place, found.probabilities[:, shown])
     there = np.unique(place)
     before = there[np.maximum(np.searchsorted(there, np.arange(num), "right") - 1, 0)]
-    far = (np.arange(num) - before) * seconds > (Sampler(interval_seconds).gap_seconds or 0)
+    far = (np.arange(num) - before) * seconds > gap_after(interval_seconds)
     columns = columns[before]  # a row stands until the next one
     columns[far | (np.arange(num) < there[0])] = np.nan
     return columns.T

@@ -27,7 +27,7 @@ from stream.evaluation.baselines import thresholded_scores, uniform_segments
 from stream.evaluation.remarks import MEANINGS, remarks
 from stream.evaluation.segments import Row, Segments, Truth
 from stream.fusion import open_scorer
-from stream.labelling import VideoLabels, find_background
+from stream.labelling import LabelledVideo, find_background
 
 UNIFORM, THRESHOLDED = "uniform segments with video-level labels", "thresholded raw frame scores"
 
@@ -123,7 +123,7 @@ def find_videos(folder: Path, known: Truth) -> dict[str, Path]:
     return files
 
 
-def detect(name: str, found: VideoLabels, card: Card, background: str | None) -> dict[str, list[Row]]:
+def detect(name: str, found: LabelledVideo, card: Card, background: str | None) -> dict[str, list[Row]]:
     """The segments of a video by each detector."""
     scores = found.scores
     uniform = uniform_segments(

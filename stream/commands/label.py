@@ -19,7 +19,7 @@ from stream.evaluation.detection_table import write_table
 from stream.evaluation.segments import Row, Segments
 from stream.frame import Frame
 from stream.fusion import open_scorer
-from stream.labelling import VideoLabels, find_background, label_video
+from stream.labelling import LabelledVideo, find_background, label_video
 from stream.runtimes.eager import core_left_free
 from stream.scorer import Scorer
 from stream.scoring.segments import Segment
@@ -102,7 +102,7 @@ def name_of(video: str) -> str:
 
 def label_each(
     videos: Iterable[tuple[str, str | Path]], scorer: Scorer, *, background: str | None, say: Callable[[str], None]
-) -> Generator[tuple[str, VideoLabels | None, Thumbnails]]:
+) -> Generator[tuple[str, LabelledVideo | None, Thumbnails]]:
     """The names of videos, what was found in each, and pictures of it; nothing where it failed, which is told.
 
     Meanwhile a bar on standard error shows how far it is, and the time that is left.
@@ -174,7 +174,7 @@ def _check_targets(videos: Sequence[str], names: Sequence[str], folder: Path, ki
 def _write(
     targets: dict[str, Path],
     name: str,
-    found: VideoLabels,
+    found: LabelledVideo,
     segments: Segments,
     sure: list[Segment],
     *,
@@ -207,7 +207,7 @@ def _write(
         )
 
 
-def _show(console: Console, title: str, found: VideoLabels, sure: list[Segment], card: Card) -> None:
+def _show(console: Console, title: str, found: LabelledVideo, sure: list[Segment], card: Card) -> None:
     """The best segments in the order of time, and what the video shows as a whole."""
     table = Table(title=title, box=SIMPLE_HEAD, show_edge=False, title_justify="left")
     for column in ("start", "end", "label", "score"):

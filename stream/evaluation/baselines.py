@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from stream.sampler import Sampler
+from stream.sampler import gap_after
 from stream.scoring.segments import Segment
 
 NUM_PARTS = 10
@@ -42,8 +42,7 @@ def thresholded_scores(
 
     A row stands until the next one; what comes after a gap is another stretch.
     """
-    gap_seconds = Sampler(interval_seconds).gap_seconds or 0.0
-    gaps = np.diff(times_seconds, append=np.inf) > gap_seconds
+    gaps = np.diff(times_seconds, append=np.inf) > gap_after(interval_seconds)
     ends = np.where(gaps, times_seconds + interval_seconds, np.append(times_seconds[1:], 0.0))
     runs: np.ndarray = np.cumsum(gaps) - gaps
     segments = []

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from stream import Frame
-from stream.labelling import VideoLabels
+from stream.labelling import LabelledVideo
 from stream.scoring.segments import Segment
 from stream.timeline_picture import MAX_CLASSES, Thumbnails, choose_classes, clock, draw_timeline, score_columns
 from stream.video_scores import VideoScores
@@ -21,7 +21,7 @@ def found(probabilities, times, segments=(), duration=None):
         duration_seconds=duration or times[-1] + 0.1,
     )
     overall = probabilities.mean(axis=0)
-    return VideoLabels(scores=scores, probabilities=probabilities, overall=overall, segments=list(segments))
+    return LabelledVideo(scores=scores, probabilities=probabilities, overall=overall, segments=list(segments))
 
 
 def test_clock():
