@@ -134,7 +134,7 @@ def is_open(path, pid):
 
 @pytest.mark.slow
 def test_ctrl_c_ends_it(tmp_path):
-    loop_video(SAMPLE, tmp_path / "long.mkv", seconds=3600)
+    loop_video(SAMPLE, tmp_path / "long.mkv", seconds=600)
     program = "from stream.cli import main; main()"
     command = [sys.executable, "-c", program, "label", str(tmp_path / "long.mkv"), "--out", str(tmp_path)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
