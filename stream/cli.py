@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -56,6 +57,11 @@ class Modality(StrEnum):
 class FlowMethod(StrEnum):
     dis = "dis"
     tvl1 = "tvl1"
+
+
+class Subtitles(StrEnum):
+    srt = "srt"
+    vtt = "vtt"
 
 
 class Challenge(StrEnum):
@@ -171,6 +177,55 @@ def watch(
         connection=connection,
         realtime=realtime,
         max_frames=max_frames,
+    )
+    raise typer.Exit(code)
+
+
+@app.command(
+    epilog="Exit codes: 0 all were labelled, 1 some were not or ended before their time, 2 none or bad input, 3 a "
+    "fault of ours, 130 Ctrl-C, 143 SIGTERM."
+)
+def label(
+    videos: Annotated[
+        list[str],
+        typer.Argument(metavar="VIDEO...", help="A video file, or a folder of images, or sample."),
+    ],
+    out: Annotated[
+        Path, typer.Option(help="A folder for what is written.", show_default="the working folder")
+    ] = Path(),
+    model: Annotated[
+        str, typer.Option(help="A checkpoint or a run, or a file NAME.toml of several to fuse, as in watch.")
+    ] = "motion",
+    subtitles: Annotated[Subtitles | None, typer.Option(help="Write the segments as subtitles, too.")] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="And as a table that evaluate reads.")] = False,
+    scores: Annotated[bool, typer.Option("--scores", help="And the scores of all frames, NAME.npz.")] = False,
+    threshold: Annotated[
+        float,
+        typer.Option(help="From this score on a segment is on the screen and in subtitles; JSON and CSV have all."),
+    ] = 0.3,
+    background: Annotated[
+        str | None,
+        typer.Option(
+            help="The label that means nothing happens; it has no segments.",
+            show_default="background, where there is one",
+        ),
+    ] = None,
+    device: Annotated[Device, typer.Option(help="Where the network runs.")] = Device.auto,
+) -> None:
+    """What happens when in each VIDEO: its segments (NAME.json) and a picture of its timeline (NAME.png)."""
+    from stream.commands.label import label_files
+
+    code = label_files(
+        videos,
+        model=model,
+        device=device.value,
+        background=background,
+        folder=out,
+        subtitle=None if subtitles is None else subtitles.value,
+        table=csv,
+        scores=scores,
+        threshold=threshold,
+        say=_say,
     )
     raise typer.Exit(code)
 
@@ -445,16 +500,27 @@ def test(
 @app.command()
 def evaluate(
     challenge: Annotated[Challenge, typer.Argument(help="Whose rules count.")],
-    results: Annotated[
-        Path,
-        typer.Option(
-            help="What was found: ActivityNet's JSON, THUMOS14's text, or a table (CSV) with video, start_seconds, "
-            "end_seconds, label, score; with gzip too."
-        ),
-    ],
     truth: Annotated[
         Path, typer.Option(help="ActivityNet's JSON, or for THUMOS14 the folder with its annotations, too.")
     ],
+    results: Annotated[
+        Path | None,
+        typer.Option(
+            help="What was found: ActivityNet's JSON, THUMOS14's text, or a table (CSV) with video, start_seconds, "
+            "end_seconds, label, score; with gzip too. With --videos the file to write.",
+            show_default="with --videos results.json",
+        ),
+    ] = None,
+    videos: Annotated[
+        Path | None, typer.Option(help="A folder with videos of the truth, which are labelled first, as label does.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="For --videos: a checkpoint, a run, or a file NAME.toml.")] = "motion",
+    background: Annotated[
+        str | None,
+        typer.Option(
+            help="For --videos: the label that means nothing happens.", show_default="background, where there is one"
+        ),
+    ] = None,
     task: Annotated[EvaluationTask, typer.Option(help="What was to be found.")] = EvaluationTask.detection,
     subset: Annotated[
         str | None, typer.Option(help="Of the truth.", show_default="test of THUMOS14, validation of ActivityNet")
@@ -467,14 +533,28 @@ def evaluate(
         str | None,
         typer.Option(help="A file with videos to leave out, or mislabelled: three test videos of THUMOS14."),
     ] = None,
+    device: Annotated[Device, typer.Option(help="For --videos: where the network runs.")] = Device.auto,
     json: Annotated[bool, typer.Option("--json", help="The figures as JSON, with those of each class.")] = False,
 ) -> None:
-    """Measure a file with results exactly as the evaluator of a challenge does."""
+    """Measure a file with results, or a model on videos, exactly as the evaluator of a challenge does.
+
+    With --videos two simple detectors stand beside, made of the same scores: ten equal parts of a video with the labels
+    that it has as a whole, and stretches of raw scores of 0.5 or more.
+    """
     from stream.commands.evaluate import evaluate_results
 
-    evaluate_results(
+    if videos is None and results is None:
+        raise ValueError("nothing to evaluate: give --results FILE, or --videos DIR and a --model")
+    measure = evaluate_results
+    if videos is not None:
+        from stream.commands.evaluate_videos import evaluate_videos
+
+        measure = partial(
+            evaluate_videos, videos=videos, model=model, background=background, device=device.value, say=_say
+        )
+    code = measure(
         challenge.value,
-        results=results,
+        results=results or Path("results.json"),
         truth=truth,
         task=task.value,
         subset=subset,
@@ -482,6 +562,7 @@ def evaluate(
         blocked=blocked,
         as_json=json,
     )
+    raise typer.Exit(code)
 
 
 def _say(message: str) -> None:

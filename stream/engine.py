@@ -16,7 +16,7 @@ from stream.frame import Frame
 from stream.fusion import Fusion, open_scorer
 from stream.prediction import Event, Prediction, Skipped
 from stream.runtimes import Runtime
-from stream.scorer import NetworkScorer, Scorer
+from stream.scorer import NetworkScorer, Row, Scorer
 from stream.scoring import EventDetector, Smoother
 from stream.scoring.events import Threshold
 
@@ -131,22 +131,25 @@ class Engine:
             if self._get(frame.stream).flushed:
                 raise ValueError(f"stream {frame.stream!r} was flushed; reset() it before pushing more frames")
         began = perf_counter()
-        batch = self._scorer.push(frames)
+        sampled = [self._scorer.sample(frame) for frame in frames]
+        ready = perf_counter()
+        rows = iter(self._scorer.score([each for each in sampled if each is not None]))
+        done = perf_counter()
         results: list[Prediction | Skipped] = []
-        for frame, row in zip(frames, batch.rows, strict=True):
+        for frame, wanted in zip(frames, sampled, strict=True):
             stream = self._streams[frame.stream]
             stream.next_index = frame.index + 1
+            row = Row() if wanted is None else next(rows)
             if row.reset:
                 self._start_anew(stream, row.reset)
             stream.last_seconds = frame.time_seconds
             if row.scores is None:
-                assert row.passed is not None
-                results.append(Skipped(reason=row.passed))
+                results.append(Skipped(reason="between samples" if wanted is None else "inside a stack"))
             elif np.isfinite(row.scores).all():
                 split = {
                     "waiting": (began - frame.available) * 1000,
-                    "preprocess": batch.preprocess_ms,
-                    "model": batch.model_ms,
+                    "preprocess": (ready - began) * 1000,
+                    "model": (done - ready) * 1000,
                 }
                 results.append(self._score(frame, row.scores, split))
             else:  # its state may be as bad

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,15 @@ import numpy as np
 from stream.frame import Frame
 from stream.runtimes import open_runtime
 from stream.sampler import Sampler
-from stream.scorer import NetworkScorer, Row, Rows, Scorer
+from stream.scorer import NetworkScorer, Row, Scorer
+
+
+@dataclass(frozen=True, slots=True)
+class _Sampled:
+    """A frame that one of the networks wants at least, as each wants it."""
+
+    stream: str
+    parts: list[Any]
 
 
 class Fusion:
@@ -40,6 +48,7 @@ class Fusion:
         quickest = min(cards, key=lambda card: card.interval_seconds)
         context = max(card.context * card.interval_seconds for card in cards) / quickest.interval_seconds
         self.card = replace(quickest, context=round(context))
+        self.chunk = min(scorer.chunk for scorer in scorers)
         self._scorers = list(scorers)
         self._leader = cards.index(quickest)
         self._weights = np.array(weights, dtype=np.float32) / sum(weights)
@@ -55,13 +64,18 @@ class Fusion:
             scorer.close(stream)
         del self._last[stream]
 
-    def push(self, frames: Sequence[Frame]) -> Rows:
-        batches = [scorer.push(frames) for scorer in self._scorers]
-        rows = [
-            self._fuse(frame.stream, each)
-            for frame, *each in zip(frames, *(batch.rows for batch in batches), strict=True)
-        ]
-        return Rows(rows, sum(batch.preprocess_ms for batch in batches), sum(batch.model_ms for batch in batches))
+    def sample(self, frame: Frame) -> _Sampled | None:
+        parts = [scorer.sample(frame) for scorer in self._scorers]
+        return _Sampled(frame.stream, parts) if any(part is not None for part in parts) else None
+
+    def score(self, sampled: Sequence[_Sampled]) -> list[Row]:
+        nothing = Row()
+        columns = []
+        for number, scorer in enumerate(self._scorers):
+            parts = [each.parts[number] for each in sampled]
+            rows = iter(scorer.score([part for part in parts if part is not None]))
+            columns.append([nothing if part is None else next(rows) for part in parts])
+        return [self._fuse(each.stream, rows) for each, *rows in zip(sampled, *columns, strict=True)]
 
     def reset(self, stream: str, why: str = "start") -> None:
         for scorer in self._scorers:
@@ -89,8 +103,7 @@ class Fusion:
                 last[number] = row.scores
         known = [scores for scores in last if scores is not None]
         if len(known) < len(last) or rows[self._leader].scores is None:
-            wanted = any(row.passed != "between samples" for row in rows)
-            return Row(passed="inside a stack" if wanted else "between samples", reset=reset)
+            return Row(reset=reset)
         return Row(scores=self._weights @ np.stack(known), reset=reset)
 
 

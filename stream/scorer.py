@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from time import perf_counter
-from typing import Any, Literal, Protocol
+from itertools import pairwise
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -16,36 +16,43 @@ from stream.frame import Frame
 from stream.runtimes import Runtime
 from stream.sampler import Sampler
 
-Passed = Literal["between samples", "inside a stack"]
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """A frame that was sampled, without its picture.
+
+    stream   whose it is
+    snippet  uint8 (height, width, channels); None where it went into a stack that is not due
+    reset    why the state has to be emptied before it, if it has
+    """
+
+    stream: str
+    snippet: np.ndarray | None
+    reset: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a frame gave.
+    """What a sampled frame gave.
 
-    scores  float32 (K,), or None
-    passed  why there are none: the sampler did not want the frame, or it went into a stack that is not due
+    scores  float32 (K,); None where it went into a stack that is not due
     reset   why the state was emptied before it, if it was
     """
 
     scores: np.ndarray | None = None
-    passed: Passed | None = None
     reset: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """The rows of a batch of frames, and the milliseconds that it took to make snippets and to score them."""
-
-    rows: list[Row]
-    preprocess_ms: float
-    model_ms: float
-
-
 class Scorer(Protocol):
-    """What the engine asks of a network, or of several as one."""
+    """What the engine asks of a network, or of several as one.
+
+    There are two steps, which different threads may take: one that looks at pictures, and one that runs networks.
+
+    chunk  how many sampled frames of one stream `score` does well to take, where there are as many
+    """
 
     card: Card
+    chunk: int
 
     def open(self, stream: str) -> None:
         """Begin a stream."""
@@ -53,8 +60,11 @@ class Scorer(Protocol):
     def close(self, stream: str) -> None:
         """End it."""
 
-    def push(self, frames: Sequence[Frame]) -> Rows:
-        """Frames of different streams that are open."""
+    def sample(self, frame: Frame) -> Any:
+        """The next frame of a stream as `score` takes it; None where it lies between samples."""
+
+    def score(self, sampled: Sequence[Any]) -> list[Row]:
+        """Frames of different streams, a row for each, or successive frames of one stream."""
 
     def reset(self, stream: str, why: str = "start") -> None:
         """The next frame of a stream is a start."""
@@ -78,6 +88,7 @@ class NetworkScorer:
 
     def __init__(self, runtime: Runtime, *, gap_seconds: float | None = None):
         self.card = runtime.card
+        self.chunk = runtime.chunk
         self._runtime = runtime
         self._gap_seconds = gap_seconds
         self._streams: dict[str, _Stream] = {}
@@ -91,31 +102,35 @@ class NetworkScorer:
     def close(self, stream: str) -> None:
         self._runtime.free(self._streams.pop(stream).slot)
 
-    def push(self, frames: Sequence[Frame]) -> Rows:
-        began = perf_counter()
-        rows = [Row(passed="between samples")] * len(frames)
-        due: list[int] = []
-        snippets: list[np.ndarray] = []
-        for position, frame in enumerate(frames):
-            stream = self._streams[frame.stream]
-            decision = stream.sampler.push(frame.time_seconds, frame.image.shape[:2], after_gap=frame.after_gap)
-            if decision.reset:
-                stream.modality.reset()
-                self._runtime.reset(stream.slot)
-            if not decision.sampled:
-                continue
-            snippet = stream.modality.push(frame.image, frame.time_seconds)
-            rows[position] = Row(passed="inside a stack" if snippet is None else None, reset=decision.reset)
-            if snippet is not None:
-                due.append(position)
-                snippets.append(snippet)
-        ready = perf_counter()
-        if due:
-            slots = np.array([self._streams[frames[position].stream].slot for position in due])
-            scores = self._runtime.step(np.stack(snippets)[:, None], slots)[:, -1]
-            for position, row in zip(due, scores, strict=True):
-                rows[position] = Row(scores=row, reset=rows[position].reset)
-        return Rows(rows, (ready - began) * 1000, (perf_counter() - ready) * 1000)
+    def sample(self, frame: Frame) -> Sampled | None:
+        stream = self._streams[frame.stream]
+        decision = stream.sampler.push(frame.time_seconds, frame.image.shape[:2], after_gap=frame.after_gap)
+        if decision.reset:
+            stream.modality.reset()
+        if not decision.sampled:
+            return None
+        snippet = stream.modality.push(frame.image, frame.time_seconds)
+        return Sampled(frame.stream, snippet, decision.reset)
+
+    def score(self, sampled: Sequence[Sampled]) -> list[Row]:
+        rows = [Row(reset=each.reset) for each in sampled]
+        in_time = len({each.stream for each in sampled}) < len(sampled)
+        cuts = [n for n, each in enumerate(sampled) if n and each.reset] if in_time else []
+        for begin, end in pairwise([0, *cuts, len(sampled)]):
+            for each in sampled[begin:end]:
+                if each.reset:
+                    self._runtime.reset(self._streams[each.stream].slot)
+            due = [n for n in range(begin, end) if sampled[n].snippet is not None]
+            if due:
+                snippets = np.stack([sampled[n].snippet for n in due])  # type: ignore[misc]  # not None, as above
+                slots = [self._streams[sampled[n].stream].slot for n in due]
+                if in_time:
+                    scores = self._runtime.step(snippets[None], np.array(slots[:1]))[0]
+                else:
+                    scores = self._runtime.step(snippets[:, None], np.array(slots))[:, 0]
+                for n, row in zip(due, scores, strict=True):
+                    rows[n] = Row(scores=row, reset=sampled[n].reset)
+        return rows
 
     def reset(self, stream: str, why: str = "start") -> None:
         self._streams[stream].sampler.reset(why)

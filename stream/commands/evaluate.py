@@ -31,6 +31,8 @@ from stream.evaluation.segments import Segments, Truth
 
 Dataset = Literal["thumos14", "activitynet"]
 
+SUBSETS: dict[Dataset, str] = {"thumos14": "test", "activitynet": "validation"}
+"""What is evaluated unless another one is asked for."""
 MAX_CLASSES_SHOWN = 30
 
 
@@ -44,8 +46,24 @@ def evaluate_results(
     iou_thresholds: Sequence[float],
     blocked: str | None,
     as_json: bool,
-) -> None:
-    """Print the figures of a file with results against a truth file or folder."""
+) -> int:
+    """Print the figures of a file with results against a truth file or folder; returns the exit code."""
+    check_task(dataset, task, truth, iou_thresholds)
+    subset = subset or SUBSETS[dataset]
+    left_out = () if blocked is None else read_blocked(blocked)
+    known = read_truth(dataset, truth, subset).without(left_out)
+    found = read_results(results, truth, dataset, task).without(left_out)
+    figures = {
+        **describe(dataset, task, subset, known, found),
+        **measure(dataset, task, known, found, iou_thresholds),
+        "remarks": remarks(known, found, task=task),
+    }
+    print_figures(figures, as_json=as_json)
+    return 0
+
+
+def check_task(dataset: Dataset, task: Task, truth: Path, iou_thresholds: Sequence[float]) -> None:
+    """Raise ValueError for what cannot be asked of a data set."""
     if dataset == "thumos14" and task == "proposals":
         raise ValueError("THUMOS14 has no proposals; `evaluate activitynet` takes THUMOS14's truth in its layout, too")
     wrong = [threshold for threshold in iou_thresholds if not 0 <= threshold <= 1]
@@ -58,15 +76,16 @@ def evaluate_results(
             f"{truth} has 20 of THUMOS14's 101 classes and no background videos; classification needs all, in a file "
             "in ActivityNet's layout, where a background video has no annotations"
         )
-    if dataset == "thumos14":
-        subset = subset or "test"
-        known = thumos14.read_truth(truth, subset=subset)
-    else:
-        subset = subset or "validation"
-        known = activitynet.read_truth(truth, subset=subset)
-    left_out = () if blocked is None else read_blocked(blocked)
-    known, found = known.without(left_out), read_results(results, truth, dataset, task).without(left_out)
-    figures: dict[str, Any] = {
+
+
+def read_truth(dataset: Dataset, path: Path, subset: str) -> Truth:
+    """The annotations of a subset."""
+    return (thumos14 if dataset == "thumos14" else activitynet).read_truth(path, subset=subset)
+
+
+def describe(dataset: Dataset, task: Task, subset: str, known: Truth, found: Segments) -> dict[str, Any]:
+    """What is compared, as plain words and numbers."""
+    return {
         "dataset": dataset,
         "task": task,
         "subset": subset,
@@ -74,13 +93,7 @@ def evaluate_results(
         "annotations": len(known.segments),
         "classes": len(np.unique(known.segments.labels)),
         "results": len(found),
-        **measure(dataset, task, known, found, iou_thresholds),
-        "remarks": remarks(known, found, task=task),
     }
-    if as_json:
-        print(json.dumps(figures))
-    else:
-        show(figures)
 
 
 def measure(
@@ -146,6 +159,14 @@ def read_blocked(name: str) -> list[str]:
     return [word for word in re.split(r'[\s,"\[\]]+', read_text(Path(name))) if word]
 
 
+def print_figures(figures: dict[str, Any], *, as_json: bool) -> None:
+    """Print the figures as one line of JSON, or for a person."""
+    if as_json:
+        print(json.dumps(figures))
+    else:
+        show(figures)
+
+
 def show(figures: dict[str, Any]) -> None:
     """Print the figures as a table, in percent, and what was odd."""
     console = Console(markup=False, highlight=False, emoji=False)
@@ -156,7 +177,10 @@ def show(figures: dict[str, Any]) -> None:
     if figures["task"] == "detection":
         head = ["IoU", *figures["mAP"], "mean"]
         rows = {label: [*ap.values(), sum(ap.values()) / len(ap)] for label, ap in of_classes.items()}
-        totals = {"mAP": [*figures["mAP"].values(), figures["average_mAP"]]}
+        beside = figures.get("baselines", {})
+        totals = {
+            name: [*each["mAP"].values(), each["average_mAP"]] for name, each in {"mAP": figures, **beside}.items()
+        }
     else:
         head = ["", ""]
         rows = {label: [ap] for label, ap in of_classes.items()}

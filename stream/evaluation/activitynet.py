@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal
 
@@ -88,9 +89,10 @@ def write_truth(path: Path, truth: Truth, *, subset: str) -> None:
     write_text(path, json.dumps({"version": "1.3", "taxonomy": taxonomy, "database": database}) + "\n")
 
 
-def write_results(path: Path, results: Segments, *, task: Task = "detection") -> None:
-    """Write results as the challenge takes them."""
-    data = {"version": "VERSION 1.3", "results": _by_video(results, NEEDED[task]), "external_data": {}}
+def write_results(path: Path, results: Segments, *, task: Task = "detection", videos: Collection[str] = ()) -> None:
+    """Write results as the challenge takes them; `videos` are there even if nothing was found in them."""
+    found = {**{video: [] for video in videos}, **_by_video(results, NEEDED[task])}
+    data = {"version": "VERSION 1.3", "results": found, "external_data": {}}
     write_text(path, json.dumps(data) + "\n")
 
 

@@ -15,9 +15,13 @@ StateArrays = tuple[np.ndarray, ...]
 
 
 class Runtime(Protocol):
-    """What the engine asks of a runtime. It talks in numpy arrays and owns the pool of states."""
+    """What the engine asks of a runtime. It talks in numpy arrays and owns the pool of states.
+
+    chunk  how many successive snippets of one stream a step does well to take, where there are as many
+    """
 
     card: Card
+    chunk: int
 
     def allocate(self) -> int:
         """A free slot, empty."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 
@@ -12,6 +16,8 @@ from models.window import Window
 from stream.runtimes import StateArrays
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+CHUNK_PIXELS = {"cpu": 200_000, "cuda": 3_200_000, "mps": 3_200_000}
+"""Of the snippets of a chunk. On a CPU more are slower: what a layer makes of them does not fit into its caches."""
 
 
 class TorchRuntime:
@@ -45,6 +51,7 @@ class TorchRuntime:
             leaf.contiguous(memory_format=torch.channels_last) if leaf.dim() == 4 else leaf
             for leaf in self._network.empty_state(num_slots, size.height, size.width)
         )
+        self.chunk = max(1, CHUNK_PIXELS[self.device.type] // (size.height * size.width))
         self._dtype = next(self._network.parameters()).dtype
         self._num_slots = num_slots
         self._free = list(reversed(range(num_slots)))
@@ -90,6 +97,20 @@ class TorchRuntime:
         self._pool = tuple(torch.cat([leaf, torch.zeros_like(leaf)]) for leaf in self._pool)
         self._free = list(reversed(range(self._num_slots, 2 * self._num_slots)))
         self._num_slots *= 2
+
+
+@contextmanager
+def core_left_free() -> Generator[None]:
+    """In here torch has a thread less than there are cores, for where another thread decodes meanwhile.
+
+    The threads of an operator wait for the slowest of them, busily: where one has no core to run on, all are slow.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, min(before, (os.cpu_count() or 2) - 1)))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def choose_device(device: str) -> torch.device:

@@ -26,6 +26,7 @@ class ImageSource(Source):
         self._paths = sorted((path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES), key=_by_number)
         if not self._paths:
             raise SourceError(f"{name} has no images in it; they end in {', '.join(IMAGE_SUFFIXES)}")
+        self.seconds = len(self._paths) / rate
 
     def __iter__(self) -> Iterator[Frame]:
         index = 0

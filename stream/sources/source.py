@@ -19,6 +19,7 @@ class Source:
     live      frames come at their own time whether somebody takes them or not, and an end is a disconnect
     patient   a live source that was never there may come yet: waiting for it makes sense
     rate      frames a second as far as the source says
+    seconds   how long it is as far as the source says, else 0
     warnings  what is odd about it, each said once
     lost      frames that never got out of it, by reason
     """
@@ -26,6 +27,7 @@ class Source:
     live = False
     patient = True
     rate = 30.0
+    seconds = 0.0
 
     def __init__(self, name: str):
         self.name = name

@@ -67,6 +67,7 @@ class VideoSource(Source):
         self._video = pictures[0]
         self._video.thread_type = self.threads
         self.rate = float(self._video.average_rate or self._video.guessed_rate or 30)
+        self.seconds = self._declared_seconds() or (self._container.duration or 0) / 1_000_000
 
     def _cannot_open(self, error: Exception) -> str:
         return f"{self.name} is not a video that can be read: {self._why(error)}"

@@ -4,9 +4,13 @@ import json
 import math
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
+from helpers import images, random_card, random_network, write_video
+
+from models import save
 
 
 @pytest.mark.slow
@@ -35,3 +39,26 @@ def test_without_a_gpu_it_says_so(tmp_path):
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr.count("\n")) == (1, 1)
     assert "there is no CUDA device here; --rehearse runs all of it on the CPU" in result.stderr
+
+
+@pytest.mark.slow
+def test_ten_minutes_of_video_take_no_more_memory_than_one(tmp_path):
+    card = replace(random_card(width=0.35), interval_seconds=0.2, frame_seconds=0.2)
+    save(tmp_path / "model.safetensors", random_network(card), card)
+    write_video(tmp_path / "clip.mp4", images(90))
+    arguments = ["--hours", str(1 / 6), "--model", str(tmp_path / "model.safetensors"), "--passes", "1"]
+    command = [sys.executable, "-m", "stream.benchmarks.long_video", str(tmp_path / "clip.mp4"), *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    report = json.loads(result.stdout)
+    whole = report["whole"]
+    assert whole["seconds_of_video"] == pytest.approx(600, abs=0.1)
+    assert whole["rows"] == pytest.approx(3000, abs=3)
+    assert whole["rows_megabytes"] == pytest.approx(whole["rows"] * (8 + 8 + 4 * len(card.labels)) / 1e6)
+    assert whole["growth_beyond_rows_megabytes"] < 50
+    spent = report["time"]
+    assert len(spent["ratios"]) == 1
+    assert min(spent["decode_seconds"], spent["score_seconds"], spent["both_seconds"]) > 0
+    command[3] = "gone.mp4"
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+    assert "gone.mp4" in result.stderr

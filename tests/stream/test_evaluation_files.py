@@ -264,3 +264,10 @@ def test_remarks():
     assert remarks(known, segments(), task="detection")["videos_without_results"] == 2
     perfect = truth(("a", 0, 5, "x"))
     assert remarks(perfect, perfect.segments, task="detection") == {}
+
+
+def test_a_video_without_results_can_be_named(tmp_path):
+    activitynet.write_results(tmp_path / "r.json", segments(("b", 0, 1, "x", 0.5)), videos=["a", "b"])
+    written = json.loads((tmp_path / "r.json").read_text())["results"]
+    assert written == {"a": [], "b": [{"segment": [0, 1], "label": "x", "score": 0.5}]}
+    assert list(activitynet.read_results(tmp_path / "r.json", task="detection").videos) == ["b"]

@@ -52,6 +52,8 @@ class Camera(Source):
 class NullRuntime:
     """Scores without a network; `work` is called with the slots of each step."""
 
+    chunk = 1
+
     def __init__(self, work=lambda slots: None):
         self.card = CARD
         self.work = work

@@ -1,0 +1,181 @@
+"""How much time and memory a long video takes: is it decoded while the model works, and is nothing kept but the rows.
+
+    python -m stream.benchmarks.long_video VIDEO --hours 2
+
+loops VIDEO until it is so long (packets are copied, nothing is encoded), labels it as `label` does, and prints one JSON
+object. Memory is read at each minute of the video, on Linux. For the time, short passes alternate, on two minutes of
+the video: decoding alone (with what makes snippets of the pictures), scoring alone (of snippets in memory), and both
+as `label` has them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+import tempfile
+from datetime import date
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+
+from stream.frame import Frame
+from stream.fusion import open_scorer
+from stream.labelling import label_video
+from stream.runtimes.eager import core_left_free
+from stream.scorer import Scorer
+from stream.sources import open_source
+from stream.timeline_picture import Thumbnails
+from stream.video_scores import STREAM, scored_chunks
+
+PASS_SECONDS = 120.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m stream.benchmarks.long_video", description="A long video.")
+    parser.add_argument("video", type=Path)
+    parser.add_argument("--hours", type=float, default=2.0)
+    parser.add_argument("--model", default="motion")
+    parser.add_argument("--passes", type=int, default=10, help="of each kind, for the time")
+    arguments = parser.parse_args()
+    try:
+        with tempfile.TemporaryDirectory() as folder, core_left_free():
+            report = measure(arguments.video, Path(folder), arguments.hours, arguments.model, arguments.passes)
+    except (ValueError, OSError) as error:
+        sys.exit(f"long_video: {error}")
+    print(json.dumps(report, indent=2))
+
+
+def measure(video: Path, folder: Path, hours: float, model: str, passes: int) -> dict[str, Any]:
+    """All of it, as plain numbers."""
+    scorer = open_scorer(model)
+    film, short = folder / "film.mkv", folder / "short.mkv"
+    loop_video(video, film, seconds=3600 * hours)
+    loop_video(video, short, seconds=min(PASS_SECONDS, 3600 * hours))
+    return {
+        "machine": machine(),
+        "video": {"file": video.name, "hours": hours, "model": model, "chunk": scorer.chunk},
+        "whole": memory(film, scorer),
+        "time": times(short, scorer, passes),
+    }
+
+
+def loop_video(video: Path, target: Path, *, seconds: float) -> None:
+    """Write the packets of a video again and again, one after the other in time, until it is so long."""
+    import av
+
+    with av.open(str(video)) as source, av.open(str(target), "w") as sink:
+        read = source.streams.video[0]
+        rate, time_base = read.average_rate, read.time_base
+        if rate is None or time_base is None:
+            raise ValueError(f"{video} does not say how many frames a second it has")
+        written = sink.add_stream_from_template(read)
+        packets = [(each, each.pts, each.dts) for each in source.demux(read) if each.pts is not None]
+        times = [pts for _, pts, _ in packets]
+        length = max(times) - min(times) + round(1 / (rate * time_base))
+        for turn in range(max(1, round(seconds / float(length * time_base)))):
+            for packet, pts, dts in packets:
+                packet.pts, packet.dts = pts + turn * length, (pts if dts is None else dts) + turn * length
+                packet.time_base, packet.stream = time_base, written
+                sink.mux(packet)
+
+
+def memory(film: Path, scorer: Scorer) -> dict[str, Any]:
+    """Label a film; megabytes at each minute of it, and the seconds that it took."""
+    thumbnails = Thumbnails()
+    megabytes: list[float] = []
+
+    def look(frame: Frame) -> None:
+        thumbnails.push(frame)
+        if frame.time_seconds >= 60 * len(megabytes):
+            megabytes.append(resident_megabytes())
+
+    began = perf_counter()
+    found = label_video(open_source(film), scorer, look=look)
+    scores = found.scores
+    rows = (scores.scores.nbytes + scores.times_seconds.nbytes + scores.rows_since_reset.nbytes) / 1e6
+    return {
+        "seconds_of_video": scores.duration_seconds,
+        "seconds": perf_counter() - began,
+        "rows": len(scores.times_seconds),
+        "rows_megabytes": rows,
+        "megabytes": {"minute_1": megabytes[1], "highest_later": max(megabytes[1:]), "last": megabytes[-1]},
+        "growth_beyond_rows_megabytes": max(megabytes[1:]) - megabytes[1] - rows,
+        "segments": len(found.segments),
+    }
+
+
+def times(film: Path, scorer: Scorer, passes: int) -> dict[str, Any]:
+    """Seconds of alternating passes over a film, and how much longer both take than the slower of the two."""
+    scorer.open(STREAM)
+    sampled = [each for frame in open_source(film) if (each := sample(scorer, frame)) is not None]
+    scorer.close(STREAM)
+    spent: dict[str, list[float]] = {"decode": [], "score": [], "both": []}
+    for _ in range(passes):
+        scorer.open(STREAM)
+        began = perf_counter()
+        for frame in open_source(film):
+            sample(scorer, frame)
+        spent["decode"].append(perf_counter() - began)
+        began = perf_counter()
+        for first in range(0, len(sampled), scorer.chunk):
+            scorer.score(sampled[first : first + scorer.chunk])
+        spent["score"].append(perf_counter() - began)
+        scorer.close(STREAM)
+        began = perf_counter()
+        for _ in scored_chunks(open_source(film), scorer):
+            pass
+        spent["both"].append(perf_counter() - began)
+    ratios = [both / max(rest) for both, *rest in zip(spent["both"], spent["decode"], spent["score"], strict=True)]
+    return {
+        **{f"{name}_seconds": statistics.median(values) for name, values in spent.items()},
+        "both_over_the_slower": statistics.median(ratios),
+        "of_totals": sum(spent["both"]) / max(sum(spent["decode"]), sum(spent["score"])),
+        "ratios": ratios,
+    }
+
+
+def sample(scorer: Scorer, frame: Frame) -> Any:
+    """What `score_video` does to a frame before the network."""
+    return scorer.sample(Frame(stream=STREAM, index=frame.index, time_seconds=frame.time_seconds, image=frame.image))
+
+
+def resident_megabytes() -> float:
+    """What this process has in memory now."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return float("nan")
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def machine() -> dict[str, Any]:
+    """What it ran on."""
+    import av
+
+    names = [line.split(":")[1].strip() for line in _cpu_lines() if line.startswith("model name")]
+    return {
+        "date": date.today().isoformat(),
+        "cpu": names[0] if names else platform.processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "av": av.__version__,
+        "numpy": np.__version__,
+    }
+
+
+def _cpu_lines() -> list[str]:
+    path = Path("/proc/cpuinfo")
+    return path.read_text().splitlines() if path.exists() else []
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""The command `evaluate --videos`: label the videos of a truth file, and say how right that is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.checkpoint import Card
+from models.training.datasets import VIDEOS
+from stream.commands.evaluate import (
+    SUBSETS,
+    Dataset,
+    check_task,
+    describe,
+    measure,
+    print_figures,
+    read_blocked,
+    read_truth,
+)
+from stream.commands.label import label_each, rows_of
+from stream.evaluation.activitynet import Task, write_results
+from stream.evaluation.baselines import thresholded_scores, uniform_segments
+from stream.evaluation.remarks import MEANINGS, remarks
+from stream.evaluation.segments import Row, Segments, Truth
+from stream.fusion import open_scorer
+from stream.labelling import LabelledVideo, find_background
+
+UNIFORM, THRESHOLDED = "uniform segments with video-level labels", "thresholded raw frame scores"
+
+
+def evaluate_videos(
+    dataset: Dataset,
+    *,
+    videos: Path,
+    results: Path,
+    truth: Path,
+    task: Task,
+    subset: str | None,
+    iou_thresholds: Sequence[float],
+    blocked: str | None,
+    model: str,
+    background: str | None,
+    device: str,
+    as_json: bool,
+    say: Callable[[str], None],
+) -> int:
+    """Label the videos of the truth that are in a folder, keep the results in a file, and print the figures.
+
+    Two simple detectors stand beside, made of the same scores. Returns the exit code.
+    """
+    check_task(dataset, task, truth, iou_thresholds)
+    if results.exists():
+        raise ValueError(f"{results} is there already; remove it, or give another name for the results, --results FILE")
+    if not results.parent.is_dir():
+        raise ValueError(f"no folder {results.parent} for the results")
+    subset = subset or SUBSETS[dataset]
+    known = read_truth(dataset, truth, subset).without(() if blocked is None else read_blocked(blocked))
+    files = find_videos(videos, known)
+    scorer = open_scorer(model, device=device)
+    labels = scorer.card.labels
+    background = find_background(labels, background)
+    wanted = np.unique(known.segments.labels)
+    if not np.isin(labels, wanted).any():
+        raise ValueError(
+            f"{model} knows no label that has annotations: it has {labels[0]!r} and the like, "
+            f"the truth has {str(wanted[0])!r}"
+        )
+    done: list[str] = []
+    detectors: dict[str, list[Row]] = {"ours": [], UNIFORM: [], THRESHOLDED: []}
+    for name, found, _ in label_each(files.items(), scorer, background=background, say=say):
+        if found is None:
+            continue
+        done.append(name)
+        if task == "classification":
+            detectors["ours"] += [
+                (name, math.nan, math.nan, label, float(score))
+                for label, score in zip(labels, found.overall, strict=True)
+                if label != background
+            ]
+            continue
+        for detector, rows in detect(name, found, scorer.card, background).items():
+            detectors[detector] += rows
+    ours = Segments.from_rows(detectors["ours"])
+    write_results(results, ours, task=task, videos=done)
+    counts = {
+        "videos_not_there": len(known.durations_seconds) - len(files),
+        "videos_not_labelled": len(files) - len(done),
+        "labels_not_of_the_model": int(np.count_nonzero(~np.isin(wanted, labels))),
+    }
+
+    def measured(rows: Segments) -> dict[str, Any]:
+        counted = rows if task == "proposals" else rows[np.isin(rows.labels, known.labels)]
+        return measure(dataset, task, known, counted, iou_thresholds)
+
+    figures = {**describe(dataset, task, subset, known, ours), **measured(ours)}
+    if task == "detection":
+        figures["baselines"] = {
+            name: {key: value for key, value in measured(Segments.from_rows(detectors[name])).items() if key != "AP"}
+            for name in (UNIFORM, THRESHOLDED)
+        }
+    found_odd = {**remarks(known, ours, task=task), **counts}
+    figures["remarks"] = {name: found_odd[name] for name in MEANINGS if found_odd.get(name)}
+    print_figures(figures, as_json=as_json)
+    return 0 if len(done) == len(files) else 1
+
+
+def find_videos(folder: Path, known: Truth) -> dict[str, Path]:
+    """The files of the videos of the truth, by name: NAME.mp4 and the like, or v_NAME.mp4, in folders of any depth."""
+    if not folder.is_dir():
+        raise ValueError(f"no folder {folder}; --videos is one with the videos of the truth")
+    there = {path.stem: path for path in sorted(folder.rglob("*")) if path.suffix.lower() in VIDEOS and path.is_file()}
+    pairs = ((name, there.get(name) or there.get(f"v_{name}")) for name in known.durations_seconds)
+    files = {name: path for name, path in pairs if path is not None}
+    if not files:
+        raise ValueError(
+            f"{folder} has none of the {len(known.durations_seconds)} videos of the truth, such as "
+            f"{next(iter(known.durations_seconds))}{VIDEOS[0]}, but {len(there)} others"
+        )
+    return files
+
+
+def detect(name: str, found: LabelledVideo, card: Card, background: str | None) -> dict[str, list[Row]]:
+    """The segments of a video by each detector."""
+    scores = found.scores
+    uniform = uniform_segments(
+        found.overall, card.labels, duration_seconds=scores.duration_seconds, background=background
+    )
+    thresholded = thresholded_scores(
+        found.probabilities,
+        scores.times_seconds,
+        card.labels,
+        interval_seconds=card.interval_seconds,
+        background=background,
+    )
+    detectors = {"ours": found.segments, UNIFORM: uniform, THRESHOLDED: thresholded}
+    return {detector: rows_of(name, segments) for detector, segments in detectors.items()}

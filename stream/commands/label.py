@@ -1,0 +1,222 @@
+"""The command `label`: what happens when in whole videos, as files and on the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from models.checkpoint import Card
+from stream import signals
+from stream.evaluation.activitynet import write_results
+from stream.evaluation.detection_table import write_table
+from stream.evaluation.segments import Row, Segments
+from stream.frame import Frame
+from stream.fusion import open_scorer
+from stream.labelling import LabelledVideo, find_background, label_video
+from stream.runtimes.eager import core_left_free
+from stream.scorer import Scorer
+from stream.scoring.segments import Segment
+from stream.sources import Source, SourceError, open_source
+from stream.sources.source import reason
+from stream.subtitles import Subtitles, subtitles
+from stream.timeline_picture import Thumbnails, clock, draw_timeline
+
+MAX_SEGMENTS_SHOWN = 40
+OVERALL_SHOWN = 3
+ALL = "results"
+"""The name of the file with the segments of all videos."""
+
+
+def label_files(
+    videos: Sequence[str],
+    *,
+    model: str,
+    device: str,
+    background: str | None,
+    folder: Path,
+    subtitle: Subtitles | None,
+    table: bool,
+    scores: bool,
+    threshold: float,
+    say: Callable[[str], None],
+) -> int:
+    """Label each video and write what was found into the folder; returns the exit code.
+
+    A video that fails is told and passed over. NAME.json has the segments in ActivityNet's layout, NAME.png the
+    timeline; with several videos results.json has the segments of all. Those whose score reaches the threshold are on
+    the screen and in the subtitles.
+
+    NAME.npz, with `scores`: times_seconds (n,), scores (n, K) before softmax or sigmoid, probabilities (n, K), of the n
+    rows that mean something; overall (K,), probabilities of the whole video; labels (K,); duration_seconds.
+    """
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"the threshold is {threshold}; it is a number from 0 to 1")
+    kinds = [
+        "json",
+        "png",
+        *([subtitle] if subtitle else []),
+        *(["csv"] if table else []),
+        *(["npz"] if scores else []),
+    ]
+    names = [name_of(video) for video in videos]
+    _check_targets(videos, names, folder, kinds)
+    scorer = open_scorer(model, device=device)
+    background = find_background(scorer.card.labels, background)
+    folder.mkdir(parents=True, exist_ok=True)
+    console = Console(markup=False, highlight=False, emoji=False)
+    everything: list[Row] = []
+    done: list[str] = []
+    whole = True
+    for name, found, thumbnails in label_each(zip(names, videos, strict=True), scorer, background=background, say=say):
+        whole = whole and found is not None and not found.scores.cut_short
+        if found is None:
+            continue
+        targets = {kind: folder / f"{name}.{kind}" for kind in kinds}
+        rows = rows_of(name, found.segments)
+        sure = [each for each in found.segments if each.score >= threshold]
+        _write(targets, name, found, Segments.from_rows(rows), sure, card=scorer.card, thumbnails=thumbnails)
+        _show(console, name, found, sure, scorer.card)
+        console.print("written: " + ", ".join(map(str, targets.values())) + "\n", soft_wrap=True)
+        everything += rows
+        done.append(name)
+    if len(videos) > 1 and done:
+        write_results(folder / f"{ALL}.json", Segments.from_rows(everything), videos=done)
+        console.print(f"{len(everything)} segments in {len(done)} videos: {folder / ALL}.json")
+    if whole:
+        return 0
+    return 1 if done else 2
+
+
+def name_of(video: str) -> str:
+    """What the files of a video are called."""
+    path = Path(video)
+    return path.resolve().name if path.is_dir() else path.stem
+
+
+def label_each(
+    videos: Iterable[tuple[str, str | Path]], scorer: Scorer, *, background: str | None, say: Callable[[str], None]
+) -> Generator[tuple[str, LabelledVideo | None, Thumbnails]]:
+    """The names of videos, what was found in each, and pictures of it; nothing where it failed, which is told.
+
+    Meanwhile a bar on standard error shows how far it is, and the time that is left.
+    """
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
+    console = Console(stderr=True)
+    videos = list(videos)
+    left = TimeRemainingColumn(), TextColumn("left")
+    progress = Progress(*columns, *left, console=console, transient=True, disable=not console.is_terminal)
+    try:
+        with core_left_free(), progress:
+            for number, (name, video) in enumerate(videos, 1):
+                task = progress.add_task(f"{name} ({number} of {len(videos)})", total=None)
+                thumbnails = Thumbnails()
+                found = None
+                try:
+                    source = _open(video)
+                    look = partial(_look, source, thumbnails, partial(progress.update, task))
+                    found = label_video(source, scorer, background=background, look=look)
+                    for remark in (*source.warnings, found.scores.cut_short):
+                        if remark:
+                            say(remark)
+                except (ValueError, OSError) as error:
+                    say(str(error) if isinstance(error, ValueError) else f"{video}: {reason(error)}")
+                progress.remove_task(task)
+                progress.stop()
+                yield name, found, thumbnails
+                progress.start()
+    finally:
+        signals.arrived()
+
+
+def _open(video: str | Path) -> Source:
+    if not Path(video).exists() and video != "sample":
+        raise SourceError(f"no such file: {video}; give video files, or folders of images")
+    return open_source(video)
+
+
+def _look(source: Source, thumbnails: Thumbnails, update: Callable[..., None], frame: Frame) -> None:
+    thumbnails.push(frame)
+    if frame.index % 30 == 0:
+        update(total=source.seconds or None, completed=frame.time_seconds)
+
+
+def rows_of(name: str, segments: Iterable[Segment]) -> list[Row]:
+    """The segments of a video as rows, with times to the millisecond."""
+    return [
+        (name, round(each.start_seconds, 3), round(each.end_seconds, 3), each.label, round(each.score, 6))
+        for each in segments
+    ]
+
+
+def _check_targets(videos: Sequence[str], names: Sequence[str], folder: Path, kinds: Sequence[str]) -> None:
+    """Raise ValueError where one file would be written twice, or over a video."""
+    taken = {ALL: "the results of all"} if len(videos) > 1 else {}
+    for video, name in zip(videos, names, strict=True):
+        if name in taken:
+            raise ValueError(
+                f"{video} and {taken[name]} would both be written as {folder / name}.json; label them one by one, "
+                "each with another --out"
+            )
+        taken[name] = video
+    targets = {(folder / f"{name}.{kind}").resolve() for name in taken for kind in kinds}
+    for video in videos:
+        if Path(video).resolve() in targets:
+            raise ValueError(f"{video} would be written over; give another folder, --out DIR")
+
+
+def _write(
+    targets: dict[str, Path],
+    name: str,
+    found: LabelledVideo,
+    segments: Segments,
+    sure: list[Segment],
+    *,
+    card: Card,
+    thumbnails: Thumbnails,
+) -> None:
+    write_results(targets["json"], segments, videos=[name])
+    draw_timeline(
+        targets["png"],
+        found,
+        title=name,
+        labels=card.labels,
+        interval_seconds=card.interval_seconds,
+        thumbnails=thumbnails,
+    )
+    for kind in ("srt", "vtt"):
+        if kind in targets:
+            targets[kind].write_text(subtitles(sure, kind=kind), encoding="utf-8")
+    if "csv" in targets:
+        write_table(targets["csv"], segments)
+    if "npz" in targets:
+        np.savez_compressed(
+            targets["npz"],
+            times_seconds=found.scores.times_seconds,
+            scores=found.scores.scores,
+            probabilities=found.probabilities,
+            overall=found.overall,
+            labels=np.array(card.labels),
+            duration_seconds=found.scores.duration_seconds,
+        )
+
+
+def _show(console: Console, title: str, found: LabelledVideo, sure: list[Segment], card: Card) -> None:
+    """The best segments in the order of time, and what the video shows as a whole."""
+    table = Table(title=title, box=SIMPLE_HEAD, show_edge=False, title_justify="left")
+    for column in ("start", "end", "label", "score"):
+        table.add_column(column, justify="left" if column == "label" else "right")
+    for each in sorted(sure[:MAX_SEGMENTS_SHOWN], key=lambda each: (each.start_seconds, each.end_seconds)):
+        times = clock(each.start_seconds, digits=1), clock(each.end_seconds, digits=1)
+        table.add_row(*times, each.label, f"{each.score:.2f}")
+    console.print(table)
+    if table.row_count < len(found.segments):
+        console.print(f"the best {table.row_count} of {len(found.segments)} segments")
+    top = np.argsort(-found.overall, kind="stable")[:OVERALL_SHOWN]
+    console.print("as a whole: " + ", ".join(f"{card.labels[index]} {found.overall[index]:.2f}" for index in top))

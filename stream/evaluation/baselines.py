@@ -1,0 +1,58 @@
+"""What segments would be without finding any: two simple ways to detect, to measure a better one by.
+
+Both go from what is known of one video to its segments, and leave the background out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from stream.sampler import gap_after
+from stream.scoring.segments import Segment
+
+NUM_PARTS = 10
+THRESHOLD = 0.5
+
+
+def uniform_segments(
+    overall: np.ndarray, labels: Sequence[str], *, duration_seconds: float, background: str | None
+) -> list[Segment]:
+    """Ten equal parts of a video, and each with every label and the score that the video has as a whole (K,)."""
+    edges = np.linspace(0, duration_seconds, NUM_PARTS + 1).tolist()
+    return [
+        Segment(start, end, label, float(score))
+        for label, score in zip(labels, overall, strict=True)
+        if label != background
+        for start, end in pairwise(edges)
+    ]
+
+
+def thresholded_scores(
+    probabilities: np.ndarray,
+    times_seconds: np.ndarray,
+    labels: Sequence[str],
+    *,
+    interval_seconds: float,
+    background: str | None,
+) -> list[Segment]:
+    """For each label the stretches of rows (n, K) of 0.5 or more, as they are, with their mean as score.
+
+    A row stands until the next one; what comes after a gap is another stretch.
+    """
+    gaps = np.diff(times_seconds, append=np.inf) > gap_after(interval_seconds)
+    ends = np.where(gaps, times_seconds + interval_seconds, np.append(times_seconds[1:], 0.0))
+    runs: np.ndarray = np.cumsum(gaps) - gaps
+    segments = []
+    for label, column in zip(labels, probabilities.T, strict=True):
+        if label == background:
+            continue
+        stretch = np.where(column >= THRESHOLD, runs, -1)
+        firsts = np.flatnonzero(np.diff(stretch, prepend=-2))
+        for first, end in zip(firsts, [*firsts[1:], len(column)], strict=True):
+            if stretch[first] >= 0:
+                score = float(column[first:end].mean())
+                segments.append(Segment(float(times_seconds[first]), float(ends[end - 1]), label, score))
+    return segments

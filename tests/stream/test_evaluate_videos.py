@@ -1,0 +1,151 @@
+"""The command `evaluate --videos`."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from evaluation import segments, truth
+from helpers import images, write_video
+
+from models import read_card
+from stream.commands.evaluate_videos import THRESHOLDED, UNIFORM
+from stream.evaluation import activitynet, thumos14
+from stream.sources import SAMPLE
+
+MOVEMENTS = ["right", "left", "down", "up", "shaking", "closer", "away", "clockwise", "anticlockwise"]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The sample in a folder, under the name that ActivityNet's downloads have, and the truth of it and of others."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "videos" / "deep").mkdir(parents=True)
+    shutil.copy(SAMPLE, tmp_path / "videos" / "deep" / "v_sample.mp4")
+    (tmp_path / "videos" / "broken.mkv").write_text("no video")
+    (tmp_path / "videos" / "other.mp4").write_text("not of the truth")
+    rows = [("sample", 2 * n, 2 * n + 2, label) for n, label in enumerate(MOVEMENTS, 1)]
+    known = truth(*rows, ("gone", 3, 40, "fly"), videos=["broken"], labels=["still"])
+    activitynet.write_truth(tmp_path / "truth.json", known, subset="validation")
+    return tmp_path
+
+
+def test_detection(run, folder):
+    """The figures are those of the file that was written, which `evaluate --results` gives again."""
+    arguments = ["evaluate", "activitynet", "--truth", "truth.json", "--iou", 0.3, "--iou", 0.6]
+    code, out, err = run(*arguments, "--videos", "videos", "--results", "mine.json", "--background", "still", "--json")
+    figures = json.loads(out)
+    assert code == 1, "one could not be labelled"
+    assert err == "actionstream: broken.mkv is not a video that can be read: invalid data found when processing input\n"
+    _, again, _ = run(*arguments, "--results", "mine.json", "--json")
+    again = json.loads(again)
+    assert {name: figures[name] for name in ("mAP", "average_mAP", "AP", "results")} == {
+        name: again[name] for name in ("mAP", "average_mAP", "AP", "results")
+    }
+    assert figures["AP"]["left"]["0.6"] == 1
+    assert figures["mAP"]["0.3"] == pytest.approx(0.9), "nine of ten classes are those of the sample"
+    assert figures["remarks"] == {
+        "labels_without_truth": 1,
+        "videos_without_results": 1,
+        "videos_not_there": 1,
+        "videos_not_labelled": 1,
+        "labels_not_of_the_model": 1,
+    }
+    assert json.loads((folder / "mine.json").read_text())["results"].keys() == {"sample"}
+    beside = figures["baselines"]
+    assert list(beside) == [UNIFORM, THRESHOLDED]
+    for each in beside.values():
+        assert 0 < each["average_mAP"] < figures["average_mAP"]
+    assert beside[UNIFORM]["mAP"]["0.3"] < 0.5
+    code, _, err = run(*arguments, "--videos", "videos", "--results", "mine.json")
+    assert (code, "mine.json is there already; remove it, or give another name" in err) == (2, True)
+
+
+def test_the_screen_and_labels_that_are_not_of_the_truth(run, folder):
+    """`still` is no label of the background here, and unknown to the truth: it is counted, and does not count."""
+    thumos14.write_annotations(folder / "annotation", truth(("sample", 2, 4, "right"), ("sample", 4, 6, "left")))
+    code, out, _ = run("evaluate", "thumos14", "--truth", "annotation", "--videos", "videos", "--iou", 0.5)
+    lines = [line.split() for line in out.splitlines() if line.strip()]
+    assert code == 0
+    assert ["mAP", "100.00", "100.00"] in lines
+    assert [line[:-2] for line in lines if line[0] in ("uniform", "thresholded")] == [
+        UNIFORM.split(),
+        THRESHOLDED.split(),
+    ]
+    found = activitynet.read_results(folder / "results.json", task="detection")
+    unknown = np.count_nonzero(~np.isin(found.labels, ["left", "right"]))
+    assert f"results of labels that the truth does not know, which do not count: {unknown}" in out
+
+
+def test_classification(run, folder):
+    arguments = ["--truth", "truth.json", "--task", "classification", "--videos", "videos"]
+    code, out, _ = run("evaluate", "activitynet", *arguments, "--background", "still", "--json")
+    figures = json.loads(out)
+    assert code == 1
+    assert figures["mAP"] == pytest.approx(0.9)
+    assert "baselines" not in figures
+    found = activitynet.read_results(folder / "results.json", task="classification")
+    assert set(found.labels) == set(read_card("motion").labels) - {"still"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "nothing to evaluate: give --results FILE, or --videos DIR and a --model"),
+        (["--videos", "nowhere"], "no folder nowhere; --videos is one with the videos of the truth"),
+        (["--videos", "clips"], "clips has none of the 3 videos of the truth, such as broken.mp4, but 1 others"),
+        (["--videos", "videos", "--results", "gone/r.json"], "no folder gone for the results"),
+        (["--videos", "videos", "--background", "swim"], "no label is called 'swim'"),
+        (["--videos", "videos", "--model", "random.safetensors"], "random.safetensors knows no label that has annotat"),
+        (["--videos", "videos", "--iou", "30"], "an IoU threshold is a number from 0 to 1, not 30.0"),
+    ],
+)
+def test_bad_input_is_one_line_before_anything_is_labelled(run, folder, checkpoint, arguments, message):
+    shutil.copy(checkpoint, folder / "random.safetensors")
+    (folder / "clips").mkdir()
+    write_video(folder / "clips" / "a.mp4", images(3))
+    code, _, err = run("evaluate", "activitynet", "--truth", "truth.json", *arguments)
+    assert (code, err.count("\n")) == (2, 1)
+    assert message in err
+    assert not (folder / "results.json").exists()
+
+
+def test_truth_and_results_that_are_odd(run, folder):
+    """What is beyond the end, twice, unknown, empty or cut in half is counted, or said in a line."""
+    text = json.dumps(
+        {
+            "taxonomy": [{"nodeName": "fly"}],
+            "database": {
+                "a": {
+                    "subset": "validation",
+                    "duration": 5,
+                    "annotations": [{"segment": segment, "label": "wave"} for segment in ([1, 9], [2, 3], [2, 3])],
+                }
+            },
+        }
+    )
+    (folder / "odd.json").write_text(text)
+    results = folder / "r.json"
+    evaluate = ["evaluate", "activitynet", "--truth", "odd.json", "--results", results]
+    activitynet.write_results(results, segments(*[("a", 2, 3, "wave", 0.5)] * 3, ("z", 2, 2, "wave", 0.1)))
+    code, out, _ = run(*evaluate)
+    assert code == 0
+    for line in (
+        "annotations that reach beyond the end of their video: 1",
+        "annotations that are there twice: 1",
+        "labels without an annotation in this subset, which do not count: 1",
+        "videos of the results that are not in the truth: 1",
+        "results that end where they start, or before: 1",
+        "results that are there twice: 2",
+    ):
+        assert line in out
+    activitynet.write_results(results, segments(("a", 2, 3, "swim", 0.5), ("a", 2, 3, "wave", 0.5)))
+    code, _, err = run(*evaluate)
+    assert (code, "1 labels of the results are not in the truth: 'swim'" in err, err.count("\n")) == (2, True, 1)
+    activitynet.write_results(results, segments())
+    code, out, _ = run(*evaluate)
+    assert (code, "0 results" in out, "videos with annotations that have no results: 1" in out) == (0, True, True)
+    activitynet.write_results(results, segments(("a", 2, 3, "wave", 0.5)))
+    results.write_text(results.read_text()[:60])
+    code, _, err = run(*evaluate)
+    assert (code, "it may have been cut short" in err, err.count("\n")) == (2, True, 1)

@@ -1,0 +1,147 @@
+"""The command `label`."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import images, write_video
+from PIL import Image
+
+from models import read_card
+from stream.benchmarks.long_video import loop_video
+from stream.evaluation import activitynet
+from stream.evaluation.detection_table import read_table
+from stream.sources import SAMPLE
+from stream.subtitles import subtitles
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_video(tmp_path / "match.mp4", images(40))
+    return tmp_path
+
+
+def files(folder):
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_sample(run, folder):
+    """Nine movements, two seconds each; what stands still is left out when it is called background."""
+    code, out, err = run("label", "sample", "--background", "still", "--csv", "--scores", "--subtitles", "srt")
+    assert (code, err) == (0, "")
+    assert files(folder) == {"match.mp4", *(f"sample.{kind}" for kind in ("json", "png", "csv", "npz", "srt"))}
+    assert "written: sample.json, sample.png, sample.srt, sample.csv, sample.npz" in out
+
+    found = activitynet.read_results(folder / "sample.json", task="detection")
+    assert set(found.videos) == {"sample"}
+    sure = found[found.scores >= 0.3]
+    order = np.argsort(sure.start_seconds)
+    movements = ["right", "left", "down", "up", "shaking", "closer", "away", "clockwise", "anticlockwise"]
+    assert sure.labels[order].tolist() == movements
+    np.testing.assert_allclose(sure.start_seconds[order], np.arange(2, 20, 2), atol=0.6)
+    np.testing.assert_allclose(sure.end_seconds[order], np.arange(4, 22, 2), atol=0.6)
+    assert [line.split()[2] for line in out.splitlines() if line.startswith(" 0:")] == movements
+    assert f"the best 9 of {len(found)} segments" in out
+
+    assert list(read_table(folder / "sample.csv").rows()) == list(found.rows())
+    cues = (folder / "sample.srt").read_text().split("\n\n")
+    assert [cue.split("\n")[2].split()[0] for cue in cues] == movements
+
+    kept = np.load(folder / "sample.npz")
+    card = read_card("motion")
+    assert tuple(kept["labels"]) == card.labels
+    assert kept["scores"].shape == kept["probabilities"].shape == (330 - card.context, 10)
+    np.testing.assert_allclose(card.probabilities(kept["scores"]), kept["probabilities"])
+    np.testing.assert_allclose(np.diff(kept["times_seconds"]), 1 / 15, atol=1e-3)
+    assert kept["overall"].sum() == pytest.approx(1)
+    assert kept["duration_seconds"] == pytest.approx(22, abs=0.05)
+    with Image.open(folder / "sample.png") as picture:
+        assert (picture.format, picture.width) == ("PNG", 1680)
+        below = np.asarray(picture.convert("RGB")).astype(int)[200:]  # the thumbnails
+        orange = (below[..., 0] > 200) & (below[..., 0] - below[..., 2] > 100)
+        assert 0.005 < orange.mean() < 0.1, "nine bars"
+
+
+def test_several_videos_of_which_some_are_none(run, folder, checkpoint):
+    write_video(folder / "short.mkv", images(3))
+    (folder / "text.mp4").write_text("no video")
+    (folder / "empty.avi").touch()
+    (folder / "pictures").mkdir()
+    for number, picture in enumerate(images(30)):
+        Image.fromarray(picture).save(folder / "pictures" / f"{number}.png")
+    write_video(folder / "still.mp4", images(1))
+    half = write_video(folder / "half.mkv", images(60))
+    half.write_bytes(half.read_bytes()[: half.stat().st_size // 2])
+    videos = ["match.mp4", "text.mp4", "empty.avi", "gone.mp4", "still.mp4", "half.mkv", "pictures"]
+    before = files(folder)
+    code, out, err = run("label", *videos, "--out", "results/all", "--model", checkpoint)
+    assert code == 1
+    said = err.splitlines()
+    for line, start in zip(said, ["text.mp4 is not a", "empty.avi is not", "no such file: gone.mp4"], strict=False):
+        assert line.startswith(f"actionstream: {start}")
+    assert "still.mp4 has no duration" in said[3]
+    assert "half.mkv is cut short: it ends at" in said[-1]
+    done = ["match", "half", "pictures"]
+    written = {f"results/all/{name}.{kind}" for name in done for kind in ("json", "png")}
+    assert files(folder) - before == {*written, "results/all/results.json"}
+    everything = json.loads((folder / "results/all/results.json").read_text())["results"]
+    assert list(everything) == done
+    for name in done:
+        assert json.loads((folder / f"results/all/{name}.json").read_text())["results"][name] == everything[name]
+    assert "segments in 3 videos: results/all/results.json" in out
+    code, _, err = run("label", "text.mp4", "--model", checkpoint)
+    assert (code, err.count("\n")) == (2, 1)
+
+
+def test_what_is_not_sure_is_neither_shown_nor_a_subtitle(run, folder, checkpoint):
+    code, out, _ = run("label", "match.mp4", "--threshold", "1", "--model", checkpoint, "--subtitles", "vtt")
+    assert code == 0
+    assert "the best 0 of" in out
+    assert (folder / "match.vtt").read_text() == subtitles([], kind="vtt") == "WEBVTT\n"
+    assert json.loads((folder / "match.json").read_text())["results"]["match"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["match.mp4", "other/match.mkv"], "other/match.mkv and match.mp4 would both be written as match.json"),
+        (["match.mp4", "results.mp4"], "results.mp4 and the results of all would both be written as results.json"),
+        (["match.png"], "match.png would be written over; give another folder, --out DIR"),
+        (["match.mp4", "--background", "swim"], "no label is called 'swim'; there are wave"),
+        (["match.mp4", "--threshold", "2"], "the threshold is 2.0; it is a number from 0 to 1"),
+        (["match.mp4", "--model", "nowhere"], "no model 'nowhere'"),
+        (["match.mp4", "--out", "match.mp4"], "match.mp4"),
+    ],
+)
+def test_bad_input_is_one_line_and_nothing_is_written(run, folder, checkpoint, arguments, message):
+    Image.fromarray(images(1)[0]).save(folder / "match.png")
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    code, _, err = run("label", "--model", checkpoint, *arguments)
+    assert (code, err.count("\n")) == (2, 1)
+    assert message in err
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def is_open(path, pid):
+    return any(link.exists() and link.samefile(path) for link in Path(f"/proc/{pid}/fd").iterdir())
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_it(tmp_path):
+    loop_video(SAMPLE, tmp_path / "long.mkv", seconds=600)
+    program = "from stream.cli import main; main()"
+    command = [sys.executable, "-c", program, "label", str(tmp_path / "long.mkv"), "--out", str(tmp_path)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while not is_open(tmp_path / "long.mkv", process.pid):
+        time.sleep(0.1)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "")
+    assert files(tmp_path) == {"long.mkv"}
