@@ -30,6 +30,7 @@ SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 SMALLER = {
     "record": ["--clips", "2", "--seconds", "0.3", "--pause", "0.1"],
     "train motion": ["--steps", "2"],
+    "train --data features": ["--epochs", "1", "--workers", "0"],
     "train --data": ["--epochs", "1", "--size", "32", "--workers", "0"],
     "test motion": ["--clips", "20"],
     "test runs/motion": ["--clips", "20"],

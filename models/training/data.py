@@ -21,6 +21,7 @@ Format = Literal[
     "kinetics",
     "charades",
     "activitynet",
+    "thumos14",
     "ut-interaction",
 ]
 
@@ -34,7 +35,7 @@ class Data:
                 the sides, else a fifth of the groups is held out, by `seed`. "ucf101" and "hmdb51": folders, and the
                 official lists. Others: see models.training.datasets
     training    list or annotations of the clips to learn from; for hmdb51 the folder of its lists
-    validation  of those to test on; for activitynet the same file, of which the subsets are taken
+    validation  of those to test on; for activitynet and thumos14 the same file, of which the subsets are taken
     labels      a list of models.labels or a file, where the annotations have numbers; else those that occur, in order
     split       number of the official split (hmdb51), or of the sequence that is left out (ut-interaction)
     seed        of the split of folders
@@ -82,7 +83,7 @@ class Data:
         if self.format == "ut-interaction":
             return datasets.leave_one_out(self._read(self.training, test=False), self.split)
         sides = [self._read(self.training, test=False)]
-        if self.validation is not None or self.format in ("hmdb51", "activitynet"):
+        if self.validation is not None or self.format in ("hmdb51", "activitynet", "thumos14"):
             sides.append(self._read(self.validation or self.training, test=True))
         return sides[0], sides[1] if len(sides) > 1 else []
 
@@ -101,5 +102,6 @@ class Data:
             "charades": lambda: datasets.charades(file, root, numbered),
             "ut-interaction": lambda: datasets.ut_interaction(file, root),
             "activitynet": lambda: datasets.activitynet(file, root, subset="validation" if test else "training"),
+            "thumos14": lambda: datasets.activitynet(file, root, subset="test" if test else "train"),
         }
         return readers[self.format]()

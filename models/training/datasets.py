@@ -186,7 +186,10 @@ def charades(file: Path, root: Path, labels: Sequence[str]) -> list[Clip]:
 
 
 def activitynet(file: Path, root: Path, *, subset: str) -> list[Clip]:
-    """ActivityNet's JSON, and THUMOS14's in its layout: a clip for each annotated segment of a subset."""
+    """ActivityNet's JSON, and THUMOS14's in its layout: a clip for each annotated segment of a subset.
+
+    Segments that are marked as ambiguous (THUMOS14) have nothing to teach, and are left out.
+    """
     clips = []
     for name, video in _json(file, dict).get("database", {}).items():
         if video.get("subset") != subset:
@@ -194,6 +197,8 @@ def activitynet(file: Path, root: Path, *, subset: str) -> list[Clip]:
         path = _video(root, name)
         for annotation in video.get("annotations", []):
             start, end = map(float, annotation["segment"])
+            if annotation["label"] == "Ambiguous":
+                continue
             clips.append(Clip(path, (annotation["label"],), seconds=(start, end), group=name))
     if not clips:
         raise ValueError(f"{file} has no segments of the subset {subset!r}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -131,18 +131,20 @@ def train_motion(
     seed: int = 0,
     device: str = "cpu",
     workers: int = 1,
+    start: Mapping[str, Any] | None = None,
     every: int = 200,
-    on_progress: Callable[[Network, int], None] | None = None,
+    on_progress: Callable[[int, Network, dict[str, Any]], None] | None = None,
 ) -> Network:
     """Train the network of `motion` from nothing; with shift "none" the same network that cannot look back.
 
-    `on_progress` gets the network, in eval mode, and the steps done, after each `every` steps and at the end.
+    `start`, `every` and `on_progress` are those of models.training.loop.train.
     """
     torch.manual_seed(seed)
     network = create(NETWORK, shift=shift, **ARGUMENTS)
     batches = DataLoader(
         MotionBatches(num_steps, seed),
         batch_size=None,
+        sampler=range(0 if start is None else start["step"], num_steps),
         num_workers=workers,
         worker_init_fn=begin_worker,
         # a fork of a process that has threads, as torch's, can wait for them for ever
@@ -154,8 +156,9 @@ def train_motion(
         Optimisation(num_steps=num_steps, precision="bfloat16" if device == "cuda" else "float32"),
         PREPROCESSING,
         device=device,
+        start=start,
         every=every,
-        on_progress=None if on_progress is None else lambda done, best, _: on_progress(best, done),
+        on_progress=on_progress,
     )
     return network
 

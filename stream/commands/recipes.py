@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from models.checkpoint import save
+from models.files import whole
 from models.network import Network, Shift
 from models.training import distributed
 from models.training.motion import motion_card, train_motion
@@ -25,12 +26,16 @@ from stream.runtimes.eager import choose_device
 def train_motion_recipe(
     output: Path, *, shift: Shift = "uni", steps: int = 3600, seed: int, device: str, workers: int
 ) -> None:
-    """Train the network of `motion` and write its checkpoint, a whole one after each 200 steps."""
+    """Train the network of `motion` and write its checkpoint, a whole one after each 200 steps.
+
+    What it needs to go on, should it be killed, is beside the checkpoint until the end: the same command goes on.
+    """
     output.parent.mkdir(parents=True, exist_ok=True)
     if not os.access(output.parent, os.W_OK) or output.is_dir():
         raise ValueError(f"{output} cannot be written; give the path of a file in a folder of yours")
+    command = f"actionstream train motion --shift {shift} --steps {steps} --seed {seed}"
     training: dict[str, Any] = {
-        "command": f"actionstream train motion --shift {shift} --steps {steps} --seed {seed}",
+        "command": command,
         "data": "clips rendered by models.training.scenes",
         "start": "random weights",
         "torch": torch.__version__.split("+")[0],
@@ -38,10 +43,18 @@ def train_motion_recipe(
         "date": date.today().isoformat(),
     }
 
-    def keep(network: Network, done: int) -> None:
-        save(output, network, motion_card(shift, {**training, "steps": done}, {}), half=True)
+    state_file = output.with_suffix(".state")
+    begun = torch.load(state_file, weights_only=True) if state_file.exists() else None
+    if begun is not None and begun["command"] != command:
+        raise ValueError(f"{state_file} is of {begun['command']}; go on with that, or delete it to begin anew")
 
-    train_motion(shift=shift, num_steps=steps, seed=seed, device=device, workers=workers, on_progress=keep)
+    def keep(done: int, network: Network, state: dict[str, Any]) -> None:
+        save(output, network, motion_card(shift, {**training, "steps": done}, {}), half=True)
+        with whole(state_file) as file:
+            torch.save({**state, "command": command}, file)
+
+    train_motion(shift=shift, num_steps=steps, seed=seed, device=device, workers=workers, start=begun, on_progress=keep)
+    state_file.unlink()
     print(f"wrote {output}; measure it with: actionstream test {output} --write")
 
 
@@ -65,11 +78,12 @@ def train_recipe(name: str, output: Path, **options: Any) -> None:
         raise ValueError(f"no recipe {name!r}; there are {', '.join(RECIPES)}")
     if distributed.num_processes() > 1:
         raise ValueError(f"the recipe {name} is trained by one process; start it without torchrun")
-    takes = inspect.signature(RECIPES[name]).parameters
+    parameters = inspect.signature(RECIPES[name]).parameters.values()
+    takes = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
     options["device"] = choose_device(options["device"]).type
     given = {option: value for option, value in options.items() if value is not None}
     for option in [option for option in given if option not in takes]:
         if option not in COMMON:
-            raise ValueError(f"the recipe {name} has no --{option}; it has {', '.join(f'--{each}' for each in takes)}")
+            raise ValueError(f"the recipe {name} has no --{option}; it has --{', --'.join(takes)}")
         del given[option]
     RECIPES[name](output, **given)

@@ -167,7 +167,11 @@ def test_activitynet_and_thumos14(tmp_path):
         activitynet(tmp_path / "truth.json", root, subset="validation")
     real = activitynet(shared("data", "thumos14", "thumos_gt.json"), root, subset="test")
     assert len(real) > 3000
-    assert {label for clip in real for label in clip.labels} <= {*read_labels("thumos14"), "Ambiguous"}
+    assert {label for clip in real for label in clip.labels} == set(read_labels("thumos14"))
+    truth = str(shared("data", "thumos14", "thumos_gt.json"))
+    learnt, held_out, labels = Data(root=str(tmp_path), format="thumos14", training=truth).open()
+    assert len(held_out) == len(real) < len(learnt) + 500
+    assert labels == tuple(sorted(read_labels("thumos14")))
 
 
 def test_ut_interaction_leaves_a_sequence_out():

@@ -1,5 +1,7 @@
 """Rendering, batches and the loop that made `motion`."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -191,9 +193,15 @@ def test_schedule():
 
 @pytest.mark.slow
 def test_train_and_measure_end_to_end():
-    kept = []
-    network = train_motion(num_steps=3, workers=1, every=2, on_progress=lambda network, done: kept.append(done))
-    assert kept == [2, 3]
+    kept = {}
+
+    def keep(done, network, state):
+        kept[done] = copy.deepcopy(state)
+
+    network = train_motion(num_steps=3, workers=1, every=2, on_progress=keep)
+    assert list(kept) == [2, 3]
+    again = train_motion(num_steps=3, workers=0, start=kept[2]).state_dict()
+    assert all(torch.equal(tensor, again[name]) for name, tensor in network.state_dict().items())
     pictures = images(4, height=80, width=100)
     figures = motion_accuracy(network, motion_card("uni", {}, {}), num_clips=20, pictures=pictures)
     assert list(figures) == [

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 from helpers import images, write_video
 
 from models import load, read_card
@@ -15,6 +16,7 @@ def test_train_then_measure_then_watch(run, tmp_path):
     code, out, _ = run("train", "motion", "-o", path, "--steps", 2, "--device", "cpu", "--shift", "none")
     assert code == 0
     assert f"wrote {path}" in out
+    assert not path.with_suffix(".state").exists()
     card = read_card(path)
     assert card.training["command"] == "actionstream train motion --shift none --steps 2 --seed 0"
     assert card.training["steps"] == 2
@@ -38,7 +40,10 @@ def test_train_then_measure_then_watch(run, tmp_path):
 
 
 def test_bad_input(run, tmp_path):
+    torch.save({"command": "actionstream train motion --steps 7"}, tmp_path / "begun.state")
     for arguments, message in [
+        (["train", "motion", "-o", tmp_path / "begun.safetensors"], "is of actionstream train motion --steps 7"),
+        (["train", "motion", "-o", tmp_path / "x", "--epochs", 3], "the recipe motion has no --epochs; it has --shift"),
         (["train", "dance", "-o", tmp_path / "x"], "no recipe 'dance'; there are motion, ut-interaction"),
         (["test", "absent"], "no model 'absent'"),
         (["test", "--clips", 10, "--pictures", tmp_path], "no videos in"),
