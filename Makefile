@@ -13,8 +13,9 @@ test: .venv/ready-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -m "not slow"
-	$(BIN)/pytest -m slow
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not slow and not alone"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "slow and not alone"
+	$(BIN)/pytest -m alone
 
 .venv/ready: pyproject.toml
 	test -x $(BIN)/pip || $(PYTHON) -m venv .venv

@@ -21,6 +21,8 @@ from stream.evaluation import activitynet, thumos14
 from stream.evaluation.detection_table import write_table
 from stream.sources import SAMPLE
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 CODE_LINES = [line.strip().split("  #")[0].strip() for line in README.splitlines() if line.startswith("    ")]

@@ -15,6 +15,8 @@ from models import load
 from models.training import distributed
 from models.training import run as run_module
 
+pytestmark = pytest.mark.alone
+
 HOW = ("--size", 32, "--batch-size", 4, "--workers", 0, "--device", "cpu", "--epochs", 2, "--model", "tsm_resnet18")
 SETTINGS = {
     "arguments": '{"width": 0.125}',

@@ -9,6 +9,8 @@ import pytest
 from stream import Connection, Frame, Source, SourceError
 from stream.feed import READ_AHEAD, Feed
 
+pytestmark = pytest.mark.alone
+
 PICTURE = np.zeros((4, 4, 3), np.uint8)
 
 

@@ -19,6 +19,8 @@ from stream.evaluation.detection_table import read_table
 from stream.sources import SAMPLE
 from stream.subtitles import subtitles
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):

@@ -19,6 +19,8 @@ from stream import Connection, SourceError, open_source, watch
 from stream.sources import SAMPLE
 from stream.sources.network import Delay
 
+pytestmark = pytest.mark.alone
+
 COMMAND = Path(sys.executable).with_name("actionstream")
 ONCE = Connection(retries=0)
 

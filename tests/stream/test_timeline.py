@@ -21,6 +21,8 @@ from stream.scoring import OpenSegment, Segment, integrate
 from stream.sources import SAMPLE
 from stream.timeline import Timeline
 
+pytestmark = pytest.mark.alone
+
 COMMAND = Path(sys.executable).with_name("actionstream")
 
 

@@ -23,6 +23,8 @@ from models.training.sample import SECONDS, TIMELINE
 from stream import open_source, watch
 from stream.sources import SAMPLE
 
+pytestmark = pytest.mark.alone
+
 COMMAND = Path(sys.executable).with_name("actionstream")
 CLIPS = (
     "mmaction2_demo_arm_wrestling.mp4",

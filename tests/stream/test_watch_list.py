@@ -18,6 +18,8 @@ from servers import free_port
 from stream.sources.camera import _linux_cameras
 from stream.watch_list import WatchList
 
+pytestmark = pytest.mark.alone
+
 COMMAND = Path(sys.executable).with_name("actionstream")
 
 

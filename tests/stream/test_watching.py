@@ -18,6 +18,8 @@ from stream import Connection, Engine, Frame, Prediction, Source, SourceError, W
 from stream.runtimes.eager import TorchRuntime
 from stream.sources.process import ProcessSource
 
+pytestmark = pytest.mark.alone
+
 CARD = random_card()
 PICTURES = images(8)
 INTERVAL = CARD.interval_seconds
