@@ -101,11 +101,10 @@ def _show(output: Path) -> None:
     summaries = [json.loads(file.read_text()) for file in sorted(output.glob("*-*/summary.json"))]
     sets = [name for name in summaries[0] if name != "settings"]
     table = Table(title="clips told right, each by a network that has not seen its sequence", box=SIMPLE_HEAD)
-    table.add_column("", no_wrap=True)
-    for name in ["seed", *(f"{name} of {summaries[0][name]['clips']}" for name in sets), "in one view"]:
-        table.add_column(name, justify="right")
-    for part in SEEN[:-1]:
-        table.add_column(f"{100 * part:.0f} % seen", justify="right")
+    table.add_column("", max_width=20)
+    columns = ["seed", *(f"{name}\nof {summaries[0][name]['clips']}" for name in sets), "one\nview"]
+    for name in [*columns, *(f"{100 * part:.0f} %\nseen" for part in SEEN[:-1])]:
+        table.add_column(name, justify="right", no_wrap=True)
     for summary in summaries:
         settings, whole = summary["settings"], summary["all"]
         row = [summary[name]["right"] for name in sets] + [whole["right_in_one_view"]]
