@@ -175,7 +175,7 @@ def test_activitynet_and_thumos14(tmp_path):
 
 
 def test_ut_interaction_leaves_a_sequence_out():
-    root = shared("data", "ut_interaction")
+    root = shared("data", "ut_interaction").resolve()
     manifest = str(root / "manifest.csv")
     seen = []
     for number in range(1, 21):
