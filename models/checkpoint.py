@@ -18,6 +18,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from models.catalogue import NETWORKS, create_empty, find_entry
+from models.files import whole
 from models.preprocessing import Preprocessing
 from models.published import PUBLISHED, load_published
 
@@ -178,14 +179,11 @@ def save_card(path: str | os.PathLike[str], card: Card) -> None:
 def _write(path: str | os.PathLike[str], tensors: dict[str, Tensor], card: Card) -> None:
     from safetensors.torch import save_file
 
-    partial = Path(f"{os.fspath(path)}.partial")
     try:
-        save_file(tensors, partial, metadata={KEY: card.to_json()})
-        os.replace(partial, path)
+        with whole(Path(path)) as file:
+            save_file(tensors, file, metadata={KEY: card.to_json()})
     except SafetensorError as error:
         raise OSError(f"{path} cannot be written: {error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def load(

@@ -371,7 +371,7 @@ def train(
     data: Annotated[
         Path | None, typer.Option(help="A folder with a folder of videos, or of folders of frames, for each label.")
     ] = None,
-    model: Annotated[str, typer.Option(help="A network of `models`.")] = "tsm_mobilenet_v2",
+    model: Annotated[str | None, typer.Option(help="A network of `models`.", show_default="tsm_mobilenet_v2")] = None,
     shift: Annotated[
         TrainedShift | None, typer.Option(help="uni streams with a memory; none is the same network without.")
     ] = None,
@@ -385,7 +385,10 @@ def train(
     epochs: Annotated[int | None, typer.Option(min=1, help="Rounds through all clips.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Clips of a step, of all processes.")] = None,
     size: Annotated[int | None, typer.Option(min=32, help="Height and width of the input.")] = None,
-    format: Annotated[str, typer.Option(help="Of the data: folders, ucf101, hmdb51, list, kinetics ...")] = "folders",
+    format: Annotated[
+        str | None,
+        typer.Option(help="Of the data: folders, ucf101, hmdb51, list, kinetics ...", show_default="folders"),
+    ] = None,
     training: Annotated[Path | None, typer.Option(help="List or annotations of the clips to learn from.")] = None,
     validation: Annotated[Path | None, typer.Option(help="Of those to test on after each epoch.")] = None,
     labels: Annotated[str | None, typer.Option(help="A file with a label a line, or a list such as ucf101.")] = None,
@@ -397,7 +400,7 @@ def train(
     steps: Annotated[int | None, typer.Option(min=1, help="Of a recipe.", show_default="its own")] = None,
     seed: Annotated[int, typer.Option(help="All randomness comes from it.")] = 0,
     device: Annotated[Device, typer.Option(help="Where the network is trained.")] = Device.auto,
-    workers: Annotated[int, typer.Option(min=0, help="Processes that read or render clips.")] = 1,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that read or render clips, or train folds.")] = 1,
 ) -> None:
     """Train a network on videos, for `watch --model`; a run is a folder, and can be gone on with at any time.
 
@@ -420,10 +423,20 @@ def train(
                 recipe,
                 output,
                 data=data,
-                start=start,
+                model=model,
                 shift=shift and shift.value,
+                modality=modality,
+                start=start,
+                teacher=teacher,
                 steps=steps,
                 epochs=epochs,
+                batch_size=batch_size,
+                size=size,
+                format=format,
+                training=training,
+                validation=validation,
+                labels=labels,
+                set=changes,
                 seed=seed,
                 device=device.value,
                 workers=workers,
@@ -431,7 +444,7 @@ def train(
             return
         chosen = Data(
             root=str(data),
-            format=format,  # type: ignore[arg-type]  # checked there
+            format=format or "folders",  # type: ignore[arg-type]  # checked there
             training=None if training is None else str(training),
             validation=None if validation is None else str(validation),
             labels=labels,
@@ -440,7 +453,7 @@ def train(
         training_commands.train_clips(
             output,
             data=chosen,
-            model=model,
+            model=model or "tsm_mobilenet_v2",
             shift=shift and shift.value,
             modality=modality and modality.value,  # type: ignore[arg-type]  # those of ModalityName
             size=size,

@@ -69,7 +69,7 @@ class Sampled:
         """Places in a clip of so many frames, (T, num_pictures), those of a snippet in their order.
 
         See models.training.sampling for that of the last picture of each; the others are `frame_seconds` apart before
-        it, or all there are where the video is slower, as live. A clip too short has its first frame stand in.
+        it, or all there are where the video is slower, as live; the first frame stands in for those before the clip.
         """
         wanted, factor = self.num_warm + self.num_frames, 1.0
         if random is not None and self.sampling == "consecutive":

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from models.checkpoint import Card
+from models.files import whole, write_text
 from models.network import Network
 from models.preprocessing import Preprocessing
 from models.timeception import segment_maps
@@ -65,10 +66,7 @@ class FeatureSettings:
         """Write them into a folder; ValueError where it has features that were made with others."""
         there = self.read(folder)
         if there is None:
-            folder.mkdir(parents=True, exist_ok=True)
-            partial = folder / f".{FILE}.{os.getpid()}"
-            partial.write_text(self.to_json(), encoding="utf-8")
-            os.replace(partial, folder / FILE)
+            write_text(folder / FILE, self.to_json())
         elif there.to_json() != self.to_json():
             ours, theirs = json.loads(self.to_json()), json.loads(there.to_json())
             name = next(name for name in ours if ours[name] != theirs[name])
@@ -99,7 +97,7 @@ class Extractor:
         self.settings = FeatureSettings(
             network=card.network,
             arguments=json.loads(json.dumps(card.arguments)),
-            weights=_digest(network),
+            weights=digest(network),
             preprocessing=card.preprocessing,
             num_segments=num_segments,
             segment_frames=segment_frames,
@@ -138,16 +136,12 @@ def segment_places(num_frames: int, num_segments: int, segment_frames: int) -> n
 def write_features(path: Path, features: np.ndarray) -> None:
     """Write a file of features; it is whole or absent."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            np.save(file, features)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole(path) as partial, partial.open("wb") as file:
+        np.save(file, features)
 
 
-def _digest(network: Network) -> str:
+def digest(network: nn.Module) -> str:
+    """The SHA-256 of its weights."""
     whole = hashlib.sha256()
     for name, tensor in sorted(network.state_dict().items()):
         whole.update(name.encode())

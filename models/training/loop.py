@@ -121,9 +121,13 @@ def train(
             progress.step(since[-1], float(np.mean(rights)), num_clips)
             if on_progress is not None and (done % every == 0 or done == how.num_steps):
                 network.eval()
-                distributed.share_buffers(tested)
+                distributed.share_buffers(network)
+                if mean is not None:
+                    distributed.share_buffers(mean)
                 state = {name: part.state_dict() for name, part in parts.items()}
+                progress.stop()  # there may be another bar in there
                 on_progress(done, tested.eval(), {"step": done, "loss": float(np.mean(since)), **state})
+                progress.start()
                 since.clear()
                 hold_still(network.train(), how)
     if mean is not None:

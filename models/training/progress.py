@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 
@@ -15,6 +16,7 @@ class StepProgress(Progress):
             MofNCompleteColumn(),
             TextColumn("loss {task.fields[loss]:.3f}  right {task.fields[right]:.1%}  {task.fields[rate]:.1f} clips/s"),
             TimeRemainingColumn(),
+            console=Console(stderr=True),
             disable=not shown,
         )
         self._steps = self.add_task("training", total=total, completed=done, loss=0.0, right=0.0, rate=0.0)
@@ -23,7 +25,7 @@ class StepProgress(Progress):
     def step(self, loss: float, right: float, num_clips: int) -> None:
         """One more step, of so many clips."""
         self._count += 1
-        task = self._tasks[self._steps]
+        task = self.tasks[0]
         share = max(0.02, 1 / self._count)
         means = {
             name: task.fields[name] + share * (value - task.fields[name])

@@ -45,7 +45,11 @@ class BrokenVideo(ValueError):
 
 
 def stretch_of(clip: Clip) -> Stretch:
-    """Where a clip is in its video. BrokenVideo where that has no frame there."""
+    """Where a clip is in its video. BrokenVideo where that has no frame there, ValueError for a part of features."""
+    if clip.path.suffix == FEATURES and (clip.seconds or clip.frames):
+        raise ValueError(
+            f"{clip.path} has the features of a whole video, and the list asks for a part of it; give a list of videos"
+        )
     index = _index(clip.path) if clip.path.is_file() else _Index(len(_pictures(clip.path)), FOLDER_RATE, None)
     first, last = 0, index.num_frames
     if clip.frames is not None:

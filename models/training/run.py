@@ -46,7 +46,7 @@ class Settings:
     labels         of the scores, in their order
     batch_size     clips; of all processes together
     epochs         rounds through all clips
-    class_weights  count a clip by one over how often its label is
+    class_weights  count a clip by one over how often its label is, the first of several
     """
 
     data: Data
@@ -170,7 +170,7 @@ class Run:
                     save(self.folder / "best.safetensors", tested, card)
                 self._write_figures(rows)
                 lists = {"rows": rows, "broken": sorted(broken), "untested": sorted(untested)}
-                _save_state(self.folder / "last.pt", {**state, **lists})
+                save_state(self.folder / "last.pt", {**state, **lists})
 
         train(
             network,
@@ -244,7 +244,7 @@ class Run:
 
     def _state(self) -> dict[str, Any] | None:
         file = self.folder / "last.pt"
-        return torch.load(file, weights_only=True) if file.is_file() else None
+        return torch.load(file, map_location="cpu", weights_only=True) if file.is_file() else None
 
     def _write_figures(self, rows: Sequence[dict[str, float]]) -> None:
         lines = io.StringIO()
@@ -276,9 +276,11 @@ def start_from(network: Network, checkpoint: str) -> None:
         given = cross_modality(given, network.in_channels)
     own = network.state_dict()
     fitting = {name: tensor for name, tensor in given.items() if name in own and own[name].shape == tensor.shape}
-    taken, whole = sum(own[name].numel() for name in fitting), sum(tensor.numel() for tensor in own.values())
-    if 2 * taken < whole:
-        raise ValueError(f"of {checkpoint} only {taken:,} of {whole:,} values fit this network; start from another one")
+    taken, wanted = sum(own[name].numel() for name in fitting), sum(tensor.numel() for tensor in own.values())
+    if 2 * taken < wanted:
+        raise ValueError(
+            f"of {checkpoint} only {taken:,} of {wanted:,} values fit this network; start from another one"
+        )
     network.load_state_dict({**own, **fitting})
 
 
@@ -297,7 +299,8 @@ def _worth(row: dict[str, float]) -> float:
     return row.get("top1", row.get("mAP", -row["loss"]))
 
 
-def _save_state(path: Path, state: dict[str, Any]) -> None:
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    """Write what a training needs to go on, whole or not at all; OSError where it cannot be written."""
     with whole(path) as file:
         try:
             torch.save(state, file)

@@ -6,6 +6,7 @@ Letters in shapes: V views, n frames, D x h x w a map.
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -24,6 +25,7 @@ from models.network import Carry
 from models.preprocessing import Preprocessing
 from models.training.clips import ClipBatches
 from models.training.datasets import Clip
+from models.training.features import digest
 from models.training.reading import every_frame
 from models.training.sampling import segments
 
@@ -52,20 +54,26 @@ def join(network: MobileNetV2, late: MobileNetV2) -> None:
 
 
 def make_maps(
-    path: Path,
+    folder: Path,
     stem: Sequential,
     clips: Sequence[Clip],
     preprocessing: Preprocessing,
     *,
     every: int,
-    prepare: Callable[[np.ndarray], np.ndarray] = lambda frame: frame,
-) -> None:
-    """Write the maps of each `every`-th frame of clips, float16 (V, n, D, h, w), to a file of safetensors.
+    prepare: Callable[[np.ndarray], np.ndarray] = np.asarray,
+) -> Path:
+    """A file of safetensors with the maps of each `every`-th frame of clips, float16 (V, n, D, h, w).
+
+    Its name tells what it was made of, so that it is made once.
 
     prepare  what is done to a frame before its views are taken
     """
     from safetensors.torch import save_file
 
+    made_of = [digest(stem), preprocessing, every, prepare.__name__, CORNER, sorted(str(clip.path) for clip in clips)]
+    path = folder / f"maps-{hashlib.sha256(repr(made_of).encode()).hexdigest()[:12]}.safetensors"
+    if path.exists():
+        return path
     maps = {}
     shown = track(clips, description="early blocks", console=Console(stderr=True), transient=True)
     for clip in shown:
@@ -74,6 +82,7 @@ def make_maps(
         maps[str(clip.path)] = torch.stack(views)
     with whole(path) as file:
         save_file(maps, file)
+    return path
 
 
 def read_maps(path: Path) -> dict[str, Tensor]:

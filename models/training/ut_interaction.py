@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,6 +19,7 @@ import torch
 from rich.console import Console
 from rich.progress import track
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from models.catalogue import create
 from models.checkpoint import load
@@ -30,7 +28,7 @@ from models.mobilenet_v2 import MobileNetV2
 from models.network import Shift
 from models.preprocessing import Preprocessing
 from models.training.augmentation import Augmentation
-from models.training.clips import Sampled, load_batches
+from models.training.clips import Sampled, begin_worker, load_batches
 from models.training.controls import BINS, binned_features, count_right, shape_features
 from models.training.datasets import Clip, leave_one_out, ut_interaction
 from models.training.loop import train
@@ -144,24 +142,38 @@ def run_folds(recipe: Recipe, folder: Path, *, device: str = "cpu", workers: int
     if settings.exists() and settings.read_text(encoding="utf-8") != text:
         raise ValueError(f"{folder} was begun with other settings, see {settings}; take another folder")
     write_text(settings, text)
-    maps_file = make_stem_maps(recipe, folder.parent)
+    maps_file = find_maps(recipe, folder.parent)
     groups = sorted({clip.group for clip in recipe.clips()})
     files = {number: folder / f"{number:02}.json" for number in range(1, len(groups) + 1)}
     todo = [number for number, file in files.items() if not file.exists()]
     description = f"{recipe.task}, shift {recipe.shift}, seed {recipe.seed}"
-    fold = partial(run_fold, recipe, maps_file, device=device)
-    results = _in_processes(fold, todo, workers) if workers else ((number, fold(number)) for number in todo)
-    for number, result in track(results, description, len(todo), console=Console(stderr=True)):
+    folds = DataLoader(
+        _Folds(recipe, maps_file, device),
+        batch_size=None,
+        sampler=todo,
+        num_workers=workers,
+        worker_init_fn=partial(_begin_fold, max(1, (os.cpu_count() or 1) // max(workers, 1))),
+        multiprocessing_context="spawn" if workers else None,
+        in_order=False,
+    )
+    for number, result in track(folds, description, len(todo), console=Console(stderr=True)):
         write_text(files[number], json.dumps(result))
     return [json.loads(file.read_text(encoding="utf-8")) for file in files.values()]
 
 
-def _in_processes(fold: Callable[[int], Any], numbers: Sequence[int], workers: int) -> Iterator[tuple[int, Any]]:
-    threads = max(1, (os.cpu_count() or 1) // workers)
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), torch.set_num_threads, (threads,)) as pool:
-        started = {pool.submit(fold, number): number for number in numbers}
-        for future in as_completed(started):
-            yield started[future], future.result()
+@dataclass(frozen=True)
+class _Folds(Dataset[tuple[int, dict[str, Any]]]):
+    recipe: Recipe
+    maps_file: Path
+    device: str
+
+    def __getitem__(self, number: int) -> tuple[int, dict[str, Any]]:
+        return number, run_fold(self.recipe, self.maps_file, number, device=self.device)
+
+
+def _begin_fold(num_threads: int, worker: int) -> None:
+    begin_worker(worker)
+    torch.set_num_threads(num_threads)
 
 
 def count_controls(recipe: Recipe, maps_file: Path) -> dict[str, dict[str, int]]:
@@ -180,11 +192,8 @@ def count_controls(recipe: Recipe, maps_file: Path) -> dict[str, dict[str, int]]
     }
 
 
-def make_stem_maps(recipe: Recipe, folder: Path) -> Path:
-    """The file with what all folds, shifts and seeds share; it is made where it is not there."""
-    path = folder / f"maps-{STEM}-{SIZE}.safetensors"
-    if not path.exists():
-        clips = list({clip.path: clip for clip in recipe.clips()}.values())
-        stem = split(recipe.network(1), STEM)[0]
-        make_maps(path, stem, clips, recipe.preprocessing(), every=EVERY)
-    return path
+def find_maps(recipe: Recipe, folder: Path) -> Path:
+    """The file in `folder` with what all shifts and seeds of a start share; it is made where it is not there."""
+    clips = list({clip.path: clip for clip in recipe.clips()}.values())
+    stem = split(recipe.network(1), STEM)[0]
+    return make_maps(folder, stem, clips, recipe.preprocessing(), every=EVERY)

@@ -19,7 +19,7 @@ from models.checkpoint import Card, save
 from models.preprocessing import Preprocessing
 from models.training.datasets import Clip, ut_interaction
 from models.training.loop import Batch, train
-from models.training.stem_maps import join, make_maps, read_maps, split
+from models.training.stem_maps import VIEWS, join, make_maps, read_maps, split
 from models.training.ut_interaction import EVERY, HOW, NETWORK, RATE, STEM, Recipe
 
 BACKGROUND = "background"
@@ -75,7 +75,7 @@ class StreamBatches(Dataset[Batch]):
 
     def _stream(self, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Maps (T, h, w, D) that begin anywhere in a clip, and the numbers of their labels (T,)."""
-        view = int(random.integers(10))
+        view = int(random.integers(VIEWS))
         parts, numbers, missing = [], [], NUM_SNIPPETS
         skipped = random.random()
         while missing > 0:
@@ -98,10 +98,7 @@ def train_untrimmed(root: Path, start: str, output: Path, *, seed: int, num_step
     labels = sorted({clip.labels[0] for clip in clips})
     network = recipe.network(len(labels))
     stem, late = split(network, STEM)
-    maps_file = output.with_suffix(".maps")
-    if not maps_file.exists():
-        make_maps(maps_file, stem, clips, recipe.preprocessing(), every=EVERY, prepare=fit)
-    maps = read_maps(maps_file)
+    maps = read_maps(make_maps(output.parent, stem, clips, recipe.preprocessing(), every=EVERY, prepare=fit))
     batches = StreamBatches(clips, labels, maps, recipe.batch_size, num_steps, seed)
     how = replace(HOW, num_steps=num_steps)
     train(

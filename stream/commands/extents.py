@@ -14,6 +14,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from models.files import write_text
 from models.training.extents import NUM_STEPS, study_extents
 from models.training.pictures import draw_means
 
@@ -32,7 +33,7 @@ def train_timeception(folder: Path, *, steps: int = NUM_STEPS, seed: int, device
         "machine": f"{platform.machine()}, {device}",
         "date": date.today().isoformat(),
     }
-    (folder / "results.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
+    write_text(folder / "results.json", json.dumps(found, indent=1))
     draw_means(folder / "results.png", found["accuracy"], over="how finely test videos are altered")
     _show(found)
     print(f"wrote {folder / 'results.json'} and results.png; {found['minutes']} minutes")

@@ -69,7 +69,8 @@ def _targets(sources: Iterable[Path]) -> dict[str, Path]:
         if not videos:
             raise ValueError(f"{source} has no videos ({', '.join(VIDEOS)}) or folders of frames in it")
         for video in videos:
-            name = (video.relative_to(source) if inside else Path(video.name)).with_suffix(FEATURES).as_posix()
+            place = video.relative_to(source) if inside else Path(video.name)
+            name = place.with_name((video.name if video.is_dir() else video.stem) + FEATURES).as_posix()
             if name in found:
                 raise ValueError(f"{found[name]} and {video} would both become {name}; give them other names")
             found[name] = video

@@ -14,10 +14,10 @@ from typing import Any
 import torch
 
 from models.checkpoint import save
-from models.files import whole
 from models.network import Network, Shift
 from models.training import distributed
 from models.training.motion import motion_card, train_motion
+from models.training.run import save_state
 from stream.commands.extents import train_timeception
 from stream.commands.ut_interaction import train_ut_interaction, train_ut_untrimmed
 from stream.runtimes.eager import choose_device
@@ -44,14 +44,13 @@ def train_motion_recipe(
     }
 
     state_file = output.with_suffix(".state")
-    begun = torch.load(state_file, weights_only=True) if state_file.exists() else None
+    begun = torch.load(state_file, map_location="cpu", weights_only=True) if state_file.exists() else None
     if begun is not None and begun["command"] != command:
         raise ValueError(f"{state_file} is of {begun['command']}; go on with that, or delete it to begin anew")
 
     def keep(done: int, network: Network, state: dict[str, Any]) -> None:
         save(output, network, motion_card(shift, {**training, "steps": done}, {}), half=True)
-        with whole(state_file) as file:
-            torch.save({**state, "command": command}, file)
+        save_state(state_file, {**state, "command": command})
 
     train_motion(shift=shift, num_steps=steps, seed=seed, device=device, workers=workers, start=begun, on_progress=keep)
     state_file.unlink()
@@ -84,6 +83,7 @@ def train_recipe(name: str, output: Path, **options: Any) -> None:
     given = {option: value for option, value in options.items() if value is not None}
     for option in [option for option in given if option not in takes]:
         if option not in COMMON:
-            raise ValueError(f"the recipe {name} has no --{option}; it has --{', --'.join(takes)}")
+            wrong = option.replace("_", "-")
+            raise ValueError(f"the recipe {name} has no --{wrong}; it has --{', --'.join(takes)}")
         del given[option]
     RECIPES[name](output, **given)

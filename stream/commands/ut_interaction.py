@@ -16,7 +16,7 @@ from models.files import write_text
 from models.network import Shift
 from models.training.pictures import draw_confusion
 from models.training.testing import Tested
-from models.training.ut_interaction import Recipe, Task, count_controls, make_stem_maps, run_folds
+from models.training.ut_interaction import Recipe, Task, count_controls, find_maps, run_folds
 from models.training.ut_untrimmed import train_untrimmed
 
 SEEN = (0.25, 0.5, 0.75, 1.0)
@@ -38,6 +38,7 @@ def train_ut_interaction(
     """Train and test a network on all folds, those that are done left out, and print the table of `output`."""
     root, start = _given_both(data, start)
     recipe = Recipe(root=str(root), start=start, task=task, shift=shift, seed=seed, epochs=epochs)
+    _claim(output, {"task": task, "data": str(root), "start": start})
     folder = output / f"{shift}-{seed}"
     results = run_folds(recipe, folder, device=device, workers=workers)
     truth, scores = _joined(results)
@@ -46,7 +47,7 @@ def train_ut_interaction(
     figures = {"settings": json.loads((folder / "settings.json").read_text()), **figures_of(results)}
     write_text(folder / "summary.json", json.dumps(figures, indent=1))
     if not (controls := output / "controls.json").exists() and task == "interactions":
-        write_text(controls, json.dumps(count_controls(recipe, make_stem_maps(recipe, output)), indent=1))
+        write_text(controls, json.dumps(count_controls(recipe, find_maps(recipe, output)), indent=1))
     _show(output)
 
 
@@ -58,6 +59,15 @@ def train_ut_untrimmed(
     output.parent.mkdir(parents=True, exist_ok=True)
     train_untrimmed(root, start, output, seed=seed, num_steps=steps, device=device)
     print(f"wrote {output}; use it with: actionstream label VIDEO --model {output}")
+
+
+def _claim(folder: Path, what: Mapping[str, str]) -> None:
+    """A table compares what was made of the same; ValueError where the folder has one of something else."""
+    file = folder / "table.json"
+    if file.exists() and (there := json.loads(file.read_text())) != what:
+        name = next(name for name in what if what[name] != there.get(name))
+        raise ValueError(f"{folder} has results of {name} {there.get(name)}, not {what[name]}; take another folder")
+    write_text(file, json.dumps(what, indent=1))
 
 
 def _given_both(data: Path | None, start: str | None) -> tuple[Path, str]:

@@ -67,23 +67,23 @@ def check_close(folder, other, epoch):
 @pytest.mark.slow
 def test_two_processes_have_the_numbers_of_one(data, tmp_path, run, monkeypatch):
     """From the start, until process 0 cannot write its state and all end; and after a resume."""
-    original, half, whole, two = run_module._save_state, tmp_path / "half", tmp_path / "whole", tmp_path / "two"
+    original, half, whole, two = run_module.save_state, tmp_path / "half", tmp_path / "whole", tmp_path / "two"
 
     def copied(path, state):
         original(path, state)
         if not half.exists():
             shutil.copytree(whole, half)
 
-    monkeypatch.setattr(run_module, "_save_state", copied)
+    monkeypatch.setattr(run_module, "save_state", copied)
     code, _, err = run("train", "--data", data, "-o", whole, *HOW)
     assert code == 0, err
 
-    (two / "last.pt.partial").mkdir(parents=True)
+    (two / "last.pt" / "in the way").mkdir(parents=True)
     process = begun("--data", data, "-o", two, *HOW)
     out = process.communicate(timeout=200)[0]
     assert process.returncode == 1  # of torchrun; a report of its own follows
     (line,) = (line for line in out.splitlines() if "actionstream: " in line)
-    assert "last.pt.partial" in line
+    assert "last.pt" in line
     assert line.endswith(f"go on with --resume {two}")
     check_close(two, half, 1)
 

@@ -90,14 +90,14 @@ def half(data, tmp_path, run, monkeypatch):
     """The same run, killed after its first epoch."""
     from models.training import run as run_module
 
-    original = run_module._save_state
+    original = run_module.save_state
 
     def killed(path, state):
         original(path, state)
         raise SystemExit("killed")
 
     with monkeypatch.context() as patch:
-        patch.setattr(run_module, "_save_state", killed)
+        patch.setattr(run_module, "save_state", killed)
         folder = tmp_path / "half"
         assert run("train", "--data", data, "-o", folder, "--epochs", 2, *SMALL, *NETWORK)[0] == "killed"
     return folder
