@@ -22,10 +22,13 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "label_lists"
 NUMBERED = re.compile(r"c?(\d+)[\s,;:]+(.+)")
+BACKGROUND = "background"
+"""The label that means nothing happens, where nobody says otherwise."""
 
 
 def list_labels() -> list[str]:
@@ -56,3 +59,10 @@ def read_labels(name: str | os.PathLike[str]) -> list[str]:
     if twice := [line for line, count in Counter(lines).items() if count > 1]:
         raise ValueError(f"{path} has the label {twice[0]!r} twice; each score needs a name of its own")
     return lines
+
+
+def find_background(labels: Sequence[str], wanted: str | None = None) -> str | None:
+    """The label that means nothing happens: the wanted one, which must be there, or the one that is called so."""
+    if wanted is not None and wanted not in labels:
+        raise ValueError(f"no label is called {wanted!r}; there are {', '.join(labels)}")
+    return BACKGROUND if wanted is None and BACKGROUND in labels else wanted

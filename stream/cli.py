@@ -527,7 +527,10 @@ def evaluate(
     videos: Annotated[
         Path | None, typer.Option(help="A folder with videos of the truth, which are labelled first, as label does.")
     ] = None,
-    model: Annotated[str, typer.Option(help="For --videos: a checkpoint, a run, or a file NAME.toml.")] = "motion",
+    model: Annotated[
+        str | None,
+        typer.Option(help="For --videos: a checkpoint, a run, or a file NAME.toml.", show_default="motion"),
+    ] = None,
     background: Annotated[
         str | None,
         typer.Option(
@@ -546,7 +549,9 @@ def evaluate(
         str | None,
         typer.Option(help="A file with videos to leave out, or mislabelled: three test videos of THUMOS14."),
     ] = None,
-    device: Annotated[Device, typer.Option(help="For --videos: where the network runs.")] = Device.auto,
+    device: Annotated[
+        Device | None, typer.Option(help="For --videos: where the network runs.", show_default="auto")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="The figures as JSON, with those of each class.")] = False,
 ) -> None:
     """Measure a file with results, or a model on videos, exactly as the evaluator of a challenge does.
@@ -558,12 +563,21 @@ def evaluate(
 
     if videos is None and results is None:
         raise ValueError("nothing to evaluate: give --results FILE, or --videos DIR and a --model")
+    of_videos = {"--model": model, "--background": background, "--device": device}
+    unused = [name for name, value in of_videos.items() if value is not None]
+    if videos is None and unused:
+        raise ValueError(f"{unused[0]} is for --videos, which are labelled first; for --results alone leave it out")
     measure = evaluate_results
     if videos is not None:
         from stream.commands.evaluate_videos import evaluate_videos
 
         measure = partial(
-            evaluate_videos, videos=videos, model=model, background=background, device=device.value, say=_say
+            evaluate_videos,
+            videos=videos,
+            model=model or "motion",
+            background=background,
+            device=(device or Device.auto).value,
+            say=_say,
         )
     code = measure(
         challenge.value,

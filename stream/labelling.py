@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,8 +12,11 @@ from stream.scorer import Scorer
 from stream.scoring.mtwi import integrate
 from stream.scoring.segments import Segment, SegmentFinder
 from stream.sources import Source
-from stream.timeline import BACKGROUND
 from stream.video_scores import VideoScores, score_video
+
+ROWS_AT_ONCE = 4096
+CLASSES_AT_ONCE = 16
+"""As many as are in memory in double precision; all of them, of a long video, would be several times its scores."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,33 +46,37 @@ def label_video(
     """Score a source that ends and find the segments in it; what is raised, and `look`, are as in `score_video`.
 
     background  the label that means nothing happens
+
+    No segment goes over a reset of the network's state. When the video has ended, memory is twice that of the scores.
     """
     card = scorer.card
-    everything = score_video(source, scorer, look=look)
-    scores = everything.after(card.context)
+    scores = score_video(source, scorer, look=look)
+    num_rows = len(scores.scores)
+    scores = scores.after(card.context)
     if not len(scores.scores):
         raise ValueError(
-            f"{source.name} is too short: the first {card.context} rows mean nothing, and it has "
-            f"{len(everything.scores)} without a gap"
+            f"{source.name} is too short: the first {card.context} rows mean nothing, and it has {num_rows} "
+            "without a gap"
         )
-    probabilities = card.probabilities(scores.scores)
+    probabilities = np.empty_like(scores.scores)
+    for first in range(0, len(probabilities), ROWS_AT_ONCE):
+        rows = slice(first, first + ROWS_AT_ONCE)
+        probabilities[rows] = card.probabilities(scores.scores[rows])
+    overall = [
+        integrate(scores.scores[:, first : first + CLASSES_AT_ONCE], times_seconds=scores.times_seconds)
+        for first in range(0, len(card.labels), CLASSES_AT_ONCE)
+    ]
     segments = (finder or SegmentFinder()).find(
         probabilities,
         scores.times_seconds,
         card.labels,
         background=background,
         interval_seconds=card.interval_seconds,
+        begins_anew=scores.begins_anew,
     )
     return LabelledVideo(
         scores=scores,
         probabilities=probabilities,
-        overall=card.probabilities(integrate(scores.scores, times_seconds=scores.times_seconds)),
+        overall=card.probabilities(np.concatenate(overall)),
         segments=[replace(each, end_seconds=min(each.end_seconds, scores.duration_seconds)) for each in segments],
     )
-
-
-def find_background(labels: Sequence[str], wanted: str | None) -> str | None:
-    """The label that means nothing happens: the wanted one, which must be there, or the one that is called so."""
-    if wanted is not None and wanted not in labels:
-        raise ValueError(f"no label is called {wanted!r}; there are {', '.join(labels)}")
-    return BACKGROUND if wanted is None and BACKGROUND in labels else wanted

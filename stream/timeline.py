@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from models.checkpoint import Card
+from models.labels import find_background
 from stream.prediction import SCHEMA, Label, Prediction, Update
 from stream.scoring import Integrator, OpenSegment, Segment, SegmentTracker, WindowPlan
 from stream.scoring.events import Threshold
 
-BACKGROUND = "background"
 HORIZON_SECONDS = 60.0
 """How far back M-TWI reaches where a source is live."""
 VIDEO_EVERY_SECONDS = 2.0
@@ -95,7 +95,7 @@ class Timeline:
         self._tracker = SegmentTracker(
             card.labels,
             interval_seconds=card.interval_seconds,
-            background=BACKGROUND if BACKGROUND in card.labels else None,
+            background=find_background(card.labels),
             smoothing_seconds=0,  # the engine does
             start=threshold,
         )

@@ -34,6 +34,11 @@ class VideoScores:
     duration_seconds: float
     cut_short: str | None = None
 
+    @property
+    def begins_anew(self) -> np.ndarray:
+        """Bool (n,): the rows that are the first after a reset."""
+        return np.diff(self.rows_since_reset, prepend=self.rows_since_reset[:1]) <= 0
+
     def after(self, context: int) -> VideoScores:
         """Without the first so many rows after each reset, which mean nothing yet."""
         good = self.rows_since_reset > context
@@ -50,8 +55,9 @@ def score_video(source: Source, scorer: Scorer, *, look: Callable[[Frame], None]
 
     look  is shown every frame, in another thread
 
-    Memory is that of the rows and of two chunks of snippets. SourceError where the video cannot be read, ValueError
-    where it has no duration, is too short for one snippet, or gets scores that are not finite.
+    Memory is that of three chunks of snippets, one that is scored and two that wait, and of the rows, in the end twice.
+    SourceError where the video cannot be read, ValueError where it has no duration, is too short for one snippet, or
+    gets scores that are not finite.
     """
     parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []  # times, scores, rows since a reset
     num_frames, last_seconds = 0, 0.0
@@ -72,10 +78,11 @@ def score_video(source: Source, scorer: Scorer, *, look: Callable[[Frame], None]
                     found.append((time_seconds, row.scores, age))
             if found:
                 times, scores, ages = map(np.array, zip(*found, strict=True))
-                if not np.isfinite(scores).all():
+                finite = np.isfinite(scores).all(axis=1)
+                if not finite.all():
                     raise ValueError(
-                        f"{source.name} gets scores that are not finite at {times[0]:.1f} s: the weights of "
-                        f"{scorer.card.network} are damaged, or too large for half precision"
+                        f"{source.name} gets scores that are not finite at {times[finite.argmin()]:.1f} s: the weights "
+                        f"of {scorer.card.network} are damaged, or too large for half precision"
                     )
                 parts.append((times, scores, ages))
     except SourceError as error:

@@ -3,9 +3,9 @@
     python -m stream.benchmarks.long_video VIDEO --hours 2
 
 loops VIDEO until it is so long (packets are copied, nothing is encoded), labels it as `label` does, and prints one JSON
-object. Memory is read at each minute of the video, on Linux. For the time, short passes alternate, on two minutes of
-the video: decoding alone (with what makes snippets of the pictures), scoring alone (of snippets in memory), and both
-as `label` has them.
+object. Memory is read at each minute of the video and, as the highest that there ever was, when its segments have been
+found; on Linux. For the time, short passes alternate, on two minutes of the video: decoding alone (with what makes
+snippets of the pictures), scoring alone (of snippets in memory), and both as `label` has them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import platform
+import resource
 import statistics
 import sys
 import tempfile
@@ -58,11 +59,13 @@ def measure(video: Path, folder: Path, hours: float, model: str, passes: int) ->
     film, short = folder / "film.mkv", folder / "short.mkv"
     loop_video(video, film, seconds=3600 * hours)
     loop_video(video, short, seconds=min(PASS_SECONDS, 3600 * hours))
+    whole, spent = label_film(film, scorer), times(short, scorer, passes)
+    slower = max(spent["decode_seconds"], spent["score_seconds"]) / spent["seconds_of_video"]
     return {
         "machine": machine(),
         "video": {"file": video.name, "hours": hours, "model": model, "chunk": scorer.chunk},
-        "whole": memory(film, scorer),
-        "time": times(short, scorer, passes),
+        "whole": {**whole, "seconds_over_the_slower": whole["seconds"] / (slower * whole["seconds_of_video"])},
+        "time": spent,
     }
 
 
@@ -86,8 +89,8 @@ def loop_video(video: Path, target: Path, *, seconds: float) -> None:
                 sink.mux(packet)
 
 
-def memory(film: Path, scorer: Scorer) -> dict[str, Any]:
-    """Label a film; megabytes at each minute of it, and the seconds that it took."""
+def label_film(film: Path, scorer: Scorer) -> dict[str, Any]:
+    """Label a film; megabytes at each minute of it and in the end, and the seconds that it took."""
     thumbnails = Thumbnails()
     megabytes: list[float] = []
 
@@ -98,15 +101,23 @@ def memory(film: Path, scorer: Scorer) -> dict[str, Any]:
 
     began = perf_counter()
     found = label_video(open_source(film), scorer, look=look)
+    seconds = perf_counter() - began
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
     scores = found.scores
     rows = (scores.scores.nbytes + scores.times_seconds.nbytes + scores.rows_since_reset.nbytes) / 1e6
     return {
         "seconds_of_video": scores.duration_seconds,
-        "seconds": perf_counter() - began,
+        "seconds": seconds,
         "rows": len(scores.times_seconds),
         "rows_megabytes": rows,
-        "megabytes": {"minute_1": megabytes[1], "highest_later": max(megabytes[1:]), "last": megabytes[-1]},
+        "megabytes": {
+            "minute_1": megabytes[1],
+            "highest_later": max(megabytes[1:]),
+            "last": megabytes[-1],
+            "peak": peak,
+        },
         "growth_beyond_rows_megabytes": max(megabytes[1:]) - megabytes[1] - rows,
+        "peak_beyond_last_megabytes": peak - megabytes[-1],
         "segments": len(found.segments),
     }
 
@@ -114,7 +125,10 @@ def memory(film: Path, scorer: Scorer) -> dict[str, Any]:
 def times(film: Path, scorer: Scorer, passes: int) -> dict[str, Any]:
     """Seconds of alternating passes over a film, and how much longer both take than the slower of the two."""
     scorer.open(STREAM)
-    sampled = [each for frame in open_source(film) if (each := sample(scorer, frame)) is not None]
+    source, sampled = open_source(film), []
+    for frame in source:
+        if (each := sample(scorer, frame)) is not None:
+            sampled.append(each)
     scorer.close(STREAM)
     spent: dict[str, list[float]] = {"decode": [], "score": [], "both": []}
     for _ in range(passes):
@@ -129,11 +143,12 @@ def times(film: Path, scorer: Scorer, passes: int) -> dict[str, Any]:
         spent["score"].append(perf_counter() - began)
         scorer.close(STREAM)
         began = perf_counter()
-        for _ in scored_chunks(open_source(film), scorer):
+        for _ in scored_chunks(open_source(film), scorer, look=Thumbnails().push):
             pass
         spent["both"].append(perf_counter() - began)
     ratios = [both / max(rest) for both, *rest in zip(spent["both"], spent["decode"], spent["score"], strict=True)]
     return {
+        "seconds_of_video": frame.time_seconds + 1 / source.rate,
         **{f"{name}_seconds": statistics.median(values) for name, values in spent.items()},
         "both_over_the_slower": statistics.median(ratios),
         "of_totals": sum(spent["both"]) / max(sum(spent["decode"]), sum(spent["score"])),

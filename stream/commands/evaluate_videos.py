@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from models.checkpoint import Card
+from models.labels import find_background
 from models.training.datasets import VIDEOS
 from stream.commands.evaluate import (
     SUBSETS,
@@ -27,7 +29,7 @@ from stream.evaluation.baselines import thresholded_scores, uniform_segments
 from stream.evaluation.remarks import MEANINGS, remarks
 from stream.evaluation.segments import Row, Segments, Truth
 from stream.fusion import open_scorer
-from stream.labelling import LabelledVideo, find_background
+from stream.labelling import LabelledVideo
 
 UNIFORM, THRESHOLDED = "uniform segments with video-level labels", "thresholded raw frame scores"
 
@@ -84,6 +86,8 @@ def evaluate_videos(
             continue
         for detector, rows in detect(name, found, scorer.card, background).items():
             detectors[detector] += rows
+    if not done:
+        raise ValueError(f"none of the {len(files)} videos could be labelled: {results} is not written")
     ours = Segments.from_rows(detectors["ours"])
     write_results(results, ours, task=task, videos=done)
     counts = {
@@ -109,16 +113,27 @@ def evaluate_videos(
 
 
 def find_videos(folder: Path, known: Truth) -> dict[str, Path]:
-    """The files of the videos of the truth, by name: NAME.mp4 and the like, or v_NAME.mp4, in folders of any depth."""
+    """The files of the videos of the truth, by name: NAME.mp4 and the like, or v_NAME.mp4, in folders of any depth.
+
+    ValueError where there are none, or two of one name.
+    """
     if not folder.is_dir():
         raise ValueError(f"no folder {folder}; --videos is one with the videos of the truth")
-    there = {path.stem: path for path in sorted(folder.rglob("*")) if path.suffix.lower() in VIDEOS and path.is_file()}
-    pairs = ((name, there.get(name) or there.get(f"v_{name}")) for name in known.durations_seconds)
-    files = {name: path for name, path in pairs if path is not None}
+    there = defaultdict(list)
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in VIDEOS and path.is_file():
+            there[path.stem].append(path)
+    files: dict[str, Path] = {}
+    for name in known.durations_seconds:
+        paths = there.get(name, []) + there.get(f"v_{name}", [])
+        if len(paths) > 1:
+            raise ValueError(f"the video {name} is there twice, {paths[0]} and {paths[1]}; remove one")
+        if paths:
+            files[name] = paths[0]
     if not files:
         raise ValueError(
             f"{folder} has none of the {len(known.durations_seconds)} videos of the truth, such as "
-            f"{next(iter(known.durations_seconds))}{VIDEOS[0]}, but {len(there)} others"
+            f"{next(iter(known.durations_seconds))}{VIDEOS[0]}, but {sum(map(len, there.values()))} others"
         )
     return files
 
@@ -135,6 +150,7 @@ def detect(name: str, found: LabelledVideo, card: Card, background: str | None) 
         card.labels,
         interval_seconds=card.interval_seconds,
         background=background,
+        begins_anew=scores.begins_anew,
     )
     detectors = {"ours": found.segments, UNIFORM: uniform, THRESHOLDED: thresholded}
     return {detector: rows_of(name, segments) for detector, segments in detectors.items()}

@@ -13,13 +13,15 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from models.checkpoint import Card
+from models.files import whole, write_text
+from models.labels import find_background
 from stream import signals
 from stream.evaluation.activitynet import write_results
 from stream.evaluation.detection_table import write_table
 from stream.evaluation.segments import Row, Segments
 from stream.frame import Frame
 from stream.fusion import open_scorer
-from stream.labelling import LabelledVideo, find_background, label_video
+from stream.labelling import LabelledVideo, label_video
 from stream.runtimes.eager import core_left_free
 from stream.scorer import Scorer
 from stream.scoring.segments import Segment
@@ -49,9 +51,9 @@ def label_files(
 ) -> int:
     """Label each video and write what was found into the folder; returns the exit code.
 
-    A video that fails is told and passed over. NAME.json has the segments in ActivityNet's layout, NAME.png the
-    timeline; with several videos results.json has the segments of all. Those whose score reaches the threshold are on
-    the screen and in the subtitles.
+    A video that fails, or whose files cannot be written, is told and passed over. NAME.json has the segments in
+    ActivityNet's layout, NAME.png the timeline; with several videos results.json has the segments of all. Those whose
+    score reaches the threshold are on the screen and in the subtitles.
 
     NAME.npz, with `scores`: times_seconds (n,), scores (n, K) before softmax or sigmoid, probabilities (n, K), of the n
     rows that mean something; overall (K,), probabilities of the whole video; labels (K,); duration_seconds.
@@ -73,15 +75,20 @@ def label_files(
     console = Console(markup=False, highlight=False, emoji=False)
     everything: list[Row] = []
     done: list[str] = []
-    whole = True
+    all_whole = True
     for name, found, thumbnails in label_each(zip(names, videos, strict=True), scorer, background=background, say=say):
-        whole = whole and found is not None and not found.scores.cut_short
+        all_whole = all_whole and found is not None and not found.scores.cut_short
         if found is None:
             continue
         targets = {kind: folder / f"{name}.{kind}" for kind in kinds}
         rows = rows_of(name, found.segments)
         sure = [each for each in found.segments if each.score >= threshold]
-        _write(targets, name, found, Segments.from_rows(rows), sure, card=scorer.card, thumbnails=thumbnails)
+        try:
+            _write(targets, name, found, Segments.from_rows(rows), sure, card=scorer.card, thumbnails=thumbnails)
+        except OSError as error:
+            say(f"the files of {name} cannot be written to {folder}: {reason(error)}")
+            all_whole = False
+            continue
         _show(console, name, found, sure, scorer.card)
         console.print("written: " + ", ".join(map(str, targets.values())) + "\n", soft_wrap=True)
         everything += rows
@@ -89,7 +96,7 @@ def label_files(
     if len(videos) > 1 and done:
         write_results(folder / f"{ALL}.json", Segments.from_rows(everything), videos=done)
         console.print(f"{len(everything)} segments in {len(done)} videos: {folder / ALL}.json")
-    if whole:
+    if all_whole:
         return 0
     return 1 if done else 2
 
@@ -182,29 +189,31 @@ def _write(
     thumbnails: Thumbnails,
 ) -> None:
     write_results(targets["json"], segments, videos=[name])
-    draw_timeline(
-        targets["png"],
-        found,
-        title=name,
-        labels=card.labels,
-        interval_seconds=card.interval_seconds,
-        thumbnails=thumbnails,
-    )
+    with whole(targets["png"]) as picture:
+        draw_timeline(
+            picture,
+            found,
+            title=name,
+            labels=card.labels,
+            interval_seconds=card.interval_seconds,
+            thumbnails=thumbnails,
+        )
     for kind in ("srt", "vtt"):
         if kind in targets:
-            targets[kind].write_text(subtitles(sure, kind=kind), encoding="utf-8")
+            write_text(targets[kind], subtitles(sure, kind=kind))
     if "csv" in targets:
         write_table(targets["csv"], segments)
     if "npz" in targets:
-        np.savez_compressed(
-            targets["npz"],
-            times_seconds=found.scores.times_seconds,
-            scores=found.scores.scores,
-            probabilities=found.probabilities,
-            overall=found.overall,
-            labels=np.array(card.labels),
-            duration_seconds=found.scores.duration_seconds,
-        )
+        with whole(targets["npz"]) as path, path.open("wb") as file:  # a name would get the ending .npz
+            np.savez_compressed(
+                file,
+                times_seconds=found.scores.times_seconds,
+                scores=found.scores.scores,
+                probabilities=found.probabilities,
+                overall=found.overall,
+                labels=np.array(card.labels),
+                duration_seconds=found.scores.duration_seconds,
+            )
 
 
 def _show(console: Console, title: str, found: LabelledVideo, sure: list[Segment], card: Card) -> None:

@@ -10,8 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from stream.sampler import gap_after
-from stream.scoring.segments import Segment
+from stream.scoring.segments import Segment, break_up
 
 NUM_PARTS = 10
 THRESHOLD = 0.5
@@ -37,22 +36,21 @@ def thresholded_scores(
     *,
     interval_seconds: float,
     background: str | None,
+    begins_anew: np.ndarray | None = None,
 ) -> list[Segment]:
     """For each label the stretches of rows (n, K) of 0.5 or more, as they are, with their mean as score.
 
-    A row stands until the next one; what comes after a gap is another stretch.
+    Until when a row stands, and where breaks are, over which no stretch goes, is as in `break_up`.
     """
-    gaps = np.diff(times_seconds, append=np.inf) > gap_after(interval_seconds)
-    ends = np.where(gaps, times_seconds + interval_seconds, np.append(times_seconds[1:], 0.0))
-    runs: np.ndarray = np.cumsum(gaps) - gaps
+    breaks, ends = break_up(times_seconds, interval_seconds=interval_seconds, begins_anew=begins_anew)
     segments = []
     for label, column in zip(labels, probabilities.T, strict=True):
         if label == background:
             continue
-        stretch = np.where(column >= THRESHOLD, runs, -1)
-        firsts = np.flatnonzero(np.diff(stretch, prepend=-2))
-        for first, end in zip(firsts, [*firsts[1:], len(column)], strict=True):
-            if stretch[first] >= 0:
+        reached = column >= THRESHOLD
+        changes = np.flatnonzero(breaks | np.diff(reached, prepend=False))
+        for first, end in pairwise([*changes.tolist(), len(column)]):
+            if reached[first]:
                 score = float(column[first:end].mean())
                 segments.append(Segment(float(times_seconds[first]), float(ends[end - 1]), label, score))
     return segments

@@ -8,6 +8,8 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+from models.files import whole
+
 
 def read_text(path: Path) -> str:
     """The text of a file; ValueError when it is not there, is cut short, or is no text in UTF-8."""
@@ -24,9 +26,10 @@ def read_text(path: Path) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file, with gzip if it is called so."""
+    """Write a file whole or not at all, with gzip if it is called so."""
     data = text.encode()
-    path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+    with whole(path) as file:
+        file.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
 
 
 def read_json(path: Path, *, key: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """From a curve of scores to spans of rows: smoothing, temporal actionness grouping, edges, contrast.
 
-Letters: n rows, K classes, M spans. A span is (first, end) in rows, the end not included.
+Letters: n rows of one class, M spans. A span is (first, end) in rows, the end not included.
 """
 
 from __future__ import annotations
@@ -11,15 +11,14 @@ from collections.abc import Sequence
 import numpy as np
 
 
-def smooth(rows: np.ndarray, sigma_rows: float) -> np.ndarray:
-    """Rows (n, K) under a Gaussian; at the ends the weights of the rows that there are add up to one."""
-    reach = min(math.ceil(3 * sigma_rows), len(rows) - 1)
+def smooth(curve: np.ndarray, sigma_rows: float) -> np.ndarray:
+    """A curve (n,) under a Gaussian; at the ends the weights of the rows that there are add up to one."""
+    reach = min(math.ceil(3 * sigma_rows), len(curve) - 1)
     if reach == 0:
-        return rows
+        return curve
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma_rows) ** 2)
-    weights = np.convolve(np.ones(len(rows)), kernel)[reach : reach + len(rows)]
-    columns = [np.convolve(column, kernel)[reach : reach + len(rows)] / weights for column in rows.T]
-    return np.stack(columns, axis=1)
+    weights = np.convolve(np.ones(len(curve)), kernel)[reach : reach + len(curve)]
+    return np.convolve(curve, kernel)[reach : reach + len(curve)] / weights
 
 
 def group(curve: np.ndarray, thresholds: Sequence[float], shares: Sequence[float]) -> np.ndarray:
@@ -100,18 +99,15 @@ def _move(first: np.ndarray, curve: np.ndarray, inside: np.ndarray, reach: int) 
     return moved
 
 
-def _margin(first: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """How many rows on each side a span is compared with: a quarter of its own, as in AutoLoc."""
-    return np.maximum(1, np.rint(0.25 * (end - first)).astype(np.int64))
+def contrasts(spans: np.ndarray, curve: np.ndarray) -> np.ndarray:
+    """How much higher the curve (n,) is inside each span (M, 2) than in the margins on both sides (M,).
 
-
-def contrasts(sums: np.ndarray, first: np.ndarray, end: np.ndarray, index: np.ndarray) -> np.ndarray:
-    """How much higher each span's class is inside than in the margins on both sides (M,).
-
-    sums  (n + 1, K), of the rows before each one. Rows that are not there count as 0. (AutoLoc, arXiv:1807.08333.)
+    A margin is a quarter of the span. Rows that are not there count as 0. (AutoLoc, arXiv:1807.08333.)
     """
-    margin = _margin(first, end)
-    before, after = np.maximum(first - margin, 0), np.minimum(end + margin, len(sums) - 1)
-    inner = sums[end, index] - sums[first, index]
-    outer = sums[after, index] - sums[before, index] - inner
+    first, end = spans.T
+    margin = np.maximum(1, np.rint(0.25 * (end - first)).astype(np.int64))
+    before, after = np.maximum(first - margin, 0), np.minimum(end + margin, len(curve))
+    sums = np.concatenate([[0.0], curve.cumsum()])
+    inner = sums[end] - sums[first]
+    outer = sums[after] - sums[before] - inner
     return inner / (end - first) - outer / (2 * margin)

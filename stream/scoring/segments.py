@@ -11,8 +11,9 @@ Letters: n rows, K classes, M candidates. Candidates are counted in rows: (first
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Literal, get_args
 
 import numpy as np
@@ -91,60 +92,75 @@ class SegmentFinder:
         *,
         background: str | None = None,
         interval_seconds: float,
+        begins_anew: np.ndarray | None = None,
     ) -> list[Segment]:
-        """The segments of a video, best first; none goes over a gap, as `Sampler` has it.
+        """The segments of a video, best first; none goes over a break, as `break_up` has it.
+
+        Beyond the input, memory is that of a few numbers for each row and each candidate.
 
         probabilities     (n, K), of softmax or sigmoid
         times_seconds     (n,), increasing: a row stands for the time from its own to that of the next row
         labels            a name for each of the K classes
         background        the class that says that nothing happens; it has no segments itself
-        interval_seconds  between two rows; what the last row, and one before a gap, stands for
+        interval_seconds  between two rows; what the last row, and one before a break, stands for at most
+        begins_anew       bool (n,): before these rows there is a break, too, such as a reset of the network's state
 
         ValueError for input that is not as above.
         """
-        rows, times = _checked(probabilities, times_seconds, labels, background)
+        rows, times = _checked(probabilities, times_seconds, labels, background, begins_anew)
+        firsts, ends = break_up(times, interval_seconds=interval_seconds, begins_anew=begins_anew)
         found: list[Segment] = []
-        for first, end in _runs(times, gap_after(interval_seconds)):
-            ends = np.append(times[first + 1 : end], times[end - 1] + interval_seconds)
-            found += self._find_in_run(rows[first:end], times[first:end], ends, labels, background)
+        for first, end in pairwise([*np.flatnonzero(firsts).tolist(), len(times)]):
+            found += self._find_in_run(rows[first:end], times[first:end], ends[first:end], labels, background)
         found.sort(key=lambda segment: -segment.score)
         return found[: self.max_segments]
 
     def _find_in_run(
         self, rows: np.ndarray, times: np.ndarray, ends: np.ndarray, labels: Sequence[str], background: str | None
     ) -> list[Segment]:
-        """The segments in rows without a gap, which stand for the times up to `ends` (n,)."""
+        """The segments in rows without a break, which stand for the times up to `ends` (n,)."""
         sigma_rows = round(self.smoothing_seconds / float(np.median(ends - times)), 3)
         reach = math.ceil(2 * sigma_rows)
-        smoothed = smooth(rows, sigma_rows)
         classes = [index for index, label in enumerate(labels) if label != background]
-        sums = np.concatenate([np.zeros((1, rows.shape[1])), smoothed.cumsum(axis=0)])
-        candidates = [np.empty((0, 3), np.int64)]
-        for index in classes:
-            spans = self._find_in_curve(smoothed[:, index], reach)
-            candidates.append(np.column_stack([spans, np.full(len(spans), index)]))
+        if not classes:
+            return []
+
+        def curve_of(index: int) -> np.ndarray:
+            # each time anew: the curves of all classes would be twice as large as the rows, and more
+            return smooth(rows[:, index].astype(np.float64), sigma_rows)
+
+        shared, owners = np.empty((0, 2), np.int64), np.empty((0, 1), np.int64)
         if background is not None:
-            spans = self._find_in_curve(1 - smoothed[:, labels.index(background)], reach)
-            means = (sums[spans[:, 1]] - sums[spans[:, 0]])[:, classes]
-            best = np.argsort(-means, axis=1, kind="stable")[:, : self.num_labels]
-            for place in best.T:
-                candidates.append(np.column_stack([spans, np.array(classes)[place]]))
-        first, end, index = np.unique(np.concatenate(candidates), axis=0).T
-        contrast = contrasts(sums, first, end, index)
-        long = ends[end - 1] - times[first] >= self.min_seconds - 1e-6
-        # what has less contrast has too low a score, whatever is inside
-        wanted = long & (contrast > 0) & (contrast >= self.min_score**2)
-        first, end, index, contrast = first[wanted], end[wanted], index[wanted], contrast[wanted]
-        kept, factors = self._suppress(np.stack([times[first], ends[end - 1]], axis=1), contrast, index)
-        found = []
-        for n, factor in zip(kept[: self.max_segments].tolist(), factors[: self.max_segments].tolist(), strict=True):
-            i, j, k = first[n], end[n], index[n]
-            start_seconds, end_seconds = float(times[i]), float(ends[j - 1])
-            inside = _integrate_inside(smoothed[i:j, k], times[i:j], end_seconds - start_seconds)
-            score = min(1.0, factor * math.sqrt(inside * contrast[n]))
-            if score >= self.min_score:
-                found.append(Segment(start_seconds, end_seconds, labels[k], score))
-        return found
+            shared = self._find_in_curve(1 - curve_of(labels.index(background)), reach)
+            owners = self._most_likely(shared, ((index, curve_of(index)) for index in classes))
+        parts = []
+        for number in classes:
+            curve = curve_of(number)
+            spans = np.concatenate([self._find_in_curve(curve, reach), shared[(owners == number).any(axis=1)]])
+            spans = np.unique(spans, axis=0)
+            contrast = contrasts(spans, curve)
+            long = ends[spans[:, 1] - 1] - times[spans[:, 0]] >= self.min_seconds - 1e-6
+            # what has less contrast has too low a score, whatever is inside
+            wanted = long & (contrast > 0) & (contrast >= self.min_score**2)
+            parts.append((spans[wanted], contrast[wanted], np.full(np.count_nonzero(wanted), number)))
+        spans, contrast, index = (np.concatenate(column) for column in zip(*parts, strict=True))
+        order = np.lexsort((index, spans[:, 1], spans[:, 0]))
+        spans, contrast, index = spans[order], contrast[order], index[order]
+        seconds = np.stack([times[spans[:, 0]], ends[spans[:, 1] - 1]], axis=1)
+        kept, factors = self._suppress(seconds, contrast, index)
+        kept, factors = kept[: self.max_segments], factors[: self.max_segments]
+        inside = np.empty(len(kept))
+        for number in np.unique(index[kept]).tolist():
+            curve = curve_of(number)
+            for place in np.flatnonzero(index[kept] == number):
+                first, end = spans[kept[place]]
+                inside[place] = _integrate_inside(curve[first:end], times[first:end], np.ptp(seconds[kept[place]]))
+        scores = np.minimum(1, factors * np.sqrt(inside * contrast[kept]))
+        return [
+            Segment(start, end, labels[number], score)
+            for (start, end), number, score in zip(seconds[kept].tolist(), index[kept], scores.tolist(), strict=True)
+            if score >= self.min_score
+        ]
 
     def _suppress(self, spans: np.ndarray, contrast: np.ndarray, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The indices of the candidates that stay, best first, and the factors for their scores."""
@@ -160,6 +176,35 @@ class SegmentFinder:
     def _find_in_curve(self, curve: np.ndarray, reach: int) -> np.ndarray:
         return np.unique(refine(group(curve, self.thresholds, self.shares), curve, reach), axis=0)
 
+    def _most_likely(self, spans: np.ndarray, curves: Iterable[tuple[int, np.ndarray]]) -> np.ndarray:
+        """The classes (M, num_labels) that are highest inside each span (M, 2); -1 where there are fewer."""
+        owners = np.full((len(spans), self.num_labels), -1)
+        highest = np.full(owners.shape, -np.inf)
+        for index, curve in curves:
+            sums = np.concatenate([[0.0], curve.cumsum()])
+            highest = np.column_stack([highest, sums[spans[:, 1]] - sums[spans[:, 0]]])
+            owners = np.column_stack([owners, np.full(len(spans), index)])
+            best = np.argsort(-highest, axis=1, kind="stable")[:, : self.num_labels]
+            highest, owners = (np.take_along_axis(each, best, axis=1) for each in (highest, owners))
+        return owners
+
+
+def break_up(
+    times_seconds: np.ndarray, *, interval_seconds: float, begins_anew: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where breaks part n rows: which rows are the first after one (n,), and the times up to which rows stand (n,).
+
+    There is a break before the first row, before each that begins anew (n,), and after a pause of more than
+    `gap_after`. A row stands until the next one, or for `interval_seconds` where a break comes first.
+    """
+    firsts = np.diff(times_seconds, prepend=-np.inf) > gap_after(interval_seconds)
+    if begins_anew is not None:
+        firsts |= begins_anew
+    following = np.roll(times_seconds, -1)
+    following[-1:] = np.inf
+    ends = np.where(np.roll(firsts, -1), np.minimum(following, times_seconds + interval_seconds), following)
+    return firsts, ends
+
 
 def _integrate_inside(scores: np.ndarray, times: np.ndarray, duration_seconds: float) -> float:
     """M-TWI of the scores (n,) of one class, at one row a second as published, with the spans that fit inside.
@@ -172,25 +217,25 @@ def _integrate_inside(scores: np.ndarray, times: np.ndarray, duration_seconds: f
     return float(integrate(scores[:, None], plan=replace(PUBLISHED, spans_seconds=fitting), times_seconds=times)[0])
 
 
-def _runs(times: np.ndarray, gap_seconds: float) -> list[tuple[int, int]]:
-    """Rows (first, end) between gaps."""
-    breaks = (np.flatnonzero(np.diff(times) > gap_seconds) + 1).tolist()
-    return list(zip([0, *breaks], [*breaks, len(times)], strict=True)) if len(times) else []
-
-
 def _checked(
-    probabilities: np.ndarray, times_seconds: np.ndarray, labels: Sequence[str], background: str | None
+    probabilities: np.ndarray,
+    times_seconds: np.ndarray,
+    labels: Sequence[str],
+    background: str | None,
+    begins_anew: np.ndarray | None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    rows, times = np.asarray(probabilities, np.float64), np.asarray(times_seconds, np.float64)
+    rows, times = np.asarray(probabilities), np.asarray(times_seconds, np.float64)
     if rows.ndim != 2 or rows.shape[1] != len(labels) or times.shape != (len(rows),):
         raise ValueError(
             f"probabilities {rows.shape}, times {times.shape} and {len(labels)} labels do not fit together; "
             "for n rows and K labels they are (n, K) and (n,)"
         )
-    if not ((rows >= 0) & (rows <= 1)).all():
+    if rows.size and not (rows.min() >= 0 and rows.max() <= 1):
         raise ValueError("probabilities are numbers from 0 to 1; softmax or sigmoid makes them of scores")
     if not np.isfinite(times).all() or (np.diff(times) <= 0).any():
         raise ValueError("times must be finite and increase: sort the rows by time, and leave out repeated ones")
+    if begins_anew is not None and (begins_anew.shape, begins_anew.dtype) != (times.shape, np.bool_):
+        raise ValueError(f"begins_anew is {begins_anew.dtype} {begins_anew.shape}; it is bool {times.shape}")
     if background is not None and background not in labels:
         raise ValueError(f"no label is called {background!r}; there are {', '.join(labels)}")
     return rows, times

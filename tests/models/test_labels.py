@@ -5,7 +5,7 @@ from helpers import shared
 from torchvision.models import ResNet50_Weights
 from torchvision.models.video import R3D_18_Weights
 
-from models.labels import list_labels, read_labels
+from models.labels import find_background, list_labels, read_labels
 
 
 def test_the_lists_have_as_many_labels_as_their_data_sets():
@@ -59,3 +59,11 @@ def test_files_of_no_use(contents, message, tmp_path):
         read_labels(path)
     with pytest.raises(ValueError, match="no labels 'kinetics': give a file, or one of activitynet"):
         read_labels("kinetics")
+
+
+def test_which_label_is_background():
+    assert find_background(("a", "background")) == "background"
+    assert find_background(("a", "b")) is None
+    assert find_background(("a", "background"), "a") == "a"
+    with pytest.raises(ValueError, match=r"no label is called 'c'; there are a, b"):
+        find_background(("a", "b"), "c")

@@ -7,8 +7,6 @@ import pytest
 
 from stream.ahead import ahead
 
-pytestmark = pytest.mark.alone
-
 
 def counted(made, closed, end=100, error=None):
     try:

@@ -29,6 +29,13 @@ def test_stretches_of_raw_scores():
         assert segment.label == label
 
 
+def test_no_stretch_goes_over_a_row_that_begins_anew():
+    times, scores = np.array([0.0, 0.1, 0.15, 0.25]), np.ones((4, 1))
+    begins_anew = np.array([False, False, True, False])
+    found = thresholded_scores(scores, times, ("a",), interval_seconds=0.1, background=None, begins_anew=begins_anew)
+    assert [(each.start_seconds, each.end_seconds) for each in found] == [(0, 0.15), (0.15, 0.35)]
+
+
 @given(st.lists(st.sampled_from([0.0, 0.49, 0.5, 1.0]), min_size=1, max_size=30), st.data())
 def test_each_row_is_in_a_stretch_if_and_only_if_it_reaches_the_threshold(column, data):
     steps = data.draw(st.lists(st.sampled_from([0.1, 0.2, 3.0]), min_size=len(column), max_size=len(column)))

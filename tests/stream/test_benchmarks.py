@@ -57,9 +57,14 @@ def test_ten_minutes_of_video_take_no_more_memory_than_one(tmp_path):
     assert whole["rows"] == pytest.approx(3000, abs=3)
     assert whole["rows_megabytes"] == pytest.approx(whole["rows"] * (8 + 8 + 4 * len(card.labels)) / 1e6)
     assert whole["growth_beyond_rows_megabytes"] < 50
+    assert whole["peak_beyond_last_megabytes"] < 50
+    assert whole["megabytes"]["peak"] >= whole["megabytes"]["highest_later"] > 0
     spent = report["time"]
     assert len(spent["ratios"]) == 1
     assert min(spent["decode_seconds"], spent["score_seconds"], spent["both_seconds"]) > 0
+    assert spent["seconds_of_video"] == pytest.approx(120, abs=0.1)
+    per_second = max(spent["decode_seconds"], spent["score_seconds"]) / spent["seconds_of_video"]
+    assert whole["seconds_over_the_slower"] == pytest.approx(whole["seconds"] / 600 / per_second, rel=1e-3)
     command[3] = "gone.mp4"
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr.count("\n")) == (1, 1)

@@ -93,6 +93,10 @@ def test_classification(run, folder):
     [
         ([], "nothing to evaluate: give --results FILE, or --videos DIR and a --model"),
         (["--videos", "nowhere"], "no folder nowhere; --videos is one with the videos of the truth"),
+        (["--videos", "twice"], "the video sample is there twice, twice/sample.mkv and twice/v_sample.mp4; remove one"),
+        (["--videos", "unreadable"], "none of the 1 videos could be labelled: results.json is not written"),
+        (["--results", "r.json", "--device", "cpu"], "--device is for --videos, which are labelled first"),
+        (["--results", "r.json", "--model", "motion"], "--model is for --videos"),
         (["--videos", "clips"], "clips has none of the 3 videos of the truth, such as broken.mp4, but 1 others"),
         (["--videos", "videos", "--results", "gone/r.json"], "no folder gone for the results"),
         (["--videos", "videos", "--background", "swim"], "no label is called 'swim'"),
@@ -104,8 +108,11 @@ def test_bad_input_is_one_line_before_anything_is_labelled(run, folder, checkpoi
     shutil.copy(checkpoint, folder / "random.safetensors")
     (folder / "clips").mkdir()
     write_video(folder / "clips" / "a.mp4", images(3))
+    for name in ("twice/sample.mkv", "twice/v_sample.mp4", "unreadable/broken.mp4"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("no video")
     code, _, err = run("evaluate", "activitynet", "--truth", "truth.json", *arguments)
-    assert (code, err.count("\n")) == (2, 1)
+    assert (code, err.count("\n")) == (2, 1 + ("unreadable" in arguments)), "one for the video, too"
     assert message in err
     assert not (folder / "results.json").exists()
 

@@ -5,21 +5,20 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import images, write_video
+from helpers import images, random_card, random_network, write_video
 from PIL import Image
 
-from models import read_card
+from models import read_card, save
 from stream.benchmarks.long_video import loop_video
 from stream.evaluation import activitynet
 from stream.evaluation.detection_table import read_table
 from stream.sources import SAMPLE
 from stream.subtitles import subtitles
-
-pytestmark = pytest.mark.alone
 
 
 @pytest.fixture
@@ -101,6 +100,45 @@ def test_several_videos_of_which_some_are_none(run, folder, checkpoint):
     assert (code, err.count("\n")) == (2, 1)
 
 
+def test_files_that_cannot_be_written_are_told_and_the_rest_goes_on(run, folder, checkpoint):
+    write_video(folder / "later.mkv", images(40))
+    (folder / "out" / "match.png").mkdir(parents=True)
+    code, _, err = run("label", "match.mp4", "later.mkv", "--out", "out", "--scores", "--csv", "--model", checkpoint)
+    assert (code, err) == (1, "actionstream: the files of match cannot be written to out: Is a directory\n")
+    written = {"match.json", "results.json", *(f"later.{kind}" for kind in ("json", "png", "csv", "npz"))}
+    assert files(folder / "out") == written, "and nothing that is half a file"
+    assert list(json.loads((folder / "out/results.json").read_text())["results"]) == ["later"]
+
+
+def labelled(run, folder, model):
+    """The rows, the probabilities and the labels of segments of a video."""
+    code, _, err = run("label", "match.mp4", "--scores", "--model", model)
+    assert (code, err) == (0, "")
+    found = activitynet.read_results(folder / "match.json", task="detection")
+    kept = np.load(folder / "match.npz")
+    assert len(found) > 0
+    assert set(found.labels) <= set(kept["labels"])
+    return kept["scores"], kept["probabilities"]
+
+
+def test_a_model_with_sigmoid(run, folder):
+    card = replace(random_card(), activation="sigmoid")
+    save(folder / "model.safetensors", random_network(card), card)
+    scores, probabilities = labelled(run, folder, "model.safetensors")
+    np.testing.assert_allclose(probabilities, 1 / (1 + np.exp(-scores)), rtol=1e-5)
+
+
+def test_several_models_fused(run, folder):
+    for name in ("a", "b"):
+        card = random_card()
+        save(folder / f"{name}.safetensors", random_network(card, seed=ord(name)), card)
+    (folder / "both.toml").write_text(
+        '[[network]]\nmodel = "a.safetensors"\n[[network]]\nmodel = "b.safetensors"\nweight = 3\n'
+    )
+    a, b, both = (labelled(run, folder, name)[0] for name in ("a.safetensors", "b.safetensors", "both.toml"))
+    np.testing.assert_allclose(both, a / 4 + 3 * b / 4, rtol=1e-3, atol=1e-4)
+
+
 def test_what_is_not_sure_is_neither_shown_nor_a_subtitle(run, folder, checkpoint):
     code, out, _ = run("label", "match.mp4", "--threshold", "1", "--model", checkpoint, "--subtitles", "vtt")
     assert code == 0
@@ -134,6 +172,7 @@ def is_open(path, pid):
     return any(link.exists() and link.samefile(path) for link in Path(f"/proc/{pid}/fd").iterdir())
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_ctrl_c_ends_it(tmp_path):
     loop_video(SAMPLE, tmp_path / "long.mkv", seconds=600)

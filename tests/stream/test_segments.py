@@ -1,5 +1,6 @@
 """Segments from scores: the truth found again, and the laws."""
 
+import tracemalloc
 from itertools import pairwise
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from stream.evaluation.detection import thumos14_detection
 from stream.scoring import Segment, SegmentFinder
 from stream.scoring.grouping import group, refine, smooth
+from stream.scoring.segments import break_up
 
 RATE = 16  # a second: exact in binary
 STEP = 1 / RATE
@@ -173,6 +175,45 @@ def test_a_gap_parts(before, after, finder):
     assert as_set(found[0]) == as_set(found[1]) | as_set(found[2])
 
 
+@examples(max_examples=20, deadline=None)
+@given(tracks, tracks, finders)
+def test_a_row_that_begins_anew_parts(before, after, finder):
+    """As a gap does, without one."""
+    one, two = rows_of(before), rows_of(after)
+    begin = one[1][-1] if len(one[1]) else 0
+    two = two[0], two[1] - two[1][:1] + begin + STEP
+    both = np.concatenate([one[0], two[0]]), np.concatenate([one[1], two[1]])
+    begins_anew = np.arange(len(both[1])) == len(one[1])
+    found = finder.find(*both, LABELS[:2], interval_seconds=STEP, begins_anew=begins_anew)
+    parts = [finder.find(*each, LABELS[:2], interval_seconds=STEP) for each in (one, two)]
+    assert len(found) == sum(map(len, parts))
+    assert set(found) == {*parts[0], *parts[1]}
+
+
+def test_where_breaks_are_and_until_when_rows_stand():
+    times = np.array([0.0, 1.0, 2.5, 3.0, 13.0])
+    firsts, ends = break_up(times, interval_seconds=1.0, begins_anew=np.array([0, 0, 1, 1, 0], bool))
+    assert firsts.tolist() == [True, False, True, True, True]
+    assert ends.tolist() == [1.0, 2.0, 3.0, 4.0, 14.0], "a row never stands when the next one does"
+    assert [each.tolist() for each in break_up(np.empty(0), interval_seconds=1.0)] == [[], []]
+
+
+def test_memory_is_not_that_of_all_classes_in_double_precision():
+    labels = [str(n) for n in range(60)]
+    probabilities = np.full((2000, len(labels)), 0.01, np.float32)
+    for index in range(len(labels)):
+        probabilities[30 * index : 30 * index + 100, index] = 0.9
+    finder = SegmentFinder(thresholds=(0.5,), shares=(1.0,))
+    tracemalloc.start()
+    try:
+        found = finder.find(probabilities, np.arange(2000) * STEP, labels, background="0", interval_seconds=STEP)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert {each.label for each in found if each.score > 0.5} == set(labels[1:])
+    assert peak < probabilities.nbytes
+
+
 def test_nothing_one_row_and_what_never_changes():
     finder = SegmentFinder(min_seconds=0)
     assert finder.find(np.empty((0, 2)), np.empty(0), LABELS[:2], interval_seconds=STEP) == []
@@ -224,18 +265,18 @@ def test_grouping_is_the_rule(curve, thresholds):
 def test_ends_are_where_the_step_was_whatever_threshold_found_it(threshold):
     curve = np.full(120, 0.05)
     curve[30:70] = 0.75
-    curve = smooth(curve[:, None], 4.0)[:, 0]
+    curve = smooth(curve, 4.0)
     spans = group(curve, [threshold], [1.0])
     assert (spans != [[30, 70]]).all() or threshold == 0.3
     assert np.abs(refine(spans, curve, 8) - [30, 70]).max() <= (threshold > 0.5)
 
 
 def test_smoothing_keeps_a_constant_and_the_sum():
-    rows = np.full((9, 2), 0.4)
-    assert np.allclose(smooth(rows, 3.0), rows)
-    impulse = np.zeros((41, 1))
+    curve = np.full(9, 0.4)
+    assert np.allclose(smooth(curve, 3.0), curve)
+    impulse = np.zeros(41)
     impulse[20] = 1
-    out = smooth(impulse, 2.0)[:, 0]
+    out = smooth(impulse, 2.0)
     assert out.sum() == pytest.approx(1)
     assert out[22] / out[20] == pytest.approx(np.exp(-0.5))
 
@@ -275,6 +316,8 @@ def test_refuses_odd_settings(options, message):
         ({"probabilities": np.full((3, 2), np.nan)}, r"probabilities are numbers from 0 to 1"),
         ({"times_seconds": np.array([0.0, 1.0, 1.0])}, r"times must be finite and increase"),
         ({"times_seconds": np.array([0.0, 1.0, np.inf])}, r"times must be finite"),
+        ({"begins_anew": np.zeros(2, bool)}, r"begins_anew is bool \(2,\); it is bool \(3,\)"),
+        ({"begins_anew": np.array([0, 2, 1])}, r"begins_anew is int64 \(3,\); it is bool"),
         ({"background": "nothing"}, r"no label is called 'nothing'; there are rest, wave"),
         ({"interval_seconds": 0}, r"interval_seconds is 0; it must be positive"),
     ],

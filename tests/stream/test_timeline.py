@@ -21,8 +21,6 @@ from stream.scoring import OpenSegment, Segment, integrate
 from stream.sources import SAMPLE
 from stream.timeline import Timeline
 
-pytestmark = pytest.mark.alone
-
 COMMAND = Path(sys.executable).with_name("actionstream")
 
 
@@ -84,6 +82,7 @@ def test_in_a_pipe_segments_take_the_place_of_events(run):
     assert "\x1b" not in out
 
 
+@pytest.mark.alone
 def test_on_a_terminal_the_open_segments_stand_below():
     master, slave = pty.openpty()
     environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "120", "LINES": "40"}

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from models.checkpoint import Card
 from models.preprocessing import Preprocessing
-from stream import Engine, Frame, SourceError, open_source
+from stream import Engine, Frame, SourceError, labelling, open_source
 from stream.fusion import Fusion
-from stream.labelling import find_background, label_video
+from stream.labelling import label_video
 from stream.runtimes.eager import TorchRuntime
-from stream.scorer import NetworkScorer
+from stream.scorer import NetworkScorer, Row
 from stream.scoring import integrate
 from stream.sources.source import Source
 from stream.video_scores import score_video
@@ -115,7 +115,9 @@ def test_any_times_sizes_and_chunks(moves, chunk):
     times = np.cumsum([step for step, _ in moves]).tolist()
     pictures = [PICTURES[n % 8][: SIZE - 8 * small] for n, (_, small) in enumerate(moves)]
     found = score_video(Frames(times, pictures), scorer(chunk=chunk))
-    check_same(found, live(scorer(), Frames(times, pictures)), CARD)
+    rows = live(scorer(), Frames(times, pictures))
+    check_same(found, rows, CARD)
+    assert found.begins_anew[1:].tolist() == [row.reset is not None for row in rows[1:]]
 
 
 def test_rows_that_mean_nothing_are_left_out():
@@ -137,6 +139,13 @@ def test_a_video_that_is_cut_short_has_the_rows_that_there_are(tmp_path):
     check_same(found, rows[: len(found.scores)], CARD)
 
 
+class BrokenLater(NetworkScorer):
+    """One row of a chunk, not the first, is not finite."""
+
+    def score(self, sampled):
+        return [Row(scores=np.full(len(LABELS), math.nan if n == 6 else 0.0)) for n in range(len(sampled))]
+
+
 def test_what_cannot_be_scored_is_said_and_the_source_closed(tmp_path):
     cases = [
         (Frames([0.0]), scorer(), r"pictures has no duration, only one picture"),
@@ -145,6 +154,7 @@ def test_what_cannot_be_scored_is_said_and_the_source_closed(tmp_path):
     broken = NetworkScorer(TorchRuntime(random_network(CARD), CARD, device="cpu"))
     next(broken._runtime._network.parameters()).data.fill_(math.nan)
     cases.append((Frames([0.0, 0.1]), broken, r"pictures gets scores that are not finite at 0\.0 s"))
+    cases.append((Frames([n / 10 for n in range(9)]), BrokenLater(broken._runtime), r"not finite at 0\.6 s"))
     for source, model, message in cases:
         with pytest.raises(ValueError, match=message):
             score_video(source, model)
@@ -173,12 +183,27 @@ def test_labels_of_a_video():
         label_video(Frames(times[:4]), short)
 
 
-def test_which_label_is_background():
-    assert find_background(("a", "background"), None) == "background"
-    assert find_background(("a", "b"), None) is None
-    assert find_background(("a", "background"), "a") == "a"
-    with pytest.raises(ValueError, match=r"no label is called 'c'; there are a, b"):
-        find_background(("a", "b"), "c")
+def test_in_parts_or_at_once_it_is_the_same(monkeypatch):
+    source = Frames([n / 10 for n in range(12)])
+    whole = label_video(source, scorer())
+    monkeypatch.setattr(labelling, "ROWS_AT_ONCE", 4)
+    monkeypatch.setattr(labelling, "CLASSES_AT_ONCE", 3)
+    parts = label_video(source, scorer())
+    np.testing.assert_array_equal(parts.probabilities, whole.probabilities)
+    np.testing.assert_allclose(parts.overall, whole.overall, rtol=1e-12)
+    assert parts.segments == whole.segments
+
+
+def test_no_segment_goes_over_a_reset():
+    """Of a picture of another size, and of a gap that is one for the frames but not for the stacks made of them."""
+    pictures = [PICTURES[0]] * 10 + [PICTURES[0][: SIZE - 8]] * 10
+    found = label_video(Frames([n / 10 for n in range(20)], pictures), scorer())
+    assert found.segments
+    assert not any(each.start_seconds < 0.95 < each.end_seconds - 0.1 for each in found.segments)
+    times = [n / 10 for n in range(20)] + [3.0 + n / 10 for n in range(20)]
+    found = label_video(Frames(times, [PICTURES[n % 2] for n in range(40)]), scorer(FLOW))
+    assert found.segments
+    assert not any(each.start_seconds < 2 and each.end_seconds > 3 for each in found.segments)
 
 
 def test_chunks_are_smaller_where_pictures_are_larger():
