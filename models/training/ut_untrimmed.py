@@ -16,13 +16,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from models.checkpoint import Card, save
+from models.labels import BACKGROUND
 from models.preprocessing import Preprocessing
 from models.training.datasets import Clip, ut_interaction
 from models.training.loop import Batch, train
 from models.training.stem_maps import VIEWS, join, make_maps, read_maps, split
 from models.training.ut_interaction import EVERY, HOW, NETWORK, RATE, STEM, Recipe
 
-BACKGROUND = "background"
 PICTURE = (320, 240)
 HELD_OUT = (
     *("set1_seq05", "set1_seq07", "set1_seq08", "set1_seq09", "set1_seq10"),
