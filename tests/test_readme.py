@@ -11,6 +11,7 @@ import pytest
 import torch
 from evaluation import segments, truth
 from helpers import images, write_video
+from safetensors.torch import save_file
 from servers import ball, rtsp_server
 
 from models import create, read_card, save
@@ -32,6 +33,9 @@ SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 SMALLER = {
     "record": ["--clips", "2", "--seconds", "0.3", "--pause", "0.1"],
     "train motion": ["--steps", "2"],
+    "train ut-interaction": ["--epochs", "1", "--workers", "0"],
+    "train arrow-of-time": ["--epochs", "1", "--workers", "0"],
+    "train ut-untrimmed": ["--steps", "1"],
     "train --data features": ["--epochs", "1", "--workers", "0"],
     "train --data": ["--epochs", "1", "--size", "32", "--workers", "0"],
     "test motion": ["--clips", "20"],
@@ -55,6 +59,7 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "background").mkdir()
     write_video(tmp_path / "background" / "a.mp4", images(30))
     write_results(tmp_path)
+    write_interactions(tmp_path)
     return tmp_path
 
 
@@ -67,6 +72,21 @@ def write_results(folder):
     write_table(folder / "detections.csv", found)
     activitynet.write_results(folder / "detections.json", found)
     activitynet.write_results(folder / "labels.json", found, task="classification")
+
+
+def write_interactions(folder):
+    """What README's recipes on real videos are given, and a truth of whole videos."""
+    for folder_name in ("ut", "untrimmed"):
+        (folder / folder_name).mkdir()
+    for manifest, labels in (("manifest", ("hugging", "kicking")), ("manifest_background", ("background",))):
+        names = [f"{label}{sequence},{label},set1_seq0{sequence}" for label in labels for sequence in (1, 2)]
+        for name in names:
+            write_video(folder / "ut" / f"{name.split(',')[0]}.mp4", images(6))
+        rows = [name.replace(",", ".mp4,", 1) for name in names]
+        (folder / "ut" / f"{manifest}.csv").write_text("\n".join(["path,label,split_group", *rows]))
+    write_video(folder / "untrimmed" / "a.mp4", images(60))
+    activitynet.write_truth(folder / "untrimmed.json", truth(("a", 0, 1, "hugging")), subset="validation")
+    save_file(create("tsn_mobilenet_v2", num_classes=5).state_dict(), folder / "mobilenet_v2.safetensors")
 
 
 @pytest.fixture

@@ -25,6 +25,8 @@ def shape_features(clip: Clip) -> np.ndarray:
 
 def binned_features(features: np.ndarray) -> np.ndarray:
     """Features (n, D) of the frames of a clip to the means of BINS parts of it, (BINS * D,)."""
+    if len(features) < BINS:
+        features = features[np.linspace(0, len(features) - 1, BINS).round().astype(int)]
     return np.concatenate([part.mean(axis=0) for part in np.array_split(features, BINS)])
 
 

@@ -14,7 +14,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import statistics
 import sys
 import tempfile
@@ -98,11 +97,13 @@ def label_film(film: Path, scorer: Scorer) -> dict[str, Any]:
         thumbnails.push(frame)
         if frame.time_seconds >= 60 * len(megabytes):
             megabytes.append(resident_megabytes())
+            if len(megabytes) == 2:
+                forget_peak()
 
     began = perf_counter()
     found = label_video(open_source(film), scorer, look=look)
     seconds = perf_counter() - began
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    peak = resident_megabytes("VmHWM")
     scores = found.scores
     rows = (scores.scores.nbytes + scores.times_seconds.nbytes + scores.rows_since_reset.nbytes) / 1e6
     return {
@@ -161,13 +162,18 @@ def sample(scorer: Scorer, frame: Frame) -> Any:
     return scorer.sample(Frame(stream=STREAM, index=frame.index, time_seconds=frame.time_seconds, image=frame.image))
 
 
-def resident_megabytes() -> float:
-    """What this process has in memory now."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except OSError:
-        return float("nan")
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+def resident_megabytes(which: str = "VmRSS") -> float:
+    """What this process has in memory now, or had at most ("VmHWM"); NaN where the system does not say (not Linux)."""
+    file = Path("/proc/self/status")
+    lines = file.read_text().splitlines() if file.exists() else []
+    return next((int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith(which)), float("nan"))
+
+
+def forget_peak() -> None:
+    """What this process has in memory at most is counted from now on."""
+    file = Path("/proc/self/clear_refs")
+    if file.exists():
+        file.write_text("5")  # proc(5)
 
 
 def machine() -> dict[str, Any]:

@@ -128,6 +128,7 @@ def test_a_recipe_is_for_one_process(tmp_path, run, monkeypatch):
 
 
 def test_devices_that_processes_cannot_share(monkeypatch):
+    monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("LOCAL_RANK", str(torch.cuda.device_count()))
     for device, message in (("mps", "not on mps"), ("cuda", "there is no GPU for process")):

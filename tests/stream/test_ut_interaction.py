@@ -66,6 +66,7 @@ def test_a_read_out_tells_what_can_be_told():
     found = read_out(features[:60], classes[:60].tolist(), features[60:])
     assert (found == classes[60:]).mean() > 0.8
     assert binned_features(np.arange(8.0)[:, None]).tolist() == [0.5, 2.5, 4.5, 6.5]
+    assert binned_features(np.arange(2.0)[:, None]).tolist() == [0, 0, 1, 1]
 
 
 @pytest.fixture
