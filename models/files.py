@@ -19,6 +19,13 @@ def whole(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def check_target(path: Path) -> None:
+    """Make the folder of a file that is to be written when long work is done; ValueError where it could not be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not os.access(path.parent, os.W_OK) or path.is_dir():
+        raise ValueError(f"{path} cannot be written; give the path of a file in a folder of yours")
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a file of text in UTF-8, in a folder that is made where it is not there."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 import platform
 from collections.abc import Callable
 from datetime import date
@@ -14,6 +13,7 @@ from typing import Any
 import torch
 
 from models.checkpoint import save
+from models.files import check_target
 from models.network import Network, Shift
 from models.training import distributed
 from models.training.motion import motion_card, train_motion
@@ -30,9 +30,7 @@ def train_motion_recipe(
 
     What it needs to go on, should it be killed, is beside the checkpoint until the end: the same command goes on.
     """
-    output.parent.mkdir(parents=True, exist_ok=True)
-    if not os.access(output.parent, os.W_OK) or output.is_dir():
-        raise ValueError(f"{output} cannot be written; give the path of a file in a folder of yours")
+    check_target(output)
     command = f"actionstream train motion --shift {shift} --steps {steps} --seed {seed}"
     training: dict[str, Any] = {
         "command": command,

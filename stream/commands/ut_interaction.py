@@ -12,7 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from models.files import write_text
+from models.files import check_target, write_text
 from models.network import Shift
 from models.training.pictures import draw_confusion
 from models.training.testing import Tested
@@ -56,7 +56,7 @@ def train_ut_untrimmed(
 ) -> None:
     """Train a live model on streams of clips and background, and write its checkpoint."""
     root, start = _given_both(data, start)
-    output.parent.mkdir(parents=True, exist_ok=True)
+    check_target(output)
     train_untrimmed(root, start, output, seed=seed, num_steps=steps, device=device)
     print(f"wrote {output}; use it with: actionstream label VIDEO --model {output}")
 

@@ -139,6 +139,7 @@ def test_what_is_missing_is_said(run, tmp_path):
     for arguments, message in [
         (["ut-interaction"], "its manifest.csv: --data DIR"),
         (["arrow-of-time", "--data", tmp_path], "its manifest.csv: --data DIR"),
+        (["ut-untrimmed", "--data", tmp_path], "its manifest.csv: --data DIR"),
     ]:
         code, _, err = run("train", *arguments, "-o", tmp_path / "out")
         assert code == 2
