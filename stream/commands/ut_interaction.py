@@ -12,6 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from models.checkpoint import read_card
 from models.files import check_target, write_text
 from models.network import Shift
 from models.training.pictures import draw_confusion
@@ -75,6 +76,7 @@ def _given_both(data: Path | None, start: str | None) -> tuple[Path, str]:
         raise ValueError("give the folder of UT-Interaction's clips with its manifest.csv: --data DIR")
     if start is None:
         raise ValueError("give a checkpoint of MobileNetV2 to start from, such as --start mobilenet-v2-imagenet")
+    read_card(start)  # before a folder is made for what cannot begin
     return data.resolve(), start
 
 

@@ -1,17 +1,13 @@
 """`actionstream watch --timeline`: segments and what the whole shows, while the stream runs."""
 
-import contextlib
 import json
-import os
-import pty
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import random_card
+from helpers import on_a_terminal, random_card
 
 from models.checkpoint import read_card
 from models.training.sample import SECONDS, TIMELINE
@@ -84,22 +80,8 @@ def test_in_a_pipe_segments_take_the_place_of_events(run):
 
 @pytest.mark.alone
 def test_on_a_terminal_the_open_segments_stand_below():
-    master, slave = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "120", "LINES": "40"}
-    process = subprocess.Popen(
-        [COMMAND, "watch", "sample", "sample", "--timeline", "--max-frames", "90"],
-        stdout=slave,
-        stderr=slave,
-        env=environment,
-    )
-    os.close(slave)
-    screen = b""
-    with contextlib.suppress(OSError):  # the terminal closes when the program has ended
-        while part := os.read(master, 65536):
-            screen += part
-    os.close(master)
-    assert process.wait(60) == 0
-    text = screen.decode()
+    code, text = on_a_terminal([COMMAND, "watch", "sample", "sample", "--timeline", "--max-frames", "90"])
+    assert code == 0
     assert "still since 0.3 s" in text
     assert "sample.mp4 (2): whole video: " in text
 

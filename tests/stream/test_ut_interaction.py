@@ -135,6 +135,14 @@ def test_a_mean_over_frames_cannot_know_where_time_goes(run, tmp_path, interacti
         assert np.allclose(scores[::2], scores[1::2], atol=1e-5)
 
 
+def test_a_start_that_is_not_there_claims_no_folder(run, tmp_path, interactions):
+    out = tmp_path / "out"
+    code, _, err = run("train", "ut-interaction", "--data", interactions[0], "--start", "absent", "-o", out)
+    assert code == 2
+    assert "no model 'absent'" in err
+    assert not out.exists()
+
+
 def test_what_is_missing_is_said(run, tmp_path):
     for arguments, message in [
         (["ut-interaction"], "its manifest.csv: --data DIR"),

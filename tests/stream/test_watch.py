@@ -1,9 +1,7 @@
 """`actionstream watch` and `stream.watch`, on real clips, as a user has them."""
 
-import contextlib
 import json
 import os
-import pty
 import shutil
 import signal
 import subprocess
@@ -15,7 +13,7 @@ import av
 import numpy as np
 import pytest
 import torch
-from helpers import images, missing, shared, write_video
+from helpers import images, missing, on_a_terminal, shared, write_video
 from PIL import Image
 
 from models.checkpoint import load
@@ -118,19 +116,8 @@ def test_the_terminal_in_a_pipe_tells_segments(run):
 
 
 def test_a_real_terminal_is_updated_in_place():
-    master, slave = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40"}
-    process = subprocess.Popen(
-        [COMMAND, "watch", "sample", "--max-frames", "60"], stdout=slave, stderr=slave, env=environment
-    )
-    os.close(slave)
-    screen = b""
-    with contextlib.suppress(OSError):  # the terminal closes when the program has ended
-        while part := os.read(master, 65536):
-            screen += part
-    os.close(master)
-    assert process.wait(30) == 0
-    text = screen.decode()
+    code, text = on_a_terminal([COMMAND, "watch", "sample", "--max-frames", "60"], columns=100)
+    assert code == 0
     assert "sample.mp4" in text
     assert "frames/s" in text
     assert "\x1b[" in text

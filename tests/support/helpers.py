@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -99,3 +102,17 @@ def write_video(path: Path, pictures, *, rate: int = 30, times=None, codec: str 
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
+
+
+def on_a_terminal(command, *, columns: int = 120) -> tuple[int, str]:
+    """Run a command in a terminal: its exit code, and all that it wrote there."""
+    master, slave = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(columns), "LINES": "40"}
+    process = subprocess.Popen(command, stdout=slave, stderr=slave, env=environment)
+    os.close(slave)
+    screen = b""
+    with contextlib.suppress(OSError):  # the terminal closes when the program has ended
+        while part := os.read(master, 65536):
+            screen += part
+    os.close(master)
+    return process.wait(60), screen.decode()
