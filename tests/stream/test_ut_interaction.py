@@ -180,6 +180,10 @@ def test_a_live_model_of_streams_of_clips_and_background(run, tmp_path, interact
     assert one.clips.shape == (2, NUM_SNIPPETS, 7, 7, 16)
     assert (one.targets.sum(axis=2) == 1).all()
     assert not (one.clips == batches[4].clips).all()
+    for row, target in zip(one.clips[0], one.targets[0], strict=True):  # each snippet is one of a clip with its label
+        those = [maps[str(clip.path)] for clip in clips if clip.labels[0] == card.labels[target.argmax()]]
+        given = torch.from_numpy(row).movedim(-1, 0)
+        assert any((each.float() == given).flatten(2).all(dim=2).any() for each in those)
 
 
 def test_a_picture_of_any_shape_is_fitted():
