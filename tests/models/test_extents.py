@@ -25,8 +25,13 @@ def test_an_altered_video_is_the_same_in_another_rhythm(num_pieces, seed):
     assert np.diff(places).max() <= extents.SPEED**2 + 1
     if num_pieces == 1:
         assert (places == np.arange(NUM_SEGMENTS)).all()
-    if num_pieces in (2, 4, 8, 16):
-        assert (places != np.arange(NUM_SEGMENTS)).any()
+
+
+@pytest.mark.parametrize("num_pieces", [2, 4, 8, 16])
+def test_pieces_alter_videos(num_pieces):
+    """All but the few whose pieces happen to be of nearly one speed."""
+    places = [altered_places(num_pieces, np.random.default_rng(seed)) for seed in range(50)]
+    assert sum((now != np.arange(NUM_SEGMENTS)).any() for now in places) >= 45
 
 
 @given(st.integers(0, len(ORDERS) - 1), st.integers(0, 99))
