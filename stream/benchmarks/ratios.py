@@ -1,0 +1,245 @@
+"""The figures that the project promises, as ratios of two things that took turns in one run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from models.catalogue import NETWORKS
+from models.checkpoint import Card
+from stream.benchmarks.alternation import Stage, alternate, burst, no_stage, ratios, timed
+from stream.benchmarks.films import encode_film
+from stream.benchmarks.networks import card_of, sample_snippets, write_checkpoint
+from stream.benchmarks.opening import batch_step, open_step, threads
+from stream.benchmarks.peer import NAME, Peer
+from stream.engine import Engine
+from stream.runtimes import Runtime
+from stream.sinks import JsonLines
+from stream.sources import SAMPLE, open_source
+from stream.watching import Watch
+
+REFERENCE = "torch"
+CLIP = 8  # frames
+STREAMS = (2, 4, 8)
+FILM = {"width": 640, "height": 480, "num_frames": 60}
+OFFICIAL = "tsm_mobilenet_v2"  # what the authors' online demo runs
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a ratio should be."""
+
+    at_least: float | None = None
+    at_most: float | None = None
+
+    def met(self, ratio: float) -> bool:
+        return (self.at_least is None or ratio >= self.at_least) and (self.at_most is None or ratio <= self.at_most)
+
+
+def row(name: str, left: tuple[str, list[float]], right: tuple[str, list[float]], goal: Goal) -> dict[str, Any]:
+    """A line of the table: what is on both sides with the seconds of each round, and left over right."""
+    ratio = ratios(left[1], right[1])
+    return {
+        "name": name,
+        "left": {"what": left[0], "median_ms": 1000 * median(left[1])},
+        "right": {"what": right[0], "median_ms": 1000 * median(right[1])},
+        "ratio": asdict(ratio),
+        **asdict(goal),
+        "met": goal.met(ratio.median),
+        "rounds_ms": [[1000 * one, 1000 * other] for one, other in zip(left[1], right[1], strict=True)],
+    }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the figures are measured.
+
+    networks  online ones, "tsm_..."; the first is the one for all figures that are of one network
+    runtimes  beside the reference
+    rounds    of single steps; passes over a film are a fifth of them
+    peer      see `Peer`
+    """
+
+    folder: Path
+    networks: Sequence[str] = (OFFICIAL, "tsm_resnet50")
+    runtimes: Sequence[str] = ()
+    size: int = 224
+    num_threads: int = 2
+    rounds: int = 40
+    film: Mapping[str, int] = FILM
+    peer: Path | None = None
+
+
+def check_networks(names: Sequence[str]) -> None:
+    """Raise ValueError where one has no twin without shift."""
+    for name in names:
+        twin = name.replace("tsm_", "tsn_", 1)
+        if name == twin or not {name, twin} <= set(NETWORKS):
+            known = [
+                each for each in NETWORKS if each.startswith("tsm_") and each.replace("tsm_", "tsn_", 1) in NETWORKS
+            ]
+            raise ValueError(f"{name} has no twin without shift; these have: {', '.join(known)}")
+
+
+class _Steps:
+    """Checkpoints in a folder, and steps of one frame with each runtime; what is open is not opened again."""
+
+    def __init__(self, plan: Plan):
+        self._plan = plan
+        self._open: dict[tuple[str, str], Runtime] = {}
+
+    def card(self, network: str) -> Card:
+        return card_of(network, size=self._plan.size)
+
+    def runtime(self, network: str, name: str) -> Runtime:
+        if (network, name) not in self._open:
+            path = self._plan.folder / f"{network}.safetensors"
+            if not path.exists():
+                write_checkpoint(path, self.card(network))
+            self._open[network, name] = open_step(path, runtime=name, device="cpu", num_threads=self._plan.num_threads)
+        return self._open[network, name]
+
+    def batch(self, network: str, name: str, size: int = 1) -> Callable[[], np.ndarray]:
+        runtime = self.runtime(network, name)
+        return batch_step(runtime, sample_snippets(runtime.card, size), size, num_threads=self._plan.num_threads)
+
+
+def measure_ratios(plan: Plan, *, stage: Stage = no_stage) -> list[dict[str, Any]]:
+    """All figures; see README for what each means."""
+    steps = _Steps(plan)
+    found: list[dict[str, Any]] = []
+    runtimes = [REFERENCE, *plan.runtimes]
+    for network in plan.networks:
+        for name in runtimes:
+            found.append(_shift(plan, steps, network, name, stage))
+    over, best = _runtimes(plan, steps, runtimes, stage)
+    found += over
+    for name in dict.fromkeys([REFERENCE, best]):
+        found.append(_clip(plan, steps, name, stage))
+    for name in dict.fromkeys([REFERENCE, best]):
+        found += _batches(plan, steps, name, stage)
+    found.append(_whole_path(plan, steps, best, stage))
+    return found
+
+
+def _shift(plan: Plan, steps: _Steps, network: str, runtime: str, stage: Stage) -> dict[str, Any]:
+    """What the temporal shift costs: the same network with and without."""
+    without = network.replace("tsm_", "tsn_", 1)
+    what = f"{network} over {without}, {runtime}"
+    sides = {name: burst(steps.batch(name, runtime)) for name in (network, without)}
+    seconds = alternate(sides, rounds=plan.rounds, done=stage(what))
+    return row(what, (network, seconds[network]), (without, seconds[without]), Goal(at_most=1.05))
+
+
+def _runtimes(plan: Plan, steps: _Steps, runtimes: Sequence[str], stage: Stage) -> tuple[list[dict[str, Any]], str]:
+    """Each runtime beside the reference, and beside the peer where there is one; and which is the fastest."""
+    network = plan.networks[0]
+    sides = {name: burst(steps.batch(network, name)) for name in runtimes}
+    peer = None
+    if plan.peer is not None:
+        peer = Peer(plan.peer, num_threads=plan.num_threads)
+        card = replace_size(steps.card(network), peer.height, peer.width)
+        image = sample_snippets(card, 1)[None].astype(np.float32) / 255
+        sides[NAME] = burst(lambda: peer.step(image))
+    seconds = alternate(sides, rounds=plan.rounds, done=stage(f"{network}, {', '.join(sides)}"))
+    best = min(runtimes, key=lambda name: median(seconds[name]))
+    found = []
+    for name in runtimes[1:]:
+        goal = Goal(at_least=4.0 if name == best else None)
+        found.append(
+            row(f"{REFERENCE} over {name}, {network}", (REFERENCE, seconds[REFERENCE]), (name, seconds[name]), goal)
+        )
+    if peer is not None:
+        theirs = f"{NAME}, {peer.height} x {peer.width}, LiteRT", seconds[NAME]
+        ours = f"{network}, {plan.size} x {plan.size}, {best}", seconds[best]
+        found.append(row(f"{NAME} over {network}, {best}", theirs, ours, Goal(at_least=2.5)))
+    return found, best
+
+
+def replace_size(card: Card, height: int, width: int) -> Card:
+    """The same for pictures of another size."""
+    return replace(card, preprocessing=replace(card.preprocessing, height=height, width=width))
+
+
+def _clip(plan: Plan, steps: _Steps, name: str, stage: Stage) -> dict[str, Any]:
+    """What it would cost to run a clip anew for each frame."""
+    network = plan.networks[0]
+    runtime = steps.runtime(network, name)
+    clip = sample_snippets(runtime.card, CLIP)[None]
+    slot = runtime.allocate()
+
+    def again() -> None:
+        runtime.reset(slot)
+        with threads(plan.num_threads):
+            runtime.step(clip, np.array([slot]))
+
+    what = f"clip of {CLIP} over one step, {network}, {name}"
+    sides = {"clip": burst(again, 1), "step": burst(steps.batch(network, name))}
+    seconds = alternate(sides, rounds=plan.rounds, done=stage(what))
+    left, right = (f"{CLIP} frames from an empty state", seconds["clip"]), ("one online step", seconds["step"])
+    return row(what, left, right, Goal(at_least=7.0))
+
+
+def _batches(plan: Plan, steps: _Steps, name: str, stage: Stage) -> list[dict[str, Any]]:
+    """What streams in one batch gain over as many steps of one."""
+    network = plan.networks[0]
+    sides = {f"{size}": burst(steps.batch(network, name, size), 2) for size in STREAMS}
+    alone = steps.batch(network, name)
+    for size in STREAMS:
+        sides[f"{size} x 1"] = burst(lambda size=size: [alone() for _ in range(size)], 2)  # type: ignore[misc]
+    seconds = alternate(sides, rounds=plan.rounds, done=stage(f"batches, {network}, {name}"))
+    return [
+        row(
+            f"{size} steps over a batch of {size}, {network}, {name}",
+            (f"{size} steps of one stream", seconds[f"{size} x 1"]),
+            (f"one step of {size} streams", seconds[f"{size}"]),
+            Goal(at_least=1.0),
+        )
+        for size in STREAMS
+    ]
+
+
+def _whole_path(plan: Plan, steps: _Steps, name: str, stage: Stage) -> dict[str, Any]:
+    """From a file to JSON lines, beside the slower of its parts alone: decoding, and the model."""
+    network = plan.networks[0]
+    film = plan.folder / "film.mp4"
+    encode_film(SAMPLE, film, **plan.film)
+    runtime = steps.runtime(network, name)
+    resized = [runtime.card.preprocessing.resize(frame.image)[None, None] for frame in open_source(film)]
+    slot = np.array([runtime.allocate()])
+    engine = Engine(runtime)
+
+    def decode() -> None:
+        for _ in open_source(film):
+            pass
+
+    def model() -> None:
+        for snippet in resized:
+            runtime.step(snippet, slot)
+
+    def whole() -> None:
+        with open(os.devnull, "w") as nowhere:
+            watch = Watch(engine, policy="every")
+            watch.add(film, sinks=lambda _: [JsonLines(nowhere, top=5)])
+            with closing(watch):
+                labelled = sum(update.prediction is not None for update in watch)
+        assert labelled == len(resized)
+
+    what = f"slower part over whole path, {network}, {name}"
+    with threads(plan.num_threads):
+        seconds = alternate(
+            {"decode": timed(decode), "model": timed(model), "whole": timed(whole)},
+            rounds=max(1, plan.rounds // 5),
+            done=stage(what),
+        )
+    slower = [max(pair) for pair in zip(seconds["decode"], seconds["model"], strict=True)]
+    part = max(("decode", "model"), key=lambda part: median(seconds[part]))
+    frames = f"{len(resized)} frames of {plan.film['width']} x {plan.film['height']}"
+    return row(what, (f"{part} alone, {frames}", slower), ("file to JSON lines", seconds["whole"]), Goal(at_least=0.9))
