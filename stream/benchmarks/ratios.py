@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -28,7 +28,7 @@ from stream.watching import Watch
 REFERENCE = "torch"
 CLIP = 8  # frames
 STREAMS = (2, 4, 8)
-FILM = {"width": 640, "height": 480, "num_frames": 60}
+FILM_SIZE = 640, 480
 OFFICIAL = "tsm_mobilenet_v2"  # what the authors' online demo runs
 
 
@@ -43,18 +43,32 @@ class Goal:
         return (self.at_least is None or ratio >= self.at_least) and (self.at_most is None or ratio <= self.at_most)
 
 
-def row(name: str, left: tuple[str, list[float]], right: tuple[str, list[float]], goal: Goal) -> dict[str, Any]:
-    """A line of the table: what is on both sides with the seconds of each round, and left over right."""
-    ratio = ratios(left[1], right[1])
-    return {
-        "name": name,
-        "left": {"what": left[0], "median_ms": 1000 * median(left[1])},
-        "right": {"what": right[0], "median_ms": 1000 * median(right[1])},
-        "ratio": asdict(ratio),
-        **asdict(goal),
-        "met": goal.met(ratio.median),
-        "rounds_ms": [[1000 * one, 1000 * other] for one, other in zip(left[1], right[1], strict=True)],
-    }
+@dataclass(frozen=True)
+class Figure:
+    """A ratio of the table: "left / right", of which network in which runtime, and what it should be."""
+
+    name: str
+    network: str
+    runtime: str
+    goal: Goal = Goal()
+
+    def __str__(self) -> str:
+        return f"{self.name}, {self.network}, {self.runtime}"
+
+    def row(self, left: tuple[str, list[float]], right: tuple[str, list[float]]) -> dict[str, Any]:
+        """Its line of the table: what is on both sides with the seconds of each round, and left over right."""
+        ratio = ratios(left[1], right[1])
+        return {
+            "figure": self.name,
+            "network": self.network,
+            "runtime": self.runtime,
+            "left": {"what": left[0], "median_ms": 1000 * median(left[1])},
+            "right": {"what": right[0], "median_ms": 1000 * median(right[1])},
+            "ratio": asdict(ratio),
+            **asdict(self.goal),
+            "met": self.goal.met(ratio.median),
+            "rounds_ms": [[1000 * one, 1000 * other] for one, other in zip(left[1], right[1], strict=True)],
+        }
 
 
 @dataclass(frozen=True)
@@ -64,7 +78,7 @@ class Plan:
     networks  online ones, "tsm_..."; the first is the one for all figures that are of one network
     runtimes  beside the reference
     rounds    of single steps; passes over a film are a fifth of them
-    peer      see `Peer`
+    peer      another project's network, to be measured beside
     """
 
     folder: Path
@@ -73,8 +87,8 @@ class Plan:
     size: int = 224
     num_threads: int = 2
     rounds: int = 40
-    film: Mapping[str, int] = FILM
-    peer: Path | None = None
+    film_frames: int = 60
+    peer: Peer | None = None
 
 
 def check_networks(names: Sequence[str]) -> None:
@@ -132,19 +146,18 @@ def measure_ratios(plan: Plan, *, stage: Stage = no_stage) -> list[dict[str, Any
 def _shift(plan: Plan, steps: _Steps, network: str, runtime: str, stage: Stage) -> dict[str, Any]:
     """What the temporal shift costs: the same network with and without."""
     without = network.replace("tsm_", "tsn_", 1)
-    what = f"{network} over {without}, {runtime}"
+    figure = Figure("with shift / without", network, runtime, Goal(at_most=1.05))
     sides = {name: burst(steps.batch(name, runtime)) for name in (network, without)}
-    seconds = alternate(sides, rounds=plan.rounds, done=stage(what))
-    return row(what, (network, seconds[network]), (without, seconds[without]), Goal(at_most=1.05))
+    seconds = alternate(sides, rounds=plan.rounds, done=stage(str(figure)))
+    return figure.row((network, seconds[network]), (without, seconds[without]))
 
 
 def _runtimes(plan: Plan, steps: _Steps, runtimes: Sequence[str], stage: Stage) -> tuple[list[dict[str, Any]], str]:
     """Each runtime beside the reference, and beside the peer where there is one; and which is the fastest."""
     network = plan.networks[0]
     sides = {name: burst(steps.batch(network, name)) for name in runtimes}
-    peer = None
-    if plan.peer is not None:
-        peer = Peer(plan.peer, num_threads=plan.num_threads)
+    peer = plan.peer
+    if peer is not None:
         card = replace_size(steps.card(network), peer.height, peer.width)
         image = sample_snippets(card, 1)[None].astype(np.float32) / 255
         sides[NAME] = burst(lambda: peer.step(image))
@@ -152,14 +165,12 @@ def _runtimes(plan: Plan, steps: _Steps, runtimes: Sequence[str], stage: Stage) 
     best = min(runtimes, key=lambda name: median(seconds[name]))
     found = []
     for name in runtimes[1:]:
-        goal = Goal(at_least=4.0 if name == best else None)
-        found.append(
-            row(f"{REFERENCE} over {name}, {network}", (REFERENCE, seconds[REFERENCE]), (name, seconds[name]), goal)
-        )
+        figure = Figure(f"{REFERENCE} / this runtime", network, name, Goal(at_least=4.0 if name == best else None))
+        found.append(figure.row((REFERENCE, seconds[REFERENCE]), (name, seconds[name])))
     if peer is not None:
         theirs = f"{NAME}, {peer.height} x {peer.width}, LiteRT", seconds[NAME]
         ours = f"{network}, {plan.size} x {plan.size}, {best}", seconds[best]
-        found.append(row(f"{NAME} over {network}, {best}", theirs, ours, Goal(at_least=2.5)))
+        found.append(Figure(f"{NAME} / this", network, best, Goal(at_least=2.5)).row(theirs, ours))
     return found, best
 
 
@@ -180,11 +191,11 @@ def _clip(plan: Plan, steps: _Steps, name: str, stage: Stage) -> dict[str, Any]:
         with threads(plan.num_threads):
             runtime.step(clip, np.array([slot]))
 
-    what = f"clip of {CLIP} over one step, {network}, {name}"
+    figure = Figure(f"clip of {CLIP} / one step", network, name, Goal(at_least=7.0))
     sides = {"clip": burst(again, 1), "step": burst(steps.batch(network, name))}
-    seconds = alternate(sides, rounds=plan.rounds, done=stage(what))
+    seconds = alternate(sides, rounds=plan.rounds, done=stage(str(figure)))
     left, right = (f"{CLIP} frames from an empty state", seconds["clip"]), ("one online step", seconds["step"])
-    return row(what, left, right, Goal(at_least=7.0))
+    return figure.row(left, right)
 
 
 def _batches(plan: Plan, steps: _Steps, name: str, stage: Stage) -> list[dict[str, Any]]:
@@ -196,11 +207,9 @@ def _batches(plan: Plan, steps: _Steps, name: str, stage: Stage) -> list[dict[st
         sides[f"{size} x 1"] = burst(lambda size=size: [alone() for _ in range(size)], 2)  # type: ignore[misc]
     seconds = alternate(sides, rounds=plan.rounds, done=stage(f"batches, {network}, {name}"))
     return [
-        row(
-            f"{size} steps over a batch of {size}, {network}, {name}",
+        Figure(f"{size} steps / batch of {size}", network, name, Goal(at_least=1.0)).row(
             (f"{size} steps of one stream", seconds[f"{size} x 1"]),
             (f"one step of {size} streams", seconds[f"{size}"]),
-            Goal(at_least=1.0),
         )
         for size in STREAMS
     ]
@@ -210,7 +219,8 @@ def _whole_path(plan: Plan, steps: _Steps, name: str, stage: Stage) -> dict[str,
     """From a file to JSON lines, beside the slower of its parts alone: decoding, and the model."""
     network = plan.networks[0]
     film = plan.folder / "film.mp4"
-    encode_film(SAMPLE, film, **plan.film)
+    width, height = FILM_SIZE
+    encode_film(SAMPLE, film, width=width, height=height, num_frames=plan.film_frames)
     runtime = steps.runtime(network, name)
     resized = [runtime.card.preprocessing.resize(frame.image)[None, None] for frame in open_source(film)]
     slot = np.array([runtime.allocate()])
@@ -232,14 +242,14 @@ def _whole_path(plan: Plan, steps: _Steps, name: str, stage: Stage) -> dict[str,
                 labelled = sum(update.prediction is not None for update in watch)
         assert labelled == len(resized)
 
-    what = f"slower part over whole path, {network}, {name}"
+    figure = Figure("slower part / whole path", network, name, Goal(at_least=0.9))
     with threads(plan.num_threads):
         seconds = alternate(
             {"decode": timed(decode), "model": timed(model), "whole": timed(whole)},
             rounds=max(1, plan.rounds // 5),
-            done=stage(what),
+            done=stage(str(figure)),
         )
     slower = [max(pair) for pair in zip(seconds["decode"], seconds["model"], strict=True)]
     part = max(("decode", "model"), key=lambda part: median(seconds[part]))
-    frames = f"{len(resized)} frames of {plan.film['width']} x {plan.film['height']}"
-    return row(what, (f"{part} alone, {frames}", slower), ("file to JSON lines", seconds["whole"]), Goal(at_least=0.9))
+    frames = f"{len(resized)} frames of {width} x {height}"
+    return figure.row((f"{part} alone, {frames}", slower), ("file to JSON lines", seconds["whole"]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -167,6 +167,24 @@ def _cpu_seconds(before: os.times_result, after: os.times_result) -> tuple[float
     return ours, children
 
 
+def search(holds: Callable[[int], bool], most: int) -> tuple[int, int | None]:
+    """The largest number up to `most` that holds, and the smallest found that does not: 1, 2, 4 ..., then halving."""
+    held, failed = 0, None
+    while failed is None and held < most:
+        number = min(max(1, 2 * held), most)
+        if holds(number):
+            held = number
+        else:
+            failed = number
+    while failed is not None and failed - held > 1:
+        middle = (held + failed) // 2
+        if holds(middle):
+            held = middle
+        else:
+            failed = middle
+    return held, failed
+
+
 def find_most_streams(
     engine: MeteredEngine, source: str | Path, *, rate: float, seconds: float, most: int, stage: Stage = no_stage
 ) -> dict[str, Any]:
@@ -184,19 +202,7 @@ def find_most_streams(
                 return True
         return False
 
-    held, failed = 0, None
-    number = 1
-    while failed is None and held < most:
-        if holds(number):
-            held, number = number, min(2 * number, most)
-        else:
-            failed = number
-    while failed is not None and failed - held > 1:
-        middle = (held + failed) // 2
-        if holds(middle):
-            held = middle
-        else:
-            failed = middle
+    held, failed = search(holds, most)
     limit = None
     if failed is not None:
         last = [each for each in tries if each.streams == failed][-1]

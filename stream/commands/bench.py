@@ -21,6 +21,7 @@ from stream.benchmarks.decoding import measure_decoders
 from stream.benchmarks.films import encode_film, parse_size
 from stream.benchmarks.latency import STRETCHES, measure_latency
 from stream.benchmarks.machine import machine
+from stream.benchmarks.peer import NAME, Peer
 from stream.benchmarks.soak import measure_soak
 from stream.benchmarks.start import measure_start
 from stream.benchmarks.streams import MeteredEngine, find_most_streams
@@ -63,7 +64,7 @@ def bench_latency(
         )
     if picture is not None:
         _check_folder(picture)
-    with _stages(as_json) as stage, _film(source, size) as path:
+    with _stages() as stage, _film(source, size) as path:
         rate = _checked_rate(_own_rate(path) if rate is None else rate)
         engine = Engine(model, device=device)
         report = _described("latency", model=model, source=source, size=size)
@@ -88,7 +89,7 @@ def bench_throughput(
     for number in threads:
         check_threads(number)
     report = _described("throughput", model=model, rounds=rounds)
-    with _stages(as_json) as stage:
+    with _stages() as stage:
         report["rows"] = measure_throughput(
             model,
             runtime="auto",
@@ -121,7 +122,7 @@ def bench_streams(
     if source == "sample" and size is None:
         size = CAMERA_SIZE
     report = _described("streams", model=model, source=masked(source), size=size)
-    with _stages(as_json) as stage, ExitStack() as stack:
+    with _stages() as stage, ExitStack() as stack:
         played = source if scheme(source) else stack.enter_context(_film(source, size))
         engine = MeteredEngine(model, device=device)
         report |= find_most_streams(engine, played, rate=rate, seconds=seconds, most=most, stage=stage)
@@ -131,7 +132,7 @@ def bench_streams(
 def bench_decode(source: str, *, size: str | None, num_frames: int, rounds: int, pixels: int, as_json: bool) -> None:
     """The decoders that there are."""
     report = _described("decode", source=source, size=size, resized_to=[pixels, pixels], rounds=rounds)
-    with _stages(as_json) as stage, _film(source, size) as path:
+    with _stages() as stage, _film(source, size) as path:
         preprocessing = Preprocessing(height=pixels, width=pixels)
         report |= measure_decoders(path, preprocessing, num_frames=num_frames, rounds=rounds, done=stage("decoders"))
     _print(report, show_decoders, as_json=as_json)
@@ -148,9 +149,12 @@ def bench_ratios(
     check_networks(networks)
     check_threads(threads)
     report = _described("ratios", weights=WEIGHTS, height=pixels, width=pixels, threads=threads, rounds=rounds)
-    report["left_out"] = [] if peer else ["MoViNet-A0-Stream: --peer FOLDER says where its TFLite file is"]
-    with tempfile.TemporaryDirectory() as folder, _stages(as_json) as stage:
-        plan = Plan(folder=Path(folder), networks=networks, size=pixels, num_threads=threads, rounds=rounds, peer=peer)
+    beside = None if peer is None else Peer(peer, num_threads=threads)
+    report["left_out"] = [] if beside else [f"{NAME}: --peer FOLDER says where its TFLite file is"]
+    with tempfile.TemporaryDirectory() as folder, _stages() as stage:
+        plan = Plan(
+            folder=Path(folder), networks=networks, size=pixels, num_threads=threads, rounds=rounds, peer=beside
+        )
         report["rows"] = measure_ratios(plan, stage=stage)
     _print(report, show_ratios, as_json=as_json)
 
@@ -161,7 +165,7 @@ def bench_soak(*, num_frames: int, model: str, device: str, as_json: bool) -> No
     engine = Engine(model, device=device)
     with closing(open_source(SAMPLE)) as source:
         images = [frame.image for frame in islice(source, 100)]
-    with _stages(as_json) as stage:
+    with _stages() as stage:
         report |= measure_soak(engine, images, num_frames=num_frames, done=stage("soak"))
     _print(report, show_soak, as_json=as_json)
 
@@ -169,7 +173,7 @@ def bench_soak(*, num_frames: int, model: str, device: str, as_json: bool) -> No
 def bench_start(*, rounds: int, model: str, as_json: bool) -> None:
     """From a command to its first words."""
     report = _described("start", model=model, rounds=rounds)
-    with _stages(as_json) as stage:
+    with _stages() as stage:
         report["rows"] = measure_start(model, rounds=rounds, done=stage("start"))
     _print(report, show_start, as_json=as_json)
 
@@ -179,15 +183,15 @@ def _described(benchmark: str, **what: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def _stages(as_json: bool) -> Iterator[Stage]:
-    """A bar on standard error for what is being measured; none where neither a person reads there nor the table."""
+def _stages() -> Iterator[Stage]:
+    """A bar for what is being measured, on standard error, where that is a terminal."""
     progress = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
-        disable=as_json and not sys.stderr.isatty(),
+        disable=not sys.stderr.isatty(),
     )
 
     def stage(what: str) -> Done:

@@ -44,7 +44,7 @@ def show_latency(console: Console, report: dict[str, Any]) -> None:
 
 
 def show_throughput(console: Console, report: dict[str, Any]) -> None:
-    table = _table("batch", "threads", "ms a step", "frames/s", "over batch 1", "half of the rounds")
+    table = _table("batch", "threads", "ms a step", "frames/s", "over batch 1", "middle half")
     for row in report["rows"]:
         gain = row["over_batch_1"]
         table.add_row(
@@ -85,7 +85,7 @@ def show_decoders(console: Console, report: dict[str, Any]) -> None:
         f"{report['frames']} frames of {report['width']} x {report['height']}, resized to {wide} x {high}, "
         f"{report['rounds']} rounds\n"
     )
-    table = _table("decoder", "ms a frame", "half of the rounds", "frames/s")
+    table = _table("decoder", "ms a frame", "middle half", "frames/s")
     for row in report["decoders"]:
         spent = row["ms_a_frame"]
         table.add_row(
@@ -102,19 +102,22 @@ def show_ratios(console: Console, report: dict[str, Any]) -> None:
         f"{report['height']} x {report['width']} pixels, {report['threads']} threads, {report['rounds']} rounds; "
         f"{report['weights']}\n"
     )
-    table = _table("left over right", "left ms", "right ms", "ratio", "half of the rounds", "wanted", "")
+    table = _table("left / right", "left ms", "right ms", "ratio", "middle half", "wanted")
+    group = None
     for row in report["rows"]:
+        if group != (group := f"{row['network']}, {row['runtime']}"):
+            table.add_section()
+            table.add_row(group)
         ratio = row["ratio"]
         goals = {">=": row["at_least"], "<=": row["at_most"]}
         wanted = [f"{sign} {goal:g}" for sign, goal in goals.items() if goal is not None]
         table.add_row(
-            row["name"],
-            f"{row['left']['median_ms']:.2f}",
-            f"{row['right']['median_ms']:.2f}",
-            f"{ratio['median']:.2f}",
-            f"{ratio['lower']:.2f} to {ratio['upper']:.2f}",
-            " ".join(wanted),
-            "" if not wanted else "yes" if row["met"] else "NO",
+            f"  {row['figure']}",
+            _short(row["left"]["median_ms"]),
+            _short(row["right"]["median_ms"]),
+            _short(ratio["median"]),
+            f"{_short(ratio['lower'])} to {_short(ratio['upper'])}",
+            " ".join([*wanted, "yes" if row["met"] else " NO"] if wanted else []),
         )
     console.print(table)
     for what in report["left_out"]:
@@ -134,7 +137,7 @@ def show_soak(console: Console, report: dict[str, Any]) -> None:
 
 
 def show_start(console: Console, report: dict[str, Any]) -> None:
-    table = _table("seconds", "median", "half of the rounds", "wanted")
+    table = _table("seconds", "median", "middle half", "wanted")
     for row in report["rows"]:
         spent, target = row["seconds"], row["target_seconds"]
         table.add_row(
@@ -147,7 +150,13 @@ def show_start(console: Console, report: dict[str, Any]) -> None:
 
 
 def _table(*heads: str) -> Table:
-    table = Table(heads[0], box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    table.add_column(heads[0], no_wrap=True)
     for head in heads[1:]:
         table.add_column(head, justify="right", no_wrap=True)
     return table
+
+
+def _short(value: float) -> str:
+    """Three digits of a number or more, two after the point at most."""
+    return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}"
