@@ -116,8 +116,8 @@ def show_ratios(console: Console, report: dict[str, Any]) -> None:
             _short(row["left"]["median_ms"]),
             _short(row["right"]["median_ms"]),
             _short(ratio["median"]),
-            f"{_short(ratio['lower'])} to {_short(ratio['upper'])}",
-            " ".join([*wanted, "yes" if row["met"] else " NO"] if wanted else []),
+            f"{_short(ratio['lower'])}..{_short(ratio['upper'])}",
+            " ".join([*wanted, "" if row["met"] else "NO"] if wanted else []),
         )
     console.print(table)
     for what in report["left_out"]:
