@@ -599,6 +599,7 @@ def evaluate(
 
 
 BenchModel = Annotated[str, typer.Option("--model", help="A checkpoint or a run, as in watch.")]
+BenchRuntime = Annotated[RuntimeName, typer.Option("--runtime", help="What runs the network.")]
 BenchDevice = Annotated[Device, typer.Option("--device", help="Where the network runs.")]
 BenchJson = Annotated[bool, typer.Option("--json", help="All figures as one JSON object.")]
 BenchRounds = Annotated[int, typer.Option("--rounds", min=1, help="How often each takes its turn.")]
@@ -617,6 +618,7 @@ def bench_latency(
     busy: Annotated[int, typer.Option(min=0, help="Other processes that compute in every second stretch.")] = 0,
     picture: Annotated[Path | None, typer.Option(help="A PNG to draw it in.")] = None,
     model: BenchModel = "motion",
+    runtime: BenchRuntime = RuntimeName.auto,
     device: BenchDevice = Device.auto,
     json: BenchJson = False,
 ) -> None:
@@ -634,6 +636,7 @@ def bench_latency(
         num_busy=busy,
         picture=picture,
         model=model,
+        runtime=runtime.value,
         device=device.value,
         as_json=json,
     )
@@ -650,6 +653,7 @@ def bench_throughput(
     ] = None,
     rounds: BenchRounds = 30,
     model: BenchModel = "motion",
+    runtime: BenchRuntime = RuntimeName.auto,
     device: BenchDevice = Device.auto,
     json: BenchJson = False,
 ) -> None:
@@ -657,7 +661,13 @@ def bench_throughput(
     from stream.commands.bench import bench_throughput
 
     bench_throughput(
-        batches=batch or (), threads=threads or (), rounds=rounds, model=model, device=device.value, as_json=json
+        batches=batch or (),
+        threads=threads or (),
+        rounds=rounds,
+        model=model,
+        runtime=runtime.value,
+        device=device.value,
+        as_json=json,
     )
 
 
@@ -677,6 +687,7 @@ def bench_streams(
     seconds: Annotated[float, typer.Option(help="That each number of streams is tried.")] = 10.0,
     most: Annotated[int, typer.Option(min=1, help="Do not try more.")] = 256,
     model: BenchModel = "motion",
+    runtime: BenchRuntime = RuntimeName.auto,
     device: BenchDevice = Device.auto,
     json: BenchJson = False,
 ) -> None:
@@ -684,7 +695,15 @@ def bench_streams(
     from stream.commands.bench import bench_streams
 
     bench_streams(
-        source, size=size, rate=rate, seconds=seconds, most=most, model=model, device=device.value, as_json=json
+        source,
+        size=size,
+        rate=rate,
+        seconds=seconds,
+        most=most,
+        model=model,
+        runtime=runtime.value,
+        device=device.value,
+        as_json=json,
     )
 
 
@@ -712,6 +731,13 @@ def bench_ratios(
             show_default="tsm_mobilenet_v2, tsm_resnet50",
         ),
     ] = None,
+    runtime: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Beside torch; may be given several times: onnx, openvino, 'onnx int8', 'openvino int8', compile.",
+            show_default="those installed, but for compile",
+        ),
+    ] = None,
     pixels: Annotated[int, typer.Option(min=32, help="Height and width of the input.")] = 224,
     threads: Annotated[int, typer.Option(min=1, help="Of each runtime.")] = 2,
     rounds: BenchRounds = 40,
@@ -725,6 +751,7 @@ def bench_ratios(
 
     bench_ratios(
         networks=network or ("tsm_mobilenet_v2", "tsm_resnet50"),
+        runtimes=runtime or (),
         pixels=pixels,
         threads=threads,
         rounds=rounds,
@@ -737,21 +764,27 @@ def bench_ratios(
 def bench_soak(
     frames: Annotated[int, typer.Option(min=30, help="How many.")] = 100_000,
     model: BenchModel = "motion",
+    runtime: BenchRuntime = RuntimeName.auto,
     device: BenchDevice = Device.auto,
     json: BenchJson = False,
 ) -> None:
     """Whether memory or latency grow while one stream goes on."""
     from stream.commands.bench import bench_soak
 
-    bench_soak(num_frames=frames, model=model, device=device.value, as_json=json)
+    bench_soak(num_frames=frames, model=model, runtime=runtime.value, device=device.value, as_json=json)
 
 
 @bench.command("start")
-def bench_start(rounds: BenchRounds = 5, model: BenchModel = "motion", json: BenchJson = False) -> None:
+def bench_start(
+    rounds: BenchRounds = 5,
+    model: BenchModel = "motion",
+    runtime: BenchRuntime = RuntimeName.auto,
+    json: BenchJson = False,
+) -> None:
     """How long a command takes to its first words, and to its first label."""
     from stream.commands.bench import bench_start
 
-    bench_start(rounds=rounds, model=model, as_json=json)
+    bench_start(rounds=rounds, model=model, runtime=runtime.value, as_json=json)
 
 
 def _say(message: str) -> None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from stream.runtimes import Runtime, open_runtime
+from stream.runtimes import Runtime, RuntimeName, open_runtime
 
 
 @contextmanager
@@ -35,12 +35,10 @@ def check_threads(number: int) -> None:
         raise ValueError(f"{number} threads are more than this machine has cores, {os.cpu_count()}")
 
 
-def open_step(
-    model: str | os.PathLike[str], *, runtime: str = "auto", device: str = "auto", num_threads: int
-) -> Runtime:
-    """The runtime of a model that computes with so many threads."""
+def open_with_threads(model: str | os.PathLike[str], *, runtime: RuntimeName, device: str, num_threads: int) -> Runtime:
+    """The runtime of a model that computes with so many threads; torch does where `threads` says so, too."""
     with threads(num_threads):
-        return open_runtime(model, device=device)
+        return open_runtime(model, runtime=runtime, device=device, num_threads=num_threads)
 
 
 def batch_step(runtime: Runtime, snippets: np.ndarray, batch: int, *, num_threads: int) -> Callable[[], np.ndarray]:

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import onnxruntime
 
 from models.catalogue import NETWORKS
-from models.checkpoint import Card
+from models.checkpoint import Card, load
+from models.export.files import export
 from stream.benchmarks.alternation import Stage, alternate, burst, no_stage, ratios, timed
 from stream.benchmarks.films import encode_film
 from stream.benchmarks.networks import card_of, sample_snippets, write_checkpoint
-from stream.benchmarks.opening import batch_step, open_step, threads
+from stream.benchmarks.opening import batch_step, open_with_threads, threads
 from stream.benchmarks.peer import NAME, Peer
 from stream.engine import Engine
-from stream.runtimes import Runtime
+from stream.runtimes import Runtime, RuntimeName
+from stream.runtimes.onnx import open_session
 from stream.sinks import JsonLines
 from stream.sources import SAMPLE, open_source
 from stream.watching import Watch
@@ -29,7 +33,29 @@ REFERENCE = "torch"
 CLIP = 8  # frames
 STREAMS = (2, 4, 8)
 FILM_SIZE = 640, 480
+NUM_CALIBRATED = 64  # pictures of the sample, for int8
 OFFICIAL = "tsm_mobilenet_v2"  # what the authors' online demo runs
+
+
+class Variant(NamedTuple):
+    """How a network is run: the name of the runtime, whether with an exported file, and in what."""
+
+    runtime: RuntimeName
+    exported: bool = False
+    int8: bool = False
+
+
+VARIANTS = {
+    REFERENCE: Variant("torch"),
+    "compile": Variant("compile"),
+    "onnx": Variant("onnx", exported=True),
+    "openvino": Variant("openvino", exported=True),
+    "onnx int8": Variant("onnx", exported=True, int8=True),
+    "openvino int8": Variant("openvino", exported=True, int8=True),
+}
+
+
+_PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino"}
 
 
 @dataclass(frozen=True)
@@ -76,7 +102,7 @@ class Plan:
     """How the figures are measured.
 
     networks  online ones, "tsm_..."; the first is the one for all figures that are of one network
-    runtimes  beside the reference
+    runtimes  of VARIANTS, beside the reference
     rounds    of single steps; passes over a film are a fifth of them
     peer      another project's network, to be measured beside
     """
@@ -91,6 +117,21 @@ class Plan:
     peer: Peer | None = None
 
 
+def installed_variants() -> list[str]:
+    """Those beside the reference that are measured unless others are asked for; what compiles takes minutes."""
+    return [name for name, variant in VARIANTS.items() if variant.exported and find_spec(_PACKAGES[variant.runtime])]
+
+
+def check_variants(names: Sequence[str]) -> None:
+    """Raise ValueError for a name that is not in VARIANTS, or not installed."""
+    for name in names:
+        if name not in VARIANTS:
+            raise ValueError(f"no runtime {name!r} to measure; there are {', '.join(VARIANTS)}")
+        package = _PACKAGES.get(VARIANTS[name].runtime)
+        if package and find_spec(package) is None:
+            raise ValueError(f"{name} needs {package}, which is not installed: pip install {package}")
+
+
 def check_networks(names: Sequence[str]) -> None:
     """Raise ValueError where one has no twin without shift."""
     for name in names:
@@ -103,7 +144,7 @@ def check_networks(names: Sequence[str]) -> None:
 
 
 class _Steps:
-    """Checkpoints in a folder, and steps of one frame with each runtime; what is open is not opened again."""
+    """Networks in the files that runtimes take, and steps of one frame; what is there is not made again."""
 
     def __init__(self, plan: Plan):
         self._plan = plan
@@ -112,12 +153,27 @@ class _Steps:
     def card(self, network: str) -> Card:
         return card_of(network, size=self._plan.size)
 
+    def checkpoint(self, network: str) -> Path:
+        path = self._plan.folder / f"{network}.safetensors"
+        if not path.exists():
+            write_checkpoint(path, self.card(network))
+        return path
+
+    def exported(self, network: str, *, int8: bool = False, chunk: int = 1) -> Path:
+        """A file of one step of `chunk` frames, which ONNX Runtime and OpenVINO read."""
+        path = self._plan.folder / f"{network} {chunk}{' int8' if int8 else ''}.onnx"
+        if not path.exists():
+            calibration = [sample_snippets(self.card(network), NUM_CALIBRATED)] if int8 else None
+            export(*load(self.checkpoint(network)), path, chunk=chunk, calibration=calibration)
+        return path
+
     def runtime(self, network: str, name: str) -> Runtime:
         if (network, name) not in self._open:
-            path = self._plan.folder / f"{network}.safetensors"
-            if not path.exists():
-                write_checkpoint(path, self.card(network))
-            self._open[network, name] = open_step(path, runtime=name, device="cpu", num_threads=self._plan.num_threads)
+            runtime, exported, int8 = VARIANTS[name]
+            model = self.exported(network, int8=int8) if exported else self.checkpoint(network)
+            self._open[network, name] = open_with_threads(
+                model, runtime=runtime, device="cpu", num_threads=self._plan.num_threads
+            )
         return self._open[network, name]
 
     def batch(self, network: str, name: str, size: int = 1) -> Callable[[], np.ndarray]:
@@ -128,18 +184,15 @@ class _Steps:
 def measure_ratios(plan: Plan, *, stage: Stage = no_stage) -> list[dict[str, Any]]:
     """All figures; see README for what each means."""
     steps = _Steps(plan)
-    found: list[dict[str, Any]] = []
-    runtimes = [REFERENCE, *plan.runtimes]
-    for network in plan.networks:
-        for name in runtimes:
-            found.append(_shift(plan, steps, network, name, stage))
-    over, best = _runtimes(plan, steps, runtimes, stage)
-    found += over
-    for name in dict.fromkeys([REFERENCE, best]):
-        found.append(_clip(plan, steps, name, stage))
-    for name in dict.fromkeys([REFERENCE, best]):
+    whole = [REFERENCE, *(name for name in plan.runtimes if not VARIANTS[name].int8)]
+    found = [_shift(plan, steps, network, name, stage) for network in plan.networks for name in whole]
+    found += _runtimes(plan, steps, stage)
+    for name in (REFERENCE, "onnx"):
+        if name in whole:
+            found.append(_clip(plan, steps, name, stage))
+    for name in whole:
         found += _batches(plan, steps, name, stage)
-    found.append(_whole_path(plan, steps, best, stage))
+        found.append(_whole_path(plan, steps, name, stage))
     return found
 
 
@@ -152,44 +205,63 @@ def _shift(plan: Plan, steps: _Steps, network: str, runtime: str, stage: Stage) 
     return figure.row((network, seconds[network]), (without, seconds[without]))
 
 
-def _runtimes(plan: Plan, steps: _Steps, runtimes: Sequence[str], stage: Stage) -> tuple[list[dict[str, Any]], str]:
-    """Each runtime beside the reference, and beside the peer where there is one; and which is the fastest."""
-    network = plan.networks[0]
-    sides = {name: burst(steps.batch(network, name)) for name in runtimes}
-    peer = plan.peer
+def _runtimes(plan: Plan, steps: _Steps, stage: Stage) -> list[dict[str, Any]]:
+    """Each runtime beside the reference, and the fastest, in float32 and in int8, beside the peer."""
+    network, peer = plan.networks[0], plan.peer
+    sides = {name: burst(steps.batch(network, name)) for name in (REFERENCE, *plan.runtimes)}
     if peer is not None:
-        card = replace_size(steps.card(network), peer.height, peer.width)
-        image = sample_snippets(card, 1)[None].astype(np.float32) / 255
-        sides[NAME] = burst(lambda: peer.step(image))
+        image = sample_snippets(_resized(steps.card(network), peer.height, peer.width), 1)
+        pixels = image[None].astype(np.float32) / 255
+        sides[NAME] = burst(lambda: peer.step(pixels))
     seconds = alternate(sides, rounds=plan.rounds, done=stage(f"{network}, {', '.join(sides)}"))
-    best = min(runtimes, key=lambda name: median(seconds[name]))
+
+    def best(names: Iterable[str]) -> str:
+        return min(names, key=lambda name: median(seconds[name]))
+
+    int8 = [name for name in plan.runtimes if VARIANTS[name].int8]
+    winners = {best([REFERENCE, *(name for name in plan.runtimes if name not in int8)]): (4.0, 2.5)}
+    if int8:
+        winners[best(int8)] = 8.0, 6.0
     found = []
-    for name in runtimes[1:]:
-        figure = Figure(f"{REFERENCE} / this runtime", network, name, Goal(at_least=4.0 if name == best else None))
+    for name in plan.runtimes:
+        goal = Goal(at_least=winners[name][0] if name in winners else None)
+        figure = Figure(f"{REFERENCE} / this runtime", network, name, goal)
         found.append(figure.row((REFERENCE, seconds[REFERENCE]), (name, seconds[name])))
     if peer is not None:
         theirs = f"{NAME}, {peer.height} x {peer.width}, LiteRT", seconds[NAME]
-        ours = f"{network}, {plan.size} x {plan.size}, {best}", seconds[best]
-        found.append(Figure(f"{NAME} / this", network, best, Goal(at_least=2.5)).row(theirs, ours))
-    return found, best
+        for name, (_, at_least) in winners.items():
+            ours = f"{network}, {plan.size} x {plan.size}, {name}", seconds[name]
+            found.append(Figure(f"{NAME} / this", network, name, Goal(at_least=at_least)).row(theirs, ours))
+    return found
 
 
-def replace_size(card: Card, height: int, width: int) -> Card:
+def _resized(card: Card, height: int, width: int) -> Card:
     """The same for pictures of another size."""
     return replace(card, preprocessing=replace(card.preprocessing, height=height, width=width))
 
 
 def _clip(plan: Plan, steps: _Steps, name: str, stage: Stage) -> dict[str, Any]:
-    """What it would cost to run a clip anew for each frame."""
+    """What it would cost to run a clip anew for each frame, in one call."""
     network = plan.networks[0]
-    runtime = steps.runtime(network, name)
-    clip = sample_snippets(runtime.card, CLIP)[None]
-    slot = runtime.allocate()
+    clip = sample_snippets(steps.card(network), CLIP)[None]
+    if name == REFERENCE:
+        runtime = steps.runtime(network, name)
+        slot = runtime.allocate()
 
-    def again() -> None:
-        runtime.reset(slot)
-        with threads(plan.num_threads):
-            runtime.step(clip, np.array([slot]))
+        def again() -> None:
+            runtime.reset(slot)
+            with threads(plan.num_threads):
+                runtime.step(clip, np.array([slot]))
+
+    else:  # the runtime itself takes frame after frame
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = plan.num_threads
+        session = open_session(steps.exported(network, chunk=CLIP), options)
+        inputs = {each.name: np.zeros([1, *each.shape[1:]], np.float32) for each in session.get_inputs()}
+        inputs["pixels"] = clip
+
+        def again() -> None:
+            session.run(["scores"], inputs)
 
     figure = Figure(f"clip of {CLIP} / one step", network, name, Goal(at_least=7.0))
     sides = {"clip": burst(again, 1), "step": burst(steps.batch(network, name))}

@@ -13,17 +13,16 @@ from time import perf_counter
 from typing import Any
 
 from stream.benchmarks.alternation import Done, Quartiles, alternate, nobody
+from stream.runtimes import RuntimeName
 
 HELP_SECONDS, LABEL_SECONDS = 0.5, 4.0
 """What is aimed at."""
 
 
-def measure_start(model: str, *, options: Sequence[str] = (), rounds: int, done: Done = nobody) -> list[dict[str, Any]]:
-    """Fresh processes in turn: Python that does nothing, the help text, and `watch` to its first label.
-
-    options  more of those of `watch`
-    """
-    watch = ["-m", "stream.cli", "watch", "sample", "--json", "--model", model, *options, "--max-frames", "1"]
+def measure_start(model: str, *, runtime: RuntimeName, rounds: int, done: Done = nobody) -> list[dict[str, Any]]:
+    """Fresh processes in turn: Python that does nothing, the help text, and `watch` to its first label."""
+    chosen = ["--model", model, "--runtime", runtime]
+    watch = ["-m", "stream.cli", "watch", "sample", "--json", *chosen, "--max-frames", "1"]
     commands: dict[str, tuple[list[str], Callable[[str], bool], float | None]] = {
         "python alone": (["-c", "print()"], lambda line: True, None),
         "actionstream --help": (["-m", "stream.cli", "--help"], lambda line: True, HELP_SECONDS),

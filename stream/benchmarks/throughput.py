@@ -9,7 +9,8 @@ from typing import Any
 
 from stream.benchmarks.alternation import Done, Quartiles, alternate, burst, nobody, ratios
 from stream.benchmarks.networks import sample_snippets
-from stream.benchmarks.opening import batch_step, open_step
+from stream.benchmarks.opening import batch_step, open_with_threads
+from stream.runtimes import RuntimeName
 
 BATCHES = (1, 2, 4, 8)
 
@@ -17,7 +18,7 @@ BATCHES = (1, 2, 4, 8)
 def measure_throughput(
     model: str | os.PathLike[str],
     *,
-    runtime: str,
+    runtime: RuntimeName,
     device: str,
     batches: Sequence[int],
     threads: Sequence[int],
@@ -32,7 +33,7 @@ def measure_throughput(
     cases: dict[str, tuple[int, int]] = {}
     steps: dict[str, Callable[[], float]] = {}
     for number in threads:
-        opened = open_step(model, runtime=runtime, device=device, num_threads=number)
+        opened = open_with_threads(model, runtime=runtime, device=device, num_threads=number)
         snippets = sample_snippets(opened.card, max(batches))
         for batch in {1: None, **dict.fromkeys(batches)}:
             name = f"batch {batch}, threads {number}"
@@ -41,16 +42,17 @@ def measure_throughput(
     seconds = alternate(steps, rounds=rounds, done=done)
     rows = []
     for name, (batch, number) in cases.items():
-        alone = [batch * each for each in seconds[f"batch 1, threads {number}"]]
-        gain = ratios(alone, seconds[name])
-        spent = Quartiles.of([1000 * each for each in seconds[name]])
+        as_many = [batch * each for each in seconds[f"batch 1, threads {number}"]]
+        rounds_ms = [1000 * each for each in seconds[name]]
+        spent = Quartiles.of(rounds_ms)
         rows.append(
             {
                 "batch": batch,
                 "threads": number,
                 "step_ms": asdict(spent),
                 "frames_a_second": 1000 * batch / spent.median,
-                "over_batch_1": asdict(gain),
+                "over_batch_1": asdict(ratios(as_many, seconds[name])),
+                "rounds_ms": rounds_ms,
             }
         )
     return rows

@@ -36,6 +36,7 @@ from stream.commands.bench_tables import (
     show_throughput,
 )
 from stream.engine import Engine
+from stream.runtimes import RuntimeName
 from stream.sources import SAMPLE, SourceError, open_source
 from stream.sources.address import masked, scheme
 from stream.sources.video import FileSource
@@ -53,6 +54,7 @@ def bench_latency(
     num_busy: int,
     picture: Path | None,
     model: str,
+    runtime: RuntimeName,
     device: str,
     as_json: bool,
 ) -> None:
@@ -66,8 +68,8 @@ def bench_latency(
         _check_folder(picture)
     with _stages() as stage, _film(source, size) as path:
         rate = _checked_rate(_own_rate(path) if rate is None else rate)
-        engine = Engine(model, device=device)
-        report = _described("latency", model=model, source=source, size=size)
+        engine = Engine(model, runtime=runtime, device=device)
+        report = _described("latency", model=model, runtime=runtime, source=source, size=size)
         report |= measure_latency(
             engine, path, rate=rate, num_frames=num_frames, num_busy=num_busy, done=stage("latency")
         )
@@ -80,7 +82,14 @@ def bench_latency(
 
 
 def bench_throughput(
-    *, batches: Sequence[int], threads: Sequence[int], rounds: int, model: str, device: str, as_json: bool
+    *,
+    batches: Sequence[int],
+    threads: Sequence[int],
+    rounds: int,
+    model: str,
+    runtime: RuntimeName,
+    device: str,
+    as_json: bool,
 ) -> None:
     """Frames a second of a runtime's step."""
     from stream.benchmarks.opening import check_threads, thread_counts
@@ -88,11 +97,11 @@ def bench_throughput(
 
     for number in threads:
         check_threads(number)
-    report = _described("throughput", model=model, rounds=rounds)
+    report = _described("throughput", model=model, runtime=runtime, rounds=rounds)
     with _stages() as stage:
         report["rows"] = measure_throughput(
             model,
-            runtime="auto",
+            runtime=runtime,
             device=device,
             batches=batches or BATCHES,
             threads=threads or thread_counts(),
@@ -110,6 +119,7 @@ def bench_streams(
     seconds: float,
     most: int,
     model: str,
+    runtime: RuntimeName,
     device: str,
     as_json: bool,
 ) -> None:
@@ -121,10 +131,10 @@ def bench_streams(
         raise ValueError("--size is for a file, which is encoded anew; a live source has its own")
     if source == "sample" and size is None:
         size = CAMERA_SIZE
-    report = _described("streams", model=model, source=masked(source), size=size)
+    report = _described("streams", model=model, runtime=runtime, source=masked(source), size=size)
     with _stages() as stage, ExitStack() as stack:
         played = source if scheme(source) else stack.enter_context(_film(source, size))
-        engine = MeteredEngine(model, device=device)
+        engine = MeteredEngine(model, runtime=runtime, device=device)
         report |= find_most_streams(engine, played, rate=rate, seconds=seconds, most=most, stage=stage)
     _print(report, show_streams, as_json=as_json)
 
@@ -139,30 +149,51 @@ def bench_decode(source: str, *, size: str | None, num_frames: int, rounds: int,
 
 
 def bench_ratios(
-    *, networks: Sequence[str], pixels: int, threads: int, rounds: int, peer: Path | None, as_json: bool
+    *,
+    networks: Sequence[str],
+    runtimes: Sequence[str],
+    pixels: int,
+    threads: int,
+    rounds: int,
+    peer: Path | None,
+    as_json: bool,
 ) -> None:
     """The figures that the project promises."""
     from stream.benchmarks.networks import WEIGHTS
     from stream.benchmarks.opening import check_threads
-    from stream.benchmarks.ratios import Plan, check_networks, measure_ratios
+    from stream.benchmarks.ratios import (
+        REFERENCE,
+        Plan,
+        check_networks,
+        check_variants,
+        installed_variants,
+        measure_ratios,
+    )
 
     check_networks(networks)
+    check_variants(runtimes)
     check_threads(threads)
     report = _described("ratios", weights=WEIGHTS, height=pixels, width=pixels, threads=threads, rounds=rounds)
     beside = None if peer is None else Peer(peer, num_threads=threads)
     report["left_out"] = [] if beside else [f"{NAME}: --peer FOLDER says where its TFLite file is"]
     with tempfile.TemporaryDirectory() as folder, _stages() as stage:
         plan = Plan(
-            folder=Path(folder), networks=networks, size=pixels, num_threads=threads, rounds=rounds, peer=beside
+            folder=Path(folder),
+            networks=networks,
+            runtimes=[name for name in runtimes or installed_variants() if name != REFERENCE],
+            size=pixels,
+            num_threads=threads,
+            rounds=rounds,
+            peer=beside,
         )
         report["rows"] = measure_ratios(plan, stage=stage)
     _print(report, show_ratios, as_json=as_json)
 
 
-def bench_soak(*, num_frames: int, model: str, device: str, as_json: bool) -> None:
+def bench_soak(*, num_frames: int, model: str, runtime: RuntimeName, device: str, as_json: bool) -> None:
     """Whether memory or latency grow."""
-    report = _described("soak", model=model)
-    engine = Engine(model, device=device)
+    report = _described("soak", model=model, runtime=runtime)
+    engine = Engine(model, runtime=runtime, device=device)
     with closing(open_source(SAMPLE)) as source:
         images = [frame.image for frame in islice(source, 100)]
     with _stages() as stage:
@@ -170,11 +201,11 @@ def bench_soak(*, num_frames: int, model: str, device: str, as_json: bool) -> No
     _print(report, show_soak, as_json=as_json)
 
 
-def bench_start(*, rounds: int, model: str, as_json: bool) -> None:
+def bench_start(*, rounds: int, model: str, runtime: RuntimeName, as_json: bool) -> None:
     """From a command to its first words."""
-    report = _described("start", model=model, rounds=rounds)
+    report = _described("start", model=model, runtime=runtime, rounds=rounds)
     with _stages() as stage:
-        report["rows"] = measure_start(model, rounds=rounds, done=stage("start"))
+        report["rows"] = measure_start(model, runtime=runtime, rounds=rounds, done=stage("start"))
     _print(report, show_start, as_json=as_json)
 
 
