@@ -41,16 +41,17 @@ def measure_throughput(
     seconds = alternate(steps, rounds=rounds, done=done)
     rows = []
     for name, (batch, number) in cases.items():
-        alone = [batch * each for each in seconds[f"batch 1, threads {number}"]]
-        gain = ratios(alone, seconds[name])
-        spent = Quartiles.of([1000 * each for each in seconds[name]])
+        as_many = [batch * each for each in seconds[f"batch 1, threads {number}"]]
+        rounds_ms = [1000 * each for each in seconds[name]]
+        spent = Quartiles.of(rounds_ms)
         rows.append(
             {
                 "batch": batch,
                 "threads": number,
                 "step_ms": asdict(spent),
                 "frames_a_second": 1000 * batch / spent.median,
-                "over_batch_1": asdict(gain),
+                "over_batch_1": asdict(ratios(as_many, seconds[name])),
+                "rounds_ms": rounds_ms,
             }
         )
     return rows

@@ -20,6 +20,7 @@ def show_machine(console: Console, on: dict[str, Any]) -> None:
 
 
 def show_latency(console: Console, report: dict[str, Any]) -> None:
+    """The percentiles of each part, quiet and with neighbours."""
     other = report["frames"] - report["labelled"] - report["lost"]
     console.print(
         f"{report['labelled']} of {report['frames']} frames labelled at {report['rate']:g} frames/s, {other} between "
@@ -44,6 +45,7 @@ def show_latency(console: Console, report: dict[str, Any]) -> None:
 
 
 def show_throughput(console: Console, report: dict[str, Any]) -> None:
+    """A line for each batch and number of threads."""
     table = _table("batch", "threads", "ms a step", "frames/s", "over batch 1", "middle half")
     for row in report["rows"]:
         gain = row["over_batch_1"]
@@ -59,6 +61,7 @@ def show_throughput(console: Console, report: dict[str, Any]) -> None:
 
 
 def show_streams(console: Console, report: dict[str, Any]) -> None:
+    """A line for each try, and what the limit is."""
     parts = list(report["tries"][0]["busy_seconds"])
     table = _table("streams", "p50 ms", "p99 ms", "lost", *parts, "held")
     for each in report["tries"]:
@@ -80,6 +83,7 @@ def show_streams(console: Console, report: dict[str, Any]) -> None:
 
 
 def show_decoders(console: Console, report: dict[str, Any]) -> None:
+    """A line for each decoder, without and with resizing."""
     high, wide = report["resized_to"]
     console.print(
         f"{report['frames']} frames of {report['width']} x {report['height']}, resized to {wide} x {high}, "
@@ -98,14 +102,17 @@ def show_decoders(console: Console, report: dict[str, Any]) -> None:
 
 
 def show_ratios(console: Console, report: dict[str, Any]) -> None:
+    """A line for each figure, by network and runtime."""
     console.print(
         f"{report['height']} x {report['width']} pixels, {report['threads']} threads, {report['rounds']} rounds; "
         f"{report['weights']}\n"
     )
-    table = _table("left / right", "left ms", "right ms", "ratio", "middle half", "wanted")
-    group = None
+    table = _table("ms: left / right", "left", "right", "ratio", "middle half", "wanted")
+    groups: dict[str, list[dict[str, Any]]] = {}
     for row in report["rows"]:
-        if group != (group := f"{row['network']}, {row['runtime']}"):
+        groups.setdefault(f"{row['network']}, {row['runtime']}", []).append(row)
+    for group, row in ((group, row) for group, rows in groups.items() for row in rows):
+        if row is groups[group][0]:
             table.add_section()
             table.add_row(group)
         ratio = row["ratio"]
@@ -125,18 +132,32 @@ def show_ratios(console: Console, report: dict[str, Any]) -> None:
 
 
 def show_soak(console: Console, report: dict[str, Any]) -> None:
-    megabytes = report["megabytes"]
+    """Memory and latency, at the begin and at the end."""
+    memory, latency = report["megabytes"], report["latency_ms"]
+    table = _table(f"{report['frames']} frames", "begin", "end", "most", "")
+    table.add_row(
+        "memory, MB",
+        f"{memory['after_warm_up']:.1f}",
+        f"{memory['last']:.1f}",
+        f"{memory['highest']:.1f}",
+        f"{report['growth_megabytes']:+.2f} MB",
+    )
+    table.add_row(
+        "latency, ms",
+        f"{report['first_tenth_ms']:.3f}",
+        f"{report['last_tenth_ms']:.3f}",
+        f"{latency['max']:.3f}",
+        f"{report['drift']:.3f} times",
+    )
+    console.print(table)
     console.print(
-        f"{report['frames']} frames, median {report['latency_ms']['p50']:.2f} ms, p99 "
-        f"{report['latency_ms']['p99']:.2f} ms\n"
-        f"memory: {megabytes['after_warm_up']:.1f} MB after {report['warm_up_frames']} frames, {megabytes['last']:.1f} "
-        f"MB at the end, {megabytes['highest']:.1f} MB at most: {report['growth_megabytes']:+.2f} MB\n"
-        f"latency: median {report['first_tenth_ms']:.3f} ms of the first tenth, {report['last_tenth_ms']:.3f} ms of "
-        f"the last: {report['drift']:.3f} times"
+        f"\nmemory from frame {report['warm_up_frames']} on; latency: medians of the first and the last tenth of the "
+        f"frames; of all p50 {latency['p50']:.2f} ms, p99 {latency['p99']:.2f} ms"
     )
 
 
 def show_start(console: Console, report: dict[str, Any]) -> None:
+    """A line for each command."""
     table = _table("seconds", "median", "middle half", "wanted")
     for row in report["rows"]:
         spent, target = row["seconds"], row["target_seconds"]

@@ -81,10 +81,11 @@ def test_latency(run, checkpoint, tmp_path):
 def test_throughput(run, checkpoint):
     report = measured(run, "throughput", "--model", checkpoint, "--batch", 3, "--threads", 1, "--rounds", 2)
     assert [(row["batch"], row["threads"]) for row in report["rows"]] == [(1, 1), (3, 1)]
-    for row in report["rows"]:
-        assert row["frames_a_second"] == pytest.approx(1000 * row["batch"] / row["step_ms"]["median"])
-        assert row["step_ms"]["lower"] <= row["step_ms"]["median"] <= row["step_ms"]["upper"]
-    assert report["rows"][0]["over_batch_1"] == pytest.approx({"median": 1, "lower": 1, "upper": 1})
+    alone, three = (np.array(row["rounds_ms"]) for row in report["rows"])
+    for row, spent, gain in zip(report["rows"], (alone, three), (alone / alone, 3 * alone / three), strict=True):
+        assert row["frames_a_second"] == pytest.approx(1000 * row["batch"] / np.median(spent))
+        assert list(row["step_ms"].values()) == pytest.approx(np.quantile(spent, [0.5, 0.25, 0.75]))
+        assert list(row["over_batch_1"].values()) == pytest.approx(np.quantile(gain, [0.5, 0.25, 0.75]))
     assert "over batch 1" in shown(bench_tables.show_throughput, report)
 
 
@@ -105,9 +106,10 @@ def test_streams(run, checkpoint, tmp_path):
 
 
 @pytest.mark.alone
-def test_a_rate_that_not_one_stream_holds(run, checkpoint):
+def test_a_rate_that_not_one_stream_holds(run, checkpoint, tmp_path):
     """1000 frames a second are a label in less than a millisecond."""
-    options = ("--model", checkpoint, "--rate", 1000, "--seconds", 1, "--size", "64x48")
+    film = write_video(tmp_path / "film.mp4", images(20))
+    options = ("--model", checkpoint, "--rate", 1000, "--seconds", 1, "--source", film)
     report = measured(run, "streams", *options)
     assert [each["streams"] for each in report["tries"]] == [1, 1]
     assert (report["streams"], report["too_many"]) == (0, 1)
@@ -126,21 +128,22 @@ def test_decoders(run):
     assert "OpenCV, resized" in shown(bench_tables.show_decoders, report)
 
 
+@pytest.mark.slow
 def test_ratios(run):
-    options = ("--network", "tsm_mobilenet_v2", "--pixels", 32, "--threads", 1, "--rounds", 2)
-    report = measured(run, "ratios", *options)
+    options = ("--network", "tsm_resnet18")
+    report = measured(run, "ratios", *options, "--pixels", 32, "--threads", 1, "--rounds", 2)
     rows = report["rows"]
-    assert len({(row["figure"], row["network"], row["runtime"]) for row in rows}) == len(rows) >= 6
+    figures = {row["figure"] for row in rows}
+    assert len(figures) == len(rows)
+    assert {"with shift / without", "clip of 8 / one step", "8 steps / batch of 8"} < figures
     for row in rows:
         pairs = np.array(row["rounds_ms"])
         assert row["left"]["median_ms"] == pytest.approx(np.median(pairs[:, 0]))
         assert row["right"]["median_ms"] == pytest.approx(np.median(pairs[:, 1]))
         quartiles = np.quantile(pairs[:, 0] / pairs[:, 1], [0.25, 0.5, 0.75])
         assert [row["ratio"][name] for name in ("lower", "median", "upper")] == pytest.approx(quartiles)
-        if row["at_least"] is not None:
-            assert row["met"] is (row["ratio"]["median"] >= row["at_least"])
-        if row["at_most"] is not None:
-            assert row["met"] is (row["ratio"]["median"] <= row["at_most"])
+        least, most = row["at_least"] or 0.0, row["at_most"] or math.inf
+        assert row["met"] is (least <= row["ratio"]["median"] <= most)
     assert report["left_out"] == ["MoViNet-A0-Stream: --peer FOLDER says where its TFLite file is"]
     text = shown(bench_tables.show_ratios, report)
     assert [row["figure"] for row in rows if row["figure"] not in text] == []
@@ -296,8 +299,9 @@ def test_neighbours_compute_only_when_they_should():
     with Neighbours(2) as neighbours:
         processes = list(neighbours._processes)
         assert neighbours.share_left == pytest.approx(os.cpu_count() / (os.cpu_count() + 2))
-        for on, wanted in ((False, "T"), (True, "RS"), (False, "T")):
-            neighbours.busy(on)
+        for on, wanted in ((None, "T"), (True, "RS"), (False, "T")):
+            if on is not None:
+                neighbours.busy(on)
             limit = time.monotonic() + 20
             while not all(_state(process.pid) in wanted for process in processes):
                 assert time.monotonic() < limit
