@@ -29,6 +29,8 @@ def show_latency(console: Console, report: dict[str, Any]) -> None:
     for name, part in {"quiet": report, "busy": report.get("busy")}.items():
         if part is None:
             continue
+        if name == "busy":
+            console.print()
         table = _table("ms" if name == "quiet" else f"ms, {part['neighbours']} busy neighbours", *part["total_ms"])
         for what in PARTS:
             table.add_row(what, *(f"{each:.2f}" for each in part["parts_ms"][what].values()))
