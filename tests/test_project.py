@@ -22,7 +22,7 @@ ALLOWED = {  # imports point one way
 LAZY = {  # imported inside functions only, so that they cost nothing before they are used and may be absent
     "kernels": {"cupy"},
     "models": {"av", "cupy", "gradio", "safetensors.torch"},
-    "stream": {"av", "gradio"},
+    "stream": {"ai_edge_litert.interpreter", "av", "gradio"},
     "demos": set(),
 }
 
