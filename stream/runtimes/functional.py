@@ -48,8 +48,8 @@ class FunctionalRuntime(PoolRuntime):
 
     def _run(self, pixels: np.ndarray, slots: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
-            state = tuple(torch.from_numpy(leaf[slots]) for leaf in self._pool)
+            state = tuple(torch.from_numpy(leaf[self._rows[slots]]) for leaf in self._pool)
             scores, new_state = self._program(torch.from_numpy(np.ascontiguousarray(pixels)), state)
         for leaf, rows in zip(self._pool, new_state, strict=True):
-            leaf[slots] = rows.numpy()
+            leaf[self._rows[slots]] = rows.numpy()
         return scores.numpy()

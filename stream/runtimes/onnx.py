@@ -25,7 +25,12 @@ class _Lane:
 
 
 class OnnxRuntime(PoolRuntime):
-    """Runs an exported .onnx file."""
+    """Runs an exported .onnx file.
+
+    A slot has two rows of the pool: a step of one stream reads the one and writes the other, and nothing is copied.
+    """
+
+    rows_per_slot = 2
 
     def __init__(self, path: Path, *, num_threads: int | None = None):
         options = onnxruntime.SessionOptions()
@@ -36,28 +41,44 @@ class OnnxRuntime(PoolRuntime):
         options.add_session_config_entry("session.force_spinning_stop", "1")
         self._session = open_session(path, options)
         super().__init__(read_exported(path, self._session))
-        self._lanes: dict[int, _Lane] = {}
+        self._lanes: dict[int, _Lane] = {}  # by their size
+        self._single: dict[int, _Lane] = {}  # of one stream, by the row that they read
 
     def _run(self, pixels: np.ndarray, slots: np.ndarray) -> np.ndarray:
-        lane = self._lane(len(pixels))
+        return self._run_one(pixels, int(slots[0])) if len(slots) == 1 else self._run_several(pixels, slots)
+
+    def _run_one(self, pixels: np.ndarray, slot: int) -> np.ndarray:
+        row = int(self._rows[slot])
+        if row not in self._single:
+            state, new_state = ([leaf[at : at + 1] for leaf in self._pool] for at in (row, row ^ 1))
+            self._single[row] = self._make_lane(state, new_state, 1)
+        lane = self._single[row]
         lane.pixels[:] = pixels
-        for leaf, rows in zip(self._pool, lane.state, strict=True):
-            np.take(leaf, slots, axis=0, out=rows)
         self._session.run_with_iobinding(lane.binding)
-        for leaf, rows in zip(self._pool, lane.new_state, strict=True):
-            leaf[slots] = rows
+        self._rows[slot] = row ^ 1
         return lane.scores
 
-    def _lane(self, size: int) -> _Lane:
+    def _run_several(self, pixels: np.ndarray, slots: np.ndarray) -> np.ndarray:
+        size = len(slots)
         if size not in self._lanes:
-            self._lanes[size] = self._make_lane(size)
-        return self._lanes[size]
+            state, new_state = ([np.empty((size, *leaf.shape[1:]), np.float32) for leaf in self._pool] for _ in "12")
+            self._lanes[size] = self._make_lane(state, new_state, size)
+        lane, rows = self._lanes[size], self._rows[slots]
+        lane.pixels[:] = pixels
+        for leaf, values in zip(self._pool, lane.state, strict=True):
+            np.take(leaf, rows, axis=0, out=values)
+        self._session.run_with_iobinding(lane.binding)
+        for leaf, values in zip(self._pool, lane.new_state, strict=True):
+            leaf[rows] = values
+        return lane.scores
 
-    def _make_lane(self, size: int) -> _Lane:
+    def _grow(self) -> None:
+        super()._grow()
+        self._single.clear()  # they are bound to the old pool
+
+    def _make_lane(self, state: list[np.ndarray], new_state: list[np.ndarray], size: int) -> _Lane:
         wanted = self.card.preprocessing
         pixels = np.zeros((size, 1, wanted.height, wanted.width, wanted.channels), np.uint8)
-        state = [np.zeros((size, *leaf.shape[1:]), np.float32) for leaf in self._pool]
-        new_state = [np.zeros_like(rows) for rows in state]
         scores = np.zeros((size, 1, len(self.card.labels)), np.float32)
         binding = self._session.io_binding()
         names = self._exported.state_names

@@ -34,8 +34,8 @@ class OpenVinoRuntime(PoolRuntime):
         self._request = core.compile_model(model, "CPU", settings).create_infer_request()
 
     def _run(self, pixels: np.ndarray, slots: np.ndarray) -> np.ndarray:
-        inputs = [np.ascontiguousarray(pixels), *(leaf[slots] for leaf in self._pool)]
+        inputs = [np.ascontiguousarray(pixels), *(leaf[self._rows[slots]] for leaf in self._pool)]
         scores, *new_state = self._request.infer(inputs, share_inputs=True, share_outputs=True).values()
         for leaf, rows in zip(self._pool, new_state, strict=True):
-            leaf[slots] = rows
+            leaf[self._rows[slots]] = rows
         return scores

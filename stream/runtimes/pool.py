@@ -29,14 +29,16 @@ class PoolRuntime(ABC):
     """
 
     chunk = 1
+    rows_per_slot = 1
 
     def __init__(self, exported: Exported, *, max_batch: int = MAX_BATCH, num_slots: int = 4):
         _refuse_what_cannot_stream(exported)
         self.card = exported.card
         self._exported = exported
         self._max_batch = max_batch
-        self._pool = [np.zeros((num_slots, *shape), np.float32) for shape in exported.state]
-        self._num_slots = num_slots
+        self._pool = [np.zeros((num_slots * self.rows_per_slot, *shape), np.float32) for shape in exported.state]
+        self._rows = np.arange(num_slots) * self.rows_per_slot
+        """Of the pool, in which the state of each slot is now."""
         self._free = list(reversed(range(num_slots)))
 
     @abstractmethod
@@ -45,9 +47,7 @@ class PoolRuntime(ABC):
 
     def allocate(self) -> int:
         if not self._free:
-            self._pool = [np.concatenate([leaf, np.zeros_like(leaf)]) for leaf in self._pool]
-            self._free = list(reversed(range(self._num_slots, 2 * self._num_slots)))
-            self._num_slots *= 2
+            self._grow()
         slot = self._free.pop()
         self.reset(slot)
         return slot
@@ -69,14 +69,21 @@ class PoolRuntime(ABC):
 
     def reset(self, slot: int) -> None:
         for leaf in self._pool:
-            leaf[slot] = 0
+            leaf[self._rows[slot]] = 0
 
     def read(self, slot: int) -> StateArrays:
-        return tuple(leaf[slot].copy() for leaf in self._pool)
+        return tuple(leaf[self._rows[slot]].copy() for leaf in self._pool)
 
     def write(self, slot: int, state: StateArrays) -> None:
         for leaf, values in zip(self._pool, state, strict=True):
-            leaf[slot] = values
+            leaf[self._rows[slot]] = values
+
+    def _grow(self) -> None:
+        """Twice the room; the states stay where they are."""
+        num_slots = len(self._rows)
+        self._pool = [np.concatenate([leaf, np.zeros_like(leaf)]) for leaf in self._pool]
+        self._rows = np.concatenate([self._rows, (num_slots + np.arange(num_slots)) * self.rows_per_slot])
+        self._free = list(reversed(range(num_slots, 2 * num_slots)))
 
     def check(self) -> None:
         """Compare with the scores that were exported with the file; RuntimeError when they are others here."""
