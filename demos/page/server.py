@@ -1,0 +1,50 @@
+"""The server of the page."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from threading import Event
+
+from demos.page.site import Limits, Site
+
+HEAD = '<link rel="stylesheet" href="page/page.css"><script src="page/page.js"></script>'
+
+
+def serve(
+    *, model: str, device: str, host: str, port: int | None, share: bool, limits: Limits, say: Callable[[str], None]
+) -> None:
+    """Serve the page until the program is stopped; ValueError or OSError where it cannot be."""
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported: nothing calls home
+    site = Site(model=model, device=device, limits=limits)
+    os.environ["GRADIO_TEMP_DIR"] = str(site.uploads)
+    try:
+        from demos.page.blocks import build, theme
+        from demos.page.routes import LiveRoutes
+
+        blocks = build(site)
+        blocks.queue(api_open=False)
+        _, local, public = blocks.launch(
+            server_name=host,
+            server_port=port,
+            share=share,
+            quiet=True,
+            prevent_thread_lock=True,
+            footer_links=[],
+            run_history=False,
+            enable_monitoring=False,
+            ssr_mode=False,
+            pwa=False,
+            show_error=False,
+            max_file_size=int(limits.max_megabytes * 1e6),
+            theme=theme(),
+            head=HEAD,
+            app_kwargs={"routes": LiveRoutes(site).routes()},
+        )
+        say(f"the page is at {public or local} (Ctrl-C ends)")
+        try:
+            Event().wait()
+        finally:
+            blocks.close(verbose=False)
+    finally:
+        site.close()

@@ -1,0 +1,153 @@
+"""What the server knows: its engine, its visitors, and what belongs to each."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import tempfile
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from demos.page.address import check_address
+from demos.page.hub import Hub, Settings, SharedEngine
+from demos.page.visitor import PageSource, Visitor
+from stream.connection import Connection
+from stream.sources import Source, open_source
+
+IDLE_SECONDS = 5.0
+"""A live stream whose page has not asked for this long has no page any more."""
+MAX_STREAMS = 32
+CAMERA_SHORT_SIDE = 128
+"""Pixels that the page makes of its camera at least; more where the network wants more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What visitors may do; see `actionstream demo --help`."""
+
+    max_megabytes: float = 200.0
+    max_minutes: float = 10.0
+    max_height: int = 1440
+    allow_private: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("max_megabytes", "max_minutes", "max_height"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be a positive number")
+
+
+@dataclass
+class Session:
+    """One open page: what it has uploaded lies in its folder, which is removed with it."""
+
+    folder: Path
+    model: str
+    live: str | None = None
+    kept: dict[str, Any] = field(default_factory=dict)
+
+
+class Site:
+    """Everything of one server. Methods may be called from any thread."""
+
+    def __init__(self, *, model: str, device: str, limits: Limits):
+        self.limits = limits
+        self.model = model
+        self.device = device
+        self.folder = Path(tempfile.mkdtemp(prefix="actionstream-"))
+        self.uploads = self.folder / "uploads"
+        self.uploads.mkdir()
+        self._lock = threading.RLock()
+        self._hubs = {model: Hub(SharedEngine(model, device=device))}
+        self._sessions: dict[str, Session] = {}
+        self._live: dict[str, tuple[Hub, Visitor]] = {}
+        self._closed = threading.Event()
+        self._sweeper = threading.Thread(target=self._sweep, name="sweeper", daemon=True)
+        self._sweeper.start()
+
+    def session(self, key: str) -> Session:
+        """The session of a page, by the key that gradio gives it."""
+        with self._lock:
+            if key not in self._sessions:
+                folder = self.folder / secrets.token_hex(8)
+                folder.mkdir(mode=0o700)
+                self._sessions[key] = Session(folder=folder, model=self.model)
+            return self._sessions[key]
+
+    def end_session(self, key: str) -> None:
+        """The page was closed, or loaded again."""
+        with self._lock:
+            session = self._sessions.pop(key, None)
+        if session is not None:
+            if session.live:
+                self.end_live(session.live)
+            shutil.rmtree(session.folder, ignore_errors=True)
+
+    def hub(self, model: str) -> Hub:
+        """The engine of a model, which is opened when it is first wanted and stays."""
+        with self._lock:
+            if model not in self._hubs:
+                self._hubs[model] = Hub(SharedEngine(model, device=self.device))
+            return self._hubs[model]
+
+    def begin_live(self, session: Session, address: str | None, settings: Settings) -> dict[str, Any]:
+        """Begin the live stream of a session, from its page's camera or from an address; what the page has to know."""
+        if session.live:
+            self.end_live(session.live)
+        hub = self.hub(session.model)
+        if hub.failure:
+            raise ValueError(hub.failure)
+        token = secrets.token_urlsafe(16)
+        source: Source = PageSource(token)
+        if address is not None:
+            address = check_address(address, allow_private=self.limits.allow_private)
+            source = open_source(address, connection=Connection())
+        visitor = Visitor(source)
+        with self._lock:
+            if len(self._live) >= MAX_STREAMS:
+                raise ValueError(f"{MAX_STREAMS} live streams are open, which is the most; try again later")
+            self._live[token] = hub, visitor
+            session.live = token
+        hub.add(token, source, visitor, settings, realtime=True)
+        card = hub.engine.card
+        size = card.preprocessing
+        return {
+            "token": token,
+            "camera": address is None,
+            "labels": card.labels,
+            "interval": card.interval_seconds,
+            "context": card.context,
+            "shortSide": max(CAMERA_SHORT_SIDE, size.short_side or 0, size.height, size.width),
+        }
+
+    def live(self, token: str) -> tuple[Hub, Visitor] | None:
+        return self._live.get(token)
+
+    def end_live(self, token: str) -> None:
+        with self._lock:
+            hub, _ = self._live.pop(token, (None, None))
+        if hub is not None:
+            hub.remove(token)
+
+    def num_streams(self) -> int:
+        """Streams that have a slot, of all visitors."""
+        with self._lock:
+            return sum(len(hub.streams) for hub in self._hubs.values())
+
+    def close(self) -> None:
+        """End all streams and remove all uploads."""
+        self._closed.set()
+        self._sweeper.join()
+        for hub in self._hubs.values():
+            hub.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _sweep(self) -> None:
+        """End the streams of pages that have gone without a word."""
+        while not self._closed.wait(0.5):
+            with self._lock:
+                silent = [t for t, (_, each) in self._live.items() if perf_counter() - each.asked > IDLE_SECONDS]
+            for token in silent:
+                self.end_live(token)

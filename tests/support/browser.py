@@ -1,0 +1,132 @@
+"""The page's real server, and a real browser: Debian's Chromium, whose camera is a file."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+import numpy as np
+from helpers import missing
+from servers import free_port
+
+from stream.sources import SAMPLE
+
+CHROMIUM = Path("/usr/bin/chromium")
+ROOT = Path(__file__).parents[2]
+WIDTH, HEIGHT, MARK = 160, 120, 6
+MOVEMENTS = (
+    "still", "right", "left", "down", "up", "shaking", "closer", "away", "clockwise", "anticlockwise", "still",
+)  # fmt: skip
+"""Of the sample, two seconds each."""
+
+
+class Server:
+    """`actionstream demo` in a process of its own."""
+
+    def __init__(self, *options: str):
+        self.port = free_port()
+        self.address = f"http://127.0.0.1:{self.port}/"
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+        command = [sys.executable, "-m", "stream.cli", "demo", "--port", str(self.port), *options]
+        self.process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+        first = self.process.stderr.readline()
+        assert self.address in first, first + self.process.stderr.read()
+
+    def num_streams(self) -> int:
+        with urllib.request.urlopen(f"{self.address}live/status") as answer:
+            return json.load(answer)["streams"]
+
+    def end(self) -> str:
+        """Stop it as a user would; what it said on standard error."""
+        self.process.terminate()
+        said = self.process.communicate(timeout=30)[1]
+        assert self.process.returncode == 143, said
+        return said
+
+
+@contextmanager
+def server(*options: str) -> Iterator[Server]:
+    """A server that has said nothing on standard error when it ends."""
+    one = Server(*options)
+    try:
+        yield one
+        assert one.end() == ""
+    finally:
+        one.process.kill()
+        one.process.wait()
+        one.process.stderr.close()
+
+
+def write_camera(path: Path) -> Path:
+    """The sample as Y4M, with a mark in the corner whose brightness says which movement it is."""
+    with av.open(str(SAMPLE)) as film, path.open("wb") as file:
+        file.write(f"YUV4MPEG2 W{WIDTH} H{HEIGHT} F30:1 Ip A1:1 C420jpeg\n".encode())
+        for picture in film.decode(video=0):
+            planes = picture.reformat(WIDTH, HEIGHT, "yuv420p").to_ndarray()
+            planes[:MARK, :MARK] = 16 + 18 * min(int(picture.time / 2), len(MOVEMENTS) - 1)
+            for colour in planes[HEIGHT:].reshape(2, HEIGHT // 2, WIDTH // 2):
+                colour[: MARK // 2, : MARK // 2] = 128
+            file.write(b"FRAME\n" + np.ascontiguousarray(planes).tobytes())
+    return path
+
+
+@contextmanager
+def chromium(camera: Path) -> Iterator:
+    """A browser; `new_page` of it or of its contexts."""
+    if not CHROMIUM.exists():
+        missing("Debian's chromium (.ci/packages.txt)")
+    from playwright.sync_api import sync_playwright
+
+    switches = [
+        "--use-fake-device-for-media-stream",
+        "--use-fake-ui-for-media-stream",
+        f"--use-file-for-fake-video-capture={camera}",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+    ]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=switches)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextmanager
+def visit(browser, address: str, **options) -> Iterator:
+    """An open page of a visitor of its own, which in the end has said no error and asked nobody else for anything."""
+    context = browser.new_context(**{"viewport": {"width": 1200, "height": 900}, **options})
+    errors, strangers = [], []
+    page = context.new_page()
+    page.set_default_timeout(20_000)
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("request", lambda request: strangers.append(request.url) if is_strange(request.url, address) else None)
+    page.goto(address)
+    page.get_by_role("button", name="Start").wait_for()
+    try:
+        yield page
+        assert errors == []
+        assert strangers == []
+    finally:
+        context.close()
+
+
+def is_strange(url: str, address: str) -> bool:
+    return not url.startswith((address, "data:", f"blob:{address}"))
+
+
+def part(page, name: str):
+    return page.locator(f'[data-part="{name}"]')
