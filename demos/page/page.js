@@ -7,6 +7,7 @@
   const IN_FLIGHT = 2; // frames on their way to the server at once
   const BARS = 5;
   const DRAW_EVERY_MS = 100;
+  const FIGURES_EVERY_MS = 250;
 
   const find = (name) => document.querySelector(`[data-part="${name}"]`);
   const show = (name, text) => {
@@ -35,7 +36,7 @@
         shown.add(label);
         const row = this.rows.get(label) || this.add(label);
         row.style.transform = `translateY(${place * 2.1}rem)`;
-        row.querySelector(".as-fill").style.width = `${(100 * score).toFixed(1)}%`;
+        row.querySelector(".as-fill").style.transform = `scaleX(${score.toFixed(3)})`;
         row.querySelector(".as-score").textContent = score.toFixed(2);
       });
       for (const [label, row] of this.rows) {
@@ -242,7 +243,7 @@
         span: HISTORY_SECONDS,
         rolling: true,
       });
-      Object.assign(this, { sent: new Map(), times: [], latencies: [], missed: 0, inFlight: 0 });
+      Object.assign(this, { sent: new Map(), times: [], latencies: [], missed: 0, inFlight: 0, told: 0 });
       this.say(ticket.camera ? "Waiting for the camera" : "Connecting");
       try {
         if (ticket.camera) await this.camera(run);
@@ -437,6 +438,9 @@
     },
 
     figures({ labelled, lost, streams }) {
+      const now = performance.now();
+      if (now < this.told + FIGURES_EVERY_MS) return;
+      this.told = now;
       const span = this.times.length > 1 ? (this.times[this.times.length - 1] - this.times[0]) / 1000 : 0;
       const middle = [...this.latencies].sort((a, b) => a - b)[this.latencies.length >> 1];
       show("live-rate", span ? ((this.times.length - 1) / span).toFixed(1) : "-");
