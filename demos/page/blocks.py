@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
-from demos.page import live
+from demos.page import live, video
 from demos.page.site import Site
 
 TITLE = """
@@ -14,13 +14,16 @@ TITLE = """
 """
 SYSTEM_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "sans-serif")
 
+TABS = {"Live": live.build, "Video": video.build}
+
 
 def build(site: Site) -> gr.Blocks:
     with gr.Blocks(title="actionstream", analytics_enabled=False) as blocks:
         gr.HTML(TITLE)
         with gr.Tabs():
-            with gr.Tab("Live", id="live"):
-                live.build(site)
+            for name, build_tab in TABS.items():
+                with gr.Tab(name):
+                    build_tab(site)
 
         def leave(request: gr.Request) -> None:
             site.end_session(str(request.session_hash))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any
 
 import gradio as gr
 
 from demos.page.hub import Settings
+from demos.page.messages import plain
 from demos.page.site import Site
 
 CAMERA, ADDRESS = "This device's camera", "An address"
@@ -95,8 +95,3 @@ def build(site: Site) -> None:
     overlay.change(None, overlay, None, js="(on) => actionstream.live.overlay(on)")
     for slider in (threshold, smoothing):
         slider.input(None, [threshold, smoothing], None, js="(a, b) => actionstream.live.adjust(a, b)")
-
-
-def plain(error: Exception) -> str:
-    """An error as one line that gradio shows as text, though it takes HTML."""
-    return escape(" ".join(str(error).split()))

@@ -18,9 +18,9 @@
     const style = getComputedStyle(element);
     return names.map((name) => style.getPropertyValue(name).trim());
   };
-  const clock = (seconds) => {
-    const whole = Math.max(0, Math.floor(seconds));
-    return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+  const clock = (seconds, digits = 0) => {
+    const whole = Math.floor(seconds * 10 ** digits) / 10 ** digits;
+    return `${Math.floor(whole / 60)}:${(whole % 60).toFixed(digits).padStart(digits ? 3 + digits : 2, "0")}`;
   };
 
   /* The best labels as bars, which glide to their places. */
@@ -454,7 +454,135 @@
     smoothing: 0.3,
   };
 
+  /* The tab Video: a player, and below it what happens when. */
+  const video = {
+    token: null,
+    asking: false,
+    wanted: null,
+
+    async show(ticket) {
+      if (!ticket) return;
+      const { token } = ticket;
+      this.token = token;
+      const answer = await fetch(`video/${token}/timeline`);
+      if (!answer.ok || this.token !== token) return;
+      const found = await answer.json();
+      find("video-result").hidden = false;
+      show("video-remarks", [found.name, ...found.remarks].join(". "));
+      show("video-trouble", "");
+      find("video-bars").replaceChildren();
+      this.bars = new Bars(find("video-bars"));
+      this.duration = found.duration;
+      this.fillStrip(found);
+      this.fillTable(found.segments);
+      find("video-overall").replaceChildren(
+        ...found.overall.slice(0, 3).map(([label, score]) => {
+          return Object.assign(document.createElement("li"), { textContent: `${label} ${score.toFixed(2)}` });
+        }),
+      );
+      find("video-downloads").replaceChildren(
+        ...found.files.map((kind) => {
+          const link = Object.assign(document.createElement("a"), { href: `video/${token}/download/${kind}`, download: "" });
+          link.textContent = `Download ${kind.toUpperCase()}`;
+          return link;
+        }),
+      );
+      this.listen();
+      find("video-player").src = `video/${token}/file`;
+      this.moved();
+    },
+
+    fillStrip({ labels, columns, duration, segments }) {
+      const canvas = find("video-strip");
+      const interval = duration / columns.length;
+      this.strip = new Strip(canvas, labels, { interval, span: duration, rolling: false });
+      columns.forEach((column, number) => {
+        const scores = column.map((score, row) => [row, score]).filter(([, score]) => score !== null);
+        this.strip.columns.set(number, scores);
+      });
+      this.strip.events = segments;
+      canvas.setAttribute("aria-valuemax", duration.toFixed(1));
+    },
+
+    fillTable(segments) {
+      const body = find("video-segments");
+      body.replaceChildren();
+      for (const { start, end, label, score } of segments) {
+        const row = body.insertRow();
+        const jump = Object.assign(document.createElement("button"), { type: "button", textContent: clock(start, 1) });
+        row.insertCell().append(jump);
+        for (const text of [clock(end, 1), label, score.toFixed(2)]) row.insertCell().textContent = text;
+        row.addEventListener("click", () => this.seek(start));
+      }
+    },
+
+    listen() {
+      const player = find("video-player");
+      if (player.dataset.heard) return;
+      player.dataset.heard = "yes";
+      for (const name of ["timeupdate", "seeking", "seeked"]) player.addEventListener(name, () => this.moved());
+      player.addEventListener("error", () => {
+        show("video-trouble", "This browser cannot play the video; the strip and the table work all the same");
+      });
+      const canvas = find("video-strip");
+      const point = (event) => this.seek(this.strip.timeAt(event.clientX - canvas.getBoundingClientRect().left));
+      canvas.addEventListener("pointerdown", (event) => {
+        canvas.setPointerCapture(event.pointerId);
+        point(event);
+      });
+      canvas.addEventListener("pointermove", (event) => event.buttons && point(event));
+      canvas.addEventListener("keydown", (event) => {
+        const step = { ArrowLeft: -1, ArrowRight: 1, PageDown: -10, PageUp: 10, Home: -Infinity, End: Infinity }[event.key];
+        if (step === undefined) return;
+        event.preventDefault();
+        this.seek(Math.min(this.duration, Math.max(0, this.time() + step)));
+      });
+    },
+
+    time() {
+      const player = find("video-player");
+      return player.error ? this.place || 0 : player.currentTime;
+    },
+
+    seek(time) {
+      const player = find("video-player");
+      this.place = time;
+      player.currentTime = Math.min(time, player.duration || time);
+      if (player.error) this.moved();
+    },
+
+    /* The player is somewhere else: what would the live engine have said there? The newest question wins. */
+    async moved() {
+      this.wanted = this.time();
+      this.strip.cursor = this.wanted;
+      this.strip.later();
+      find("video-strip").setAttribute("aria-valuenow", this.wanted.toFixed(1));
+      find("video-strip").setAttribute("aria-valuetext", clock(this.wanted, 1));
+      if (this.asking) return;
+      this.asking = true;
+      try {
+        while (this.wanted !== null) {
+          const [token, time] = [this.token, this.wanted];
+          this.wanted = null;
+          const answer = await fetch(`video/${token}/at?time=${time}`);
+          if (!answer.ok || token !== this.token) continue;
+          const { best } = await answer.json();
+          show("video-time", clock(time, 1));
+          show("video-label", best.length ? best[0][0] : "-");
+          find("video-label").dataset.sure = best.length && best[0][1] >= live.threshold ? "yes" : "";
+          this.bars.show(best);
+        }
+      } catch (error) {
+        show("video-trouble", "The server does not answer");
+      } finally {
+        this.asking = false;
+      }
+    },
+  };
+
   addEventListener("pagehide", () => live.ticket && navigator.sendBeacon(`live/${live.ticket.token}/leave`));
-  addEventListener("resize", () => live.strip && live.strip.later());
-  window.actionstream = { live };
+  new ResizeObserver(() => {
+    for (const strip of [live.strip, video.strip]) if (strip) strip.later();
+  }).observe(document.documentElement);
+  window.actionstream = { live, video };
 })();

@@ -11,6 +11,8 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from demos.page.answers import describe
+from demos.page.clips import timeline
 from demos.page.hub import Settings
 from demos.page.site import Site
 from demos.page.visitor import MAX_BYTES, PageSource, read_picture
@@ -20,8 +22,8 @@ GONE = PlainTextResponse("this stream has ended", status_code=404)
 PREVIEW_PIXELS = 640
 
 
-class LiveRoutes:
-    """A live stream belongs to who knows its token."""
+class Routes:
+    """A live stream, or a video, belongs to who knows its token."""
 
     def __init__(self, site: Site):
         self._site = site
@@ -35,6 +37,10 @@ class LiveRoutes:
             Route("/live/{token}/adjust", self.adjust, methods=["POST"]),
             Route("/live/{token}/reset", self.reset, methods=["POST"]),
             Route("/live/{token}/leave", self.leave, methods=["POST"]),
+            Route("/video/{token}/file", self.video),
+            Route("/video/{token}/timeline", self.timeline),
+            Route("/video/{token}/at", self.at),
+            Route("/video/{token}/download/{kind}", self.download),
         ]
 
     async def file(self, request: Request) -> Response:
@@ -112,3 +118,30 @@ class LiveRoutes:
     async def leave(self, request: Request) -> Response:
         self._site.end_live(request.path_params["token"])
         return Response(status_code=204)
+
+    async def video(self, request: Request) -> Response:
+        """The video itself, for the player; parts of it, as it asks for them."""
+        finished = self._site.finished(request.path_params["token"])
+        return GONE if finished is None else FileResponse(finished.clip.path)
+
+    def timeline(self, request: Request) -> Response:
+        finished = self._site.finished(request.path_params["token"])
+        return GONE if finished is None else JSONResponse(timeline(finished.clip, finished.found))
+
+    def at(self, request: Request) -> Response:
+        """What the live engine would have said at a moment."""
+        finished = self._site.finished(request.path_params["token"])
+        if finished is None:
+            return GONE
+        try:
+            prediction = finished.clip.at(float(request.query_params["time"]))
+        except (KeyError, ValueError) as error:
+            return PlainTextResponse(str(error), status_code=400)
+        names = finished.clip.hub.engine.card.labels
+        best = [] if prediction is None else [[names[i], score] for i, score in describe(prediction)["scores"][:5]]
+        return JSONResponse({"time": None if prediction is None else prediction.time_seconds, "best": best})
+
+    def download(self, request: Request) -> Response:
+        finished = self._site.finished(request.path_params["token"])
+        path = finished and finished.files.get(request.path_params["kind"])
+        return FileResponse(path, filename=path.name) if path else GONE

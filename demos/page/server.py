@@ -20,7 +20,7 @@ def serve(
     os.environ["GRADIO_TEMP_DIR"] = str(site.uploads)
     try:
         from demos.page.blocks import build, theme
-        from demos.page.routes import LiveRoutes
+        from demos.page.routes import Routes
 
         blocks = build(site)
         blocks.queue(api_open=False)
@@ -39,7 +39,7 @@ def serve(
             max_file_size=int(limits.max_megabytes * 1e6),
             theme=theme(),
             head=HEAD,
-            app_kwargs={"routes": LiveRoutes(site).routes()},
+            app_kwargs={"routes": Routes(site).routes()},
         )
         say(f"the page is at {public or local} (Ctrl-C ends)")
         try:

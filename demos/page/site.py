@@ -6,15 +6,17 @@ import secrets
 import shutil
 import tempfile
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from demos.page.address import check_address
+from demos.page.clips import Clip
 from demos.page.hub import Hub, Settings, SharedEngine
 from demos.page.visitor import PageSource, Visitor
 from stream.connection import Connection
+from stream.labelling import LabelledVideo
 from stream.sources import Source, open_source
 
 IDLE_SECONDS = 5.0
@@ -39,6 +41,15 @@ class Limits:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be a positive number")
 
 
+@dataclass(frozen=True)
+class Finished:
+    """A clip that is labelled, what was found, and the files to download."""
+
+    clip: Clip
+    found: LabelledVideo
+    files: dict[str, Path]
+
+
 @dataclass
 class Session:
     """One open page: what it has uploaded lies in its folder, which is removed with it."""
@@ -46,7 +57,7 @@ class Session:
     folder: Path
     model: str
     live: str | None = None
-    kept: dict[str, Any] = field(default_factory=dict)
+    clip: Clip | None = None
 
 
 class Site:
@@ -63,6 +74,7 @@ class Site:
         self._hubs = {model: Hub(SharedEngine(model, device=device))}
         self._sessions: dict[str, Session] = {}
         self._live: dict[str, tuple[Hub, Visitor]] = {}
+        self._finished: dict[str, Finished] = {}
         self._closed = threading.Event()
         self._sweeper = threading.Thread(target=self._sweep, name="sweeper", daemon=True)
         self._sweeper.start()
@@ -83,6 +95,7 @@ class Site:
         if session is not None:
             if session.live:
                 self.end_live(session.live)
+            self.forget_clip(session)
             shutil.rmtree(session.folder, ignore_errors=True)
 
     def hub(self, model: str) -> Hub:
@@ -121,6 +134,61 @@ class Site:
             "context": card.context,
             "shortSide": max(CAMERA_SHORT_SIDE, size.short_side or 0, size.height, size.width),
         }
+
+    def take_upload(self, session: Session, upload: str) -> tuple[Path, str]:
+        """Move a file that gradio has received into the folder of its session: where it is, and what it was called.
+
+        The text came from the page: ValueError where it is no file that was uploaded.
+        """
+        path = Path(upload)
+        if path.is_symlink() or not path.is_file() or not path.resolve().is_relative_to(self.uploads.resolve()):
+            raise ValueError("that is no file that was uploaded here; choose one again")
+        if path.stat().st_size > self.limits.max_megabytes * 1e6:
+            path.unlink()
+            raise ValueError(f"{path.name} is larger than {self.limits.max_megabytes:g} MB, which is the most")
+        kept = session.folder / f"{secrets.token_hex(8)}{path.suffix}"
+        shutil.move(path, kept)
+        return kept, path.name
+
+    def begin_clip(self, session: Session, path: Path, name: str) -> Clip:
+        """Begin to label a video of a session, in place of the one that it had."""
+        self.forget_clip(session)
+        limits = self.limits
+        clip = Clip(
+            path,
+            name=name,
+            hub=self.hub(session.model),
+            max_minutes=limits.max_minutes,
+            max_height=limits.max_height,
+        )
+        session.clip = clip
+        clip.begin()
+        return clip
+
+    def finish_clip(self, session: Session, clip: Clip) -> dict[str, str]:
+        """What the page has to know to find what was found; ValueError says why nothing was."""
+        found = clip.finish()
+        finished = Finished(clip, found, clip.write(found, session.folder / clip.token))
+        with self._lock:
+            if session.clip is not clip:
+                raise ValueError("another video was chosen meanwhile")
+            self._finished[clip.token] = finished
+        return {"token": clip.token}
+
+    def forget_clip(self, session: Session) -> None:
+        """Remove the video of a session, and what was found in it."""
+        with self._lock:
+            clip, session.clip = session.clip, None
+            if clip is None:
+                return
+            self._finished.pop(clip.token, None)
+        clip.stop()
+        shutil.rmtree(session.folder / clip.token, ignore_errors=True)
+        if clip.path.parent == session.folder:
+            clip.path.unlink(missing_ok=True)
+
+    def finished(self, token: str) -> Finished | None:
+        return self._finished.get(token)
 
     def live(self, token: str) -> tuple[Hub, Visitor] | None:
         return self._live.get(token)
