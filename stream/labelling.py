@@ -62,8 +62,7 @@ def label_scores(
     scores = scores.after(card.context)
     if not len(scores.scores):
         raise ValueError(
-            f"{name} is too short: the first {card.context} rows mean nothing, and it has {num_rows} "
-            "without a gap"
+            f"{name} is too short: the first {card.context} rows mean nothing, and it has {num_rows} without a gap"
         )
     probabilities = np.empty_like(scores.scores)
     for first in range(0, len(probabilities), ROWS_AT_ONCE):

@@ -42,7 +42,6 @@ def theme() -> gr.Theme:
         font_mono=("ui-monospace", "monospace"),
     )
     return base.set(
-        block_border_width="0px",
         block_label_background_fill="transparent",
         block_title_text_weight="500",
         block_title_text_color="*body_text_color_subdued",

@@ -58,9 +58,9 @@ def build(site: Site) -> None:
 
     with gr.Row():
         with gr.Column(scale=3, min_width=300):
-            gr.HTML(STAGE)
+            gr.HTML(STAGE, apply_default_css=False)
         with gr.Column(scale=2, min_width=280):
-            gr.HTML(PANEL)
+            gr.HTML(PANEL, apply_default_css=False)
     with gr.Row(elem_classes="as-controls"):
         where = gr.Radio([CAMERA, ADDRESS], value=CAMERA, label="Source", scale=2)
         address = gr.Textbox(

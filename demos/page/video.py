@@ -48,12 +48,12 @@ def build(site: Site) -> None:
     """Put the tab into the Blocks that are open."""
     limits = site.limits
 
-    def label_upload(upload: str | None, request: gr.Request) -> Iterator[tuple[Any, Any, Any]]:
+    def label_upload(upload: dict[str, Any] | None, request: gr.Request) -> Iterator[tuple[Any, Any, Any]]:
         if upload is None:
             return
         session = site.session(str(request.session_hash))
         try:
-            path, name = site.take_upload(session, upload)
+            path, name = site.take_upload(session, str(upload.get("path", "")))
         except ValueError as error:
             gr.Warning(plain(error))
             yield None, progress(), None
@@ -87,13 +87,11 @@ def build(site: Site) -> None:
         upload = gr.File(label="A video", file_types=SUFFIXES, height=120, scale=3, elem_id="video-upload")
         sample = gr.Button("Take the sample", scale=1, min_width=140)
     told = gr.HTML(progress())
-    gr.HTML(RESULT)
+    gr.HTML(RESULT, apply_default_css=False)
     ticket = gr.JSON(visible=False)
-    uploaded = upload.upload(
-        label_upload, upload, [upload, told, ticket], show_progress="hidden", concurrency_limit=2, concurrency_id="label"
-    )
-    taken = sample.click(
-        label_sample, None, [told, ticket], show_progress="hidden", concurrency_limit=2, concurrency_id="label"
-    )
+    quietly: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 2, "concurrency_id": "label"}
+    # not preprocessed: gradio would leave a file of its own behind
+    uploaded = upload.upload(label_upload, upload, [upload, told, ticket], preprocess=False, **quietly)
+    taken = sample.click(label_sample, None, [told, ticket], **quietly)
     for event in (uploaded, taken):
         event.then(None, ticket, None, js="(ticket) => actionstream.video.show(ticket)")

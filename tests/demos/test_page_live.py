@@ -1,20 +1,17 @@
 """The tab Live in a real browser, with a real camera but for its lens."""
 
-import time
 from contextlib import ExitStack, suppress
 from itertools import groupby
 
 import av
 import pytest
-from browser import HEIGHT, MOVEMENTS, WIDTH, chromium, part, server, visit, write_camera
+from browser import HEIGHT, MOVEMENTS, PHONE, WIDTH, part, visit, wait_until
 from playwright.sync_api import Error
 from servers import MotionJpeg, http_server, silent_server
 
 from stream.sources import SAMPLE
 
 pytestmark = [pytest.mark.alone, pytest.mark.slow]
-
-PHONE = {"width": 390, "height": 844}
 
 LOOK = """
 ([x, y]) => {
@@ -54,27 +51,8 @@ navigator.mediaDevices.getUserMedia = async (wanted) => {
 """A camera that is mounted another way round."""
 
 
-@pytest.fixture(scope="module")
-def site():
-    with server("--allow-private") as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    with chromium(write_camera(tmp_path_factory.mktemp("camera") / "camera.y4m")) as one:
-        yield one
-
-
 def start(page):
     page.get_by_role("button", name="Start").click()
-
-
-def wait_until(condition, seconds=15.0):
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.1)
 
 
 def movement(mark):
