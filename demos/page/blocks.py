@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
-from demos.page import live, video
+from demos.page import compare, live, models, video
 from demos.page.site import Site
 
 TITLE = """
@@ -14,7 +14,7 @@ TITLE = """
 """
 SYSTEM_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "sans-serif")
 
-TABS = {"Live": live.build, "Video": video.build}
+TABS = {"Live": live.build, "Video": video.build, "Compare": compare.build, "Models": models.build}
 
 
 def build(site: Site) -> gr.Blocks:

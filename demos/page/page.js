@@ -580,9 +580,38 @@
     },
   };
 
+  /* The tab Compare: two strips, one below the other. */
+  const compare = {
+    strips: [],
+
+    show(found) {
+      if (!found) return;
+      find("compare-result").hidden = false;
+      const span = Math.max(...found.sides.map((side) => side.duration));
+      this.strips = found.sides.map(({ name, figures, labels, interval, rows }, place) => {
+        const which = ["first", "second"][place];
+        show(`compare-${which}`, `${name}: ${figures}`);
+        const strip = new Strip(find(`compare-strip-${which}`), labels, { interval, span, rolling: false });
+        for (const { time, scores, events } of rows) {
+          for (const each of events) strip.event(each);
+          strip.put(time, scores);
+        }
+        return strip;
+      });
+    },
+  };
+
+  const search = (text) => {
+    const words = text.toLowerCase().split(/\s+/);
+    for (const row of find("models-rows").rows) {
+      const whole = row.textContent.toLowerCase();
+      row.hidden = !words.every((word) => whole.includes(word));
+    }
+  };
+
   addEventListener("pagehide", () => live.ticket && navigator.sendBeacon(`live/${live.ticket.token}/leave`));
   new ResizeObserver(() => {
-    for (const strip of [live.strip, video.strip]) if (strip) strip.later();
+    for (const strip of [live.strip, video.strip, ...compare.strips]) if (strip) strip.later();
   }).observe(document.documentElement);
-  window.actionstream = { live, video };
+  window.actionstream = { live, video, compare, search };
 })();

@@ -6,21 +6,27 @@ import secrets
 import shutil
 import tempfile
 import threading
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, time
 from typing import Any
 
 from demos.page.address import check_address
 from demos.page.clips import Clip
 from demos.page.hub import Hub, Settings, SharedEngine
 from demos.page.visitor import PageSource, Visitor
+from models.checkpoint import is_checkpoint, load, packaged
+from models.published import PUBLISHED, cached_file
 from stream.connection import Connection
 from stream.labelling import LabelledVideo
+from stream.runtimes.eager import TorchRuntime
 from stream.sources import Source, open_source
 
 IDLE_SECONDS = 5.0
 """A live stream whose page has not asked for this long has no page any more."""
+UPLOAD_SECONDS = 60.0
+"""What was received, and not taken into a session within this time, is removed."""
 MAX_STREAMS = 32
 CAMERA_SHORT_SIDE = 128
 """Pixels that the page makes of its camera at least; more where the network wants more."""
@@ -58,6 +64,7 @@ class Session:
     model: str
     live: str | None = None
     clip: Clip | None = None
+    checkpoints: dict[str, str] = field(default_factory=dict)
 
 
 class Site:
@@ -96,6 +103,10 @@ class Site:
             if session.live:
                 self.end_live(session.live)
             self.forget_clip(session)
+            with self._lock:
+                own = [self._hubs.pop(path) for path in session.checkpoints.values() if path in self._hubs]
+            for hub in own:
+                hub.close()
             shutil.rmtree(session.folder, ignore_errors=True)
 
     def hub(self, model: str) -> Hub:
@@ -104,6 +115,32 @@ class Site:
             if model not in self._hubs:
                 self._hubs[model] = Hub(SharedEngine(model, device=self.device))
             return self._hubs[model]
+
+    def model_names(self, session: Session | None = None) -> list[str]:
+        """The models that can be chosen: those that are here already, and those that a session has uploaded."""
+        cached = [name for name, entry in PUBLISHED.items() if cached_file(entry.address).is_file()]
+        return list(dict.fromkeys([self.model, *packaged(), *cached, *(session.checkpoints if session else ())]))
+
+    def find_model(self, session: Session, name: str) -> str:
+        """What `models.load` takes for a name that can be chosen; ValueError for any other."""
+        if name not in self.model_names(session):
+            raise ValueError(f"no model {name!r} is here; there are {', '.join(self.model_names(session))}")
+        return session.checkpoints.get(name, name)
+
+    def take_checkpoint(self, session: Session, upload: str) -> str:
+        """Keep a checkpoint that was uploaded; its name. ValueError where it is none that can label a stream."""
+        path, name = self.take_upload(session, upload)
+        try:
+            if not is_checkpoint(path):
+                raise ValueError(f"{name} is no checkpoint of ours; `actionstream convert` makes one of other files")
+            network, card = load(path)
+            TorchRuntime(network, card, device="cpu")
+        except Exception:
+            path.unlink()
+            raise
+        name = next(each for each in (name, f"{path.stem[:4]} {name}") if each not in self.model_names(session))
+        session.checkpoints[name] = str(path)
+        return name
 
     def begin_live(self, session: Session, address: str | None, settings: Settings) -> dict[str, Any]:
         """Begin the live stream of a session, from its page's camera or from an address; what the page has to know."""
@@ -219,3 +256,7 @@ class Site:
                 silent = [t for t, (_, each) in self._live.items() if perf_counter() - each.asked > IDLE_SECONDS]
             for token in silent:
                 self.end_live(token)
+            for file in self.uploads.rglob("*"):  # nobody came for it
+                with suppress(OSError):
+                    if file.is_file() and time() - file.stat().st_mtime > UPLOAD_SECONDS:
+                        file.unlink()
