@@ -610,8 +610,12 @@
   };
 
   addEventListener("pagehide", () => live.ticket && navigator.sendBeacon(`live/${live.ticket.token}/leave`));
-  new ResizeObserver(() => {
+  const redraw = () => {
     for (const strip of [live.strip, video.strip, ...compare.strips]) if (strip) strip.later();
-  }).observe(document.documentElement);
+  };
+  new ResizeObserver(redraw).observe(document.documentElement);
+  addEventListener("DOMContentLoaded", () => {
+    new MutationObserver(redraw).observe(document.body, { attributeFilter: ["class"] }); // dark or light
+  });
   window.actionstream = { live, video, compare, search };
 })();

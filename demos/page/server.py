@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import socket
 from collections.abc import Callable
 from threading import Event
 
 from demos.page.site import Limits, Site
+from stream import signals
 
 HEAD = '<link rel="stylesheet" href="page/page.css"><script src="page/page.js"></script>'
 
@@ -15,6 +18,8 @@ def serve(
     *, model: str, device: str, host: str, port: int | None, share: bool, limits: Limits, say: Callable[[str], None]
 ) -> None:
     """Serve the page until the program is stopped; ValueError or OSError where it cannot be."""
+    if port is not None and not _is_free(host, port):
+        raise ValueError(f"port {port} is taken by another program; give another one, --port")
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported: nothing calls home
     site = Site(model=model, device=device, limits=limits)
     os.environ["GRADIO_TEMP_DIR"] = str(site.uploads)
@@ -45,6 +50,19 @@ def serve(
         try:
             Event().wait()
         finally:
+            signals.arrived()
             blocks.close(verbose=False)
     finally:
         site.close()
+
+
+def _is_free(host: str, port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return False
+            raise ValueError(f"nothing can listen at {host}:{port}: {error.strerror}") from error
+    return True

@@ -74,11 +74,11 @@ class Site:
         self.limits = limits
         self.model = model
         self.device = device
+        self._hubs = {model: Hub(SharedEngine(model, device=device))}
         self.folder = Path(tempfile.mkdtemp(prefix="actionstream-"))
         self.uploads = self.folder / "uploads"
         self.uploads.mkdir()
         self._lock = threading.RLock()
-        self._hubs = {model: Hub(SharedEngine(model, device=device))}
         self._sessions: dict[str, Session] = {}
         self._live: dict[str, tuple[Hub, Visitor]] = {}
         self._finished: dict[str, Finished] = {}

@@ -5,7 +5,7 @@ from itertools import groupby
 
 import av
 import pytest
-from browser import HEIGHT, MOVEMENTS, PHONE, WIDTH, part, visit, wait_until
+from browser import HEIGHT, MOVEMENTS, PHONE, WIDTH, part, take_pictures, visit, wait_until
 from playwright.sync_api import Error
 from servers import MotionJpeg, http_server, silent_server
 
@@ -86,11 +86,12 @@ def best_rate(seen, seconds=5.0):
     )
 
 
-def test_the_camera_gets_the_right_labels_in_time(site, browser):
+def test_the_camera_gets_the_right_labels_in_time(site, browser, screenshots):
     with visit(browser, site.address) as page:
         page.evaluate(LOOK, [2, 2])
         start(page)
         seen = watch(page, 22)
+        take_pictures(page, screenshots, "live")
         order = [moving for moving, _ in groupby(row[1] for row in seen)]
         assert order[:10] == list(range(10))
         assert max(delays(seen)) < 1
@@ -129,19 +130,21 @@ def test_a_page_that_crashes_frees_its_slot(site, browser):
         wait_until(lambda: site.num_streams() == 0)
 
 
-def test_sliders_buttons_and_the_overlay_act_at_once(site, browser):
+def test_sliders_buttons_and_the_overlay_act_at_once_by_keyboard(site, browser):
     with visit(browser, site.address) as page:
-        start(page)
+        while page.evaluate("document.activeElement.textContent.trim()") != "Start":
+            page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
         sure = part(page, "live-label")
         page.wait_for_function("document.querySelector('[data-part=live-label]').dataset.sure == 'yes'")
-        page.get_by_label("Label in the picture").check()
+        page.get_by_label("Label in the picture").press("Space")
         part(page, "live-overlay").wait_for()
         threshold = page.get_by_role("slider").first
         threshold.focus()
         for _ in range(50):
             page.keyboard.press("ArrowRight")
         page.wait_for_function("document.querySelector('[data-part=live-label]').dataset.sure == ''")
-        page.get_by_role("button", name="Reset state").click()
+        page.get_by_role("button", name="Reset state").press("Enter")
         page.wait_for_function("document.querySelector('[data-part=live-label]').textContent == '…'")
         page.get_by_role("button", name="Stop").click()
         wait_until(lambda: site.num_streams() == 0)
@@ -183,3 +186,16 @@ def test_addresses(site, browser, addresses):
         page.wait_for_function("document.querySelector('[data-part=live-label]').textContent == 'right'")
         page.wait_for_function("document.querySelector('[data-part=live-picture]').naturalWidth > 0")
         assert site.num_streams() == 1
+
+
+def test_what_the_page_weighs(site, browser, capsys):
+    """Over the wire, with nothing in the cache; README states it."""
+    with visit(browser, site.address) as page:
+        entries = page.evaluate(
+            """[...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+            .map((entry) => entry.transferSize)"""
+        )
+        paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+    with capsys.disabled():
+        print(f"\nthe page: {sum(entries) / 1e6:.2f} MB in {len(entries)} requests, first paint after {paint:.0f} ms")
+    assert 0 < sum(entries) < 1_000_000

@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from browser import PHONE, part, visit, wait_until
+from browser import PHONE, part, take_pictures, visit, wait_until
 from helpers import write_video
 from PIL import Image
 
@@ -33,7 +33,7 @@ def player_seconds(page):
     return part(page, "video-player").evaluate("(player) => player.currentTime")
 
 
-def test_a_video_from_upload_to_download(site, browser, tmp_path):
+def test_a_video_from_upload_to_download(site, browser, tmp_path, screenshots):
     with visit(browser, site.address, accept_downloads=True) as page:
         open_tab(page)
         give(page, shutil.copy(SAMPLE, tmp_path / "hand <b>.mp4"))
@@ -58,6 +58,9 @@ def test_a_video_from_upload_to_download(site, browser, tmp_path):
         part(page, "video-time").get_by_text("0:05.0").wait_for()
         assert (label, part(page, "video-label").text_content()) == ("left", "left")
 
+        page.mouse.move(0, 0)
+        take_pictures(page, screenshots, "video")
+
         files = {}
         for kind in ("JSON", "CSV", "SRT", "PNG"):
             with page.expect_download() as event:
@@ -79,7 +82,7 @@ def test_what_is_no_video_gets_a_message(site, browser, tmp_path):
     (tmp_path / "notes.mp4").write_text("no video at all")
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "notes.txt").write_text("not even by its name")
-    (tmp_path / "large.mp4").write_bytes(bytes(4_000_000))
+    (tmp_path / "large.mp4").write_bytes(bytes(13_000_000))
     four_k = write_video(tmp_path / "four-k.mp4", [np.zeros((2160, 3840, 3), np.uint8)] * 2)
     write_video(tmp_path / "long.mp4", [np.zeros((32, 32, 3), np.uint8)] * 65, rate=1)
     with visit(browser, site.address, viewport=PHONE) as page:
@@ -95,5 +98,4 @@ def test_what_is_no_video_gets_a_message(site, browser, tmp_path):
             give(page, tmp_path / name)
             page.get_by_text(message).first.wait_for()
         page.get_by_role("button", name="Take the sample").click()
-        assert segments(page).count() >= 9
-        assert site.num_streams() == 0
+        page.get_by_text("Labelling sample.mp4").wait_for()

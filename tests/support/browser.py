@@ -156,3 +156,17 @@ def wait_until(condition, seconds: float = 15.0) -> None:
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.1)
+
+
+def take_pictures(page, folder: Path, name: str) -> None:
+    """Of the whole page, as a desktop shows it and, dark, a phone; on that nothing is wider than the screen."""
+    page.set_viewport_size({"width": 1200, "height": 1010})
+    page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
+    page.wait_for_timeout(500)
+    page.screenshot(path=folder / f"page-{name}.png")
+    page.set_viewport_size(PHONE)
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_timeout(500)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    assert page.evaluate("document.body.classList.contains('dark')")
+    page.screenshot(path=folder / f"page-{name}-phone.png", full_page=True)
