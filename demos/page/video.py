@@ -80,11 +80,11 @@ def build(site: Site) -> None:
             yield progress(str(error)), None
 
     gr.Markdown(
-        f"Up to {limits.max_megabytes:g} MB, {limits.max_minutes:g} minutes and {limits.max_height} lines. A video "
+        f"Up to {limits.max_megabytes:g} MB, {limits.max_minutes:g} min and {limits.max_height} lines. A video "
         "stays on the server of this page until you leave, for you alone, and is removed then."
     )
     with gr.Row(elem_classes="as-controls"):
-        upload = gr.File(label="A video", file_types=SUFFIXES, height=120, scale=3, elem_id="video-upload")
+        upload = gr.File(label="A video", file_types=SUFFIXES, height=110, scale=3, elem_id="video-upload")
         sample = gr.Button("Take the sample", scale=1, min_width=140)
     told = gr.HTML(progress())
     gr.HTML(RESULT, apply_default_css=False)
