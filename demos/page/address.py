@@ -16,7 +16,7 @@ def check_address(text: str, *, allow_private: bool) -> str:
 
     Unless `allow_private`, all that its host resolves to has to be on the public internet: this machine, its
     neighbours and what a cloud answers on link-local addresses are none of a visitor's business. What the host
-    resolves to later, or redirects to, is not known here: a firewall has to hold where that matters.
+    resolves to later, or what a playlist from it names, is not known here: a firewall has to hold where that matters.
     """
     text = text.strip()
     try:

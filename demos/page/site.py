@@ -153,7 +153,7 @@ class Site:
         source: Source = PageSource(token)
         if address is not None:
             address = check_address(address, allow_private=self.limits.allow_private)
-            source = open_source(address, connection=Connection())
+            source = open_source(address, connection=Connection(redirects=self.limits.allow_private))
         visitor = Visitor(source)
         with self._lock:
             if len(self._live) >= MAX_STREAMS:
