@@ -36,16 +36,16 @@ def shift_chunk(
 
     Returns the shifted x and the new leaf, cut loose from x. With `reverse` time runs backwards.
     """
-    streams = x.unflatten(0, (-1, num_snippets))
-    end = 0 if reverse else num_snippets - 1
-    if leaf is None:
-        leaf = torch.zeros_like(streams[:, end, :fold])
-    moved = leaf
-    if num_snippets > 1:
+    if num_snippets == 1:  # live; and what is exported stays free of views
+        last = x[:, :fold]
+        moved = torch.zeros_like(last) if leaf is None else leaf
+    else:
+        streams = x.unflatten(0, (-1, num_snippets))
+        last = streams[:, 0 if reverse else -1, :fold]
+        start = (torch.zeros_like(last) if leaf is None else leaf).unsqueeze(1)
         inside = streams[:, 1:, :fold] if reverse else streams[:, :-1, :fold]
-        parts = [inside, leaf.unsqueeze(1)] if reverse else [leaf.unsqueeze(1), inside]
-        moved = torch.cat(parts, dim=1).flatten(0, 1)
-    return _join([moved, x[:, fold:]], x), streams[:, end, :fold].clone(memory_format=memory_format(x))
+        moved = torch.cat([inside, start] if reverse else [start, inside], dim=1).flatten(0, 1)
+    return _join([moved, x[:, fold:]], x), last.clone(memory_format=memory_format(x))
 
 
 def shift_slots(x: Tensor, pool: Tensor, index: Tensor, num_snippets: int, fold: int) -> Tensor:

@@ -144,14 +144,14 @@ class Preprocessing:
         """
         import torch
 
-        mean = torch.tensor(self.mean, device=snippets.device)
-        std = torch.tensor(self.std, device=snippets.device)
+        mean = torch.tensor(self.mean, device=snippets.device)[:, None, None]
+        std = torch.tensor(self.std, device=snippets.device)[:, None, None]
         if self.order == "bgr":
             snippets = snippets.unflatten(-1, (-1, 3)).flip(-1).flatten(-2)
         values = snippets.float()
         if self.modality == "rgb-difference":
             values = values[..., 3:] - values[..., :-3]
-        return ((values - mean) / std).movedim(-1, -3)
+        return (values.movedim(-1, -3) - mean) / std
 
 
 def check_image(image: np.ndarray) -> None:

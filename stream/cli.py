@@ -7,7 +7,7 @@ import sys
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -69,6 +69,27 @@ class Challenge(StrEnum):
     activitynet = "activitynet"
 
 
+class RuntimeName(StrEnum):
+    auto = "auto"
+    torch = "torch"
+    compile = "compile"
+    graphs = "graphs"
+    onnx = "onnx"
+    openvino = "openvino"
+
+
+class ExportTarget(StrEnum):
+    onnx = "onnx"
+    openvino = "openvino"
+    torch_export = "torch-export"
+
+
+class Takes(StrEnum):
+    pixels = "pixels"
+    pictures = "pictures"
+    frames = "frames"
+
+
 class EvaluationTask(StrEnum):
     detection = "detection"
     classification = "classification"
@@ -116,6 +137,11 @@ def watch(
     ] = False,
     max_frames: Annotated[int | None, typer.Option(min=1, help="Stop after this many frames of a source.")] = None,
     device: Annotated[Device, typer.Option(help="Where the network runs.")] = Device.auto,
+    runtime: Annotated[
+        RuntimeName,
+        typer.Option(help="What runs it; auto: the fastest that is there, and gives the same scores."),
+    ] = RuntimeName.auto,
+    threads: Annotated[int | None, typer.Option(min=1, help="Of the network, on a CPU.", show_default="a few")] = None,
     threshold: Annotated[float, typer.Option(help="From this smoothed score on a label is an event, 0 to 1.")] = 0.6,
     top: Annotated[int, typer.Option(min=1, help="How many labels to tell.")] = 5,
     realtime: Annotated[bool, typer.Option("--realtime", help="Play a file at its own speed.")] = False,
@@ -142,17 +168,22 @@ def watch(
     from stream.commands.watch import watch_sources
     from stream.connection import Connection
     from stream.engine import Engine
-    from stream.runtimes import open_runtime
+    from stream.fusion import open_scorer
 
     if not sources and watch_list is None:
         raise ValueError("nothing to watch: give a SOURCE, such as sample or 0, or --watch-list FILE")
 
     def open_engine() -> Engine:
-        if weights is None and labels is None:
-            return Engine(model, device=device.value, threshold=threshold)
-        names = None if labels is None else read_labels(labels)
-        runtime = open_runtime(model, device=device.value, weights=weights, labels=names)
-        return Engine(runtime, threshold=threshold)
+        loading: dict[str, Any] = {"weights": weights, "labels": labels and read_labels(labels)}
+        scorer = open_scorer(
+            model,
+            runtime=runtime.value,
+            device=device.value,
+            num_threads=threads,
+            export_meanwhile=True,
+            **{name: value for name, value in loading.items() if value is not None},
+        )
+        return Engine(scorer, threshold=threshold)
 
     connection = Connection(
         open_seconds=open_timeout,
@@ -497,6 +528,48 @@ def train(
         )
 
 
+@app.command(name="export")
+def export_(
+    model: Annotated[str, typer.Argument(help="A checkpoint or a run, or with --weights a network.")],
+    output: Annotated[Path, typer.Option("-o", help="The file: .onnx, .xml for OpenVINO, .pt2 for torch-export.")],
+    to: Annotated[ExportTarget, typer.Option(help="Its format.")] = ExportTarget.onnx,
+    int8: Annotated[bool, typer.Option("--int8", help="Weights and activations in 8 bits.")] = False,
+    calibrate: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="For --int8: a video like those that it will see; may be given several times.", show_default="sample"
+        ),
+    ] = None,
+    takes: Annotated[
+        Takes,
+        typer.Option(
+            help="What goes in: pixels of the size that the network wants, pictures of any size, or frames that are "
+            "normalised."
+        ),
+    ] = Takes.pixels,
+    chunk: Annotated[int, typer.Option(min=1, help="Snippets in a call; watch takes files with one.")] = 1,
+    weights: Annotated[Path | None, typer.Option(help="A file with another project's weights for the network.")] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="For --weights: a file with a label a line, or a list such as kinetics400.")
+    ] = None,
+) -> None:
+    """Write a checkpoint as a file that runs elsewhere: `watch --model` takes it, and so do programs without torch."""
+    from models.labels import read_labels
+    from stream.commands.export import export_checkpoint
+
+    loading = {"weights": weights, "labels": labels and read_labels(labels)}
+    export_checkpoint(
+        model,
+        output,
+        to=to.value,
+        takes=takes.value,
+        chunk=chunk,
+        int8=int8,
+        calibrate=calibrate or (),
+        **{name: value for name, value in loading.items() if value is not None},
+    )
+
+
 @app.command()
 def test(
     model: Annotated[
@@ -518,13 +591,24 @@ def test(
     online: Annotated[bool, typer.Option("--online", help="How right it is when how much has been seen.")] = False,
     write: Annotated[bool, typer.Option("--write", help="motion: keep the figures in the checkpoint.")] = False,
     device: Annotated[Device, typer.Option(help="Where the network runs.")] = Device.auto,
+    runtime: Annotated[RuntimeName, typer.Option(help="motion: what runs it.")] = RuntimeName.auto,
     json: Annotated[bool, typer.Option("--json", help="The figures as JSON.")] = False,
 ) -> None:
     """Measure a network on clips it has not seen."""
     from stream.commands.test import is_motion, test_clips, test_motion
 
     if data is None and is_motion(model):
-        test_motion(model, num_clips=clips or 1000, pictures=pictures, background=background, write=write, as_json=json)
+        test_motion(
+            model,
+            runtime=runtime.value,
+            num_clips=clips or 1000,
+            pictures=pictures,
+            background=background,
+            write=write,
+            as_json=json,
+        )
+    elif runtime is not RuntimeName.auto:
+        raise ValueError("--runtime is for motion and exports of it; other networks are tested with torch")
     else:
         test_clips(
             model,

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from stream.frame import Frame
 from stream.fusion import Fusion, open_scorer
 from stream.prediction import Event, Prediction, Skipped
-from stream.runtimes import Runtime
+from stream.runtimes import Runtime, RuntimeName
 from stream.scorer import NetworkScorer, Row, Scorer
 from stream.scoring import EventDetector, Smoother
 from stream.scoring.events import Threshold
@@ -52,8 +52,8 @@ class Engine:
             prediction = engine.push(stream, image, time_seconds)    # None for frames between two samples
 
     model                 a checkpoint by name or path, a file NAME.toml of several to fuse (`open_scorer`), a
-                          runtime, or a Fusion
-    device                "auto", "cpu", "cuda" or "mps"
+                          runtime, or a scorer
+    runtime, device       see `open_runtime`
     threshold             a label starts when its smoothed score reaches this: a number from 0 to 1, or a
                           mapping from labels to numbers with "*" for the others
     end_threshold         and ends below this; half of `threshold` unless given
@@ -66,8 +66,9 @@ class Engine:
 
     def __init__(
         self,
-        model: str | os.PathLike[str] | Runtime | Fusion = "motion",
+        model: str | os.PathLike[str] | Runtime | Scorer = "motion",
         *,
+        runtime: RuntimeName = "auto",
         device: str = "auto",
         threshold: Threshold = 0.6,
         end_threshold: Threshold | None = None,
@@ -77,13 +78,13 @@ class Engine:
     ):
         self._scorer: Scorer
         if isinstance(model, str | os.PathLike):
-            self._scorer = open_scorer(model, device=device, gap_seconds=gap_seconds)
-        elif isinstance(model, Fusion):
+            self._scorer = open_scorer(model, runtime=runtime, device=device, gap_seconds=gap_seconds)
+        elif isinstance(model, NetworkScorer | Fusion):
             if gap_seconds is not None:
-                raise ValueError("gap_seconds is for the networks of a Fusion; give it to each of its scorers")
+                raise ValueError("gap_seconds is for the networks of a scorer; give it to each of them")
             self._scorer = model
         else:
-            self._scorer = NetworkScorer(model, gap_seconds=gap_seconds)
+            self._scorer = NetworkScorer(cast(Runtime, model), gap_seconds=gap_seconds)
         self.card = self._scorer.card
         self._streams: dict[str, _Stream] = {}
         self._fresh = _Stream(

@@ -107,7 +107,7 @@ class Fusion:
         return Row(scores=self._weights @ np.stack(known), reset=reset)
 
 
-def open_scorer(model: str | os.PathLike[str], *, device: str = "auto", gap_seconds: float | None = None) -> Scorer:
+def open_scorer(model: str | os.PathLike[str], *, gap_seconds: float | None = None, **opening: Any) -> Scorer:
     """A model as the engine takes it: what `open_runtime` takes, or a file NAME.toml of networks to fuse.
 
         [[network]]
@@ -118,13 +118,13 @@ def open_scorer(model: str | os.PathLike[str], *, device: str = "auto", gap_seco
         model = "flow.safetensors"
         weight = 1.5
 
-    Paths are relative to the file.
+    Paths are relative to the file. `opening` goes to `open_runtime`.
     """
     path = Path(model)
     if path.suffix != ".toml":
-        return NetworkScorer(open_runtime(model, device=device), gap_seconds=gap_seconds)
+        return NetworkScorer(open_runtime(model, **opening), gap_seconds=gap_seconds)
     models, weights = _read_networks(path)
-    runtimes = [open_runtime(each, device=device) for each in models]
+    runtimes = [open_runtime(each, **opening) for each in models]
     # one for all, so that all begin anew together
     gap_seconds = gap_seconds or max(Sampler(each.card.frame_seconds).gap_seconds or 0 for each in runtimes)
     return Fusion([NetworkScorer(each, gap_seconds=gap_seconds) for each in runtimes], weights)

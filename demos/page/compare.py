@@ -1,9 +1,10 @@
-"""The tab Compare: the same video through two models, frame by frame."""
+"""The tab Compare: the same video through two models or runtimes, frame by frame."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from models.checkpoint import load
 from models.network import Network
 from models.window import Window
 from stream.engine import Engine
-from stream.runtimes.eager import TorchRuntime
+from stream.runtimes import RuntimeName
+from stream.runtimes.choice import PACKAGES
 from stream.sources import SAMPLE
 from stream.sources.video import FileSource
 
@@ -40,14 +42,23 @@ SIDES = """
 def build(site: Site) -> None:
     """Put the tab into the Blocks that are open."""
 
-    def compare(first: str, second: str, which: str, request: gr.Request) -> Iterator[tuple[Any, Any]]:
+    def compare(
+        first: str,
+        first_runtime: RuntimeName,
+        second: str,
+        second_runtime: RuntimeName,
+        which: str,
+        request: gr.Request,
+    ) -> Iterator[tuple[Any, Any]]:
         session = site.session(str(request.session_hash))
         try:
             path = _video(session, which)
             sides = []
-            for name in (first, second):
-                yield progress(f"Opening {name}"), None
-                for side in _run(name, site.find_model(session, name), path, site.device):
+            for name, runtime in ((first, first_runtime), (second, second_runtime)):
+                yield progress(f"Opening {name} for {runtime}"), None
+                if runtime != "torch" and name in session.checkpoints:
+                    raise ValueError(f"{name} was uploaded: it runs with torch, since nothing is made of it here")
+                for side in _run(name, site.find_model(session, name), path, runtime=runtime, device=site.device):
                     if isinstance(side, float):
                         yield progress(name, side, 1.0), None
                     else:
@@ -58,19 +69,22 @@ def build(site: Site) -> None:
             yield progress(str(error)), None
 
     gr.Markdown(
-        "The same video, frame by frame, through two models: `motion-tsn` looks at each frame alone, `motion` is the "
-        "same network with a memory. At most the first minute."
+        "The same video, frame by frame, through two models, or through one with two runtimes: `motion-tsn` looks at each "
+        "frame alone, `motion` is the same network with a memory. At most the first minute."
     )
     with gr.Row(elem_classes="as-controls"):
         names = site.model_names()
         first = gr.Dropdown(names, value=FIRST, label="First", min_width=140)
+        first_runtime = gr.Dropdown(runtimes(), value="torch", label="runs with", min_width=100)
         second = gr.Dropdown(names, value=SECOND, label="Second", min_width=140)
+        second_runtime = gr.Dropdown(runtimes(), value="torch", label="runs with", min_width=100)
         which = gr.Radio([THE_SAMPLE, THE_VIDEO], value=THE_SAMPLE, label="Video", min_width=200)
         go = gr.Button("Compare", variant="primary", min_width=120)
     told = gr.HTML(progress())
     gr.HTML(SIDES, apply_default_css=False)
     found = gr.JSON(visible=False)
-    done = go.click(compare, [first, second, which], [told, found], show_progress="hidden", concurrency_limit=1)
+    chosen = [first, first_runtime, second, second_runtime, which]
+    done = go.click(compare, chosen, [told, found], show_progress="hidden", concurrency_limit=1)
     done.then(None, found, None, js="(found) => actionstream.compare.show(found)")
 
     def look_again(request: gr.Request) -> tuple[Any, Any]:
@@ -89,10 +103,16 @@ def _video(session: Session, which: str) -> Path:
     return session.clip.path
 
 
-def _run(name: str, model: str, path: Path, device: str) -> Iterator[float | dict[str, Any]]:
+def runtimes() -> list[str]:
+    """Those that can be had here, the reference first."""
+    exported = [name for name in ("onnx", "openvino") if find_spec(PACKAGES[name])]
+    return ["torch", "compile", *exported]
+
+
+def _run(name: str, model: str, path: Path, *, runtime: RuntimeName, device: str) -> Iterator[float | dict[str, Any]]:
     """How far it is, a share, and in the end what the page shows of one model."""
     network, card = load(model)
-    engine = Engine(TorchRuntime(network, card, device=device))
+    engine = Engine(model, runtime=runtime, device=device)
     stream = engine.open()
     rows, spent = [], []
     with closing(FileSource(str(path))) as source:
@@ -112,7 +132,7 @@ def _run(name: str, model: str, path: Path, device: str) -> Iterator[float | dic
         raise ValueError(f"the video is too short for {name}")
     weights = sum(parameter.nbytes for parameter in network.parameters())
     yield {
-        "name": name,
+        "name": f"{name} ({runtime})",
         "figures": f"{np.median(spent):.1f} ms a frame, {weights / 1e6:.1f} MB of weights, "
         f"{state_bytes(network, card) / 1000:.0f} kB of state",
         "labels": card.labels,

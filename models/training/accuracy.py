@@ -7,12 +7,10 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from rich.console import Console
 from rich.progress import track
 
 from models.checkpoint import Card
-from models.network import Network
 from models.training import textures
 from models.training.motion import CONTEXT, SIZE
 from models.training.scenes import (
@@ -32,8 +30,11 @@ SEEN = (6, 8, 12, 16, 24, 32)
 BATCH = 20
 
 
+Score = Callable[[np.ndarray], np.ndarray]
+
+
 def motion_accuracy(
-    network: Network,
+    score: Score,
     card: Card,
     *,
     num_clips: int = 1000,
@@ -41,6 +42,8 @@ def motion_accuracy(
     seed: int = 2026,
 ) -> dict[str, Any]:
     """Accuracy on sets of `num_clips` clips of 32 frames, all of them as hard as training gets.
+
+    score  gives scores (B, T, K) of clips, uint8 (B, T, height, width, 3), that begin with an empty state
 
     Sets: the whole frame moves, and an object does, in textures and shapes that training has not seen; with
     `pictures` (RGB, uint8) the same with real ones: moved whole, and shapes cut out of one over another.
@@ -58,7 +61,7 @@ def motion_accuracy(
     if len(pictures) > 1:
         sets["real pictures, whole frame"] = lambda: picture_scene(random, pictures, "frame")
         sets["real pictures, cut-out"] = lambda: picture_scene(random, pictures, "object")
-    return {name: _accuracy(network, card, random, scene, num_clips, name) for name, scene in sets.items()}
+    return {name: _accuracy(score, card, random, scene, num_clips, name) for name, scene in sets.items()}
 
 
 def picture_scene(random: Random, pictures: Sequence[np.ndarray], mover: Mover) -> Scene:
@@ -82,16 +85,13 @@ def _square(random: Random, picture: np.ndarray, size: int) -> np.ndarray:
 
 
 def _accuracy(
-    network: Network, card: Card, random: Random, scene: Callable[[], Scene], num_clips: int, name: str
+    score: Score, card: Card, random: Random, scene: Callable[[], Scene], num_clips: int, name: str
 ) -> dict[str, Any]:
     labels = np.arange(num_clips) % len(MOVEMENTS)
     rows = []
     for begin in track(range(0, num_clips, BATCH), description=name, console=Console(stderr=True)):
         clips = [_clip(random, scene(), MOVEMENTS[label]) for label in labels[begin : begin + BATCH]]
-        frames = card.preprocessing.normalise(torch.from_numpy(np.stack(clips)))
-        with torch.inference_mode():
-            scores, _ = network(frames)
-        rows.append(card.probabilities(scores.numpy()))
+        rows.append(card.probabilities(score(np.stack(clips))))
     probabilities = np.concatenate(rows)  # (N, T, K)
 
     def right(first: int, last: int) -> np.ndarray:

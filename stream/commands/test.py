@@ -21,6 +21,8 @@ from models.training.run import Run
 from models.training.testing import test, test_online
 from stream.engine import Engine
 from stream.evaluation.false_starts import false_starts
+from stream.runtimes import RuntimeName, open_runtime
+from stream.runtimes.choice import EXPORTED
 from stream.runtimes.eager import choose_device
 from stream.sources import open_source
 
@@ -103,28 +105,50 @@ def _show_online(right: dict[float, float], *, as_json: bool) -> None:
 
 
 def is_motion(model: str) -> bool:
-    """Whether it is a checkpoint of the recipe `motion`."""
+    """Whether it is a checkpoint of the recipe `motion`, or a file that was exported."""
     if model in PUBLISHED:
         return False
+    if Path(model).suffix in EXPORTED:
+        return True
     card = read_card(model)
     return card.labels == MOVEMENTS and card.preprocessing == PREPROCESSING
 
 
 def test_motion(
-    model: str, *, num_clips: int, pictures: Path | None, background: Path | None, write: bool, as_json: bool
+    model: str,
+    *,
+    runtime: RuntimeName,
+    num_clips: int,
+    pictures: Path | None,
+    background: Path | None,
+    write: bool,
+    as_json: bool,
 ) -> None:
-    """Measure a checkpoint of the recipe `motion`, and print the figures."""
-    network, card = load(model)
+    """Measure a checkpoint of the recipe `motion`, or an export of it, and print the figures."""
+    opened = open_runtime(model, runtime=runtime)
+    card = opened.card
+    if card.labels != MOVEMENTS:
+        raise ValueError(f"{model} is an export, which are tested here if they are of motion; test its checkpoint")
+    if write and Path(model).suffix in EXPORTED:
+        raise ValueError("--write keeps the figures in a checkpoint; of an export they are only shown")
+
+    def score(clips: np.ndarray) -> np.ndarray:
+        slots = np.array([opened.allocate() for _ in clips])
+        scores = opened.step(clips, slots)
+        for slot in slots.tolist():
+            opened.free(slot)
+        return scores
+
     figures: dict[str, Any] = {
         "sets": motion_accuracy(
-            network,
+            score,
             card,
             num_clips=num_clips,
             pictures=[] if pictures is None else real_pictures(pictures),
         )
     }
     if background is not None:
-        starts, hours = false_starts(Engine(model), videos(background), nothing=("still",))
+        starts, hours = false_starts(Engine(opened), videos(background), nothing=("still",))
         figures["false_starts"] = {"starts": starts, "hours": round(hours, 4), "an_hour": round(starts / hours, 1)}
     if write:
         save_card(find(model), replace(card, accuracy=figures))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import warnings
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 
@@ -48,27 +48,43 @@ class Runtime(Protocol):
         """Put a state that `read` returned into a slot."""
 
 
-def open_runtime(model: str | os.PathLike[str], *, device: str = "auto", **loading: Any) -> Runtime:
-    """The runtime of a model: on CUDA the one with graphs, if it agrees with the reference, else torch as it is.
+RuntimeName = Literal["auto", "torch", "compile", "graphs", "onnx", "openvino"]
 
-    model    as models.load takes it, and `loading` the rest of what that takes
-    device   "auto" (CUDA, Apple's MPS, else the CPU), "cpu", "cuda" or "mps"
+
+def open_runtime(
+    model: str | os.PathLike[str],
+    *,
+    runtime: RuntimeName = "auto",
+    device: str = "auto",
+    num_threads: int | None = None,
+    export_meanwhile: bool = False,
+    **loading: Any,
+) -> Runtime:
+    """The runtime of a model.
+
+    model             as models.load takes it, and `loading` the rest of what that takes; or an exported file
+    runtime           "torch", as it is, the reference; "compile", by torch.compile; "graphs", CUDA graphs; "onnx", ONNX
+                      Runtime, and "openvino", which export the model first if that has not been done; "auto": the
+                      fastest that is there: "graphs" on CUDA, and on a CPU "onnx" if the model has been exported
+    device            "auto" (CUDA, Apple's MPS, else the CPU), "cpu", "cuda" or "mps"
+    num_threads       of a step on a CPU; a few unless given
+    export_meanwhile  where "auto" finds no export: make one in the background, and change to it when it is there
+
+    All but the reference are compared with it on a few pictures. ValueError for one that cannot be had, or is not the
+    same; "auto" takes the next one then, with a RuntimeWarning.
     """
-    from models.checkpoint import load
-    from stream.runtimes.eager import TorchRuntime, choose_device
+    from stream.runtimes import choice
 
-    network, card = load(model, **loading)
-    if choose_device(device).type == "cuda" and network.streams:
-        from kernels.cuda import has_cupy
-        from stream.runtimes.graphs import GraphRuntime
-
-        if has_cupy():
-            try:
-                return GraphRuntime.open(network, card, device=device)
-            except RuntimeError as error:
-                warnings.warn(
-                    f"the runtime with CUDA graphs cannot be used here: {error}; labels come from plain torch, slower",
-                    RuntimeWarning,
-                    stacklevel=2,
-                )
-    return TorchRuntime(network, card, device=device)
+    if runtime not in get_args(RuntimeName):
+        raise ValueError(f"no runtime {runtime!r}; there are {', '.join(get_args(RuntimeName))}")
+    if num_threads is not None and num_threads < 1:
+        raise ValueError(f"{num_threads} threads; 1 or more")
+    if Path(model).suffix in choice.EXPORTED:
+        if loading:
+            raise ValueError(f"{model} is exported, and has labels and weights of its own")
+        return choice.open_exported(Path(model), runtime, device=device, num_threads=num_threads)
+    if runtime == "auto":
+        return choice.open_fastest(
+            model, device=device, num_threads=num_threads, export_meanwhile=export_meanwhile, **loading
+        )
+    return choice.open_named(model, runtime, device=device, num_threads=num_threads, **loading)

@@ -11,6 +11,7 @@ import torch
 
 from kernels import Slots
 from models.checkpoint import Card
+from models.folding import fold_batch_norms
 from models.network import Network
 from models.window import Window
 from stream.runtimes import StateArrays
@@ -21,38 +22,47 @@ CHUNK_PIXELS = {"cpu": 200_000, "cuda": 3_200_000, "mps": 3_200_000}
 
 
 class TorchRuntime:
-    """Runs a network with torch, in eval and inference mode; the pool grows as streams come.
+    """Runs a copy of a network with torch, in inference mode and with its batch norms folded.
 
-    A network for whole clips runs in a Window of as many frames as its card says.
+    The pool grows as streams come. A network for whole clips runs in a Window of as many frames as its card says.
     """
 
     @torch.inference_mode()
-    def __init__(self, network: Network, card: Card, *, device: str = "auto", num_slots: int = 4):
-        if not network.streams and card.num_frames > 1:
-            network = Window(network, num_frames=card.num_frames, stride=card.stride)
-        if not network.streams:
+    def __init__(
+        self,
+        network: Network,
+        card: Card,
+        *,
+        device: str = "auto",
+        num_slots: int = 4,
+        dtype: torch.dtype = torch.float32,
+    ):
+        size = card.preprocessing
+        if not network.streams and card.num_frames == 1:
             raise ValueError(
                 f'{card.network} with shift "{card.shift}" needs whole clips and cannot label frame by frame; '
                 'use a "tsm_" network with shift "uni", or a "tsn_" one, or say in its card how many frames a clip has '
                 "(num_frames)"
             )
-        if network.in_channels != card.preprocessing.in_channels:
+        if network.in_channels != size.in_channels:
             raise ValueError(
                 f"{card.network} takes {network.in_channels} channels, and the preprocessing in its card gives "
-                f"{card.preprocessing.in_channels} ({card.preprocessing.modality})"
+                f"{size.in_channels} ({size.modality})"
             )
+        network = fold_batch_norms(network, (1, card.num_frames, size.in_channels, size.height, size.width))
+        if not network.streams:
+            network = Window(network, num_frames=card.num_frames, stride=card.stride)
         self.card = card
         self.device = choose_device(device)
-        self._network = network.eval().to(self.device)
+        self._network = network.to(self.device, dtype)
         if all(parameter.dim() < 5 for parameter in network.parameters()):  # torch has no such format for volumes
             self._network.to(memory_format=torch.channels_last)
-        size = card.preprocessing
         self._pool = tuple(
             leaf.contiguous(memory_format=torch.channels_last) if leaf.dim() == 4 else leaf
             for leaf in self._network.empty_state(num_slots, size.height, size.width)
         )
         self.chunk = max(1, CHUNK_PIXELS[self.device.type] // (size.height * size.width))
-        self._dtype = next(self._network.parameters()).dtype
+        self._dtype = dtype
         self._num_slots = num_slots
         self._free = list(reversed(range(num_slots)))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +12,10 @@ from torch import Tensor
 from kernels import Slots
 from kernels.leaf import check_rows
 from models.checkpoint import Card
+from models.export.step import reference_scores
 from models.network import Network
 from stream.runtimes.eager import TorchRuntime
+from stream.runtimes.pool import check_agreement
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 TOLERANCE = 0.02  # of a probability, against float32
@@ -64,7 +65,7 @@ class GraphRuntime(TorchRuntime):
         dtype: torch.dtype = torch.float16,
         batch_sizes: tuple[int, ...] = BATCH_SIZES,
     ):
-        super().__init__(network.to(dtype), card, device=device, num_slots=num_slots)
+        super().__init__(network, card, device=device, num_slots=num_slots, dtype=dtype)
         self._batch_sizes = batch_sizes
         self._lanes: dict[tuple[int, int], _Lane] = {}
         self._turn = 0
@@ -75,20 +76,8 @@ class GraphRuntime(TorchRuntime):
     @classmethod
     def open(cls, network: Network, card: Card, *, device: str = "auto") -> GraphRuntime:
         """The runtime of a copy of a network; RuntimeError when it does not agree with the reference here."""
-        runtime = cls(copy.deepcopy(network), card, device=device)
-        reference = TorchRuntime(network, card, device=device)
-        size = reference.card.preprocessing
-        shape = (4, 1, 1, size.height, size.width, size.channels)
-        frames = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-        rows = [[each.allocate()] for each in (reference, runtime)]
-        worst = max(
-            np.abs(np.subtract(*(each.card.probabilities(each.step(frame, row)) for each, row in pairs))).max()
-            for frame in frames
-            for pairs in [zip((reference, runtime), map(np.array, rows), strict=True)]
-        )
-        if not worst <= TOLERANCE:
-            raise RuntimeError(f"its probabilities are off by {worst:.3f}, more than {TOLERANCE}")
-        runtime.free(rows[1][0])
+        runtime = cls(network, card, device=device)
+        check_agreement(runtime, reference_scores(network.to(runtime.device), card), TOLERANCE)
         return runtime
 
     def step(self, snippets: np.ndarray, slots: np.ndarray) -> np.ndarray:

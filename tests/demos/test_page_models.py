@@ -12,9 +12,9 @@ def test_a_network_without_a_memory_sees_no_direction(site, browser):
         page.get_by_role("button", name="Compare").click()
         part(page, "compare-second").get_by_text("ms a frame").wait_for(timeout=60_000)
         figures = [part(page, f"compare-{which}").text_content() for which in ("first", "second")]
-        assert figures[0].startswith("motion-tsn: ")
+        assert figures[0].startswith("motion-tsn (torch): ")
         assert figures[0].endswith(" 0 kB of state")
-        assert figures[1].startswith("motion: ")
+        assert figures[1].startswith("motion (torch): ")
         named = page.evaluate("actionstream.compare.strips.map((strip) => strip.events.map((each) => each.label))")
         assert {"left", "right", "up", "down"} <= set(named[1])
         assert not {"left", "right", "up", "down"} & set(named[0])

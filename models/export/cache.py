@@ -1,0 +1,72 @@
+"""Exports that are kept in the user's cache, made once for each checkpoint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from models.checkpoint import PACKAGED, find, load, packaged
+from models.published import PUBLISHED, cache_folder
+
+FORMAT = 1
+"""Counted up when an export of the same checkpoint is to be made anew."""
+
+
+def key(model: str | os.PathLike[str], **loading: Any) -> str:
+    """What a checkpoint, loaded with these arguments of `models.load`, is known by: a hash of what it depends on."""
+    digest = hashlib.sha256()
+    name = os.fspath(model)
+    if name not in PUBLISHED and "weights" not in loading:
+        digest.update(find(name).read_bytes())
+        name = ""
+    if loading.get("weights") is not None:
+        digest.update(Path(loading["weights"]).read_bytes())
+    rest = {word: value for word, value in loading.items() if word != "weights" and value is not None}
+    digest.update(json.dumps([FORMAT, name, rest], sort_keys=True).encode())
+    return digest.hexdigest()[:32]
+
+
+def find_export(model: str | os.PathLike[str], **loading: Any) -> Path | None:
+    """The .onnx file of a checkpoint, the one that comes with the package or one in the cache; None where none is."""
+    own = not loading and str(model) in packaged()
+    path = PACKAGED / f"{model}.onnx" if own else _place(key(model, **loading))
+    return path if path.is_file() else None
+
+
+def make_export(model: str | os.PathLike[str], **loading: Any) -> Path:
+    """The same, made if there is none. A second process waits for the first, and does not make it again."""
+    from filelock import FileLock
+
+    from models.export.files import export
+
+    there = find_export(model, **loading)
+    if there is not None:
+        return there
+    of = key(model, **loading)
+    path = _place(of)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock"):
+            if not path.is_file():
+                network, card = load(model, **loading)
+                if not network.streams:
+                    raise ValueError(f"{model} needs whole clips; live it runs in a window, with --runtime torch")
+                export(network, card, path, checkpoint=of)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be written ({error}); ACTIONSTREAM_CACHE names another folder") from error
+    return path
+
+
+def _place(of: str) -> Path:
+    return cache_folder() / "exports" / f"{of}.onnx"
+
+
+if __name__ == "__main__":  # in a process of its own, beside one that labels
+    if hasattr(os, "nice"):
+        os.nice(10)
+    name, arguments = json.loads(sys.argv[1])
+    make_export(name, **arguments)

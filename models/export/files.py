@@ -1,0 +1,113 @@
+"""Steps as files: ONNX, OpenVINO and torch.export."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import shutil
+import warnings
+from collections.abc import Generator, Iterable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+import numpy as np
+import onnx_ir
+import torch
+
+from models.checkpoint import Card
+from models.export.split_channels import split_channels
+from models.export.step import describe, trace
+from models.exported import KEY, Exported, Takes
+from models.files import whole
+from models.network import Network
+
+Target = Literal["onnx", "openvino", "torch-export"]
+SUFFIXES: dict[Target, str] = {"onnx": ".onnx", "openvino": ".xml", "torch-export": ".pt2"}
+
+
+def export(
+    network: Network,
+    card: Card,
+    path: Path,
+    *,
+    to: Target = "onnx",
+    takes: Takes = "pixels",
+    chunk: int = 1,
+    checkpoint: str = "",
+    calibration: Sequence[Iterable[np.ndarray]] | None = None,
+) -> Exported:
+    """Write a network's step to a file, which is whole or absent; returns what the file says of itself.
+
+    takes, chunk, checkpoint  see `Exported`. A network that needs clips is written as one that takes them.
+    calibration               videos for `int8.quantise`, which are wanted for int8
+    """
+    if path.suffix != SUFFIXES[to]:
+        raise ValueError(f"{path} is for {to}; let its name end in {SUFFIXES[to]}")
+    if to == "torch-export" and calibration is not None:
+        raise ValueError("int8 is for onnx and openvino")
+    exported = describe(network, card, takes=takes, chunk=chunk, checkpoint=checkpoint)
+    with _quiet(), TemporaryDirectory() as folder:
+        program = trace(network, exported)
+        if to == "torch-export":
+            with whole(path) as file, file.open("wb") as out:
+                torch.export.save(program, out, extra_files={KEY: exported.to_json()})
+            return exported
+        step = Path(folder) / "step.onnx"
+        _write_onnx(step, program, exported)
+        if calibration is not None:
+            from models.export.int8 import quantise
+
+            exported = quantise(step, step, calibration)
+        if to == "onnx":
+            with whole(path) as file:
+                shutil.copyfile(step, file)
+        else:
+            _convert_to_openvino(step, path)
+    return exported
+
+
+def _write_onnx(path: Path, program: torch.export.ExportedProgram, exported: Exported) -> None:
+    """As an ONNX file, with what it says of itself in its metadata."""
+    state = exported.state_names
+    converted = torch.onnx.export(
+        program,
+        dynamo=True,
+        input_names=[exported.takes, *state],
+        output_names=["scores", *(f"new_{name}" for name in state)],
+        verbose=False,
+    )
+    assert converted is not None
+    split_channels(converted.model)
+    converted.model.metadata_props[KEY] = exported.to_json()
+    onnx_ir.save(converted.model, path)
+
+
+def _convert_to_openvino(step: Path, path: Path) -> None:
+    """As an .xml file, and a .bin file beside it."""
+    try:
+        import openvino
+    except ImportError:
+        raise ValueError("this needs OpenVINO, which is not installed: pip install openvino") from None
+    result = step.with_suffix(".xml")
+    openvino.save_model(openvino.Core().read_model(step), result, compress_to_fp16=False)
+    for suffix in (".bin", ".xml"):  # the .xml last: it says that both are there
+        with whole(path.with_suffix(suffix)) as file:
+            shutil.copyfile(result.with_suffix(suffix), file)
+
+
+@contextlib.contextmanager
+def _quiet() -> Generator[None]:
+    """The exporters tell of their steps, and warn of names of theirs."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,91 @@
+"""The command `export`: a checkpoint as a file that runs elsewhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from models.checkpoint import Card, load
+from models.export.cache import key
+from models.export.files import Target, export
+from models.exported import Exported, Takes
+from models.files import check_target
+from models.modality import open_modality
+from stream.sampler import Sampler
+from stream.sources import open_source
+
+
+def export_checkpoint(
+    model: str,
+    output: Path,
+    *,
+    to: Target,
+    takes: Takes,
+    chunk: int,
+    int8: bool,
+    calibrate: Sequence[str],
+    **loading: Any,
+) -> None:
+    """Write the file, and say what it takes; `loading` as models.load takes it."""
+    if calibrate and not int8:
+        raise ValueError("--calibrate is for --int8")
+    check_target(output)
+    console = Console(stderr=True)
+    with console.status(f"exporting {model}"):
+        network, card = load(model, **loading)
+        calibration = [snippets(source, card) for source in calibrate or ["sample"]] if int8 else None
+        exported = export(
+            network,
+            card,
+            output,
+            to=to,
+            takes=takes,
+            chunk=chunk,
+            checkpoint=key(model, **loading),
+            calibration=calibration,
+        )
+    print(f"{output}: {_description(exported)}; {_size(output)}")
+
+
+def snippets(source: str, card: Card) -> Iterator[np.ndarray]:
+    """Those of a video, as the live engine makes them: uint8 (height, width, channels)."""
+    sampler = Sampler(card.frame_seconds)
+    modality = open_modality(card.preprocessing, interval_seconds=card.interval_seconds)
+    with closing(open_source(source)) as frames:
+        for frame in frames:
+            decision = sampler.push(frame.time_seconds, frame.image.shape[:2], after_gap=frame.after_gap)
+            if decision.reset:
+                modality.reset()
+            snippet = modality.push(frame.image, frame.time_seconds) if decision.sampled else None
+            if snippet is not None:
+                yield snippet
+
+
+def _description(exported: Exported) -> str:
+    size = exported.card.preprocessing
+    shape = {
+        "pixels": f"uint8 (B, {exported.chunk}, {size.height}, {size.width}, {size.channels})",
+        "pictures": f"uint8 (B, {exported.chunk}, any, any, 3)",
+        "frames": f"float32 (B, {exported.chunk}, {size.in_channels}, {size.height}, {size.width})",
+    }[exported.takes]
+    parts = [f"{exported.card.network}, {exported.precision}, takes {exported.takes} {shape}"]
+    if exported.state:
+        parts.append(f"{len(exported.state)} leaves of state")
+    if exported.precision == "int8":
+        found = exported.card.accuracy["int8"]
+        parts.append(
+            f"the same label as float32 in {100 * found['same_label']:.1f} % of {found['num_scores']} scores, "
+            f"probabilities off by {found['difference']:.3f}"
+        )
+    return "; ".join(parts)
+
+
+def _size(path: Path) -> str:
+    together = sum(os.path.getsize(each) for each in {path, path.with_suffix(".bin")} if each.is_file())
+    return f"{together / 1e6:.1f} MB"

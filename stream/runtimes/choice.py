@@ -1,0 +1,162 @@
+"""Which runtime a model gets."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from models.export.cache import find_export, make_export
+from stream.runtimes import Runtime, RuntimeName
+
+EXPORTED: dict[str, tuple[RuntimeName, ...]] = {
+    ".onnx": ("onnx", "openvino"),
+    ".xml": ("openvino",),
+    ".pt2": ("torch",),
+}
+"""The runtimes for an exported file, by its suffix; the first that is installed is that of "auto"."""
+PACKAGES: dict[RuntimeName, str] = {"onnx": "onnxruntime", "openvino": "openvino", "torch": "torch"}
+
+
+def open_exported(path: Path, runtime: RuntimeName, *, device: str, num_threads: int | None) -> Runtime:
+    """The runtime of an exported file, checked with the scores in it."""
+    possible = EXPORTED[path.suffix]
+    if not path.is_file():
+        raise ValueError(f"no file {path}")
+    if runtime == "auto":
+        runtime = next((name for name in possible if find_spec(PACKAGES[name])), possible[0])
+    if runtime not in possible:
+        raise ValueError(f"{path} is exported; it runs with {' or '.join(possible)}, not with {runtime}")
+    if device not in ("auto", "cpu"):
+        raise ValueError(f"{path} is exported, and runs on the CPU; on {device} run the checkpoint that it was made of")
+    if find_spec(PACKAGES[runtime]) is None:
+        raise ValueError(f"{path} needs {PACKAGES[runtime]}, which is not installed: pip install {PACKAGES[runtime]}")
+    opened = _READERS[runtime](path, num_threads)
+    try:
+        opened.check()
+    except RuntimeError as error:
+        raise ValueError(f"{path} does not do here what it did where it was exported: {error}") from error
+    return opened
+
+
+def open_named(
+    model: str | os.PathLike[str], runtime: RuntimeName, *, device: str, num_threads: int | None, **loading: Any
+) -> Runtime:
+    """The runtime of that name; all but the reference are checked."""
+    if runtime in ("onnx", "openvino"):
+        return open_exported(make_export(model, **loading), runtime, device=device, num_threads=num_threads)
+    if find_spec("torch") is None:
+        raise ValueError(
+            f"{model} needs torch, which is not installed here; export it where torch is, and run the file"
+        )
+    from models.checkpoint import load
+    from stream.runtimes.eager import TorchRuntime, choose_device
+
+    where = choose_device(device).type
+    wanted = {"graphs": "cuda", "compile": "cpu"}.get(runtime, where)
+    if where != wanted:
+        raise ValueError(f"the runtime {runtime} is for {wanted}, and this is {where}")
+    if num_threads is not None:
+        import torch
+
+        torch.set_num_threads(num_threads)
+    network, card = load(model, **loading)
+    if runtime == "torch":
+        return TorchRuntime(network, card, device=device)
+    if not network.streams:
+        raise ValueError(f"{model} needs whole clips; live it runs in a window, with the runtime torch")
+    try:
+        if runtime == "graphs":
+            from stream.runtimes.graphs import GraphRuntime
+
+            return GraphRuntime.open(network, card, device=device)
+        from stream.runtimes.functional import FunctionalRuntime
+
+        compiled = FunctionalRuntime.compile(network, card)
+        compiled.check()
+        return compiled
+    except RuntimeError as error:
+        raise ValueError(f"the runtime {runtime} cannot be used here: {error}") from error
+
+
+def open_fastest(
+    model: str | os.PathLike[str], *, device: str, num_threads: int | None, export_meanwhile: bool, **loading: Any
+) -> Runtime:
+    """The runtime of "auto"."""
+
+    def open_(name: RuntimeName) -> Runtime:
+        return open_named(model, name, device=device, num_threads=num_threads, **loading)
+
+    has_onnx = find_spec("onnxruntime") is not None
+    if device != "cpu" and _may_have_accelerator():
+        from kernels.cuda import has_cupy
+        from stream.runtimes.eager import choose_device
+
+        where = choose_device(device).type
+        if where == "cuda" and has_cupy():
+            return _first(open_, ["graphs", "torch"])
+        if where != "cpu":
+            return open_("torch")
+    if has_onnx and find_export(model, **loading) is not None:
+        return _first(open_, ["onnx", "torch"])
+    runtime = open_("torch")
+    if export_meanwhile and has_onnx and runtime.card.num_frames == 1:  # it streams by itself
+        from stream.runtimes.meanwhile import Meanwhile, export_apart
+
+        return Meanwhile(runtime, lambda: export_apart(model, loading), lambda: open_("onnx"))
+    return runtime
+
+
+def _first(open_: Callable[[RuntimeName], Runtime], names: list[RuntimeName]) -> Runtime:
+    """The first that can be had."""
+    for name in names[:-1]:
+        try:
+            return open_(name)
+        except ValueError as error:
+            warnings.warn(f"{error}; labels come from another runtime, slower", RuntimeWarning, stacklevel=4)
+    return open_(names[-1])
+
+
+def _may_have_accelerator() -> bool:
+    """Whether it is worth asking torch for CUDA or MPS, which takes seconds."""
+    if sys.platform == "darwin":
+        return True
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
+
+
+def _read_onnx(path: Path, num_threads: int | None) -> Any:
+    from stream.runtimes.onnx import OnnxRuntime
+
+    return OnnxRuntime(path, num_threads=num_threads)
+
+
+def _read_openvino(path: Path, num_threads: int | None) -> Any:
+    from stream.runtimes.openvino import OpenVinoRuntime
+
+    return OpenVinoRuntime(path, num_threads=num_threads)
+
+
+def _read_torch(path: Path, num_threads: int | None) -> Any:
+    import torch
+
+    from stream.runtimes.functional import FunctionalRuntime
+
+    if num_threads is not None:
+        torch.set_num_threads(num_threads)
+    return FunctionalRuntime.from_file(path)
+
+
+_READERS: dict[RuntimeName, Callable[[Path, int | None], Any]] = {
+    "onnx": _read_onnx,
+    "openvino": _read_openvino,
+    "torch": _read_torch,
+}

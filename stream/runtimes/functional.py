@@ -1,0 +1,55 @@
+"""Torch with a program of the whole step: compiled here, or read from an exported .pt2 file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.checkpoint import Card
+from models.export.step import Leaves, Step, describe
+from models.exported import KEY, Exported
+from models.folding import fold_batch_norms
+from models.network import Network
+from stream.runtimes.pool import PoolRuntime
+
+Program = Callable[[Tensor, Leaves], tuple[Tensor, Leaves]]
+
+
+class FunctionalRuntime(PoolRuntime):
+    """Runs a program from pixels and state to scores and new state with torch, on a CPU."""
+
+    def __init__(self, program: Program, exported: Exported):
+        super().__init__(exported)
+        self._program = program
+
+    @classmethod
+    def compile(cls, network: Network, card: Card) -> FunctionalRuntime:
+        """The step of a network, compiled by torch.compile for each batch size that comes, which takes a minute."""
+        size = card.preprocessing
+        folded = fold_batch_norms(network, (1, 1, size.in_channels, size.height, size.width))
+        step = Step(folded, size, "pixels").eval()
+        return cls(torch.compile(step, dynamic=False), describe(network, card))
+
+    @classmethod
+    def from_file(cls, path: Path) -> FunctionalRuntime:
+        """An exported .pt2 file."""
+        extra = {KEY: ""}
+        try:
+            program = torch.export.load(path, extra_files=extra)
+        except Exception as error:  # of pickle, zip and torch, each its own
+            raise ValueError(f"{path} cannot be read as a program of torch.export: {error}") from error
+        if not extra[KEY]:
+            raise ValueError(f"{path} is none of actionstream: make it with `actionstream export`")
+        return cls(program.module(), Exported.from_json(extra[KEY]))
+
+    def _run(self, pixels: np.ndarray, slots: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            state = tuple(torch.from_numpy(leaf[slots]) for leaf in self._pool)
+            scores, new_state = self._program(torch.from_numpy(np.ascontiguousarray(pixels)), state)
+        for leaf, rows in zip(self._pool, new_state, strict=True):
+            leaf[slots] = rows.numpy()
+        return scores.numpy()

@@ -1,0 +1,41 @@
+"""OpenVINO, on a CPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import openvino
+
+from models.exported import KEY, Exported
+from stream.runtimes.pool import PoolRuntime, num_threads_here
+
+METADATA = ["framework", KEY]
+"""Where OpenVINO keeps an entry of an ONNX file's metadata."""
+
+
+class OpenVinoRuntime(PoolRuntime):
+    """Runs an exported file, .onnx or .xml."""
+
+    def __init__(self, path: Path, *, num_threads: int | None = None):
+        core = openvino.Core()
+        try:
+            model = core.read_model(path)
+        except RuntimeError as error:
+            raise ValueError(f"{path} cannot be read by OpenVINO: {error}") from error
+        if not model.has_rt_info(METADATA):
+            raise ValueError(f"{path} is none of actionstream: make it with `actionstream export`")
+        super().__init__(Exported.from_json(model.get_rt_info(METADATA).astype(str)))
+        settings = {
+            "INFERENCE_NUM_THREADS": num_threads or num_threads_here(),
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": "f32",  # of what is not quantised; else some machines take bfloat16
+        }
+        self._request = core.compile_model(model, "CPU", settings).create_infer_request()
+
+    def _run(self, pixels: np.ndarray, slots: np.ndarray) -> np.ndarray:
+        inputs = [np.ascontiguousarray(pixels), *(leaf[slots] for leaf in self._pool)]
+        scores, *new_state = self._request.infer(inputs, share_inputs=True, share_outputs=True).values()
+        for leaf, rows in zip(self._pool, new_state, strict=True):
+            leaf[slots] = rows
+        return scores

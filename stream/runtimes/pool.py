@@ -1,0 +1,112 @@
+"""What runtimes with one program for a step share: states as numpy arrays, rows of a pool."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from models.checkpoint import Card
+from models.exported import TOLERANCE, Exported, check_snippets
+from stream.runtimes import Runtime, StateArrays
+
+MAX_BATCH = 8
+MAX_THREADS = 4
+"""Of a step, unless more are asked for: its layers are too small to be shared by many."""
+
+
+def num_threads_here() -> int:
+    """Threads for a step: as many as this process may use cores, up to MAX_THREADS."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, MAX_THREADS)
+
+
+class PoolRuntime(ABC):
+    """Gathers the states of a batch from the pool, runs the step, and puts the new ones back.
+
+    The pool grows as streams come. More than `max_batch` streams, and more than one snippet of each, are several runs.
+    """
+
+    chunk = 1
+
+    def __init__(self, exported: Exported, *, max_batch: int = MAX_BATCH, num_slots: int = 4):
+        _refuse_what_cannot_stream(exported)
+        self.card = exported.card
+        self._exported = exported
+        self._max_batch = max_batch
+        self._pool = [np.zeros((num_slots, *shape), np.float32) for shape in exported.state]
+        self._num_slots = num_slots
+        self._free = list(reversed(range(num_slots)))
+
+    @abstractmethod
+    def _run(self, pixels: np.ndarray, slots: np.ndarray) -> np.ndarray:
+        """Pixels uint8 (B, 1, height, width, channels) to scores (B, 1, K); moves the rows of the pool on."""
+
+    def allocate(self) -> int:
+        if not self._free:
+            self._pool = [np.concatenate([leaf, np.zeros_like(leaf)]) for leaf in self._pool]
+            self._free = list(reversed(range(self._num_slots, 2 * self._num_slots)))
+            self._num_slots *= 2
+        slot = self._free.pop()
+        self.reset(slot)
+        return slot
+
+    def free(self, slot: int) -> None:
+        assert slot not in self._free
+        self._free.append(slot)
+
+    def step(self, snippets: np.ndarray, slots: np.ndarray) -> np.ndarray:
+        num_streams, num_snippets = snippets.shape[:2]
+        if len(np.unique(slots)) < num_streams:
+            raise ValueError(f"slots {slots.tolist()} have one twice; a stream can be in a batch once")
+        scores = np.empty((num_streams, num_snippets, len(self.card.labels)), np.float32)
+        for begin in range(0, num_streams, self._max_batch):
+            some = slice(begin, begin + self._max_batch)
+            for time in range(num_snippets):
+                scores[some, time] = self._run(snippets[some, time : time + 1], slots[some])[:, 0]
+        return scores
+
+    def reset(self, slot: int) -> None:
+        for leaf in self._pool:
+            leaf[slot] = 0
+
+    def read(self, slot: int) -> StateArrays:
+        return tuple(leaf[slot].copy() for leaf in self._pool)
+
+    def write(self, slot: int, state: StateArrays) -> None:
+        for leaf, values in zip(self._pool, state, strict=True):
+            leaf[slot] = values
+
+    def check(self) -> None:
+        """Compare with the scores that were exported with the file; RuntimeError when they are others here."""
+        check_agreement(self, np.array(self._exported.check), TOLERANCE[self._exported.precision])
+
+
+def check_agreement(runtime: Runtime, scores: np.ndarray, tolerance: float) -> None:
+    """Run a new stream over `check_snippets`; RuntimeError when its probabilities are off by more than `tolerance`.
+
+    scores  (NUM_CHECKED, K) of the reference
+    """
+    card: Card = runtime.card
+    slot = runtime.allocate()
+    found = runtime.step(check_snippets(card)[None], np.array([slot]))[0]
+    runtime.free(slot)
+    off = np.abs(card.probabilities(found) - card.probabilities(scores.astype(np.float32))).max()
+    if not off <= tolerance:
+        raise RuntimeError(f"its probabilities are off by {off:.3f}, more than {tolerance}")
+
+
+def _refuse_what_cannot_stream(exported: Exported) -> None:
+    reason = None
+    if not exported.streams:
+        reason = f"takes whole clips of {exported.chunk} frames"
+    elif exported.chunk > 1:
+        reason = f"takes {exported.chunk} snippets at a time"
+    elif exported.takes == "frames":
+        reason = "takes frames that are normalised already"
+    if reason:
+        raise ValueError(
+            f"this file {reason}, which is for other programs; to run here it has to be exported with one snippet at a "
+            "time and --takes pixels"
+        )

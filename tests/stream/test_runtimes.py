@@ -1,0 +1,212 @@
+"""Every runtime gives the scores of the reference, and the right one is taken."""
+
+import time
+import warnings
+
+import numpy as np
+import openvino
+import pytest
+from helpers import SIZE, random_card, random_network
+
+from models.checkpoint import save
+from models.export.cache import find_export, make_export
+from models.export.files import SUFFIXES, export
+from models.export.int8 import quantise
+from stream import Engine
+from stream.runtimes import choice, meanwhile, open_runtime
+from stream.runtimes.eager import TorchRuntime
+from stream.runtimes.functional import FunctionalRuntime
+from stream.runtimes.meanwhile import Meanwhile
+from stream.runtimes.onnx import OnnxRuntime
+from stream.runtimes.openvino import OpenVinoRuntime
+
+CARD = random_card("tsm_resnet18", width=0.25)
+NETWORK = random_network(CARD)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """With a checkpoint, and its exports in all formats."""
+    folder = tmp_path_factory.mktemp("runtimes")
+    save(folder / "model.safetensors", NETWORK, CARD)
+    for to, suffix in SUFFIXES.items():
+        export(NETWORK, CARD, folder / f"model{suffix}", to=to)
+    return folder
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("ACTIONSTREAM_CACHE", str(tmp_path / "cache"))
+
+
+OPENED = {
+    "onnx": lambda folder: OnnxRuntime(folder / "model.onnx", num_threads=1),
+    "openvino": lambda folder: OpenVinoRuntime(folder / "model.onnx", num_threads=1),
+    "openvino-xml": lambda folder: OpenVinoRuntime(folder / "model.xml"),
+    "torch-export": lambda folder: FunctionalRuntime.from_file(folder / "model.pt2"),
+    "compile": lambda _: FunctionalRuntime.compile(NETWORK, CARD),
+}
+
+
+def frames(num_streams, num_snippets=1, seed=0):
+    shape = (num_streams, num_snippets, SIZE, SIZE, 3)
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n == "compile")) for n in OPENED])
+def test_scores_are_those_of_the_reference(name, folder):
+    """Batches of any size, growth of the pool, several snippets at once, states that are reset, read and written."""
+    reference = TorchRuntime(NETWORK, CARD, device="cpu", num_slots=2)
+    runtime = OPENED[name](folder)
+    both = reference, runtime
+    slots = np.array([[each.allocate() for _ in range(10)] for each in both])
+    turns = [(1, 1), (3, 1), (1, 2)] if name == "compile" else [(1, 1), (3, 1), (10, 1), (2, 3), (9, 2), (1, 1)]
+    for turn, (count, snippets) in enumerate(turns):
+        chosen = np.random.default_rng(turn).permutation(10)[:count]
+        given = frames(count, snippets, turn)
+        expected, found = (each.step(given, rows[chosen]) for each, rows in zip(both, slots, strict=True))
+        assert found.dtype == np.float32
+        assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
+        reference.reset(slots[0][chosen[0]])
+        runtime.reset(slots[1][chosen[0]])
+    states = [each.read(rows[3]) for each, rows in zip(both, slots, strict=True)]
+    for expected, found in zip(*states, strict=True):
+        assert np.abs(found - expected).max() <= 1e-4 * max(1, np.abs(expected).max())
+    runtime.write(slots[1][4], states[0])  # the state of one runtime goes into another
+    assert [row.tolist() for row in runtime.read(slots[1][4])] == [row.tolist() for row in states[0]]
+    scores = runtime.step(frames(1), slots[1][:1]).copy()
+    runtime.step(frames(1, seed=1), slots[1][1:2])
+    assert not np.array_equal(scores, runtime.step(frames(1, seed=2), slots[1][2:3]))
+    runtime.free(slots[1][4])
+    assert all(not leaf.any() for leaf in runtime.read(runtime.allocate()))
+
+
+def test_a_slot_twice_in_a_batch_is_refused(folder):
+    runtime = OPENED["onnx"](folder)
+    slot = runtime.allocate()
+    with pytest.raises(ValueError, match=r"slots \[\d, \d\] have one twice"):
+        runtime.step(frames(2), np.array([slot, slot]))
+
+
+def test_a_model_by_its_file(folder):
+    kinds = {".onnx": OnnxRuntime, ".xml": OpenVinoRuntime, ".pt2": FunctionalRuntime}
+    for suffix, kind in kinds.items():
+        assert isinstance(open_runtime(folder / f"model{suffix}"), kind)
+    assert isinstance(open_runtime(folder / "model.onnx", runtime="openvino"), OpenVinoRuntime)
+    assert Engine(folder / "model.onnx").card.labels == CARD.labels
+
+
+def test_what_is_refused(folder, tmp_path, monkeypatch):
+    for options, message in (
+        ({"runtime": "fast"}, r"no runtime 'fast'; there are auto, torch, compile, graphs, onnx, openvino"),
+        ({"num_threads": 0}, r"0 threads; 1 or more"),
+        ({"runtime": "graphs", "device": "cpu"}, r"the runtime graphs is for cuda, and this is cpu"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            open_runtime(folder / "model.safetensors", **options)
+    for options, message in (
+        ({"runtime": "graphs"}, r"model.onnx is exported; it runs with onnx or openvino, not with graphs"),
+        ({"device": "cuda"}, r"model.onnx is exported, and runs on the CPU; on cuda run the checkpoint"),
+        ({"labels": ["a"]}, r"model.onnx is exported, and has labels and weights of its own"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            open_runtime(folder / "model.onnx", **options)
+    with pytest.raises(ValueError, match=r"no file .*none.onnx"):
+        open_runtime(tmp_path / "none.onnx")
+    for name, said in (("a.onnx", "as an ONNX file"), ("a.xml", "by OpenVINO"), ("a.pt2", "as a program of torch.exp")):
+        (tmp_path / name).write_bytes(b"nothing of the kind")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's, of what it finds in the file
+            with pytest.raises(ValueError, match=rf"{name} cannot be read {said}"):
+                open_runtime(tmp_path / name)
+    other = openvino.Model([openvino.op.Parameter(openvino.Type.f32, openvino.Shape([1]))] * 0, [], "empty")
+    openvino.save_model(other, tmp_path / "other.xml")
+    with pytest.raises(ValueError, match=r"other.xml is none of actionstream: make it with `actionstream export`"):
+        open_runtime(tmp_path / "other.xml")
+    monkeypatch.setitem(choice.PACKAGES, "onnx", "nothing_of_this_name")
+    with pytest.raises(ValueError, match=r"needs nothing_of_this_name, which is not installed: pip install nothing"):
+        open_runtime(folder / "model.onnx", runtime="onnx")
+
+
+def test_files_for_other_programs_are_refused_live(tmp_path):
+    export(NETWORK, CARD, tmp_path / "chunk.onnx", chunk=2)
+    with pytest.raises(ValueError, match=r"this file takes 2 snippets at a time, which is for other programs"):
+        open_runtime(tmp_path / "chunk.onnx")
+
+
+def test_a_runtime_that_disagrees_is_refused_with_the_numbers(folder, tmp_path, monkeypatch, cache):
+    other = random_network(CARD, seed=1)
+    with monkeypatch.context() as patched:
+        patched.setattr("models.export.step.reference_scores", lambda *_: np.full((4, 4), [9.0, 0, 0, 0]))
+        export(other, CARD, tmp_path / "wrong.onnx")
+    with pytest.raises(ValueError, match=r"does not do here what it did .*: its probabilities are off by 0\.\d+, more"):
+        open_runtime(tmp_path / "wrong.onnx")
+    made = make_export(folder / "model.safetensors")
+    made.write_bytes((tmp_path / "wrong.onnx").read_bytes())
+    with pytest.warns(
+        RuntimeWarning, match=r"off by 0\.\d+, more than 0.001; labels come from another runtime, slower"
+    ):
+        runtime = open_runtime(folder / "model.safetensors", device="cpu")
+    assert isinstance(runtime, TorchRuntime)
+
+
+def test_auto_takes_the_export_when_there_is_one(folder, cache):
+    assert isinstance(open_runtime("motion", device="cpu"), OnnxRuntime)
+    assert isinstance(open_runtime("motion", runtime="torch", device="cpu"), TorchRuntime)
+    assert isinstance(open_runtime(folder / "model.safetensors", device="cpu"), TorchRuntime)
+    assert isinstance(open_runtime(folder / "model.safetensors", runtime="onnx"), OnnxRuntime)  # exported now
+    assert isinstance(open_runtime(folder / "model.safetensors", device="cpu"), OnnxRuntime)
+
+
+def test_labels_do_not_wait_for_an_export(folder, cache, monkeypatch):
+    """The states move over when it is there, and slots and scores stay what they were."""
+    monkeypatch.setattr(meanwhile, "PATIENCE_SECONDS", 0.0)
+    runtime = open_runtime(folder / "model.safetensors", device="cpu", export_meanwhile=True)
+    reference = TorchRuntime(NETWORK, CARD, device="cpu")
+    slots = np.array([runtime.allocate() for _ in range(3)])
+    expected_slots = np.array([reference.allocate() for _ in range(3)])
+    runtime.free(slots[1])
+    until = time.monotonic() + 120
+    turn = after = 0
+    while after < 3 and time.monotonic() < until:
+        given = frames(2, seed=turn)
+        found, expected = runtime.step(given, slots[[2, 0]]), reference.step(given, expected_slots[[2, 0]])
+        assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
+        turn += 1
+        after += isinstance(runtime._now, OnnxRuntime)
+        time.sleep(0.05)
+    assert isinstance(runtime._now, OnnxRuntime)
+    assert find_export(folder / "model.safetensors") is not None
+    assert runtime.allocate() == slots[1]
+
+
+def wait_for(_, runtime):
+    runtime._maker.join()
+
+
+def test_without_an_export_everything_stays_as_it_is(monkeypatch):
+    monkeypatch.setattr(meanwhile, "PATIENCE_SECONDS", 0.0)
+
+    def fail():
+        raise ValueError("the disk is full")
+
+    now = TorchRuntime(NETWORK, CARD, device="cpu")
+    runtime = Meanwhile(now, fail, lambda: now)
+    slots = np.array([runtime.allocate()])
+    runtime.step(frames(1), slots)
+    with pytest.warns(RuntimeWarning, match=r"there will be no faster runtime: the disk is full"):
+        wait_for(runtime.step(frames(1), slots), runtime)
+    assert runtime.step(frames(1), slots).shape == (1, 1, 4)
+    with pytest.raises(ValueError, match=r"none.safetensors could not be exported: .*no model"):
+        meanwhile.export_apart("none.safetensors", {})
+
+
+def test_int8_runs_everywhere(folder, tmp_path):
+    quantise(folder / "model.onnx", tmp_path / "int8.onnx", [frames(1, 20)[0]])
+    reference = open_runtime(tmp_path / "int8.onnx")
+    found = open_runtime(tmp_path / "int8.onnx", runtime="openvino")
+    given = frames(1, 6, seed=3)
+    first, second = (
+        each.card.probabilities(each.step(given, np.array([each.allocate()]))) for each in (reference, found)
+    )
+    assert np.abs(first - second).max() < 0.1
