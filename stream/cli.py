@@ -267,6 +267,10 @@ def demo(
         str, typer.Option(help="A checkpoint or a run, or a file NAME.toml of several to fuse.")
     ] = "motion",
     device: Annotated[Device, typer.Option(help="Where the network runs.")] = Device.auto,
+    runtime: Annotated[
+        RuntimeName,
+        typer.Option(help="What runs it; auto: the fastest that is there, and gives the same scores."),
+    ] = RuntimeName.auto,
     host: Annotated[str, typer.Option(help="The address to listen at; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
     port: Annotated[int | None, typer.Option(min=1, max=65535, show_default="from 7860 on, the first free one")] = None,
     share: Annotated[
@@ -287,7 +291,16 @@ def demo(
     limits = Limits(
         max_megabytes=max_megabytes, max_minutes=max_minutes, max_height=max_height, allow_private=allow_private
     )
-    serve(model=model, device=device.value, host=host, port=port, share=share, limits=limits, say=_say)
+    serve(
+        model=model,
+        runtime=runtime.value,
+        device=device.value,
+        host=host,
+        port=port,
+        share=share,
+        limits=limits,
+        say=_say,
+    )
 
 
 @app.command()

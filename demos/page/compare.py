@@ -69,8 +69,8 @@ def build(site: Site) -> None:
             yield progress(str(error)), None
 
     gr.Markdown(
-        "The same video, frame by frame, through two models, or through one with two runtimes: `motion-tsn` looks at each "
-        "frame alone, `motion` is the same network with a memory. At most the first minute."
+        "The same video, frame by frame, through two models, or through one with two runtimes: `motion-tsn` looks at "
+        "each frame alone, `motion` is the same network with a memory. At most the first minute."
     )
     with gr.Row(elem_classes="as-controls"):
         names = site.model_names()

@@ -11,6 +11,7 @@ from stream.connection import Connection
 from stream.engine import Engine, Snapshot
 from stream.frame import Frame
 from stream.prediction import Counts, Event, Prediction, Skipped
+from stream.runtimes import RuntimeName
 from stream.sinks.sink import Sink
 from stream.sources import Source
 from stream.watching import Watch
@@ -36,8 +37,8 @@ class Settings:
 class SharedEngine(Engine):
     """An engine that several threads may ask, with settings for each stream."""
 
-    def __init__(self, model: str, *, device: str = "auto"):
-        super().__init__(model, device=device)
+    def __init__(self, model: str, *, runtime: RuntimeName = "auto", device: str = "auto"):
+        super().__init__(model, runtime=runtime, device=device)
         self._lock = threading.RLock()
         self._settings: dict[str, Settings] = {}
 

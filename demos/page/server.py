@@ -10,18 +10,28 @@ from threading import Event
 
 from demos.page.site import Limits, Site
 from stream import signals
+from stream.runtimes import RuntimeName
 
 HEAD = '<link rel="stylesheet" href="page/page.css"><script src="page/page.js"></script>'
 
 
 def serve(
-    *, model: str, device: str, host: str, port: int | None, share: bool, limits: Limits, say: Callable[[str], None]
+    *,
+    model: str,
+    runtime: RuntimeName,
+    device: str,
+    host: str,
+    port: int | None,
+    share: bool,
+    limits: Limits,
+    say: Callable[[str], None],
 ) -> None:
     """Serve the page until the program is stopped; ValueError or OSError where it cannot be."""
     if port is not None and not _is_free(host, port):
         raise ValueError(f"port {port} is taken by another program; give another one, --port")
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported: nothing calls home
-    site = Site(model=model, device=device, limits=limits)
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before they are imported: nothing calls home
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    site = Site(model=model, runtime=runtime, device=device, limits=limits)
     os.environ["GRADIO_TEMP_DIR"] = str(site.uploads)
     try:
         from demos.page.blocks import build, theme

@@ -20,6 +20,7 @@ from models.checkpoint import is_checkpoint, load, packaged
 from models.published import PUBLISHED, cached_file
 from stream.connection import Connection
 from stream.labelling import LabelledVideo
+from stream.runtimes import RuntimeName
 from stream.runtimes.eager import TorchRuntime
 from stream.sources import Source, open_source
 
@@ -70,11 +71,11 @@ class Session:
 class Site:
     """Everything of one server. Methods may be called from any thread."""
 
-    def __init__(self, *, model: str, device: str, limits: Limits):
+    def __init__(self, *, model: str, runtime: RuntimeName, device: str, limits: Limits):
         self.limits = limits
         self.model = model
         self.device = device
-        self._hubs = {model: Hub(SharedEngine(model, device=device))}
+        self._hubs = {model: Hub(SharedEngine(model, runtime=runtime, device=device))}
         self.folder = Path(tempfile.mkdtemp(prefix="actionstream-"))
         self.uploads = self.folder / "uploads"
         self.uploads.mkdir()

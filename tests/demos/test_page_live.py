@@ -90,7 +90,7 @@ def test_the_camera_gets_the_right_labels_in_time(site, browser, screenshots):
     with visit(browser, site.address) as page:
         page.evaluate(LOOK, [2, 2])
         start(page)
-        seen = watch(page, 22)
+        seen = watch(page, 20)
         take_pictures(page, screenshots, "live")
         order = [moving for moving, _ in groupby(row[1] for row in seen)]
         assert order[:10] == list(range(10))

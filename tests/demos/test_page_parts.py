@@ -79,7 +79,7 @@ def until(condition, seconds=10.0):
 
 @pytest.fixture
 def hub(checkpoint):
-    with closing(Hub(SharedEngine(checkpoint, device="cpu"))) as one:
+    with closing(Hub(SharedEngine(checkpoint, runtime="torch", device="cpu"))) as one:
         yield one
 
 
@@ -146,7 +146,7 @@ def test_clips_beyond_the_limits(hub, tmp_path):
 def site(checkpoint, monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     limits = Limits(max_megabytes=0.5, max_minutes=1, max_height=100)
-    with closing(Site(model=str(checkpoint), device="cpu", limits=limits)) as one:
+    with closing(Site(model=str(checkpoint), runtime="torch", device="cpu", limits=limits)) as one:
         yield one
     assert list(tmp_path.glob("actionstream-*")) == []
 

@@ -43,7 +43,9 @@ class Server:
         command = [sys.executable, "-m", "stream.cli", "demo", "--port", str(self.port), *options]
         self.process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
         first = self.process.stderr.readline()
-        assert self.address in first, first + self.process.stderr.read()
+        if self.address not in first:
+            self.process.kill()
+            raise AssertionError(first + self.process.communicate()[1])
 
     def num_streams(self) -> int:
         with urllib.request.urlopen(f"{self.address}live/status") as answer:
