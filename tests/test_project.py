@@ -24,7 +24,7 @@ PAGE = {"demos.page.server", "demos.page.site"}
 LAZY = {  # imported inside functions only, so that they cost nothing before they are used and may be absent
     "kernels": {"cupy"},
     "models": {"av", "cupy", "gradio", "safetensors.torch"},
-    "stream": {"av", "gradio"},
+    "stream": {"ai_edge_litert.interpreter", "av", "gradio"},
     "demos": set(),
 }
 

@@ -39,13 +39,13 @@ def find_export(model: str | os.PathLike[str], **loading: Any) -> Path | None:
 
 def make_export(model: str | os.PathLike[str], **loading: Any) -> Path:
     """The same, made if there is none. A second process waits for the first, and does not make it again."""
+    there = find_export(model, **loading)
+    if there is not None:
+        return there
     from filelock import FileLock
 
     from models.export.files import export
 
-    there = find_export(model, **loading)
-    if there is not None:
-        return there
     of = key(model, **loading)
     path = _place(of)
     try:

@@ -17,7 +17,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date
+from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,10 @@ from torch import Tensor
 
 from kernels import operators, torch_form
 from models.catalogue import create
-from models.checkpoint import Card
 from models.network import Network, TemporalShift
-from models.preprocessing import Preprocessing
+from stream.benchmarks.alternation import alternate, timed
+from stream.benchmarks.machine import machine
+from stream.benchmarks.networks import card_of
 from stream.runtimes.graphs import GraphRuntime
 
 NETWORKS = ("tsm_resnet50", "tsm_mobilenet_v2")
@@ -75,7 +77,7 @@ def main() -> None:
         sys.exit("there is no CUDA device here; --rehearse runs all of it on the CPU, with figures that mean nothing")
     plan = REHEARSAL if arguments.rehearse else Plan(device=torch.device("cuda"))
     arguments.out.mkdir(parents=True, exist_ok=True)
-    report: dict[str, Any] = {"machine": machine(plan)}
+    report: dict[str, Any] = {"machine": described(plan)}
     for name, part in [
         ("correct", correctness),
         ("bandwidth", bandwidth),
@@ -92,34 +94,33 @@ def main() -> None:
     print((arguments.out / "gpu.md").read_text())
 
 
-def machine(plan: Plan) -> dict[str, Any]:
+def described(plan: Plan) -> dict[str, Any]:
     """What it was measured on."""
     there = plan.device.type == "cuda"
-    versions = {"torch": torch.__version__, "python": platform.python_version(), "cuda": torch.version.cuda}
+    more: dict[str, Any] = {"cuda": torch.version.cuda}
     if there:
         import cupy
 
-        versions["cupy"] = cupy.__version__
+        more["cupy"] = cupy.__version__
     device = torch.cuda.get_device_name(plan.device) if there else f"{platform.machine()} CPU (a rehearsal)"
-    return {"device": device, "date": date.today().isoformat(), "dtype": str(plan.dtype), **versions}
+    return {"device": device, "dtype": str(plan.dtype), **more, **machine()}
 
 
 def times(plan: Plan, alternatives: dict[str, Callable[[int], Any]], sets: int) -> dict[str, float]:
     """Median seconds of each alternative, called in turn with the number of an input set."""
-    found: dict[str, list[float]] = {name: [] for name in alternatives}
-    for turn in range(plan.repeats + 3):
-        for name, work in alternatives.items():
-            seconds = _time(plan, lambda work=work, turn=turn: work(turn % sets))  # type: ignore[misc]
-            if turn >= 3:  # the first ones compile and warm up
-                found[name].append(seconds)
+
+    def side(work: Callable[[int], Any]) -> Callable[[], float]:
+        numbers = cycle(range(sets))
+        return lambda: _time(plan, partial(work, next(numbers)))
+
+    sides = {name: side(work) for name, work in alternatives.items()}
+    found = alternate(sides, rounds=plan.repeats, warm_ups=3)  # the first ones compile
     return {name: float(np.median(seconds)) for name, seconds in found.items()}
 
 
 def _time(plan: Plan, work: Callable[[], Any]) -> float:
     if plan.device.type != "cuda":
-        began = time.perf_counter()
-        work()
-        return time.perf_counter() - began
+        return timed(work)()
     begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     torch.cuda.synchronize()
     torch.cuda._sleep(200_000)  # the launch is queued behind this, so that its own time on the host does not count
@@ -299,14 +300,7 @@ def alternatives(plan: Plan) -> list[dict[str, Any]]:
 
 def runtime_of(plan: Plan, name: str, batches: tuple[int, ...], num_slots: int) -> GraphRuntime:
     """A runtime of a network with weights that keep the signal alive: trained ones would be as fast."""
-    card = Card(
-        network=name,
-        arguments={"num_classes": 400},
-        labels=tuple(map(str, range(400))),
-        preprocessing=Preprocessing(height=plan.size, width=plan.size),
-        interval_seconds=FRAME_SECONDS,
-        context=1,
-    )
+    card = card_of(name, size=plan.size, num_classes=400)
     network: Network = create(name, num_classes=400)
     return GraphRuntime(
         network, card, device=plan.device.type, dtype=plan.dtype, batch_sizes=batches, num_slots=num_slots

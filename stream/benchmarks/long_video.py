@@ -12,19 +12,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import sys
 import tempfile
-from datetime import date
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import numpy as np
 import torch
 
+from stream.benchmarks.alternation import alternate, timed
+from stream.benchmarks.films import loop_video
+from stream.benchmarks.machine import machine
+from stream.benchmarks.memory import forget_peak, resident_megabytes
 from stream.frame import Frame
 from stream.fusion import open_scorer
 from stream.labelling import label_video
@@ -61,31 +61,11 @@ def measure(video: Path, folder: Path, hours: float, model: str, passes: int) ->
     whole, spent = label_film(film, scorer), times(short, scorer, passes)
     slower = max(spent["decode_seconds"], spent["score_seconds"]) / spent["seconds_of_video"]
     return {
-        "machine": machine(),
+        "machine": {**machine(), "threads": torch.get_num_threads()},
         "video": {"file": video.name, "hours": hours, "model": model, "chunk": scorer.chunk},
         "whole": {**whole, "seconds_over_the_slower": whole["seconds"] / (slower * whole["seconds_of_video"])},
         "time": spent,
     }
-
-
-def loop_video(video: Path, target: Path, *, seconds: float) -> None:
-    """Write the packets of a video again and again, one after the other in time, until it is so long."""
-    import av
-
-    with av.open(str(video)) as source, av.open(str(target), "w") as sink:
-        read = source.streams.video[0]
-        rate, time_base = read.average_rate, read.time_base
-        if rate is None or time_base is None:
-            raise ValueError(f"{video} does not say how many frames a second it has")
-        written = sink.add_stream_from_template(read)
-        packets = [(each, each.pts, each.dts) for each in source.demux(read) if each.pts is not None]
-        times = [pts for _, pts, _ in packets]
-        length = max(times) - min(times) + round(1 / (rate * time_base))
-        for turn in range(max(1, round(seconds / float(length * time_base)))):
-            for packet, pts, dts in packets:
-                packet.pts, packet.dts = pts + turn * length, (pts if dts is None else dts) + turn * length
-                packet.time_base, packet.stream = time_base, written
-                sink.mux(packet)
 
 
 def label_film(film: Path, scorer: Scorer) -> dict[str, Any]:
@@ -131,23 +111,26 @@ def times(film: Path, scorer: Scorer, passes: int) -> dict[str, Any]:
         if (each := sample(scorer, frame)) is not None:
             sampled.append(each)
     scorer.close(STREAM)
-    spent: dict[str, list[float]] = {"decode": [], "score": [], "both": []}
-    for _ in range(passes):
+
+    def decode() -> None:
         scorer.open(STREAM)
-        began = perf_counter()
         for frame in open_source(film):
             sample(scorer, frame)
-        spent["decode"].append(perf_counter() - began)
-        began = perf_counter()
+        scorer.close(STREAM)
+
+    def score() -> None:
+        scorer.open(STREAM)
         for first in range(0, len(sampled), scorer.chunk):
             scorer.score(sampled[first : first + scorer.chunk])
-        spent["score"].append(perf_counter() - began)
         scorer.close(STREAM)
-        began = perf_counter()
+
+    def both() -> None:
         for _ in scored_chunks(open_source(film), scorer, look=Thumbnails().push):
             pass
-        spent["both"].append(perf_counter() - began)
-    ratios = [both / max(rest) for both, *rest in zip(spent["both"], spent["decode"], spent["score"], strict=True)]
+
+    sides = {"decode": timed(decode), "score": timed(score), "both": timed(both)}
+    spent = alternate(sides, rounds=passes, warm_ups=0)
+    ratios = [whole / max(rest) for whole, *rest in zip(spent["both"], spent["decode"], spent["score"], strict=True)]
     return {
         "seconds_of_video": frame.time_seconds + 1 / source.rate,
         **{f"{name}_seconds": statistics.median(values) for name, values in spent.items()},
@@ -160,42 +143,6 @@ def times(film: Path, scorer: Scorer, passes: int) -> dict[str, Any]:
 def sample(scorer: Scorer, frame: Frame) -> Any:
     """What `score_video` does to a frame before the network."""
     return scorer.sample(Frame(stream=STREAM, index=frame.index, time_seconds=frame.time_seconds, image=frame.image))
-
-
-def resident_megabytes(which: str = "VmRSS") -> float:
-    """What this process has in memory now, or had at most ("VmHWM"); NaN where the system does not say (not Linux)."""
-    file = Path("/proc/self/status")
-    lines = file.read_text().splitlines() if file.exists() else []
-    return next((int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith(which)), float("nan"))
-
-
-def forget_peak() -> None:
-    """What this process has in memory at most is counted from now on."""
-    file = Path("/proc/self/clear_refs")
-    if file.exists():
-        file.write_text("5")  # proc(5)
-
-
-def machine() -> dict[str, Any]:
-    """What it ran on."""
-    import av
-
-    names = [line.split(":")[1].strip() for line in _cpu_lines() if line.startswith("model name")]
-    return {
-        "date": date.today().isoformat(),
-        "cpu": names[0] if names else platform.processor(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "av": av.__version__,
-        "numpy": np.__version__,
-    }
-
-
-def _cpu_lines() -> list[str]:
-    path = Path("/proc/cpuinfo")
-    return path.read_text().splitlines() if path.exists() else []
 
 
 if __name__ == "__main__":

@@ -1,0 +1,114 @@
+"""Videos that benchmarks play: longer ones, of another size, and as a camera would send them."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from time import perf_counter, thread_time
+
+from stream.frame import Frame
+from stream.sources import open_source
+from stream.sources.source import Source
+from stream.sources.video import FileSource
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """ "640x480" as (640, 480): width and height, even numbers, as H.264 has them."""
+    found = re.fullmatch(r"(\d+)x(\d+)", text)
+    width, height = map(int, found.groups()) if found else (0, 0)
+    if not (2 <= width <= 8192 and 2 <= height <= 8192) or width % 2 or height % 2:
+        raise ValueError(f"a size is WIDTHxHEIGHT, even numbers of pixels such as 640x480; this is {text!r}")
+    return width, height
+
+
+def loop_video(video: Path, target: Path, *, seconds: float) -> None:
+    """Write the packets of a video again and again, one after the other in time, until it is so long."""
+    import av
+
+    with av.open(str(video)) as source, av.open(str(target), "w") as sink:
+        read = source.streams.video[0]
+        rate, time_base = read.average_rate, read.time_base
+        if rate is None or time_base is None:
+            raise ValueError(f"{video} does not say how many frames a second it has")
+        written = sink.add_stream_from_template(read)
+        packets = [(each, each.pts, each.dts) for each in source.demux(read) if each.pts is not None]
+        times = [pts for _, pts, _ in packets]
+        length = max(times) - min(times) + round(1 / (rate * time_base))
+        for turn in range(max(1, round(seconds / float(length * time_base)))):
+            for packet, pts, dts in packets:
+                packet.pts, packet.dts = pts + turn * length, (pts if dts is None else dts) + turn * length
+                packet.time_base, packet.stream = time_base, written
+                sink.mux(packet)
+
+
+def encode_film(video: str | Path, target: Path, *, width: int, height: int, num_frames: int) -> None:
+    """Write the first frames of a video in another size, as H.264 in MP4 of good quality."""
+    import av
+
+    source = open_source(video)
+    rate = Fraction(source.rate).limit_denominator(1001)
+    with closing(source), av.open(str(target), "w") as sink:
+        written = sink.add_stream("libx264", rate=rate, options={"crf": "20", "preset": "veryfast"})
+        written.width, written.height, written.pix_fmt = width, height, "yuv420p"
+        for frame in source:
+            if frame.index == num_frames:
+                break
+            picture = av.VideoFrame.from_ndarray(frame.image, format="rgb24")
+            picture = picture.reformat(width=width, height=height, format="yuv420p")
+            picture.pts, picture.time_base = frame.index, 1 / rate
+            sink.mux(written.encode(picture))
+        sink.mux(written.encode(None))
+
+
+class _AsLive(FileSource):
+    """A file, decoded as what comes from a network is."""
+
+    threads = "SLICE"
+    look_ahead = 1
+
+
+class LiveFilm(Source):
+    """A file as a camera sends it: `rate` frames a second, each decoded when it comes, from its begin again at its end.
+
+    phase    of its clock, as a share of the time between two frames: cameras do not tick together
+    arrived  when each frame came, time.perf_counter(); what it is decoded takes from there on
+    decode_cpu_seconds  of the thread that reads it, of all frames so far
+    """
+
+    live = True
+
+    def __init__(self, path: Path, *, rate: float, phase: float = 0.0):
+        super().__init__(path.name)
+        self.rate = rate
+        self.arrived: list[float] = []
+        self.decode_cpu_seconds = 0.0
+        self._path = path
+        self._phase = phase
+        self._stopped = threading.Event()
+        _AsLive(str(path)).close()  # whoever asks for a file that is none is told at once
+
+    def __iter__(self) -> Iterator[Frame]:
+        begin = perf_counter() + self._phase / self.rate
+        while True:
+            with closing(_AsLive(str(self._path))) as film:
+                frames = iter(film)
+                while True:
+                    index = len(self.arrived)
+                    due = begin + index / self.rate
+                    if self._stopped.wait(max(0.0, due - perf_counter())):
+                        return
+                    before = thread_time()
+                    frame = next(frames, None)
+                    self.decode_cpu_seconds += thread_time() - before
+                    if frame is None:
+                        break
+                    self.arrived.append(due)
+                    yield replace(frame, index=index, time_seconds=index / self.rate, available=perf_counter())
+
+    def stop(self) -> None:
+        self._stopped.set()

@@ -1,0 +1,48 @@
+"""Other programs that want the processors, too."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from types import TracebackType
+
+BURN = "while True: pass"
+
+
+class Neighbours:
+    """Processes that do nothing but compute, held still until they are set going.
+
+    with Neighbours(2) as neighbours:
+        neighbours.busy(True)
+    """
+
+    def __init__(self, count: int):
+        if count and not hasattr(signal, "SIGSTOP"):
+            raise ValueError("busy neighbours need a system that can hold processes still, such as Linux")
+        self.count = count
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    @property
+    def share_left(self) -> float:
+        """Of the machine, for a program with as many threads as there are cores, where all threads get as much."""
+        cores = os.cpu_count() or 1
+        return cores / (cores + self.count)
+
+    def busy(self, on: bool) -> None:
+        """Let them compute, or hold them still."""
+        for process in self._processes:
+            process.send_signal(signal.SIGCONT if on else signal.SIGSTOP)
+
+    def __enter__(self) -> Neighbours:
+        for _ in range(self.count):
+            self._processes.append(subprocess.Popen([sys.executable, "-c", BURN]))
+        self.busy(False)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for process in self._processes:
+            process.kill()
+            process.wait()
+        self._processes.clear()

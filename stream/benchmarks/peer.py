@@ -1,0 +1,47 @@
+"""Another project's network beside ours: MoViNet-A0-Stream (arXiv:2103.11511) as a TFLite file, one frame a call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+NAME = "MoViNet-A0-Stream"
+
+
+class Peer:
+    """A streaming network in a TFLite file of a folder, with the signature that MoViNet's export has.
+
+    It takes "image", float32 (1, 1, height, width, 3) in 0..1, and states that begin with zeros; it gives the states of
+    the same names, and "logits". Needs LiteRT: `pip install ai-edge-litert`.
+
+    Raises ValueError where the folder has no such file, or LiteRT is not installed.
+    """
+
+    def __init__(self, folder: Path, *, num_threads: int):
+        try:
+            from ai_edge_litert.interpreter import Interpreter
+        except ImportError:
+            raise ValueError(
+                "the peer is a TFLite file, which LiteRT runs: pip install ai-edge-litert, or leave --peer out"
+            ) from None
+        files = sorted(folder.glob("*.tflite"))
+        if len(files) != 1:
+            raise ValueError(f"{folder} has {len(files)} TFLite files; --peer is a folder with one, {NAME}")
+        self.file = files[0].name
+        self._interpreter = Interpreter(model_path=str(files[0]), num_threads=num_threads)
+        names = list(self._interpreter.get_signature_list())
+        self._call = self._interpreter.get_signature_runner(names[0])
+        inputs = self._call.get_input_details()
+        if "image" not in inputs or "logits" not in self._call.get_output_details():
+            raise ValueError(f"{files[0]} is not a streaming MoViNet: it has no input image, or no output logits")
+        self.height, self.width = inputs["image"]["shape"][2:4]
+        self._state = {
+            name: np.zeros(details["shape"], details["dtype"]) for name, details in inputs.items() if name != "image"
+        }
+
+    def step(self, image: np.ndarray) -> np.ndarray:
+        """The next frame, float32 (1, 1, height, width, 3); gives logits (1, K)."""
+        outputs = self._call(image=image, **self._state)
+        self._state = {name: outputs[name] for name in self._state}
+        return outputs["logits"]

@@ -1,0 +1,327 @@
+"""The figures that the project promises, as ratios of two things that took turns in one run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnxruntime
+
+from models.catalogue import NETWORKS
+from models.checkpoint import Card, load
+from models.export.files import export
+from stream.benchmarks.alternation import Stage, alternate, burst, no_stage, ratios, timed
+from stream.benchmarks.films import encode_film
+from stream.benchmarks.networks import card_of, sample_snippets, write_checkpoint
+from stream.benchmarks.opening import batch_step, open_with_threads, threads
+from stream.benchmarks.peer import NAME, Peer
+from stream.engine import Engine
+from stream.runtimes import Runtime, RuntimeName
+from stream.runtimes.onnx import open_session
+from stream.sinks import JsonLines
+from stream.sources import SAMPLE, open_source
+from stream.watching import Watch
+
+REFERENCE = "torch"
+CLIP = 8  # frames
+STREAMS = (2, 4, 8)
+FILM_SIZE = 640, 480
+NUM_CALIBRATED = 64  # pictures of the sample, for int8
+OFFICIAL = "tsm_mobilenet_v2"  # what the authors' online demo runs
+
+
+class Variant(NamedTuple):
+    """How a network is run: the name of the runtime, whether with an exported file, and in what."""
+
+    runtime: RuntimeName
+    exported: bool = False
+    int8: bool = False
+
+
+VARIANTS = {
+    REFERENCE: Variant("torch"),
+    "compile": Variant("compile"),
+    "onnx": Variant("onnx", exported=True),
+    "openvino": Variant("openvino", exported=True),
+    "onnx int8": Variant("onnx", exported=True, int8=True),
+    "openvino int8": Variant("openvino", exported=True, int8=True),
+}
+
+
+_PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino"}
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a ratio should be."""
+
+    at_least: float | None = None
+    at_most: float | None = None
+
+    def met(self, ratio: float) -> bool:
+        return (self.at_least is None or ratio >= self.at_least) and (self.at_most is None or ratio <= self.at_most)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A ratio of the table: "left / right", of which network in which runtime, and what it should be."""
+
+    name: str
+    network: str
+    runtime: str
+    goal: Goal = Goal()
+
+    def __str__(self) -> str:
+        return f"{self.name}, {self.network}, {self.runtime}"
+
+    def row(self, left: tuple[str, list[float]], right: tuple[str, list[float]]) -> dict[str, Any]:
+        """Its line of the table: what is on both sides with the seconds of each round, and left over right."""
+        ratio = ratios(left[1], right[1])
+        return {
+            "figure": self.name,
+            "network": self.network,
+            "runtime": self.runtime,
+            "left": {"what": left[0], "median_ms": 1000 * median(left[1])},
+            "right": {"what": right[0], "median_ms": 1000 * median(right[1])},
+            "ratio": asdict(ratio),
+            **asdict(self.goal),
+            "met": self.goal.met(ratio.median),
+            "rounds_ms": [[1000 * one, 1000 * other] for one, other in zip(left[1], right[1], strict=True)],
+        }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the figures are measured.
+
+    networks  online ones, "tsm_..."; the first is the one for all figures that are of one network
+    runtimes  of VARIANTS, beside the reference
+    rounds    of single steps; passes over a film are a fifth of them
+    peer      another project's network, to be measured beside
+    """
+
+    folder: Path
+    networks: Sequence[str] = (OFFICIAL, "tsm_resnet50")
+    runtimes: Sequence[str] = ()
+    size: int = 224
+    num_threads: int = 2
+    rounds: int = 40
+    film_frames: int = 60
+    peer: Peer | None = None
+
+
+def installed_variants() -> list[str]:
+    """Those beside the reference that are measured unless others are asked for; what compiles takes minutes."""
+    return [name for name, variant in VARIANTS.items() if variant.exported and find_spec(_PACKAGES[variant.runtime])]
+
+
+def check_variants(names: Sequence[str]) -> None:
+    """Raise ValueError for a name that is not in VARIANTS, or not installed."""
+    for name in names:
+        if name not in VARIANTS:
+            raise ValueError(f"no runtime {name!r} to measure; there are {', '.join(VARIANTS)}")
+        package = _PACKAGES.get(VARIANTS[name].runtime)
+        if package and find_spec(package) is None:
+            raise ValueError(f"{name} needs {package}, which is not installed: pip install {package}")
+
+
+def check_networks(names: Sequence[str]) -> None:
+    """Raise ValueError where one has no twin without shift."""
+    for name in names:
+        twin = name.replace("tsm_", "tsn_", 1)
+        if name == twin or not {name, twin} <= set(NETWORKS):
+            known = [
+                each for each in NETWORKS if each.startswith("tsm_") and each.replace("tsm_", "tsn_", 1) in NETWORKS
+            ]
+            raise ValueError(f"{name} has no twin without shift; these have: {', '.join(known)}")
+
+
+class _Steps:
+    """Networks in the files that runtimes take, and steps of one frame; what is there is not made again."""
+
+    def __init__(self, plan: Plan):
+        self._plan = plan
+        self._open: dict[tuple[str, str], Runtime] = {}
+
+    def card(self, network: str) -> Card:
+        return card_of(network, size=self._plan.size)
+
+    def checkpoint(self, network: str) -> Path:
+        path = self._plan.folder / f"{network}.safetensors"
+        if not path.exists():
+            write_checkpoint(path, self.card(network))
+        return path
+
+    def exported(self, network: str, *, int8: bool = False, chunk: int = 1) -> Path:
+        """A file of one step of `chunk` frames, which ONNX Runtime and OpenVINO read."""
+        path = self._plan.folder / f"{network} {chunk}{' int8' if int8 else ''}.onnx"
+        if not path.exists():
+            calibration = [sample_snippets(self.card(network), NUM_CALIBRATED)] if int8 else None
+            export(*load(self.checkpoint(network)), path, chunk=chunk, calibration=calibration)
+        return path
+
+    def runtime(self, network: str, name: str) -> Runtime:
+        if (network, name) not in self._open:
+            runtime, exported, int8 = VARIANTS[name]
+            model = self.exported(network, int8=int8) if exported else self.checkpoint(network)
+            self._open[network, name] = open_with_threads(
+                model, runtime=runtime, device="cpu", num_threads=self._plan.num_threads
+            )
+        return self._open[network, name]
+
+    def batch(self, network: str, name: str, size: int = 1) -> Callable[[], np.ndarray]:
+        runtime = self.runtime(network, name)
+        return batch_step(runtime, sample_snippets(runtime.card, size), size, num_threads=self._plan.num_threads)
+
+
+def measure_ratios(plan: Plan, *, stage: Stage = no_stage) -> list[dict[str, Any]]:
+    """All figures; see README for what each means."""
+    steps = _Steps(plan)
+    whole = [REFERENCE, *(name for name in plan.runtimes if not VARIANTS[name].int8)]
+    found = [_shift(plan, steps, network, name, stage) for network in plan.networks for name in whole]
+    found += _runtimes(plan, steps, stage)
+    for name in (REFERENCE, "onnx"):
+        if name in whole:
+            found.append(_clip(plan, steps, name, stage))
+    for name in whole:
+        found += _batches(plan, steps, name, stage)
+        found.append(_whole_path(plan, steps, name, stage))
+    return found
+
+
+def _shift(plan: Plan, steps: _Steps, network: str, runtime: str, stage: Stage) -> dict[str, Any]:
+    """What the temporal shift costs: the same network with and without."""
+    without = network.replace("tsm_", "tsn_", 1)
+    figure = Figure("with shift / without", network, runtime, Goal(at_most=1.05))
+    sides = {name: burst(steps.batch(name, runtime)) for name in (network, without)}
+    seconds = alternate(sides, rounds=plan.rounds, done=stage(str(figure)))
+    return figure.row((network, seconds[network]), (without, seconds[without]))
+
+
+def _runtimes(plan: Plan, steps: _Steps, stage: Stage) -> list[dict[str, Any]]:
+    """Each runtime beside the reference, and the fastest, in float32 and in int8, beside the peer."""
+    network, peer = plan.networks[0], plan.peer
+    sides = {name: burst(steps.batch(network, name)) for name in (REFERENCE, *plan.runtimes)}
+    if peer is not None:
+        image = sample_snippets(_resized(steps.card(network), peer.height, peer.width), 1)
+        pixels = image[None].astype(np.float32) / 255
+        sides[NAME] = burst(lambda: peer.step(pixels))
+    seconds = alternate(sides, rounds=plan.rounds, done=stage(f"{network}, {', '.join(sides)}"))
+
+    def best(names: Iterable[str]) -> str:
+        return min(names, key=lambda name: median(seconds[name]))
+
+    int8 = [name for name in plan.runtimes if VARIANTS[name].int8]
+    winners = {best([REFERENCE, *(name for name in plan.runtimes if name not in int8)]): (4.0, 2.5)}
+    if int8:
+        winners[best(int8)] = 8.0, 6.0
+    found = []
+    for name in plan.runtimes:
+        goal = Goal(at_least=winners[name][0] if name in winners else None)
+        figure = Figure(f"{REFERENCE} / this runtime", network, name, goal)
+        found.append(figure.row((REFERENCE, seconds[REFERENCE]), (name, seconds[name])))
+    if peer is not None:
+        theirs = f"{NAME}, {peer.height} x {peer.width}, LiteRT", seconds[NAME]
+        for name, (_, at_least) in winners.items():
+            ours = f"{network}, {plan.size} x {plan.size}, {name}", seconds[name]
+            found.append(Figure(f"{NAME} / this", network, name, Goal(at_least=at_least)).row(theirs, ours))
+    return found
+
+
+def _resized(card: Card, height: int, width: int) -> Card:
+    """The same for pictures of another size."""
+    return replace(card, preprocessing=replace(card.preprocessing, height=height, width=width))
+
+
+def _clip(plan: Plan, steps: _Steps, name: str, stage: Stage) -> dict[str, Any]:
+    """What it would cost to run a clip anew for each frame, in one call."""
+    network = plan.networks[0]
+    clip = sample_snippets(steps.card(network), CLIP)[None]
+    if name == REFERENCE:
+        runtime = steps.runtime(network, name)
+        slot = runtime.allocate()
+
+        def again() -> None:
+            runtime.reset(slot)
+            with threads(plan.num_threads):
+                runtime.step(clip, np.array([slot]))
+
+    else:  # the runtime itself takes frame after frame
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = plan.num_threads
+        session = open_session(steps.exported(network, chunk=CLIP), options)
+        inputs = {each.name: np.zeros([1, *each.shape[1:]], np.float32) for each in session.get_inputs()}
+        inputs["pixels"] = clip
+
+        def again() -> None:
+            session.run(["scores"], inputs)
+
+    figure = Figure(f"clip of {CLIP} / one step", network, name, Goal(at_least=7.0))
+    sides = {"clip": burst(again, 1), "step": burst(steps.batch(network, name))}
+    seconds = alternate(sides, rounds=plan.rounds, done=stage(str(figure)))
+    left, right = (f"{CLIP} frames from an empty state", seconds["clip"]), ("one online step", seconds["step"])
+    return figure.row(left, right)
+
+
+def _batches(plan: Plan, steps: _Steps, name: str, stage: Stage) -> list[dict[str, Any]]:
+    """What streams in one batch gain over as many steps of one."""
+    network = plan.networks[0]
+    sides = {f"{size}": burst(steps.batch(network, name, size), 2) for size in STREAMS}
+    alone = steps.batch(network, name)
+    for size in STREAMS:
+        sides[f"{size} x 1"] = burst(lambda size=size: [alone() for _ in range(size)], 2)  # type: ignore[misc]
+    seconds = alternate(sides, rounds=plan.rounds, done=stage(f"batches, {network}, {name}"))
+    return [
+        Figure(f"{size} steps / batch of {size}", network, name, Goal(at_least=1.0)).row(
+            (f"{size} steps of one stream", seconds[f"{size} x 1"]),
+            (f"one step of {size} streams", seconds[f"{size}"]),
+        )
+        for size in STREAMS
+    ]
+
+
+def _whole_path(plan: Plan, steps: _Steps, name: str, stage: Stage) -> dict[str, Any]:
+    """From a file to JSON lines, beside the slower of its parts alone: decoding, and the model."""
+    network = plan.networks[0]
+    film = plan.folder / "film.mp4"
+    width, height = FILM_SIZE
+    encode_film(SAMPLE, film, width=width, height=height, num_frames=plan.film_frames)
+    runtime = steps.runtime(network, name)
+    resized = [runtime.card.preprocessing.resize(frame.image)[None, None] for frame in open_source(film)]
+    slot = np.array([runtime.allocate()])
+    engine = Engine(runtime)
+
+    def decode() -> None:
+        for _ in open_source(film):
+            pass
+
+    def model() -> None:
+        for snippet in resized:
+            runtime.step(snippet, slot)
+
+    def whole() -> None:
+        with open(os.devnull, "w") as nowhere:
+            watch = Watch(engine, policy="every")
+            watch.add(film, sinks=lambda _: [JsonLines(nowhere, top=5)])
+            with closing(watch):
+                labelled = sum(update.prediction is not None for update in watch)
+        assert labelled == len(resized)
+
+    figure = Figure("slower part / whole path", network, name, Goal(at_least=0.9))
+    with threads(plan.num_threads):
+        seconds = alternate(
+            {"decode": timed(decode), "model": timed(model), "whole": timed(whole)},
+            rounds=max(1, plan.rounds // 5),
+            done=stage(str(figure)),
+        )
+    slower = [max(pair) for pair in zip(seconds["decode"], seconds["model"], strict=True)]
+    part = max(("decode", "model"), key=lambda part: median(seconds[part]))
+    frames = f"{len(resized)} frames of {width} x {height}"
+    return figure.row((f"{part} alone, {frames}", slower), ("file to JSON lines", seconds["whole"]))

@@ -1,0 +1,289 @@
+"""The command `bench`: how fast it is here, as tables for a person or one JSON object."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from models.preprocessing import Preprocessing
+from stream.benchmarks.alternation import Done, Stage
+from stream.benchmarks.decoding import measure_decoders
+from stream.benchmarks.films import encode_film, parse_size
+from stream.benchmarks.latency import STRETCHES, measure_latency
+from stream.benchmarks.machine import machine
+from stream.benchmarks.peer import NAME, Peer
+from stream.benchmarks.soak import measure_soak
+from stream.benchmarks.start import measure_start
+from stream.benchmarks.streams import MeteredEngine, find_most_streams
+from stream.commands.bench_tables import (
+    show_decoders,
+    show_latency,
+    show_machine,
+    show_ratios,
+    show_soak,
+    show_start,
+    show_streams,
+    show_throughput,
+)
+from stream.engine import Engine
+from stream.runtimes import RuntimeName
+from stream.sources import SAMPLE, SourceError, open_source
+from stream.sources.address import masked, scheme
+from stream.sources.video import FileSource
+
+FILM_FRAMES = 300  # of a film that is encoded anew
+CAMERA_SIZE = "640x480"
+
+
+def bench_latency(
+    source: str,
+    *,
+    size: str | None,
+    rate: float | None,
+    num_frames: int,
+    num_busy: int,
+    picture: Path | None,
+    model: str,
+    runtime: RuntimeName,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Where the time of each frame of a live stream goes."""
+    if num_busy and num_frames < 4 * STRETCHES:
+        raise ValueError(
+            f"--busy has {STRETCHES} stretches, quiet and busy in turn: --frames {num_frames} are too few, "
+            f"{4 * STRETCHES} or more would do"
+        )
+    if picture is not None:
+        _check_folder(picture)
+    with _stages() as stage, _film(source, size) as path:
+        rate = _checked_rate(_own_rate(path) if rate is None else rate)
+        engine = Engine(model, runtime=runtime, device=device)
+        report = _described("latency", model=model, runtime=runtime, source=source, size=size)
+        report |= measure_latency(
+            engine, path, rate=rate, num_frames=num_frames, num_busy=num_busy, done=stage("latency")
+        )
+    if picture is not None:
+        from stream.benchmarks.picture import draw_latency
+
+        quiet = [each for each in report["each"] if not each["busy"]]
+        draw_latency(picture, quiet, title=f"{model}, {source} at {rate:g} frames/s")
+    _print(report, show_latency, as_json=as_json)
+
+
+def bench_throughput(
+    *,
+    batches: Sequence[int],
+    threads: Sequence[int],
+    rounds: int,
+    model: str,
+    runtime: RuntimeName,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Frames a second of a runtime's step."""
+    from stream.benchmarks.opening import check_threads, thread_counts
+    from stream.benchmarks.throughput import BATCHES, measure_throughput
+
+    for number in threads:
+        check_threads(number)
+    report = _described("throughput", model=model, runtime=runtime, rounds=rounds)
+    with _stages() as stage:
+        report["rows"] = measure_throughput(
+            model,
+            runtime=runtime,
+            device=device,
+            batches=batches or BATCHES,
+            threads=threads or thread_counts(),
+            rounds=rounds,
+            done=stage("throughput"),
+        )
+    _print(report, show_throughput, as_json=as_json)
+
+
+def bench_streams(
+    source: str,
+    *,
+    size: str | None,
+    rate: float,
+    seconds: float,
+    most: int,
+    model: str,
+    runtime: RuntimeName,
+    device: str,
+    as_json: bool,
+) -> None:
+    """How many live streams are held."""
+    _checked_rate(rate)
+    if not 1 <= seconds <= 3600:
+        raise ValueError(f"--seconds {seconds:g}: each number of streams is tried for 1 to 3600 seconds")
+    if scheme(source) and size is not None:
+        raise ValueError("--size is for a file, which is encoded anew; a live source has its own")
+    if source == "sample" and size is None:
+        size = CAMERA_SIZE
+    report = _described("streams", model=model, runtime=runtime, source=masked(source), size=size)
+    with _stages() as stage, ExitStack() as stack:
+        played = source if scheme(source) else stack.enter_context(_film(source, size))
+        engine = MeteredEngine(model, runtime=runtime, device=device)
+        report |= find_most_streams(engine, played, rate=rate, seconds=seconds, most=most, stage=stage)
+    _print(report, show_streams, as_json=as_json)
+
+
+def bench_decode(source: str, *, size: str | None, num_frames: int, rounds: int, pixels: int, as_json: bool) -> None:
+    """The decoders that there are."""
+    report = _described("decode", source=source, size=size, resized_to=[pixels, pixels], rounds=rounds)
+    with _stages() as stage, _film(source, size) as path:
+        preprocessing = Preprocessing(height=pixels, width=pixels)
+        report |= measure_decoders(path, preprocessing, num_frames=num_frames, rounds=rounds, done=stage("decoders"))
+    _print(report, show_decoders, as_json=as_json)
+
+
+def bench_ratios(
+    *,
+    networks: Sequence[str],
+    runtimes: Sequence[str],
+    pixels: int,
+    threads: int,
+    rounds: int,
+    peer: Path | None,
+    as_json: bool,
+) -> None:
+    """The figures that the project promises."""
+    from stream.benchmarks.networks import WEIGHTS
+    from stream.benchmarks.opening import check_threads
+    from stream.benchmarks.ratios import (
+        REFERENCE,
+        Plan,
+        check_networks,
+        check_variants,
+        installed_variants,
+        measure_ratios,
+    )
+
+    check_networks(networks)
+    check_variants(runtimes)
+    check_threads(threads)
+    report = _described("ratios", weights=WEIGHTS, height=pixels, width=pixels, threads=threads, rounds=rounds)
+    beside = None if peer is None else Peer(peer, num_threads=threads)
+    report["left_out"] = [] if beside else [f"{NAME}: --peer FOLDER says where its TFLite file is"]
+    with tempfile.TemporaryDirectory() as folder, _stages() as stage:
+        plan = Plan(
+            folder=Path(folder),
+            networks=networks,
+            runtimes=[name for name in runtimes or installed_variants() if name != REFERENCE],
+            size=pixels,
+            num_threads=threads,
+            rounds=rounds,
+            peer=beside,
+        )
+        report["rows"] = measure_ratios(plan, stage=stage)
+    _print(report, show_ratios, as_json=as_json)
+
+
+def bench_soak(*, num_frames: int, model: str, runtime: RuntimeName, device: str, as_json: bool) -> None:
+    """Whether memory or latency grow."""
+    report = _described("soak", model=model, runtime=runtime)
+    engine = Engine(model, runtime=runtime, device=device)
+    with closing(open_source(SAMPLE)) as source:
+        images = [frame.image for frame in islice(source, 100)]
+    with _stages() as stage:
+        report |= measure_soak(engine, images, num_frames=num_frames, done=stage("soak"))
+    _print(report, show_soak, as_json=as_json)
+
+
+def bench_start(*, rounds: int, model: str, runtime: RuntimeName, as_json: bool) -> None:
+    """From a command to its first words."""
+    report = _described("start", model=model, runtime=runtime, rounds=rounds)
+    with _stages() as stage:
+        report["rows"] = measure_start(model, runtime=runtime, rounds=rounds, done=stage("start"))
+    _print(report, show_start, as_json=as_json)
+
+
+def _described(benchmark: str, **what: Any) -> dict[str, Any]:
+    return {"benchmark": benchmark, "machine": machine(), **what}
+
+
+@contextmanager
+def _stages() -> Iterator[Stage]:
+    """A bar for what is being measured, on standard error, where that is a terminal."""
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+
+    def stage(what: str) -> Done:
+        for task in progress.task_ids:
+            progress.remove_task(task)
+        task = progress.add_task(what, total=1.0)
+        return lambda share: progress.update(task, completed=share)
+
+    with progress:
+        yield stage
+
+
+@contextmanager
+def _film(source: str, size: str | None) -> Iterator[Path]:
+    """The file of a source; with a size what it is after it was encoded anew."""
+    if scheme(source) or source == "-" or source.isdecimal():
+        raise ValueError(f"{source}: this is measured with a video file, or with sample, the clip of the package")
+    wanted = None if size is None else parse_size(size)
+    with closing(open_source(source)) as opened:
+        is_file = isinstance(opened, FileSource)
+    if wanted is None:
+        if not is_file:
+            raise SourceError(f"{source} is no video file; with --size {CAMERA_SIZE} one is made of it")
+        path = Path(source)
+        yield path if path.exists() else SAMPLE
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "film.mp4"
+        encode_film(source, path, width=wanted[0], height=wanted[1], num_frames=FILM_FRAMES)
+        yield path
+
+
+def _own_rate(path: Path) -> float:
+    with closing(open_source(path)) as source:
+        return source.rate
+
+
+def _checked_rate(rate: float) -> float:
+    if not 0.1 <= rate <= 1000:
+        raise ValueError(f"--rate {rate:g}: frames a second are 0.1 to 1000")
+    return rate
+
+
+def _check_folder(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise ValueError(f"{path} cannot be written: there is no folder {path.parent}")
+
+
+def _print(report: dict[str, Any], show: Callable[[Console, dict[str, Any]], None], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(_plain(report), allow_nan=False))
+        return
+    console = Console(markup=False, highlight=False, emoji=False)
+    show(console, report)
+    show_machine(console, report["machine"])
+
+
+def _plain(value: Any) -> Any:
+    """The same with null for what the system did not tell."""
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,0 +1,185 @@
+"""What the benchmarks found, as tables for a person."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from stream.benchmarks.latency import PARTS
+
+
+def show_machine(console: Console, on: dict[str, Any]) -> None:
+    """Below each table: what it was measured on."""
+    versions = ", ".join(f"{name} {version}" for name, version in on["versions"].items())
+    memory = "" if on["memory_gigabytes"] is None else f", {on['memory_gigabytes']:g} GB"
+    load = "" if on["load"] is None else f", load {on['load']:g}"
+    console.print(f"\n{on['cpu']}, {on['cores']} cores{memory}{load}, {on['date']}\n{versions}", soft_wrap=True)
+
+
+def show_latency(console: Console, report: dict[str, Any]) -> None:
+    """The percentiles of each part, quiet and with neighbours."""
+    other = report["frames"] - report["labelled"] - report["lost"]
+    console.print(
+        f"{report['labelled']} of {report['frames']} frames labelled at {report['rate']:g} frames/s, {other} between "
+        f"samples, {report['lost']} lost\n"
+    )
+    for name, part in {"quiet": report, "busy": report.get("busy")}.items():
+        if part is None:
+            continue
+        if name == "busy":
+            console.print()
+        table = _table("ms" if name == "quiet" else f"ms, {part['neighbours']} busy neighbours", *part["total_ms"])
+        for what in PARTS:
+            table.add_row(what, *(f"{each:.2f}" for each in part["parts_ms"][what].values()))
+        table.add_section()
+        table.add_row("total", *(f"{each:.2f}" for each in part["total_ms"].values()))
+        console.print(table)
+    if "busy" in report:
+        busy = report["busy"]
+        console.print(
+            f"\nwith {busy['neighbours']} busy neighbours the median frame takes {busy['times_as_long']:.2f} times as "
+            f"long; {busy['share_left']:.0%} of the machine is left, which would make it "
+            f"{busy['times_as_long_by_share']:.2f} times"
+        )
+
+
+def show_throughput(console: Console, report: dict[str, Any]) -> None:
+    """A line for each batch and number of threads."""
+    table = _table("batch", "threads", "ms a step", "frames/s", "over batch 1", "middle half")
+    for row in report["rows"]:
+        gain = row["over_batch_1"]
+        table.add_row(
+            str(row["batch"]),
+            str(row["threads"]),
+            f"{row['step_ms']['median']:.2f}",
+            f"{row['frames_a_second']:.1f}",
+            f"{gain['median']:.2f}",
+            f"{gain['lower']:.2f} to {gain['upper']:.2f}",
+        )
+    console.print(table)
+
+
+def show_streams(console: Console, report: dict[str, Any]) -> None:
+    """A line for each try, and what the limit is."""
+    parts = list(report["tries"][0]["busy_seconds"])
+    table = _table("streams", "p50 ms", "p99 ms", "lost", *parts, "held")
+    for each in report["tries"]:
+        latency = each["latency_ms"]
+        table.add_row(
+            str(each["streams"]),
+            *(("-", "-") if latency is None else (f"{latency['p50']:.1f}", f"{latency['p99']:.1f}")),
+            str(each["lost"]),
+            *(f"{each['busy_seconds'][part]:.2f}" for part in parts),
+            "yes" if each["held"] else "no",
+        )
+    console.print(table)
+    console.print(
+        f"\n{report['streams']} streams of {report['rate']:g} frames/s, p99 below {report['interval_ms']:.1f} ms and "
+        "nothing lost; the parts are seconds of work in a second"
+    )
+    if report["limit"] is not None:
+        console.print(f"{report['too_many']} are too many: most of the time goes into {report['limit']}")
+
+
+def show_decoders(console: Console, report: dict[str, Any]) -> None:
+    """A line for each decoder, without and with resizing."""
+    high, wide = report["resized_to"]
+    console.print(
+        f"{report['frames']} frames of {report['width']} x {report['height']}, resized to {wide} x {high}, "
+        f"{report['rounds']} rounds\n"
+    )
+    table = _table("decoder", "ms a frame", "middle half", "frames/s")
+    for row in report["decoders"]:
+        spent = row["ms_a_frame"]
+        table.add_row(
+            row["decoder"] + (", resized" if row["resized"] else ""),
+            f"{spent['median']:.2f}",
+            f"{spent['lower']:.2f} to {spent['upper']:.2f}",
+            f"{row['frames_a_second']:.0f}",
+        )
+    console.print(table)
+
+
+def show_ratios(console: Console, report: dict[str, Any]) -> None:
+    """A line for each figure, by network and runtime."""
+    console.print(
+        f"{report['height']} x {report['width']} pixels, {report['threads']} threads, {report['rounds']} rounds; "
+        f"{report['weights']}\n"
+    )
+    table = _table("ms: left / right", "left", "right", "ratio", "middle half", "wanted")
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in report["rows"]:
+        groups.setdefault(f"{row['network']}, {row['runtime']}", []).append(row)
+    for group, row in ((group, row) for group, rows in groups.items() for row in rows):
+        if row is groups[group][0]:
+            table.add_section()
+            table.add_row(group)
+        ratio = row["ratio"]
+        goals = {">=": row["at_least"], "<=": row["at_most"]}
+        wanted = [f"{sign} {goal:g}" for sign, goal in goals.items() if goal is not None]
+        table.add_row(
+            f"  {row['figure']}",
+            _short(row["left"]["median_ms"]),
+            _short(row["right"]["median_ms"]),
+            _short(ratio["median"]),
+            f"{_short(ratio['lower'])}..{_short(ratio['upper'])}",
+            " ".join([*wanted, "" if row["met"] else "NO"] if wanted else []),
+        )
+    console.print(table)
+    for what in report["left_out"]:
+        console.print(f"left out: {what}")
+
+
+def show_soak(console: Console, report: dict[str, Any]) -> None:
+    """Memory and latency, at the begin and at the end."""
+    memory, latency = report["megabytes"], report["latency_ms"]
+    table = _table(f"{report['frames']} frames", "begin", "end", "most", "")
+    table.add_row(
+        "memory, MB",
+        f"{memory['after_warm_up']:.1f}",
+        f"{memory['last']:.1f}",
+        f"{memory['highest']:.1f}",
+        f"{report['growth_megabytes']:+.2f} MB",
+    )
+    table.add_row(
+        "latency, ms",
+        f"{report['first_tenth_ms']:.3f}",
+        f"{report['last_tenth_ms']:.3f}",
+        f"{latency['max']:.3f}",
+        f"{report['drift']:.3f} times",
+    )
+    console.print(table)
+    console.print(
+        f"\nmemory from frame {report['warm_up_frames']} on; latency: medians of the first and the last tenth of the "
+        f"frames; of all p50 {latency['p50']:.2f} ms, p99 {latency['p99']:.2f} ms"
+    )
+
+
+def show_start(console: Console, report: dict[str, Any]) -> None:
+    """A line for each command."""
+    table = _table("seconds", "median", "middle half", "wanted")
+    for row in report["rows"]:
+        spent, target = row["seconds"], row["target_seconds"]
+        table.add_row(
+            row["what"],
+            f"{spent['median']:.2f}",
+            f"{spent['lower']:.2f} to {spent['upper']:.2f}",
+            "" if target is None else f"< {target:g}",
+        )
+    console.print(table)
+
+
+def _table(*heads: str) -> Table:
+    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    table.add_column(heads[0], no_wrap=True)
+    for head in heads[1:]:
+        table.add_column(head, justify="right", no_wrap=True)
+    return table
+
+
+def _short(value: float) -> str:
+    """Three digits of a number or more, two after the point at most."""
+    return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}"

@@ -1,0 +1,344 @@
+"""`actionstream bench`: each benchmark runs, and its parts agree. How fast anything is is not tested."""
+
+import io
+import json
+import math
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers import images, missing, shared, write_video
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from rich.console import Console
+
+from models.checkpoint import load
+from stream.benchmarks.alternation import Quartiles, alternate, burst, percentiles, ratios, timed
+from stream.benchmarks.films import LiveFilm, encode_film, loop_video
+from stream.benchmarks.neighbours import Neighbours
+from stream.benchmarks.networks import card_of, sample_snippets, write_checkpoint
+from stream.benchmarks.opening import thread_counts, threads
+from stream.benchmarks.streams import search
+from stream.commands import bench_tables
+from stream.sources import open_source
+
+
+def measured(run, name, *options):
+    """What a benchmark says as JSON, with nothing beside it, after it was shown as a table, too."""
+    code, out, err = run("bench", name, *options, "--json")
+    assert (code, err) == (0, "")
+    report = json.loads(out, parse_constant=pytest.fail)
+    assert report["benchmark"] == name
+    machine = report["machine"]
+    assert machine["cores"] == os.cpu_count()
+    assert machine["versions"]["torch"] == torch.__version__.split("+")[0]
+    assert time.strftime("%Y-%m-") in machine["date"]
+    return report
+
+
+def shown(show, report) -> str:
+    console = Console(width=79, record=True, file=io.StringIO())
+    show(console, report)
+    bench_tables.show_machine(console, report["machine"])
+    text = console.export_text()
+    assert max(map(len, text.splitlines()[:-2])) <= 79
+    assert "…" not in text
+    assert report["machine"]["cpu"] in text
+    return text
+
+
+@pytest.mark.alone
+def test_latency(run, checkpoint, tmp_path):
+    picture = tmp_path / "latency.png"
+    options = ("--model", checkpoint, "--rate", 60, "--frames", 72, "--busy", 1, "--picture", picture)
+    report = measured(run, "latency", "sample", *options)
+    assert report["labelled"] + report["lost"] <= report["frames"] == 72
+    assert len(report["each"]) == report["labelled"]
+    for kind, busy in ((report, False), (report["busy"], True)):
+        frames = [{**each} for each in report["each"] if each["busy"] is busy]
+        parts = {part: [frame[part] for frame in frames] for part in kind["parts_ms"]}
+        assert min(map(min, parts.values())) >= -1e-6
+        totals = np.sum(list(parts.values()), axis=0)
+        assert kind["total_ms"] == pytest.approx(percentiles(totals.tolist()))
+        for part, values in parts.items():
+            assert kind["parts_ms"][part] == pytest.approx(percentiles(values))
+            assert list(kind["parts_ms"][part].values()) == sorted(kind["parts_ms"][part].values())
+    busy = report["busy"]
+    assert busy["times_as_long"] == pytest.approx(busy["total_ms"]["p50"] / report["total_ms"]["p50"])
+    assert busy["share_left"] == pytest.approx(os.cpu_count() / (os.cpu_count() + 1))
+    assert busy["times_as_long_by_share"] == pytest.approx(1 / busy["share_left"])
+    with Image.open(picture) as drawn:
+        assert len(np.unique(np.asarray(drawn.convert("RGB")).reshape(-1, 3), axis=0)) > 20
+    text = shown(bench_tables.show_latency, report)
+    assert f"{report['labelled']} of 72 frames labelled at 60 frames/s" in text
+    assert f"{report['total_ms']['p99']:.2f}" in text
+
+
+def test_throughput(run, checkpoint):
+    report = measured(run, "throughput", "--model", checkpoint, "--batch", 3, "--threads", 1, "--rounds", 2)
+    assert [(row["batch"], row["threads"]) for row in report["rows"]] == [(1, 1), (3, 1)]
+    alone, three = (np.array(row["rounds_ms"]) for row in report["rows"])
+    for row, spent, gain in zip(report["rows"], (alone, three), (alone / alone, 3 * alone / three), strict=True):
+        assert row["frames_a_second"] == pytest.approx(1000 * row["batch"] / np.median(spent))
+        assert list(row["step_ms"].values()) == pytest.approx(np.quantile(spent, [0.5, 0.25, 0.75]))
+        assert list(row["over_batch_1"].values()) == pytest.approx(np.quantile(gain, [0.5, 0.25, 0.75]))
+    assert "over batch 1" in shown(bench_tables.show_throughput, report)
+
+
+@pytest.mark.alone
+def test_streams(run, checkpoint, tmp_path):
+    film = write_video(tmp_path / "film.mp4", images(20))
+    options = ("--model", checkpoint, "--source", film, "--seconds", 1)
+    report = measured(run, "streams", *options, "--rate", 20, "--most", 2)
+    tries = report["tries"]
+    assert tries[0]["streams"] == 1
+    for each in tries:
+        assert each["frames"] == 20 * each["streams"]
+        assert each["labelled"] <= each["frames"] - each["lost"]
+        assert each["held"] is (each["lost"] == 0 and each["latency_ms"]["p99"] < report["interval_ms"] == 50)
+        assert min(each["busy_seconds"].values()) >= 0
+    assert report["streams"] == max([0, *(each["streams"] for each in tries if each["held"])])
+    assert f"{report['streams']} streams of 20 frames/s" in shown(bench_tables.show_streams, report)
+
+
+@pytest.mark.alone
+def test_a_rate_that_not_one_stream_holds(run, checkpoint, tmp_path):
+    """1000 frames a second are a label in less than a millisecond."""
+    film = write_video(tmp_path / "film.mp4", images(20))
+    options = ("--model", checkpoint, "--rate", 1000, "--seconds", 1, "--source", film)
+    report = measured(run, "streams", *options)
+    assert [each["streams"] for each in report["tries"]] == [1, 1]
+    assert (report["streams"], report["too_many"]) == (0, 1)
+    busy = report["tries"][-1]["busy_seconds"]
+    assert busy[report["limit"]] == max(busy.values())
+    assert f"1 are too many: most of the time goes into {report['limit']}" in shown(bench_tables.show_streams, report)
+
+
+def test_decoders(run):
+    report = measured(run, "decode", "sample", "--size", "64x48", "--frames", 12, "--rounds", 1, "--pixels", 32)
+    assert (report["frames"], report["width"], report["height"]) == (12, 64, 48)
+    names = [row["decoder"] for row in report["decoders"]]
+    assert len(set(names)) == len(names) / 2 == 4
+    for row in report["decoders"]:
+        assert row["frames_a_second"] == pytest.approx(1000 / row["ms_a_frame"]["median"])
+    assert "OpenCV, resized" in shown(bench_tables.show_decoders, report)
+
+
+@pytest.mark.slow
+def test_ratios(run):
+    options = ("--network", "tsm_resnet18", "--runtime", "torch", "--runtime", "onnx")
+    report = measured(run, "ratios", *options, "--pixels", 32, "--threads", 1, "--rounds", 2)
+    rows = report["rows"]
+    figures = {name: {row["figure"] for row in rows if row["runtime"] == name} for name in ("torch", "onnx")}
+    assert sum(map(len, figures.values())) == len(rows)
+    assert figures["onnx"] - figures["torch"] == {"torch / this runtime"}
+    assert {"with shift / without", "clip of 8 / one step", "8 steps / batch of 8"} < figures["torch"]
+    for row in rows:
+        pairs = np.array(row["rounds_ms"])
+        assert row["left"]["median_ms"] == pytest.approx(np.median(pairs[:, 0]))
+        assert row["right"]["median_ms"] == pytest.approx(np.median(pairs[:, 1]))
+        quartiles = np.quantile(pairs[:, 0] / pairs[:, 1], [0.25, 0.5, 0.75])
+        assert [row["ratio"][name] for name in ("lower", "median", "upper")] == pytest.approx(quartiles)
+        least, most = row["at_least"] or 0.0, row["at_most"] or math.inf
+        assert row["met"] is (least <= row["ratio"]["median"] <= most)
+    assert report["left_out"] == ["MoViNet-A0-Stream: --peer FOLDER says where its TFLite file is"]
+    text = shown(bench_tables.show_ratios, report)
+    assert [row["figure"] for row in rows if row["figure"] not in text] == []
+
+
+def test_soak(run, checkpoint):
+    report = measured(run, "soak", "--model", checkpoint, "--frames", 60)
+    assert (report["frames"], report["warm_up_frames"]) == (60, 6)
+    memory = report["megabytes"]
+    if memory["last"] is not None:  # Linux tells
+        assert 0 < memory["after_warm_up"] <= memory["highest"] >= memory["last"] > 0
+        assert report["growth_megabytes"] == pytest.approx(memory["last"] - memory["after_warm_up"])
+    assert report["drift"] == pytest.approx(report["last_tenth_ms"] / report["first_tenth_ms"])
+    assert report["latency_ms"]["p50"] <= report["latency_ms"]["p99"] <= report["latency_ms"]["max"]
+    assert f"{report['drift']:.3f} times" in shown(bench_tables.show_soak, report)
+
+
+@pytest.mark.alone
+@pytest.mark.slow
+def test_start(run, checkpoint):
+    report = measured(run, "start", "--model", checkpoint, "--rounds", 1)
+    seconds = {row["what"]: row["seconds"]["median"] for row in report["rows"]}
+    alone, help_text, label = seconds.values()
+    assert 0 < alone < help_text < label  # each does what the one before does, and more
+    assert "actionstream --help" in shown(bench_tables.show_start, report)
+    code, _, err = run("bench", "start", "--model", "nothing", "--rounds", 1)
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "no model 'nothing'" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("latency", "gone.mp4"), "no such file: gone.mp4"),
+        (("latency", "rtsp://camera/1"), "this is measured with a video file"),
+        (("latency", "--size", "640"), "a size is WIDTHxHEIGHT"),
+        (("latency", "--size", "641x480"), "even numbers of pixels"),
+        (("latency", "--rate", "0"), "--rate 0: frames a second are 0.1 to 1000"),
+        (("latency", "--busy", "1", "--frames", "20"), "--frames 20 are too few, 32 or more would do"),
+        (("latency", "--picture", "gone/latency.png"), "there is no folder gone"),
+        (("latency", "--model", "nothing"), "no model 'nothing'"),
+        (("latency", "--runtime", "graphs", "--device", "cpu"), "the runtime graphs is for cuda, and this is cpu"),
+        (("throughput", "--threads", "100000"), "100000 threads are more than this machine has cores"),
+        (("streams", "--rate", "nan"), "--rate nan: frames a second are"),
+        (("streams", "--seconds", "0.5"), "is tried for 1 to 3600 seconds"),
+        (("streams", "--source", "rtsp://camera/1", "--size", "64x48"), "--size is for a file"),
+        (("streams", "--source", "gone.mp4"), "no such file: gone.mp4"),
+        (("decode", "pictures"), "pictures is no video file; with --size 640x480 one is made of it"),
+        (("decode", "text.mp4"), "text.mp4 is not a video that can be read"),
+        (("ratios", "--network", "tsm_resnet"), "tsm_resnet has no twin without shift; these have: tsm_"),
+        (("ratios", "--network", "tsn_resnet50"), "tsn_resnet50 has no twin without shift"),
+        (("ratios", "--runtime", "onyx"), "no runtime 'onyx' to measure; there are torch, compile, onnx"),
+        (("ratios", "--peer", "pictures"), "pictures has 0 TFLite files"),
+    ],
+)
+def test_what_cannot_be_measured_is_told_in_one_line(run, tmp_path, monkeypatch, arguments, told):
+    monkeypatch.chdir(tmp_path)
+    Path("pictures").mkdir()
+    Image.new("RGB", (32, 32)).save("pictures/1.png")
+    Path("text.mp4").write_text("no video")
+    if "--peer" in arguments:
+        pytest.importorskip("ai_edge_litert")
+    code, out, err = run("bench", *arguments, "--json")
+    assert (code, out, len(err.splitlines())) == (2, "", 1), err
+    assert told in err
+
+
+# The pieces.
+
+
+def test_what_is_compared_takes_turns():
+    turns = []
+    sides = {name: timed(lambda name=name: turns.append(name)) for name in "abc"}
+    done = []
+    found = alternate(sides, rounds=3, done=done.append)
+    assert "".join(turns) == "cbaabccbaabc"  # a round that does not count, and then forth and back
+    assert {name: len(values) for name, values in found.items()} == {"a": 3, "b": 3, "c": 3}
+    assert done == [0.25, 0.5, 0.75, 1]
+
+
+def test_a_burst_is_timed_without_its_first_call():
+    calls = []
+    assert burst(lambda: calls.append(0) or (time.sleep(0.2) if len(calls) == 1 else None), 3)() < 0.2 / 4
+    assert len(calls) == 4
+
+
+@given(st.lists(st.floats(1e-6, 1e6), min_size=1))
+def test_percentiles_are_in_order_and_among_the_values(values):
+    p50, p95, p99, most = percentiles(values).values()
+    assert min(values) <= p50 <= p95 * (1 + 1e-9) <= p99 * (1 + 1e-9) ** 2
+    assert most == max(values)
+    quartiles = Quartiles.of(values)
+    assert quartiles.median == p50
+    assert quartiles.lower <= quartiles.median <= quartiles.upper
+    assert ratios(values, values) == Quartiles(1, 1, 1)
+
+
+@given(st.integers(0, 40), st.integers(1, 40))
+def test_the_search_finds_where_it_ends(capacity, most):
+    tried = []
+    held, failed = search(lambda number: tried.append(number) or number <= capacity, most)
+    assert (held, failed) == (min(capacity, most), capacity + 1 if capacity < most else None)
+    assert len(set(tried)) == len(tried) <= 2 * math.log2(most) + 2
+    assert max(tried) <= most
+
+
+def test_a_film_as_a_camera_sends_it(tmp_path):
+    path = write_video(tmp_path / "film.mp4", images(5))
+    film = LiveFilm(path, rate=200)
+    frames = []
+    for frame in film:
+        frames.append(frame)
+        if len(frames) == 12:
+            film.stop()
+    assert [frame.index for frame in frames] == list(range(12))
+    assert [frame.time_seconds for frame in frames] == pytest.approx([n / 200 for n in range(12)])
+    for frame, again in zip(frames, frames[5:], strict=False):
+        assert np.array_equal(frame.image, again.image)
+    assert not np.array_equal(frames[0].image, frames[1].image)
+    assert np.diff(film.arrived) == pytest.approx(1 / 200)
+    assert all(frame.available >= came for frame, came in zip(frames, film.arrived, strict=True))
+    assert film.decode_cpu_seconds > 0
+
+
+def test_films_of_another_size_and_length(tmp_path):
+    encode_film("sample", tmp_path / "small.mp4", width=64, height=48, num_frames=7)
+    frames = list(open_source(tmp_path / "small.mp4"))
+    assert [frame.image.shape for frame in frames] == 7 * [(48, 64, 3)]
+    original = next(iter(open_source("sample"))).image
+    assert frames[0].image.mean() == pytest.approx(original.mean(), abs=3)  # the same picture, smaller
+    loop_video(tmp_path / "small.mp4", tmp_path / "long.mkv", seconds=1)
+    times = [frame.time_seconds for frame in open_source(tmp_path / "long.mkv")]
+    assert len(times) == 28
+    assert np.diff(times) == pytest.approx(1 / 30, abs=2e-3)
+
+
+def test_a_network_without_trained_weights_keeps_its_signal(tmp_path):
+    card = card_of("tsm_mobilenet_v2", size=64)
+    write_checkpoint(tmp_path / "network.safetensors", card)
+    network, read = load(tmp_path / "network.safetensors")
+    assert read == card
+    sizes = []
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.register_forward_hook(lambda _, __, out: sizes.append(out.std().item()))
+    frames = read.preprocessing.normalise(torch.from_numpy(sample_snippets(card, 9)[None, 8:]))
+    with torch.inference_mode():
+        scores, _ = network(frames, None)
+    assert len(sizes) > 50
+    assert 0.2 < min(sizes) <= max(sizes) < 5
+    assert scores.std() > 0.01
+
+
+def test_neighbours_compute_only_when_they_should():
+    with Neighbours(2) as neighbours:
+        processes = list(neighbours._processes)
+        assert neighbours.share_left == pytest.approx(os.cpu_count() / (os.cpu_count() + 2))
+        for on, wanted in ((None, "T"), (True, "RS"), (False, "T")):
+            if on is not None:
+                neighbours.busy(on)
+            limit = time.monotonic() + 20
+            while not all(_state(process.pid) in wanted for process in processes):
+                assert time.monotonic() < limit
+                time.sleep(0.01)
+    assert [process.returncode for process in processes] == [-9, -9]
+
+
+def _state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def test_threads_are_put_back():
+    before = torch.get_num_threads()
+    with threads(before + 1):
+        assert torch.get_num_threads() == before + 1
+    assert torch.get_num_threads() == before
+    counts = thread_counts()
+    assert counts == sorted(set(counts))
+    assert (counts[0], counts[-1]) == (1, os.cpu_count())
+
+
+def test_the_peer_remembers_and_another_one_does_the_same():
+    folder = shared("data", "weights", "peer_movinet_a0_stream")
+    try:
+        import ai_edge_litert  # noqa: F401
+    except ImportError:
+        missing("LiteRT (pip install ai-edge-litert), which the peer needs")
+    from stream.benchmarks.peer import Peer
+
+    image = np.random.default_rng(0).random((1, 1, 172, 172, 3), dtype=np.float32)
+    peers = [Peer(folder, num_threads=1) for _ in range(2)]
+    assert (peers[0].height, peers[0].width) == (172, 172)
+    (first, second), (same, also) = [[peer.step(image) for _ in range(2)] for peer in peers]
+    assert first.shape == (1, 7)
+    assert np.array_equal(first, same)
+    assert np.array_equal(second, also)
+    assert not np.allclose(first, second)
