@@ -296,11 +296,17 @@
     },
 
     async camera(run) {
-      const { shortSide, interval } = this.ticket;
-      const media = await navigator.mediaDevices.getUserMedia({
-        video: { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 } },
-        audio: false,
-      });
+      const { shortSide, interval, token } = this.ticket;
+      // somebody who thinks about whether to give the camera is not gone
+      const ask = () => fetch(`live/${token}/frame`, { method: "POST" });
+      const asking = setInterval(() => ask().then((answer) => this.take(run, answer), () => {}), 2000);
+      const wanted = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 } };
+      let media;
+      try {
+        media = await navigator.mediaDevices.getUserMedia({ video: wanted, audio: false });
+      } finally {
+        clearInterval(asking);
+      }
       const video = find("live-video");
       if (run !== this.run) {
         for (const track of media.getTracks()) track.stop();

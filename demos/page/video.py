@@ -54,7 +54,7 @@ def build(site: Site) -> None:
         session = site.session(str(request.session_hash))
         try:
             path, name = site.take_upload(session, str(upload.get("path", "")))
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             gr.Warning(plain(error))
             yield None, progress(), None
             return
@@ -68,7 +68,7 @@ def build(site: Site) -> None:
         """How far it is, and in the end where the page finds what was found; a message where nothing was."""
         try:
             clip = site.begin_clip(session, path, name)
-            while not clip.done.wait(LOOK_EVERY_SECONDS):
+            while not clip.done.wait(LOOK_EVERY_SECONDS) and clip.hub.failure is None:
                 if session.clip is not clip:
                     return
                 yield progress(f"Labelling {name}", clip.seconds_done, clip.seconds), None

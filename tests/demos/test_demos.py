@@ -20,7 +20,7 @@ ORDER = ["still", "right", "left", "down", "up", "shaking", "closer", "away", "c
 
 def test_they_are_short_and_explained():
     explained = (FOLDER / "README.md").read_text()
-    assert len(PROGRAMS) == 7
+    assert len(PROGRAMS) == 8
     for path in PROGRAMS:
         assert len(path.read_text().splitlines()) < 80, path.name
         assert f"`{path.name}`" in explained
