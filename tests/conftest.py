@@ -1,9 +1,12 @@
 """Fixtures that several tests share."""
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from helpers import random_card, random_network
+from helpers import ROOT, random_card, random_network, tracked
 
 from models.checkpoint import save
 from stream import cli
@@ -16,6 +19,22 @@ def checkpoint(tmp_path_factory) -> Path:
     card = random_card()
     save(path, random_network(card), card)
     return path
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory) -> Path:
+    """The wheel of the project, built from a copy of what git knows of."""
+    folder = tmp_path_factory.mktemp("wheel")
+    for path in tracked():
+        if path.relative_to(ROOT).parts[0] != "tests":
+            copy = folder / "source" / path.relative_to(ROOT)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, copy)
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, folder / "source"]
+    subprocess.run(build, check=True, capture_output=True)
+    shutil.rmtree(folder / "source")
+    (built,) = folder.glob("*.whl")
+    return built
 
 
 @pytest.fixture

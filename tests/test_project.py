@@ -3,15 +3,13 @@
 import ast
 import importlib.metadata as metadata
 import re
-import shutil
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import pytest
+from helpers import ROOT, tracked
 
-ROOT = Path(__file__).parents[1]
 PACKAGES = ("kernels", "models", "stream", "demos")
 ALLOWED = {  # imports point one way
     "kernels": {"kernels"},
@@ -27,11 +25,6 @@ LAZY = {  # imported inside functions only, so that they cost nothing before the
     "stream": {"ai_edge_litert.interpreter", "av", "gradio"},
     "demos": set(),
 }
-
-
-def tracked():
-    output = subprocess.check_output(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, text=True)
-    return [ROOT / line for line in output.splitlines() if (ROOT / line).is_file()]
 
 
 def imports(path, *, top_level_only=False):
@@ -143,20 +136,10 @@ def test_no_dependency_imports_our_names():
 
 
 @pytest.mark.slow
-def test_the_wheel_works_outside_the_checkout(tmp_path):
-    source = tmp_path / "source"
-    for path in tracked():
-        if path.relative_to(ROOT).parts[0] != "tests":
-            copy = source / path.relative_to(ROOT)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(path, copy)
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(source)]
-    subprocess.run(build, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
+def test_the_wheel_works_outside_the_checkout(tmp_path, wheel):
     target = tmp_path / "site"
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(target), str(wheel)]
     subprocess.run(install, check=True, capture_output=True)
-    shutil.rmtree(source)
     program = (
         "import sys; sys.path.insert(0, sys.argv[1]); import models, stream, models.training.motion\n"
         "assert models.__file__.startswith(sys.argv[1])\n"

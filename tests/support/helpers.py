@@ -18,7 +18,8 @@ from models.network import Network
 from models.non_local import NonLocal
 from models.preprocessing import Preprocessing
 
-SHARED = Path(__file__).parents[3] / "shared"
+ROOT = Path(__file__).parents[2]
+SHARED = ROOT.parent / "shared"
 STRICT = bool(os.environ.get("ACTIONSTREAM_NO_SKIP"))
 """Set in CI: a missing system part is a failure, not a skip."""
 
@@ -31,6 +32,12 @@ def shared(*parts: str) -> Path:
     if not path.exists():
         pytest.skip(f"the shared data has no {'/'.join(parts)}: this test needs it beside the project")
     return path
+
+
+def tracked() -> list[Path]:
+    """The files of the project: those that git knows of, or does not ignore."""
+    output = subprocess.check_output(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, text=True)
+    return [ROOT / line for line in output.splitlines() if (ROOT / line).is_file()]
 
 
 def missing(what: str) -> None:
