@@ -268,6 +268,48 @@ def label(
 
 
 @app.command()
+def demo(
+    model: Annotated[
+        str, typer.Option(help="A checkpoint or a run, or a file NAME.toml of several to fuse.")
+    ] = "motion",
+    device: Annotated[Device, typer.Option(help="Where the network runs.")] = Device.auto,
+    runtime: Annotated[
+        RuntimeName,
+        typer.Option(help="What runs it; auto: the fastest that is there, and gives the same scores."),
+    ] = RuntimeName.auto,
+    host: Annotated[str, typer.Option(help="The address to listen at; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
+    port: Annotated[int | None, typer.Option(min=1, max=65535, show_default="from 7860 on, the first free one")] = None,
+    share: Annotated[
+        bool, typer.Option("--share", help="Let the world in for a while, through a tunnel of gradio's makers.")
+    ] = False,
+    max_megabytes: Annotated[float, typer.Option(help="The largest video that may be uploaded.")] = 200,
+    max_minutes: Annotated[float, typer.Option(help="The longest.")] = 10,
+    max_height: Annotated[int, typer.Option(min=16, help="And the most lines that its picture may have.")] = 1440,
+    allow_private: Annotated[
+        bool,
+        typer.Option("--allow-private", help="Let visitors give addresses of this machine and its own network."),
+    ] = False,
+) -> None:
+    """Open the web page: your camera or an address live, videos, two models side by side."""
+    from demos.page.server import serve
+    from demos.page.site import Limits
+
+    limits = Limits(
+        max_megabytes=max_megabytes, max_minutes=max_minutes, max_height=max_height, allow_private=allow_private
+    )
+    serve(
+        model=model,
+        runtime=runtime.value,
+        device=device.value,
+        host=host,
+        port=port,
+        share=share,
+        limits=limits,
+        say=_say,
+    )
+
+
+@app.command()
 def sources() -> None:
     """List the cameras that are attached here."""
     from stream.sources.camera import attached_cameras

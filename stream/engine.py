@@ -170,6 +170,12 @@ class Engine:
         self._get(stream).flushed = False
         self._scorer.reset(stream)
 
+    def adjust(self, stream: str, *, threshold: Threshold, smoothing_seconds: float) -> None:
+        """Other settings for one stream, from its next frame on."""
+        entry = self._get(stream)
+        entry.detector.set_thresholds(threshold)
+        entry.smoother.set_seconds(smoothing_seconds)
+
     def snapshot(self, stream: str) -> Snapshot:
         """The stream as it is now."""
         return Snapshot(copy.deepcopy(self._get(stream)), self._scorer.read(stream))

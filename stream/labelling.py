@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from models.checkpoint import Card
 from stream.frame import Frame
 from stream.scorer import Scorer
 from stream.scoring.mtwi import integrate
@@ -49,14 +50,19 @@ def label_video(
 
     No segment goes over a reset of the network's state. When the video has ended, memory is twice that of the scores.
     """
-    card = scorer.card
     scores = score_video(source, scorer, look=look)
+    return label_scores(scores, scorer.card, name=source.name, background=background, finder=finder)
+
+
+def label_scores(
+    scores: VideoScores, card: Card, *, name: str, background: str | None = None, finder: SegmentFinder | None = None
+) -> LabelledVideo:
+    """Find the segments in a video that has been scored; ValueError where no row of it means anything."""
     num_rows = len(scores.scores)
     scores = scores.after(card.context)
     if not len(scores.scores):
         raise ValueError(
-            f"{source.name} is too short: the first {card.context} rows mean nothing, and it has {num_rows} "
-            "without a gap"
+            f"{name} is too short: the first {card.context} rows mean nothing, and it has {num_rows} without a gap"
         )
     probabilities = np.empty_like(scores.scores)
     for first in range(0, len(probabilities), ROWS_AT_ONCE):

@@ -103,13 +103,15 @@ class Watch:
         name: str | None = None,
         sinks: Callable[[str], Sequence[Sink]] | None = None,
         rate: float = 30.0,
+        realtime: bool | None = None,
     ) -> str:
         """Begin to watch a source; returns the name of its stream.
 
-        source  what `open_source` takes, or a source
-        name    of the stream; that of the source, made unique, unless given
-        sinks   makes sinks from the name of the stream: they get each of its updates and are closed with it
-        rate    frames a second of a folder of images
+        source    what `open_source` takes, or a source
+        name      of the stream; that of the source, made unique, unless given
+        sinks     makes sinks from the name of the stream: they get each of its updates and are closed with it
+        rate      frames a second of a folder of images
+        realtime  of this source, where it is to be another than that of all
 
         Raises SourceError when it cannot be opened, and ValueError when the name is taken or all was stopped.
         """
@@ -121,7 +123,8 @@ class Watch:
             if name in {*self._streams, *self.engine.streams}:
                 raise ValueError(f"a stream {name!r} is watched already; remove it first, or take another name")
             name = name or self._free_name(source.name)
-            feed = Feed(name, source, self._changed, connection=self._connection, **self._feeding)
+            feeding = self._feeding if realtime is None else {**self._feeding, "realtime": realtime}
+            feed = Feed(name, source, self._changed, connection=self._connection, **feeding)
             self._streams[name] = _Stream(feed, sinks(name) if sinks else ())
             self._changed.notify_all()
         return name

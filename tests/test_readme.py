@@ -12,7 +12,7 @@ import torch
 from evaluation import segments, truth
 from helpers import images, write_video
 from safetensors.torch import save_file
-from servers import ball, rtsp_server
+from servers import ball, free_port, rtsp_server
 
 from models import create, read_card, save
 from models.labels import read_labels
@@ -123,6 +123,9 @@ def test_commands(run, weights, cameras):
         if "--watch-list" in arguments:
             follow(arguments, cameras)
             continue
+        if name == "demo":
+            serve(arguments)
+            continue
         live = ["--max-frames", "30"] if set(arguments) & set(cameras.values()) else []
         smaller = next((more for begin, more in SMALLER.items() if " ".join([name, *arguments]).startswith(begin)), [])
         code, _, err = run(name, *arguments, *live, *smaller)
@@ -141,6 +144,18 @@ def follow(arguments, cameras):
         assert any('"labels"' in line for line in process.stdout)
         process.terminate()
         assert process.stdout.read().endswith("\n")
+    assert process.wait(20) == 143
+
+
+def serve(arguments):
+    """The page is there until somebody stops it."""
+    port = free_port()
+    command = [Path(sys.executable).with_name("actionstream"), "demo", *arguments, "--port", str(port)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    with process.stderr:
+        assert f":{port}/ (Ctrl-C ends)" in process.stderr.readline()
+        process.terminate()
+        assert process.stderr.read() == ""
     assert process.wait(20) == 143
 
 

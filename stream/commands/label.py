@@ -84,7 +84,7 @@ def label_files(
         rows = rows_of(name, found.segments)
         sure = [each for each in found.segments if each.score >= threshold]
         try:
-            _write(targets, name, found, Segments.from_rows(rows), sure, card=scorer.card, thumbnails=thumbnails)
+            write_found(targets, name, found, Segments.from_rows(rows), sure, card=scorer.card, thumbnails=thumbnails)
         except OSError as error:
             say(f"the files of {name} cannot be written to {folder}: {reason(error)}")
             all_whole = False
@@ -178,7 +178,7 @@ def _check_targets(videos: Sequence[str], names: Sequence[str], folder: Path, ki
             raise ValueError(f"{video} would be written over; give another folder, --out DIR")
 
 
-def _write(
+def write_found(
     targets: dict[str, Path],
     name: str,
     found: LabelledVideo,
@@ -188,6 +188,11 @@ def _write(
     card: Card,
     thumbnails: Thumbnails,
 ) -> None:
+    """Write what was found in a video into a file of each kind: json, png, srt, vtt, csv, npz.
+
+    segments  all of them, for the json and csv
+    sure      those for subtitles
+    """
     write_results(targets["json"], segments, videos=[name])
     with whole(targets["png"]) as picture:
         draw_timeline(

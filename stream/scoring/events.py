@@ -38,11 +38,7 @@ class EventDetector:
     ):
         self.stream = stream
         self.names = tuple(names)
-        self._start = thresholds(start, self.names)
-        self._end = self._start / 2 if end is None else thresholds(end, self.names)
-        wrong = [name for name, up, down in zip(self.names, self._start, self._end, strict=True) if down > up]
-        if wrong:
-            raise ValueError(f"the end threshold of {wrong[0]!r} is above its start threshold")
+        self.set_thresholds(start, end)
         for what, seconds in (("minimum duration", min_duration_seconds), ("longest dip", max_dip_seconds)):
             if not seconds >= 0 or math.isinf(seconds):
                 raise ValueError(f"the {what} is {seconds} seconds; it must be 0 or more")
@@ -52,6 +48,14 @@ class EventDetector:
         self._fell = np.full(len(self.names), np.nan)  # since when it has been in a dip; NaN where it is not
         self._told = np.zeros(len(self.names), bool)
         self._last = np.zeros(len(self.names))
+
+    def set_thresholds(self, start: Threshold, end: Threshold | None = None) -> None:
+        """Other thresholds from the next row on; labels that are up stay so until they fall below the new end."""
+        self._start = thresholds(start, self.names)
+        self._end = self._start / 2 if end is None else thresholds(end, self.names)
+        wrong = [name for name, up, down in zip(self.names, self._start, self._end, strict=True) if down > up]
+        if wrong:
+            raise ValueError(f"the end threshold of {wrong[0]!r} is above its start threshold")
 
     def push(self, smoothed: np.ndarray, time_seconds: float) -> list[Event]:
         """The events that a smoothed row (K,) makes; ends before starts."""

@@ -15,12 +15,16 @@ class Smoother:
     """
 
     def __init__(self, seconds: float):
-        if not seconds >= 0 or math.isinf(seconds):
-            raise ValueError(f"the smoothing time is {seconds} seconds; it must be 0 or more")
-        self.seconds = seconds
+        self.set_seconds(seconds)
         self._sum: np.ndarray | float = 0.0
         self._total = 0.0
         self._time = 0.0
+
+    def set_seconds(self, seconds: float) -> None:
+        """Another smoothing time from the next row on."""
+        if not seconds >= 0 or math.isinf(seconds):
+            raise ValueError(f"the smoothing time is {seconds} seconds; it must be 0 or more")
+        self.seconds = seconds
 
     def push(self, probabilities: np.ndarray, time_seconds: float) -> np.ndarray:
         """One more row (K,) at its time; returns the smoothed row (K,)."""

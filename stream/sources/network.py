@@ -39,10 +39,14 @@ class NetworkSource(VideoSource):
 
     def __iter__(self) -> Iterator[Frame]:
         self._begin = perf_counter()
-        rtsp = {"rtsp_transport": self._connection.transport} if self._address.lower().startswith("rtsp") else {}
+        options = {"analyzeduration": str(ANALYSIS_MICROSECONDS)}
+        if self._address.lower().startswith("rtsp"):
+            options["rtsp_transport"] = self._connection.transport
+        elif not self._connection.redirects:
+            options["max_redirects"] = "0"
         self._open(
             self._address,
-            options={"analyzeduration": str(ANALYSIS_MICROSECONDS), **rtsp},
+            options=options,
             timeout=(self._connection.open_seconds, self._connection.read_seconds),
         )
         assert self._container is not None

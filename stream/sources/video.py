@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 import sys
 from collections.abc import Iterator
-from itertools import chain, islice, pairwise
+from itertools import chain, dropwhile, islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,7 @@ class VideoSource(Source):
     def __init__(self, name: str):
         super().__init__(name)
         self._container: InputContainer | None = None
+        self._start_seconds = 0.0
 
     def __iter__(self) -> Iterator[Frame]:
         convert = Converter()
@@ -85,6 +86,8 @@ class VideoSource(Source):
         if by_index:
             self._say_timed_by_index()
         first = 0.0 if by_index or not ahead else float(times[0] or 0.0)
+        if not by_index and ahead and self._start_seconds > float(times[-1] or 0.0) - first:
+            ahead, pictures = [], self._decoded_from(first + self._start_seconds)
         index, last = 0, -1.0
         for picture in chain(ahead, pictures):
             time_seconds = index / self.rate if by_index or picture.time is None else picture.time - first
@@ -108,6 +111,22 @@ class VideoSource(Source):
                 broken += 1
         if broken:
             self.warnings.append(f"{self.name} has {broken} broken packets, which were passed over")
+
+    def _decoded_from(self, time_seconds: float) -> Iterator[av.VideoFrame]:
+        """The pictures from a time on, by way of the key frame before it; SourceError where that is not found."""
+        import av
+
+        assert self._container is not None
+        assert self._video.time_base is not None
+        try:
+            self._container.seek(int(time_seconds / self._video.time_base), stream=self._video)
+        except av.FFmpegError as error:
+            raise SourceError(f"{self.name} cannot seek: {reason(error)}") from error
+        pictures = self._decoded()
+        key = next(pictures, None)
+        if key is None or key.time is None or key.time > time_seconds:
+            raise SourceError(f"{self.name} cannot seek")
+        return dropwhile(lambda picture: (picture.time or 0.0) < time_seconds, chain([key], pictures))
 
     def _packets(self) -> Iterator[av.Packet]:
         """Packets as far as the file can be read; the last one is empty and brings out what is still decoding."""
@@ -134,11 +153,16 @@ class VideoSource(Source):
 
 
 class FileSource(VideoSource):
-    """A video file."""
+    """A video file.
 
-    def __init__(self, path: str, *, name: str | None = None):
+    start_seconds  frames before are passed over, but for those whose times have to be looked at first; SourceError
+                   while iterating where the file cannot seek
+    """
+
+    def __init__(self, path: str, *, name: str | None = None, start_seconds: float = 0.0):
         super().__init__(name or Path(path).name)
         self._path = Path(path)
+        self._start_seconds = start_seconds
         self._open(f"file:{path}")
 
     def _why(self, error: Exception | None = None) -> str:

@@ -214,3 +214,19 @@ class Streams(RuleBasedStateMachine):
 
 TestStreams = Streams.TestCase
 TestStreams.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+
+
+def test_settings_of_one_stream_change_from_its_next_frame_on():
+    machine = engine(threshold=0.0, min_duration_seconds=0.0, smoothing_seconds=5.0)
+    one, other = machine.open("one"), machine.open("other")
+    for n in range(4):
+        for stream in (one, other):
+            machine.push(stream, PICTURES[n], n * 0.1)
+    machine.adjust(one, threshold=1.0, smoothing_seconds=0.0)
+    rows = {stream: machine.push(stream, PICTURES[4], 0.4) for stream in (one, other)}
+    np.testing.assert_array_equal(rows[one].smoothed, rows[one].probabilities)
+    assert np.abs(rows[other].smoothed - rows[other].probabilities).max() > 1e-3
+    assert {event.event for event in rows[one].events} == {"end"}
+    assert rows[other].events == ()
+    with pytest.raises(ValueError, match=r"a threshold is a number from 0 to 1"):
+        machine.adjust(one, threshold=1.5, smoothing_seconds=0.0)

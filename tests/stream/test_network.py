@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from http.server import SimpleHTTPRequestHandler
 from itertools import islice, pairwise
 from pathlib import Path
 
@@ -192,6 +193,30 @@ def test_a_file_on_a_server_waits_and_loses_nothing(tmp_path):
         assert words_of_failure(f"{address}/other.mp4").endswith("cannot be opened: server returned 404 not found")
         assert f"{address}/cut.mkv is cut short" in words_of_failure(f"{address}/cut.mkv")
         assert "an MP4 made with faststart" in words_of_failure(f"{address}/index_last.mp4")
+
+
+class Elsewhere(SimpleHTTPRequestHandler):
+    """Sends everybody on from /away to /clip.mp4."""
+
+    def do_GET(self):
+        if self.path == "/away":
+            self.send_response(302)
+            self.send_header("Location", "/clip.mp4")
+            self.end_headers()
+        else:
+            super().do_GET()
+
+    def log_message(self, *_):
+        pass
+
+
+def test_redirects_are_followed_unless_that_is_not_wanted(tmp_path):
+    write_video(tmp_path / "clip.mp4", images(10))
+    with http_server(tmp_path, Elsewhere) as address:
+        assert len(list(open_source(f"{address}/away"))) == 10
+        assert len(list(open_source(f"{address}/clip.mp4", connection=Connection(redirects=False)))) == 10
+        with pytest.raises(SourceError, match=r"/away cannot be opened"):
+            list(open_source(f"{address}/away", connection=Connection(redirects=False)))
 
 
 def test_motion_jpeg_is_timed_by_arrival(tmp_path):

@@ -174,3 +174,29 @@ def test_a_header_without_frames(tmp_path):
     header.write_bytes(whole.read_bytes()[:700])
     with pytest.raises(SourceError, match=r"header.mkv is not a video that can be read"):
         list(FileSource(str(header)))
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
+def test_a_start_gives_the_frames_from_there_on_at_their_times(tmp_path, codec):
+    path = str(write_video(tmp_path / "clip.mp4", smooth(60), codec=codec))
+    whole = list(FileSource(path))
+    for start_seconds in (0.0, 0.4, whole[31].time_seconds, 1.9):
+        frames = {frame.time_seconds: frame.image for frame in FileSource(path, start_seconds=start_seconds)}
+        for frame in whole:
+            if frame.time_seconds >= start_seconds:
+                np.testing.assert_array_equal(frames[frame.time_seconds], frame.image)
+    assert len(list(FileSource(path, start_seconds=1.9))) < 10
+
+
+def test_a_start_in_a_file_without_times(tmp_path):
+    """Only counting from the first frame tells when one is."""
+    path = str(write_video(tmp_path / "clip.h264", smooth(60)))
+    times = [[frame.time_seconds for frame in FileSource(path, start_seconds=start)] for start in (0.0, 1.5)]
+    assert times[0] == times[1]
+    assert len(times[0]) == 60
+
+
+def test_a_start_in_a_file_that_cannot_seek_to_it(tmp_path):
+    path = str(write_video(tmp_path / "clip.ts", smooth(300)))
+    with pytest.raises(SourceError, match=r"clip.ts cannot seek"):
+        list(FileSource(path, start_seconds=8.0))

@@ -1,0 +1,25 @@
+"""What the page is told of a prediction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from stream.prediction import Prediction
+
+MAX_CLASSES = 20
+"""Of many classes only the best are told: more rows nobody can read."""
+
+
+def describe(prediction: Prediction) -> dict[str, Any]:
+    """As JSON: the smoothed scores, best first, as pairs of a class and its score, and the events."""
+    best = np.argsort(-prediction.smoothed, kind="stable")[:MAX_CLASSES]
+    return {
+        "time": round(prediction.time_seconds, 4),
+        "scores": [[int(index), round(float(prediction.smoothed[index]), 4)] for index in best],
+        "events": [event.to_dict() for event in prediction.events],
+        "reset": prediction.reset,
+        "latency_ms": round(prediction.latency_ms, 1),
+        "warm": prediction.frames_since_reset,
+    }

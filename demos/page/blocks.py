@@ -1,0 +1,49 @@
+"""The page: its tabs, and how it looks."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from demos.page import compare, live, models, video
+from demos.page.site import Site
+
+TITLE = """
+<header class="as-head">
+  <h1>actionstream</h1><p>Frames come in one at a time; after each one, labels go out.</p>
+</header>
+"""
+SYSTEM_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "sans-serif")
+
+TABS = {"Live": live.build, "Video": video.build, "Compare": compare.build, "Models": models.build}
+
+
+def build(site: Site) -> gr.Blocks:
+    with gr.Blocks(title="actionstream", analytics_enabled=False) as blocks:
+        gr.HTML(TITLE)
+        with gr.Tabs():
+            for name, build_tab in TABS.items():
+                with gr.Tab(name):
+                    build_tab(site)
+
+        def leave(request: gr.Request) -> None:
+            site.end_session(str(request.session_hash))
+
+        blocks.unload(leave)
+    return blocks
+
+
+def theme() -> gr.Theme:
+    """Calm, and of fonts that are there."""
+    base = gr.themes.Base(
+        primary_hue="blue",
+        neutral_hue="slate",
+        radius_size="lg",
+        font=SYSTEM_FONTS,
+        font_mono=("ui-monospace", "monospace"),
+    )
+    return base.set(
+        block_label_background_fill="transparent",
+        block_title_text_weight="500",
+        block_title_text_color="*body_text_color_subdued",
+        button_large_text_weight="550",
+    )

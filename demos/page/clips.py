@@ -1,0 +1,190 @@
+"""A video that a visitor gave: labelled by the shared engine, with its state kept for every second."""
+
+from __future__ import annotations
+
+import math
+import secrets
+import threading
+from bisect import bisect_right
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from demos.page.hub import Hub, Settings
+from models.labels import find_background
+from stream.commands.label import rows_of, write_found
+from stream.engine import Snapshot
+from stream.evaluation.segments import Segments
+from stream.labelling import LabelledVideo, label_scores
+from stream.prediction import Prediction, Update
+from stream.sources import SourceError
+from stream.sources.video import FileSource
+from stream.timeline_picture import Thumbnails, choose_classes, score_columns
+from stream.video_scores import VideoScores
+
+MAX_SNAPSHOTS = 600
+SURE = 0.3
+"""From this score on a segment is in the table and in the subtitles."""
+KINDS = ("json", "csv", "srt", "png")
+
+
+class Clip:
+    """A video while it is labelled; a sink.
+
+        clip = Clip(path, name="film.mp4", hub=hub)
+        clip.begin()
+        clip.done.wait()
+        found = clip.finish()
+
+    Raises ValueError where the video cannot be read, or is larger than the limits.
+    """
+
+    def __init__(self, path: Path, *, name: str, hub: Hub, max_minutes: float, max_height: int):
+        self.token = secrets.token_urlsafe(16)
+        self.path = path
+        self.name = name
+        self.hub = hub
+        self.done = threading.Event()
+        self.thumbnails = Thumbnails()
+        self.seconds_done = 0.0
+        self._source = FileSource(str(path), name=name)
+        self._max_seconds = 60 * max_minutes
+        self._max_height = max_height
+        if self.seconds > self._max_seconds:
+            raise ValueError(self._too_long())
+        self._rows: list[tuple[float, np.ndarray, int]] = []
+        self._moments: list[tuple[float, Snapshot, Prediction]] = []
+        self._spacing_seconds = 1.0
+        self._problem: str | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long it is as far as the file says, else 0."""
+        return self._source.seconds
+
+    def begin(self) -> None:
+        self.hub.add(self.token, self._source, self, Settings(), realtime=False)
+
+    def stop(self) -> None:
+        """Nobody wants it any more."""
+        self.hub.remove(self.token)
+
+    def push(self, update: Update) -> None:
+        if update.frame is not None and self._problem is None:
+            height, width = update.frame.image.shape[:2]
+            self.seconds_done = update.frame.time_seconds
+            if min(height, width) > self._max_height:
+                self._refuse(f"{self.name} has {width} x {height} pixels; the most are {self._max_height} lines")
+            elif self.seconds_done > self._max_seconds:
+                self._refuse(self._too_long())
+            self.thumbnails.push(update.frame)
+        if update.prediction is not None:
+            self._keep(update.prediction)
+        if update.notice is not None and update.notice.event == "close":
+            self._problem = self._problem or update.notice.reason
+            self.done.set()
+
+    def close(self) -> None:
+        self.done.set()
+
+    def finish(self) -> LabelledVideo:
+        """What was found in it, when it is done."""
+        if self.hub.failure:
+            raise ValueError(self.hub.failure)
+        if self._problem is not None:  # half of a video is none
+            raise ValueError(self._problem)
+        if len(self._rows) < 2:
+            raise ValueError(f"{self.name} is too short: nothing can happen in it")
+        times, scores, ages = map(np.array, zip(*self._rows, strict=True))
+        card = self.hub.engine.card
+        rows = VideoScores(
+            times_seconds=times,
+            scores=scores,
+            rows_since_reset=ages,
+            duration_seconds=self.seconds_done + 1 / self._source.rate,
+        )
+        self._rows = []
+        return label_scores(rows, card, name=self.name, background=find_background(card.labels))
+
+    @property
+    def remarks(self) -> list[str]:
+        return self._source.warnings
+
+    def at(self, time_seconds: float) -> Prediction | None:
+        """What the live engine would have said last at a moment, exactly: the state kept before it goes on from there.
+
+        None before its first prediction.
+        """
+        place = bisect_right([moment for moment, *_ in self._moments], time_seconds) - 1
+        if place < 0:
+            return None
+        begin, snapshot, prediction = self._moments[place]
+        engine = self.hub.engine
+        stream = engine.open()
+        try:
+            # where times had to be made up, only counting from the first frame gives the same
+            for start_seconds in (0.0,) if self.remarks else (begin, 0.0):
+                engine.restore(stream, snapshot)
+                said = prediction
+                source = FileSource(str(self.path), start_seconds=start_seconds)
+                with suppress(SourceError), closing(source):
+                    for frame in source:
+                        if frame.time_seconds > time_seconds:
+                            break
+                        if frame.time_seconds > begin:
+                            said = engine.push(stream, frame.image, frame.time_seconds) or said
+                    return said
+            return said
+        finally:
+            engine.close(stream)
+
+    def write(self, found: LabelledVideo, folder: Path) -> dict[str, Path]:
+        """The files to download, by kind."""
+        folder.mkdir(exist_ok=True)
+        stem = Path(self.name).stem or "video"
+        targets = {kind: folder / f"{stem}.{kind}" for kind in KINDS}
+        segments = Segments.from_rows(rows_of(stem, found.segments))
+        sure = [each for each in found.segments if each.score >= SURE]
+        card = self.hub.engine.card
+        write_found(targets, stem, found, segments, sure, card=card, thumbnails=self.thumbnails)
+        return targets
+
+    def _keep(self, prediction: Prediction) -> None:
+        time_seconds = prediction.time_seconds
+        self._rows.append((time_seconds, prediction.scores, prediction.frames_since_reset))
+        if self._moments and time_seconds < self._moments[-1][0] + self._spacing_seconds:
+            return
+        if len(self._moments) == MAX_SNAPSHOTS:
+            self._moments = self._moments[::2]
+            self._spacing_seconds *= 2
+        self._moments.append((time_seconds, self.hub.engine.snapshot(self.token), prediction))
+
+    def _refuse(self, why: str) -> None:
+        self._problem = why
+        self.stop()
+
+    def _too_long(self) -> str:
+        return f"{self.name} is longer than {self._max_seconds / 60:g} minutes, which is the most"
+
+
+def timeline(clip: Clip, found: LabelledVideo) -> dict[str, Any]:
+    """What the page shows of a clip, as JSON: columns have a score for each label, None where nothing is known."""
+    card = clip.hub.engine.card
+    shown = choose_classes(found, card.labels)
+    columns = score_columns(found, shown, interval_seconds=card.interval_seconds)
+    best = np.argsort(-found.overall, kind="stable")[:5]
+    sure = sorted((s for s in found.segments if s.score >= SURE), key=lambda s: (s.start_seconds, s.end_seconds))
+    return {
+        "name": clip.name,
+        "duration": found.scores.duration_seconds,
+        "labels": [card.labels[index] for index in shown],
+        "columns": [[None if math.isnan(v) else round(float(v), 3) for v in column] for column in columns.T],
+        "segments": [
+            {"label": s.label, "start": s.start_seconds, "end": s.end_seconds, "score": round(s.score, 3)} for s in sure
+        ],
+        "overall": [[card.labels[index], round(float(found.overall[index]), 4)] for index in best],
+        "remarks": clip.remarks,
+        "files": KINDS,
+    }

@@ -1,0 +1,148 @@
+"""The tab Compare: the same video through two models or runtimes, frame by frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from demos.page.answers import describe
+from demos.page.messages import plain, progress
+from demos.page.site import Session, Site
+from models.checkpoint import load
+from models.network import Network
+from models.window import Window
+from stream.engine import Engine
+from stream.runtimes import RuntimeName
+from stream.runtimes.choice import PACKAGES
+from stream.sources import SAMPLE
+from stream.sources.video import FileSource
+
+FIRST, SECOND = "motion-tsn", "motion"
+MAX_SECONDS = 60.0
+"""Of the video: enough to see, and nobody waits for long."""
+TOLD_EVERY = 15
+THE_SAMPLE, THE_VIDEO = "The sample", "That of the tab Video"
+
+SIDES = """
+<div class="as-video" data-part="compare-result" hidden>
+  <div class="as-strip"><p class="as-moment" data-part="compare-first"></p>
+    <canvas data-part="compare-strip-first" role="img" aria-label="Scores of the first model"></canvas></div>
+  <div class="as-strip"><p class="as-moment" data-part="compare-second"></p>
+    <canvas data-part="compare-strip-second" role="img" aria-label="Scores of the second model"></canvas></div>
+</div>
+"""
+
+
+def build(site: Site) -> None:
+    """Put the tab into the Blocks that are open."""
+
+    def compare(
+        first: str,
+        first_runtime: RuntimeName,
+        second: str,
+        second_runtime: RuntimeName,
+        which: str,
+        request: gr.Request,
+    ) -> Iterator[tuple[Any, Any]]:
+        session = site.session(str(request.session_hash))
+        try:
+            path = _video(session, which)
+            sides = []
+            for name, runtime in ((first, first_runtime), (second, second_runtime)):
+                yield progress(f"Opening {name} for {runtime}"), None
+                if runtime != "torch" and name in session.checkpoints:
+                    raise ValueError(f"{name} was uploaded: it runs with torch, since nothing is made of it here")
+                for side in _run(name, site.find_model(session, name), path, runtime=runtime, device=site.device):
+                    if isinstance(side, float):
+                        yield progress(name, side, 1.0), None
+                    else:
+                        sides.append(side)
+            yield progress(), {"sides": sides}
+        except (ValueError, OSError) as error:
+            gr.Warning(plain(error))
+            yield progress(str(error)), None
+
+    gr.Markdown(
+        "The same video, frame by frame, through two models, or through one with two runtimes: `motion-tsn` looks at "
+        "each frame alone, `motion` is the same network with a memory. At most the first minute."
+    )
+    with gr.Row(elem_classes="as-controls"):
+        names = site.model_names()
+        first = gr.Dropdown(names, value=FIRST, label="First", min_width=140)
+        first_runtime = gr.Dropdown(runtimes(), value="torch", label="runs with", min_width=100)
+        second = gr.Dropdown(names, value=SECOND, label="Second", min_width=140)
+        second_runtime = gr.Dropdown(runtimes(), value="torch", label="runs with", min_width=100)
+        which = gr.Radio([THE_SAMPLE, THE_VIDEO], value=THE_SAMPLE, label="Video", min_width=200)
+        go = gr.Button("Compare", variant="primary", min_width=120)
+    told = gr.HTML(progress())
+    gr.HTML(SIDES, apply_default_css=False)
+    found = gr.JSON(visible=False)
+    chosen = [first, first_runtime, second, second_runtime, which]
+    done = go.click(compare, chosen, [told, found], show_progress="hidden", concurrency_limit=1)
+    done.then(None, found, None, js="(found) => actionstream.compare.show(found)")
+
+    def look_again(request: gr.Request) -> tuple[Any, Any]:
+        names = site.model_names(site.session(str(request.session_hash)))
+        return gr.update(choices=names), gr.update(choices=names)
+
+    for dropdown in (first, second):
+        dropdown.focus(look_again, None, [first, second], show_progress="hidden")
+
+
+def _video(session: Session, which: str) -> Path:
+    if which == THE_SAMPLE:
+        return SAMPLE
+    if session.clip is None:
+        raise ValueError("there is no video in the tab Video yet; choose one there")
+    return session.clip.path
+
+
+def runtimes() -> list[str]:
+    """Those that can be had here, the reference first."""
+    exported = [name for name in ("onnx", "openvino") if find_spec(PACKAGES[name])]
+    return ["torch", "compile", *exported]
+
+
+def _run(name: str, model: str, path: Path, *, runtime: RuntimeName, device: str) -> Iterator[float | dict[str, Any]]:
+    """How far it is, a share, and in the end what the page shows of one model."""
+    network, card = load(model)
+    engine = Engine(model, runtime=runtime, device=device)
+    stream = engine.open()
+    rows, spent = [], []
+    with closing(FileSource(str(path))) as source:
+        seconds = min(source.seconds or MAX_SECONDS, MAX_SECONDS)
+        for frame in source:
+            if frame.time_seconds > MAX_SECONDS:
+                break
+            prediction = engine.push(stream, frame.image, frame.time_seconds)
+            if prediction is None:
+                continue
+            spent.append(prediction.split_ms["model"])
+            if prediction.frames_since_reset > card.context:
+                rows.append(describe(prediction))
+            if len(spent) % TOLD_EVERY == 0:
+                yield frame.time_seconds / seconds
+    if not rows:
+        raise ValueError(f"the video is too short for {name}")
+    weights = sum(parameter.nbytes for parameter in network.parameters())
+    yield {
+        "name": f"{name} ({runtime})",
+        "figures": f"{np.median(spent):.1f} ms a frame, {weights / 1e6:.1f} MB of weights, "
+        f"{state_bytes(network, card) / 1000:.0f} kB of state",
+        "labels": card.labels,
+        "interval": card.interval_seconds,
+        "duration": rows[-1]["time"] + card.interval_seconds,
+        "rows": rows,
+    }
+
+
+def state_bytes(network: Network, card: Any) -> int:
+    """What one stream keeps."""
+    live = network if network.streams else Window(network, num_frames=card.num_frames, stride=card.stride)
+    return live.state_bytes(card.preprocessing.height, card.preprocessing.width)

@@ -1,0 +1,130 @@
+"""All streams of all visitors through one engine, in batches of whoever has a frame now."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from stream.connection import Connection
+from stream.engine import Engine, Snapshot
+from stream.frame import Frame
+from stream.prediction import Counts, Event, Prediction, Skipped
+from stream.runtimes import RuntimeName
+from stream.sinks.sink import Sink
+from stream.sources import Source
+from stream.watching import Watch
+
+CONNECTION = Connection(retries=3)
+"""A visitor who gave an address waits for it: it is not tried for ever."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a visitor may set of a stream: see `Engine`."""
+
+    threshold: float = 0.6
+    smoothing_seconds: float = 0.3
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.threshold <= 1:
+            raise ValueError(f"the threshold is {self.threshold}; it is a number from 0 to 1")
+        if not 0 <= self.smoothing_seconds <= 10:
+            raise ValueError(f"the smoothing time is {self.smoothing_seconds} s; it is a number from 0 to 10")
+
+
+class SharedEngine(Engine):
+    """An engine that several threads may ask, with settings for each stream."""
+
+    def __init__(self, model: str, *, runtime: RuntimeName = "auto", device: str = "auto"):
+        super().__init__(model, runtime=runtime, device=device)
+        self._lock = threading.RLock()
+        self._settings: dict[str, Settings] = {}
+
+    def set(self, stream: str, settings: Settings) -> None:
+        """The settings of a stream that is open, or that will be."""
+        with self._lock:
+            self._settings[stream] = settings
+            if stream in self._streams:
+                self._apply(stream)
+
+    def open(self, name: str | None = None) -> str:
+        with self._lock:
+            name = super().open(name)
+            self._apply(name)
+            return name
+
+    def push_frames(self, frames: Sequence[Frame]) -> list[Prediction | Skipped]:
+        with self._lock:
+            return super().push_frames(frames)
+
+    def flush(self, stream: str) -> list[Event]:
+        with self._lock:
+            return super().flush(stream)
+
+    def reset(self, stream: str) -> None:
+        with self._lock:
+            super().reset(stream)
+
+    def snapshot(self, stream: str) -> Snapshot:
+        with self._lock:
+            return super().snapshot(stream)
+
+    def restore(self, stream: str, snapshot: Snapshot) -> None:
+        with self._lock:
+            super().restore(stream, snapshot)
+
+    def close(self, stream: str) -> None:
+        with self._lock:
+            super().close(stream)
+
+    def forget(self, stream: str) -> None:
+        """Nobody will open this stream any more."""
+        with self._lock:
+            self._settings.pop(stream, None)
+
+    def _apply(self, stream: str) -> None:
+        if settings := self._settings.get(stream):
+            self.adjust(stream, threshold=settings.threshold, smoothing_seconds=settings.smoothing_seconds)
+
+
+class Hub:
+    """An engine, and the one thread that takes frames to it and predictions from it."""
+
+    def __init__(self, engine: SharedEngine):
+        self.engine = engine
+        self.failure: str | None = None
+        self._watch = Watch(engine, connection=CONNECTION, keep_open=True)
+        self._thread = threading.Thread(target=self._run, name="hub", daemon=True)
+        self._thread.start()
+
+    def add(self, name: str, source: Source, sink: Sink, settings: Settings, *, realtime: bool) -> None:
+        """Label the frames of a source for whoever is behind the sink."""
+        self.engine.set(name, settings)
+        self._watch.add(source, name=name, sinks=lambda _: [sink], realtime=realtime)
+
+    def remove(self, name: str) -> None:
+        """End a stream, if it has not ended; its slot is free soon."""
+        with suppress(ValueError):
+            self._watch.remove(name)
+        self.engine.forget(name)
+
+    def counts(self, name: str) -> Counts:
+        return self._watch.counts(name)
+
+    @property
+    def streams(self) -> list[str]:
+        """Those that are watched, or that have a slot."""
+        return list({*self._watch.streams, *self.engine.streams})
+
+    def close(self) -> None:
+        self._watch.stop()
+        self._thread.join(5)
+
+    def _run(self) -> None:
+        try:
+            for _ in self._watch:  # sinks have taken what there is to take
+                pass
+        except Exception as error:  # noqa: BLE001  told to all visitors, whatever it is
+            self.failure = f"the engine has failed: {' '.join(str(error).split()) or type(error).__name__}"

@@ -1,0 +1,73 @@
+"""The tab Models: the catalogue, and checkpoints of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from demos.page.messages import plain
+from demos.page.site import Site
+from models.table import read_table
+
+HEAD = ("network", "input", "parameters", "multiply-adds", "state", "streams", "paper")
+SEARCH = """
+<label class="as-search">Search <input type="search" data-part="models-search" autocomplete="off"
+  oninput="actionstream.search(this.value)"></label>
+"""
+
+
+def build(site: Site) -> None:
+    """Put the tab into the Blocks that are open."""
+
+    def take(upload: dict[str, Any] | None, request: gr.Request) -> tuple[Any, Any]:
+        if upload is None:
+            return None, gr.update()
+        session = site.session(str(request.session_hash))
+        try:
+            name = site.take_checkpoint(session, str(upload.get("path", "")))
+        except (ValueError, OSError) as error:
+            gr.Warning(plain(error))
+            return None, gr.update()
+        return None, gr.update(choices=site.model_names(session), value=name)
+
+    def choose(name: str, request: gr.Request) -> None:
+        session = site.session(str(request.session_hash))
+        try:
+            session.model = site.find_model(session, name)
+            gr.Info(f"Live and Video use {escape(name)} from their next start on")
+        except ValueError as error:
+            gr.Warning(plain(error))
+
+    with gr.Row(elem_classes="as-controls"):
+        chosen = gr.Dropdown(site.model_names(), value=site.model, label="Model of Live and Video", min_width=200)
+        upload = gr.File(label="A checkpoint of your own (.safetensors)", file_types=[".safetensors"], height=120)
+    upload.upload(take, upload, [upload, chosen], preprocess=False, show_progress="hidden")
+    chosen.change(choose, chosen, None, show_progress="hidden", concurrency_limit=2)
+    gr.HTML(SEARCH + _table(), apply_default_css=False)
+
+
+def _table() -> str:
+    rows = [
+        (
+            row.name,
+            f"{row.num_frames} x {row.size} x {row.size}",
+            f"{row.num_parameters / 1e6:.2f} M",
+            f"{row.multiply_adds / 1e9:.2f} G",
+            f"{row.state_bytes / 1e6:.2f} MB",
+            "yes" if row.streams else "no",
+            row.paper,
+        )
+        for row in read_table()
+    ]
+    body = "".join(f"<tr>{_cells('td', row)}</tr>" for row in rows)
+    return (
+        f'<div class="as-table as-catalogue"><table><thead><tr>{_cells("th", HEAD)}</tr></thead>'
+        f'<tbody data-part="models-rows">{body}</tbody></table></div>'
+    )
+
+
+def _cells(tag: str, texts: Iterable[str]) -> str:
+    return "".join(f"<{tag}>{escape(text)}</{tag}>" for text in texts)

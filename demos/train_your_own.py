@@ -1,0 +1,51 @@
+"""Teach labels of your own and see them live: python -m demos.train_your_own LABEL LABEL ... [--epochs 30]"""
+
+import argparse
+from contextlib import suppress
+from pathlib import Path
+
+from models.training.data import Data
+from stream import watch
+from stream.commands.record import record_clips
+from stream.commands.train import train_clips
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Record clips of each label from a camera, train a network with a memory on them, and say what it sees."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("labels", nargs="+", help="what happens, such as: wave nothing")
+    parser.add_argument("--camera", default="0")
+    parser.add_argument("--clips", type=int, default=20)
+    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--size", type=int, default=112)
+    parser.add_argument("--folder", type=Path, default=Path("mine"))
+    chosen = parser.parse_args(arguments)
+
+    videos, run = chosen.folder / "videos", chosen.folder / "run"
+    for label in chosen.labels:
+        if not (videos / label).is_dir():  # those of last time stay
+            print(f"Now show: {label}", flush=True)
+            clips = {"num_clips": chosen.clips, "seconds": chosen.seconds, "pause_seconds": 1.0}
+            record_clips(label, source=chosen.camera, folder=videos, **clips)
+    train_clips(
+        run,
+        data=Data(root=str(videos)),
+        model="tsm_mobilenet_v2",
+        shift="uni",
+        modality=None,
+        size=chosen.size,
+        changes=(),
+        device="auto",
+        workers=0,
+        epochs=chosen.epochs,
+    )
+    print(f"Trained: {run}. What it sees now:", flush=True)
+    for prediction in watch(chosen.camera, model=run):
+        for event in prediction.events:
+            print(f"{event.time_seconds:8.2f} s  {event.label} {event.event}s ({event.score:.2f})", flush=True)
+
+
+if __name__ == "__main__":
+    with suppress(KeyboardInterrupt):
+        main()

@@ -1,0 +1,25 @@
+"""What happens when in a video: python -m demos.video_file [VIDEO] [MODEL]"""
+
+import sys
+
+import numpy as np
+
+from stream import open_source
+from stream.fusion import open_scorer
+from stream.labelling import label_video
+
+
+def main(video: str = "sample", model: str = "motion") -> None:
+    """Print the segments of the video in their order, and what it shows as a whole."""
+    scorer = open_scorer(model)
+    found = label_video(open_source(video), scorer)
+    for segment in sorted(found.segments, key=lambda each: each.start_seconds):
+        if segment.score >= 0.3:
+            times = f"{segment.start_seconds:7.2f} to {segment.end_seconds:7.2f} s"
+            print(f"{times}  {segment.label} ({segment.score:.2f})")
+    best = int(np.argmax(found.overall))
+    print(f"as a whole: {scorer.card.labels[best]} ({found.overall[best]:.2f})")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

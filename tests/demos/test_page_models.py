@@ -1,0 +1,46 @@
+"""The tabs Compare and Models in a real browser."""
+
+import pytest
+from browser import part, visit, wait_until
+
+pytestmark = [pytest.mark.alone, pytest.mark.slow]
+
+
+def test_a_network_without_a_memory_sees_no_direction(site, browser):
+    with visit(browser, site.address) as page:
+        page.get_by_role("tab", name="Compare").click()
+        page.get_by_role("button", name="Compare").click()
+        part(page, "compare-second").get_by_text("ms a frame").wait_for(timeout=60_000)
+        figures = [part(page, f"compare-{which}").text_content() for which in ("first", "second")]
+        assert figures[0].startswith("motion-tsn (torch): ")
+        assert figures[0].endswith(" 0 kB of state")
+        assert figures[1].startswith("motion (torch): ")
+        named = page.evaluate("actionstream.compare.strips.map((strip) => strip.events.map((each) => each.label))")
+        assert {"left", "right", "up", "down"} <= set(named[1])
+        assert not {"left", "right", "up", "down"} & set(named[0])
+
+        page.get_by_label("That of the tab Video").check()
+        page.get_by_role("button", name="Compare").click()
+        page.get_by_text("there is no video in the tab Video yet").first.wait_for()
+
+
+def test_the_catalogue_and_a_checkpoint_of_ones_own(site, browser, checkpoint, tmp_path):
+    with visit(browser, site.address) as page:
+        page.get_by_role("tab", name="Models").click()
+        rows = part(page, "models-rows").locator("tr:visible")
+        rows.first.wait_for()
+        assert rows.count() > 50
+        part(page, "models-search").fill("tsm mobilenet")
+        assert sorted(row.split()[0] for row in rows.all_inner_texts()) == ["tsm_mobilenet_v2", "tsm_mobilenet_v2_bi"]
+
+        (tmp_path / "no.safetensors").write_text("no")
+        upload = page.locator("input[type=file]").last
+        upload.set_input_files(tmp_path / "no.safetensors")
+        page.get_by_text("no.safetensors is no checkpoint of ours").first.wait_for()
+        upload.set_input_files(checkpoint)
+        page.get_by_text(f"use {checkpoint.name}").first.wait_for()
+        page.get_by_role("tab", name="Live").click()
+        page.get_by_role("button", name="Start").click()
+        label = part(page, "live-label")
+        wait_until(lambda: label.text_content() in ("wave", "clap", "nod", "jump"))
+    wait_until(lambda: site.files() == [] and site.num_streams() == 0)
