@@ -30,7 +30,6 @@ def serve(
     if port is not None and not _is_free(host, port):
         raise ValueError(f"port {port} is taken by another program; give another one, --port")
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before they are imported: nothing calls home
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     site = Site(model=model, runtime=runtime, device=device, limits=limits)
     os.environ["GRADIO_TEMP_DIR"] = str(site.uploads)
     try:

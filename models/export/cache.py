@@ -32,8 +32,13 @@ def key(model: str | os.PathLike[str], **loading: Any) -> str:
 
 def find_export(model: str | os.PathLike[str], **loading: Any) -> Path | None:
     """The .onnx file of a checkpoint, the one that comes with the package or one in the cache; None where none is."""
-    own = not loading and str(model) in packaged()
-    path = PACKAGED / f"{model}.onnx" if own else _place(key(model, **loading))
+    if not loading and str(model) in packaged():
+        path = PACKAGED / f"{model}.onnx"
+    else:
+        try:
+            path = _place(key(model, **loading))
+        except (ValueError, OSError):  # there is no such model, as `models.load` will say better
+            return None
     return path if path.is_file() else None
 
 

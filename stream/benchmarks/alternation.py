@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from time import perf_counter
 from typing import Any
 
@@ -38,14 +39,15 @@ def timed(work: Callable[[], Any]) -> Callable[[], float]:
 
 
 def burst(step: Callable[[], Any], calls: int = 5) -> Callable[[], float]:
-    """A short step as a side of `alternate`: seconds a call, of several, after one that warms the caches again."""
+    """A short step as a side of `alternate`: seconds of a call, the median of several.
+
+    One before them warms the caches again, and outlasts what the side before has left: threads that wait busily.
+    """
+    once = timed(step)
 
     def run() -> float:
-        step()
-        began = perf_counter()
-        for _ in range(calls):
-            step()
-        return (perf_counter() - began) / calls
+        once()
+        return median(once() for _ in range(calls))
 
     return run
 
@@ -74,8 +76,8 @@ class Quartiles:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Quartiles:
-        lower, median, upper = np.quantile(values, [0.25, 0.5, 0.75]).tolist()
-        return cls(median, lower, upper)
+        lower, middle, upper = np.quantile(values, [0.25, 0.5, 0.75]).tolist()
+        return cls(middle, lower, upper)
 
 
 def ratios(left: Sequence[float], right: Sequence[float]) -> Quartiles:

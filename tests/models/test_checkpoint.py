@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pytest
 import torch
-from helpers import random_card, random_network
+from helpers import random_card, random_network, scores_of
 from safetensors.torch import load_file, save_file
 
 from models import Preprocessing, load, packaged, read_card, save
@@ -134,7 +134,7 @@ def test_motion_comes_with_the_package():
 def test_motion_is_as_good_as_its_card_says():
     """A fresh sample of each rendered set stays within chance of the figures in the card."""
     network, card = load("motion")
-    for name, values in motion_accuracy(network, card, num_clips=100, seed=7).items():
+    for name, values in motion_accuracy(scores_of(network, card), card, num_clips=100, seed=7).items():
         assert values["clips"] >= card.accuracy["sets"][name]["clips"] - 0.08
         assert values["frames"][32] >= values["frames"][8] - 0.08
 

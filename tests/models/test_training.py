@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
-from helpers import images
+from helpers import images, scores_of
 
 from models.training import loop, scenes, textures
 from models.training.accuracy import motion_accuracy
@@ -203,7 +203,8 @@ def test_train_and_measure_end_to_end():
     again = train_motion(num_steps=3, workers=0, start=kept[2]).state_dict()
     assert all(torch.equal(tensor, again[name]) for name, tensor in network.state_dict().items())
     pictures = images(4, height=80, width=100)
-    figures = motion_accuracy(network, motion_card("uni", {}, {}), num_clips=20, pictures=pictures)
+    card = motion_card("uni", {}, {})
+    figures = motion_accuracy(scores_of(network.eval(), card), card, num_clips=20, pictures=pictures)
     assert list(figures) == [
         "rendered, whole frame",
         "rendered, object",

@@ -83,6 +83,17 @@ def test_scores_are_those_of_the_reference(name, folder):
     assert all(not leaf.any() for leaf in runtime.read(runtime.allocate()))
 
 
+def test_states_stay_when_the_pool_grows(folder):
+    reference, runtime = TorchRuntime(NETWORK, CARD, device="cpu"), OPENED["onnx"](folder)
+    slots = [np.array([each.allocate()]) for each in (reference, runtime)]
+    for turn in range(6):
+        given = frames(1, seed=turn)
+        expected, found = (each.step(given, row) for each, row in zip((reference, runtime), slots, strict=True))
+        assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
+        for _ in range(turn):
+            runtime.allocate()
+
+
 def test_a_slot_twice_in_a_batch_is_refused(folder):
     runtime = OPENED["onnx"](folder)
     slot = runtime.allocate()

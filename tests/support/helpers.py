@@ -86,6 +86,16 @@ def random_network(card: Card, seed: int = 0) -> Network:
     return randomised(create(card.network, **card.arguments), seed)
 
 
+def scores_of(network: Network, card: Card):
+    """What gives scores (B, T, K) of clips (B, T, height, width, C) that begin with an empty state."""
+
+    @torch.inference_mode()
+    def score(clips: np.ndarray) -> np.ndarray:
+        return network(card.preprocessing.normalise(torch.from_numpy(clips)))[0].numpy()
+
+    return score
+
+
 def images(count: int, seed: int = 0, height: int = 48, width: int = 64) -> list[np.ndarray]:
     random = np.random.default_rng(seed)
     return list(random.integers(0, 256, (count, height, width, 3), dtype=np.uint8))
