@@ -24,7 +24,8 @@ CHUNK_PIXELS = {"cpu": 200_000, "cuda": 3_200_000, "mps": 3_200_000}
 class TorchRuntime:
     """Runs a copy of a network with torch, in inference mode and with its batch norms folded.
 
-    The pool grows as streams come. A network for whole clips runs in a Window of as many frames as its card says.
+    The pool grows as streams come. A network for whole clips runs in a Window of as many frames as its card says; a
+    Window that is given runs as it is.
     """
 
     @torch.inference_mode()
@@ -49,7 +50,8 @@ class TorchRuntime:
                 f"{card.network} takes {network.in_channels} channels, and the preprocessing in its card gives "
                 f"{size.in_channels} ({size.modality})"
             )
-        network = fold_batch_norms(network, (1, card.num_frames, size.in_channels, size.height, size.width))
+        if not isinstance(network, Window):
+            network = fold_batch_norms(network, (1, card.num_frames, size.in_channels, size.height, size.width))
         if not network.streams:
             network = Window(network, num_frames=card.num_frames, stride=card.stride)
         self.card = card
