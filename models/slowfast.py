@@ -169,4 +169,5 @@ class SlowFast(ClipNetwork):
     def _slow_indices(self, num_frames: int) -> list[int]:
         if self.slow_frames == "strided":
             return list(range(0, num_frames, self.alpha))
-        return torch.linspace(0, num_frames - 1, num_frames // self.alpha, device="cpu").long().tolist()
+        last = max(1, num_frames // self.alpha - 1)  # numbers, not torch.linspace, so that it can be exported
+        return [index * (num_frames - 1) // last for index in range(num_frames // self.alpha)]

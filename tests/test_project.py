@@ -131,6 +131,7 @@ def test_no_dependency_imports_our_names():
         for distribution in found.values()
         for file in distribution.files or []
         if file.suffix == ".py" and file.locate().exists() and ours.search(file.locate().read_bytes())
+        if not str(file).startswith("onnxruntime/transformers/")  # programs, which the library does not import
     ]
     assert importing == []
 
