@@ -9,7 +9,6 @@ from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import adaptive_avg_pool3d
 
 from models.bottleneck3d import Bottleneck3D, check_depth, initialise, make_stage, middle_3x3
 from models.network import ClipNetwork
@@ -160,7 +159,8 @@ class SlowFast(ClipNetwork):
             slow, fast = slow_part(slow), fast_part(fast)
             if number < len(self.laterals):
                 slow = self.laterals[number](slow, fast)
-        both = [adaptive_avg_pool3d(each, (slow.shape[2], 1, 1)) for each in (slow, fast)]
+        maps = [each.mean(dim=(-2, -1), keepdim=True) for each in (slow, fast)]
+        both = [each.unflatten(2, (slow.shape[2], -1)).mean(dim=3) for each in maps]
         return torch.cat(both[::-1] if self.fast_first else both, dim=1)
 
     def head(self, features: Tensor) -> Tensor:

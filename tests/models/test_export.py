@@ -100,13 +100,11 @@ def test_what_a_file_says(step):
     ("name", "size"),
     [
         ("tsm_resnet50", 112),  # large enough for its channels to be split
-        ("tsm_resnet101", 32),
         ("tsm_mobilenet_v2", 64),
         ("tsm_bn_inception", 64),
         ("tam_resnet50_causal", 64),
         ("tsn_googlenet", 64),
         ("tsn_inception_v3", 96),
-        ("tsn_vgg16", 32),
     ],
 )
 def test_every_kind_of_network_that_streams(name, size, tmp_path):
