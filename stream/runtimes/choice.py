@@ -93,7 +93,7 @@ def open_fastest(
         return open_named(model, name, device=device, num_threads=num_threads, **loading)
 
     has_onnx = find_spec("onnxruntime") is not None
-    if device != "cpu" and _may_have_accelerator():
+    if device not in ("auto", "cpu") or (device == "auto" and _may_have_accelerator()):
         from kernels.cuda import has_cupy
         from stream.runtimes.eager import choose_device
 

@@ -117,7 +117,7 @@ def test_three_pages_at_once_get_labels_of_their_own(site, browser):
             start(page)
         wait_until(lambda: site.num_streams() == 3)
         for page, (_, _, wanted) in zip(pages, ways, strict=True):
-            wait_until(lambda page=page, wanted=wanted: wanted in directions(page), 80)
+            wait_until(lambda page=page, wanted=wanted: wanted in directions(page), 120)
     wait_until(lambda: site.num_streams() == 0)
 
 
