@@ -27,7 +27,11 @@ pytestmark = pytest.mark.alone
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 CODE_LINES = [line.strip().split("  #")[0].strip() for line in README.splitlines() if line.startswith("    ")]
-COMMANDS = [line for line in CODE_LINES if line.startswith(".venv/bin/actionstream ")]
+COMMANDS = [
+    line
+    for line in CODE_LINES
+    if line.startswith(".venv/bin/actionstream ") and " bench " not in line  # those are in tests/stream/test_bench.py
+]
 MAKE = [line for line in CODE_LINES if line.startswith("make ")]
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 SMALLER = {
@@ -38,13 +42,6 @@ SMALLER = {
     "train ut-untrimmed": ["--steps", "1"],
     "train --data features": ["--epochs", "1", "--workers", "0"],
     "train --data": ["--epochs", "1", "--size", "32", "--workers", "0"],
-    "bench latency": ["--frames", "40"],
-    "bench throughput": ["--rounds", "1", "--threads", "1", "--batch", "1"],
-    "bench streams": ["--seconds", "1", "--most", "1"],
-    "bench decode": ["--rounds", "1", "--frames", "10"],
-    "bench ratios": ["--network", "tsm_resnet18", "--runtime", "onnx", "--pixels", "32", "--rounds", "1"],
-    "bench soak": ["--frames", "100"],
-    "bench start": ["--rounds", "1"],
     "test motion": ["--clips", "20"],
     "test runs/motion": ["--clips", "20"],
     "test runs/none": ["--clips", "20"],
