@@ -36,8 +36,8 @@ class Exported:
     streams     whether scores are float32 (B, T, K), a row for each snippet; else (B, K), of whole clips of T frames
     precision   of weights and activations
     checkpoint  what it was made of, see `models.export.cache.key`
-    check       scores (NUM_CHECKED, K) of one stream that sees `check_snippets`, by which a runtime is checked; for
-                clips one row of NaN
+    check       scores (NUM_CHECKED, K) of one stream that sees `check_snippets`, by which a runtime is checked; none of
+                what takes clips
     """
 
     card: Card
@@ -65,8 +65,12 @@ class Exported:
 
     @classmethod
     def from_json(cls, text: str) -> Exported:
-        values = json.loads(text)
-        return cls(**{**values, "card": Card.from_json(json.dumps(values["card"]))})
+        """What `to_json` wrote; ValueError where it is something else."""
+        try:
+            values = json.loads(text)
+            return cls(**{**values, "card": Card.from_json(json.dumps(values["card"]))})
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(f"what the file says of itself cannot be read: {error}; export it anew") from error
 
 
 def check_snippets(card: Card) -> np.ndarray:

@@ -83,7 +83,7 @@ def describe(
     if chunk < 1 or (chunk > 1 and not network.streams):
         raise ValueError(f"a chunk of {chunk}: 1 or more, and 1 for a network that takes whole clips")
     state: tuple[tuple[int, ...], ...] = ()
-    check = [[float("nan")] * network.num_classes]
+    check: list[list[float]] = []
     if network.streams:
         state = tuple(tuple(leaf.shape[1:]) for leaf in network.empty_state(1, size.height, size.width))
         check = reference_scores(network, card).tolist()

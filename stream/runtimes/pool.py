@@ -11,6 +11,7 @@ from models.checkpoint import Card
 from models.exported import TOLERANCE, Exported, check_snippets
 from stream.runtimes import Runtime, StateArrays
 
+NUM_SLOTS = 4  # to begin with
 MAX_BATCH = 8
 MAX_THREADS = 4
 """Of a step, unless more are asked for: its layers are too small to be shared by many."""
@@ -25,21 +26,20 @@ def num_threads_here() -> int:
 class PoolRuntime(ABC):
     """Gathers the states of a batch from the pool, runs the step, and puts the new ones back.
 
-    The pool grows as streams come. More than `max_batch` streams, and more than one snippet of each, are several runs.
+    The pool grows as streams come. More than MAX_BATCH streams, and more than one snippet of each, are several runs.
     """
 
     chunk = 1
     rows_per_slot = 1
 
-    def __init__(self, exported: Exported, *, max_batch: int = MAX_BATCH, num_slots: int = 4):
+    def __init__(self, exported: Exported):
         _refuse_what_cannot_stream(exported)
         self.card = exported.card
         self._exported = exported
-        self._max_batch = max_batch
-        self._pool = [np.zeros((num_slots * self.rows_per_slot, *shape), np.float32) for shape in exported.state]
-        self._rows = np.arange(num_slots) * self.rows_per_slot
+        self._pool = [np.zeros((NUM_SLOTS * self.rows_per_slot, *shape), np.float32) for shape in exported.state]
+        self._rows = np.arange(NUM_SLOTS) * self.rows_per_slot
         """Of the pool, in which the state of each slot is now."""
-        self._free = list(reversed(range(num_slots)))
+        self._free = list(reversed(range(NUM_SLOTS)))
 
     @abstractmethod
     def _run(self, pixels: np.ndarray, slots: np.ndarray) -> np.ndarray:
@@ -61,8 +61,8 @@ class PoolRuntime(ABC):
         if len(np.unique(slots)) < num_streams:
             raise ValueError(f"slots {slots.tolist()} have one twice; a stream can be in a batch once")
         scores = np.empty((num_streams, num_snippets, len(self.card.labels)), np.float32)
-        for begin in range(0, num_streams, self._max_batch):
-            some = slice(begin, begin + self._max_batch)
+        for begin in range(0, num_streams, MAX_BATCH):
+            some = slice(begin, begin + MAX_BATCH)
             for time in range(num_snippets):
                 scores[some, time] = self._run(snippets[some, time : time + 1], slots[some])[:, 0]
         return scores

@@ -121,7 +121,7 @@ def test_networks_for_clips_are_exported_for_clips(name, tmp_path):
     card = replace(random_card(name), num_frames=num_frames, preprocessing=Preprocessing(height=64, width=64))
     network = random_network(card)
     said = export(network, card, tmp_path / "clip.onnx")
-    assert (said.streams, said.chunk, said.state) == (False, num_frames, ())
+    assert (said.streams, said.chunk, said.state, said.check) == (False, num_frames, (), ())
     given = snippets_of(card, 2, num_frames)
     (found,) = session_of(tmp_path / "clip.onnx").run(None, {"pixels": given})
     assert apart(found, reference(network, card, given)) < 2e-5

@@ -4,6 +4,7 @@ import time
 import warnings
 
 import numpy as np
+import onnx
 import openvino
 import pytest
 from helpers import SIZE, random_card, random_network
@@ -12,6 +13,7 @@ from models.checkpoint import save
 from models.export.cache import find_export, make_export
 from models.export.files import SUFFIXES, export
 from models.export.int8 import quantise
+from models.exported import KEY
 from stream import Engine
 from stream.runtimes import choice, meanwhile, open_runtime
 from stream.runtimes.eager import TorchRuntime
@@ -132,6 +134,12 @@ def test_what_is_refused(folder, tmp_path, monkeypatch):
             warnings.simplefilter("ignore")  # torch's, of what it finds in the file
             with pytest.raises(ValueError, match=rf"{name} cannot be read {said}"):
                 open_runtime(tmp_path / name)
+    broken = onnx.load(folder / "model.onnx")
+    onnx.helper.set_model_props(broken, {KEY: '{"card": {}, "new": 1}'})
+    onnx.save(broken, tmp_path / "broken.onnx")
+    for runtime in ("onnx", "openvino"):
+        with pytest.raises(ValueError, match=r"what the file says of itself cannot be read: .*; export it anew"):
+            open_runtime(tmp_path / "broken.onnx", runtime=runtime)
     other = openvino.Model([openvino.op.Parameter(openvino.Type.f32, openvino.Shape([1]))] * 0, [], "empty")
     openvino.save_model(other, tmp_path / "other.xml")
     with pytest.raises(ValueError, match=r"other.xml is none of actionstream: make it with `actionstream export`"):
