@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import images, missing, shared, write_video
+from helpers import images, shared, write_video
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -22,6 +22,7 @@ from stream.benchmarks.films import LiveFilm, encode_film, loop_video
 from stream.benchmarks.neighbours import Neighbours
 from stream.benchmarks.networks import card_of, sample_snippets, write_checkpoint
 from stream.benchmarks.opening import thread_counts, threads
+from stream.benchmarks.peer import Peer
 from stream.benchmarks.streams import search
 from stream.commands import bench_tables
 from stream.sources import open_source
@@ -210,8 +211,6 @@ def test_what_cannot_be_measured_is_told_in_one_line(run, tmp_path, monkeypatch,
     Path("pictures").mkdir()
     Image.new("RGB", (32, 32)).save("pictures/1.png")
     Path("text.mp4").write_text("no video")
-    if "--peer" in arguments:
-        pytest.importorskip("ai_edge_litert")
     code, out, err = run("bench", *arguments, "--json")
     assert (code, out, len(err.splitlines())) == (2, "", 1), err
     assert told in err
@@ -333,12 +332,6 @@ def test_threads_are_put_back():
 
 def test_the_peer_remembers_and_another_one_does_the_same():
     folder = shared("data", "weights", "peer_movinet_a0_stream")
-    try:
-        import ai_edge_litert  # noqa: F401
-    except ImportError:
-        missing("LiteRT (pip install ai-edge-litert), which the peer needs")
-    from stream.benchmarks.peer import Peer
-
     image = np.random.default_rng(0).random((1, 1, 172, 172, 3), dtype=np.float32)
     peers = [Peer(folder, num_threads=1) for _ in range(2)]
     assert (peers[0].height, peers[0].width) == (172, 172)
