@@ -5,14 +5,14 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from time import perf_counter
 from typing import Any, cast
 
 import numpy as np
 
-from stream.frame import Frame
+from stream.frame import NOT_YET, Frame
 from stream.fusion import Fusion, open_scorer
 from stream.prediction import Event, Prediction, Skipped
 from stream.runtimes import Runtime, RuntimeName
@@ -124,6 +124,14 @@ class Engine:
         result = self.push_frames([frame])[0]
         return result if isinstance(result, Prediction) else None
 
+    def sample(self, frame: Frame) -> Frame:
+        """What `push_frames` does first with the next frame of a stream, ahead of time.
+
+        Another thread may do it, one for each stream, while a batch is pushed. A snapshot is of the network's state as
+        it is, but of the sampler as it is ahead.
+        """
+        return replace(frame, sampled=self._scorer.sample(frame))
+
     def push_frames(self, frames: Sequence[Frame]) -> list[Prediction | Skipped]:
         """Frames of different streams, whoever has one now, in one batch; a result for each."""
         if len({frame.stream for frame in frames}) < len(frames):
@@ -132,7 +140,7 @@ class Engine:
             if self._get(frame.stream).flushed:
                 raise ValueError(f"stream {frame.stream!r} was flushed; reset() it before pushing more frames")
         began = perf_counter()
-        sampled = [self._scorer.sample(frame) for frame in frames]
+        sampled = [(self.sample(frame) if frame.sampled is NOT_YET else frame).sampled for frame in frames]
         ready = perf_counter()
         rows = iter(self._scorer.score([each for each in sampled if each is not None]))
         done = perf_counter()

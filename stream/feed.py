@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections import Counter, deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import replace
 from time import perf_counter
@@ -66,15 +66,21 @@ class Feed:
         self._connection = connection
         self._realtime = realtime
         self._max_frames = math.inf if max_frames is None else max_frames
+        self._sample: Callable[[Frame], Frame] | None = None
         self._stopped = threading.Event()
         self._stopped_at: float | None = None
         self._done = False
         self._thread = threading.Thread(target=self._run, name=f"feed of {name}", daemon=True)
 
-    def start(self) -> None:
-        """Begin to read, unless that was done."""
-        if self._thread.ident is None and not self._stopped.is_set():
+    def start(self, sample: Callable[[Frame], Frame] | None = None) -> None:
+        """Begin to read, unless that was done; `sample` each frame before it waits."""
+        if not (self.started or self._stopped.is_set()):
+            self._sample = sample
             self._thread.start()
+
+    @property
+    def started(self) -> bool:
+        return self._thread.ident is not None
 
     @property
     def ended(self) -> bool:
@@ -91,6 +97,11 @@ class Feed:
     def newest(self) -> bool:
         """Whether a new frame replaces the one that waits."""
         return self.source.live if self._policy == "auto" else self._policy == "newest"
+
+    @property
+    def waits(self) -> bool:
+        """Whether the source waits for whoever takes its frames, so that none is lost."""
+        return not (self.newest or self.source.live)
 
     @property
     def received(self) -> int:
@@ -206,6 +217,8 @@ class Feed:
         frame = replace(
             frame, stream=self.name, index=self._taken_in, time_seconds=frame.time_seconds + self._shift_seconds
         )
+        if self._sample is not None and not self._stopped.is_set():
+            frame = self._sample(frame)
         with self._changed:
             while not self.newest and len(self._waiting) >= READ_AHEAD and not self._stopped.is_set():
                 self._changed.wait()

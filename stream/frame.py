@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from time import perf_counter
+from typing import Any, Final
 
 import numpy as np
 
 from models.preprocessing import check_image
+
+NOT_YET: Final = object()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +24,7 @@ class Frame:
     image         RGB, uint8 (height, width, 3)
     available     when it was there to be labelled, time.perf_counter()
     after_gap     nobody knows what was between it and the frame before: it is the first of a new connection
+    sampled        what `Engine.sample` made of it ahead of time; NOT_YET where that was not done
     """
 
     stream: str
@@ -29,6 +33,7 @@ class Frame:
     image: np.ndarray
     available: float = field(default_factory=perf_counter)
     after_gap: bool = False
+    sampled: Any = NOT_YET
 
     def __post_init__(self) -> None:
         check_image(self.image)

@@ -50,8 +50,9 @@ class Sampler:
 
     def push(self, time_seconds: float, size: tuple[int, int], *, after_gap: bool = False) -> Decision:
         """Decide on the next frame of the source: its time, and its (height, width)."""
-        reset = self._why_reset(time_seconds, size, after_gap)
-        spacing = 0.0 if reset or self._last is None else time_seconds - self._last
+        last = self._last  # read once: another thread may `reset`
+        reset = self._why_reset(last, time_seconds, size, after_gap)
+        spacing = 0.0 if reset or last is None else time_seconds - last
         if reset:
             self._tick = time_seconds
         self._last, self._size = time_seconds, size
@@ -63,13 +64,13 @@ class Sampler:
         self._tick += (behind + 1) * self.interval_seconds
         return Decision(True, reset)
 
-    def _why_reset(self, time_seconds: float, size: tuple[int, int], after_gap: bool) -> str | None:
+    def _why_reset(self, last: float | None, time_seconds: float, size: tuple[int, int], after_gap: bool) -> str | None:
         assert self.gap_seconds is not None
-        if self._last is None:
+        if last is None:
             return self._why_start
-        if after_gap or time_seconds - self._last > self.gap_seconds:
+        if after_gap or time_seconds - last > self.gap_seconds:
             return "gap"
-        if time_seconds <= self._last:
+        if time_seconds <= last:
             return "jump back"
         if size != self._size:
             return "new size"
@@ -77,5 +78,5 @@ class Sampler:
 
     def reset(self, why: str = "start") -> None:
         """Forget all frames: the next one begins anew."""
-        self._last = self._size = None
         self._why_start = why
+        self._last = None

@@ -69,6 +69,8 @@ class Watch:
     A source or a sink that fails ends its own stream, whose "close" gives the reason; the others go on.
 
     policy, connection, realtime, max_frames  see `Feed`
+    ahead                                     sample the frames of sources that wait where they are read, while the
+                                              network has others: quicker, and `Engine.sample` tells what it costs
     idle                                      called now and then while nothing comes
     """
 
@@ -81,6 +83,7 @@ class Watch:
         realtime: bool = False,
         max_frames: int | None = None,
         keep_open: bool = False,
+        ahead: bool = False,
         idle: Callable[[], None] | None = None,
     ):
         if policy not in POLICIES:
@@ -89,6 +92,7 @@ class Watch:
         self._connection = connection or Connection()
         self._feeding: dict[str, Any] = {"policy": policy, "realtime": realtime, "max_frames": max_frames}
         self._keep_open = keep_open
+        self._ahead = ahead
         self._batcher = Batcher(engine.card.interval_seconds)
         self._changed = threading.Condition(threading.RLock())
         self._streams: dict[str, _Stream] = {}
@@ -192,12 +196,27 @@ class Watch:
                 if not self._streams and (self._stopped or not self._keep_open):
                     return False
                 for stream in self._streams.values():
-                    stream.feed.start()
+                    self._start(stream)
                 if any(stream.feed.has_waiting() or stream.feed.ended for stream in self._streams.values()):
                     return True
                 came = self._changed.wait(IDLE_SECONDS)  # not for ever, so that signals are seen
             if not came and self._idle is not None:
                 self._idle()
+
+    def _start(self, stream: _Stream) -> None:
+        """Let a feed read, unless it does."""
+        if stream.feed.started:
+            return
+        if self._ahead and stream.feed.waits:
+            self._open(stream)
+            stream.feed.start(self.engine.sample)
+        else:
+            stream.feed.start()
+
+    def _open(self, stream: _Stream) -> None:
+        if not stream.opened:
+            self.engine.open(stream.feed.name)
+            stream.opened = True
 
     def _do_a_round(self) -> None:
         """End who has ended, gather the notices, label a batch of the frames that wait: updates are pending then."""
@@ -239,9 +258,7 @@ class Watch:
     def _push(self, frames: list[Frame], streams: dict[str, _Stream]) -> list[Prediction | Skipped]:
         """Through the engine; the batcher learns who was served and how long it took."""
         for frame in frames:
-            if not streams[frame.stream].opened:
-                self.engine.open(frame.stream)
-                streams[frame.stream].opened = True
+            self._open(streams[frame.stream])
         began = perf_counter()
         results = self.engine.push_frames(frames)
         skipped = [isinstance(result, Skipped) and result.reason in NOT_DUE for result in results]
@@ -329,7 +346,12 @@ def watch(
     source ended before its time (after the predictions of all that there was).
     """
     session = Watch(
-        Engine(model, **options), policy=policy, connection=connection, realtime=realtime, max_frames=max_frames
+        Engine(model, **options),
+        policy=policy,
+        connection=connection,
+        realtime=realtime,
+        max_frames=max_frames,
+        ahead=True,
     )
     if not sources:
         raise ValueError("no source to watch; give a file, an address or a camera")

@@ -66,7 +66,8 @@ def watch_sources(
             window = stack.enter_context(closing(Window(title, overlay)))
             idle = window.draw
             sinks.append(window)
-        watch = stack.enter_context(Watch(engine(), keep_open=watch_list is not None, idle=idle, **watching))
+        watching |= {"keep_open": watch_list is not None, "ahead": True, "idle": idle}
+        watch = stack.enter_context(Watch(engine(), **watching))
         sinks.append(JsonLines(sys.stdout, top=top) if as_json else Terminal(watch, top=top))
         timelines = Timelines(watch.engine.card, threshold=threshold, is_live=watch.is_live) if timeline else None
         stack.callback(sinks[-1].close)

@@ -4,7 +4,8 @@ import contextlib
 import os
 import threading
 import time
-from itertools import islice
+from collections import Counter
+from itertools import count, islice
 from pathlib import Path
 
 import numpy as np
@@ -507,6 +508,45 @@ def test_nothing_grows(tmp_path, monkeypatch):
     assert after[0] - before[0] < 20e6
     assert abs(after[1] - before[1]) <= 1
     assert abs(after[2] - before[2]) <= 8  # a connection may just be made or ended
+
+
+def test_files_are_sampled_where_they_are_read_and_labelled_as_ever(tmp_path, monkeypatch):
+    one, two = (write_video(tmp_path / f"{n}.mkv", images(40 + n, n), rate=20 + 10 * n) for n in range(2))
+    names = "0.mkv", "1.mkv"
+    where = Counter()
+
+    def sample(machine, frame, sample=Engine.sample):
+        where[frame.stream, threading.current_thread().name] += 1
+        return sample(machine, frame)
+
+    monkeypatch.setattr(Engine, "sample", sample)
+    main = threading.current_thread().name
+    found = []
+    for ahead in (False, True):
+        where.clear()
+        with Watch(engine(), ahead=ahead, connection=Connection(retries=0)) as session:
+            for source in (one, two, Camera("camera", count=20)):
+                session.add(source)
+            updates = list(session)
+        assert set(where) == {("camera", main), *((name, f"feed of {name}" if ahead else main) for name in names)}
+        assert [sum(n for (name, _), n in where.items() if name == each) for each in names] == [40, 41]
+        for name in (*names, "camera"):
+            assert_as_alone([update for update in updates if update.stream == name])
+        found.append({u.frame.stream: u.prediction.scores for u in updates if u.prediction})
+    for name in names:
+        assert np.allclose(found[0][name], found[1][name], atol=1e-4)
+
+
+def test_a_stream_that_is_sampled_ahead_gets_over_a_bad_score():
+    steps = count()
+    runtime = NullRuntime(lambda slots: np.nan if next(steps) == 20 else None)
+    with Watch(Engine(runtime), ahead=True) as session:
+        session.add(Camera("file", live=False, rate=1 / INTERVAL, count=100))
+        updates = list(session)
+    resets = [u.prediction.reset for u in updates if u.prediction and u.prediction.reset]
+    assert resets == ["start", "scores not finite"]
+    counts = updates[-1].notice.counts
+    assert (counts.labelled, counts.dropped) == (99, {"scores not finite": 1})
 
 
 def test_watch_in_python(tmp_path):
