@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +11,21 @@ from typing import Annotated, Any
 import typer
 
 from stream import signals
+from stream.bench_cli import bench
+from stream.choices import (
+    Challenge,
+    Device,
+    EvaluationTask,
+    ExportTarget,
+    FlowMethod,
+    Modality,
+    Policy,
+    RuntimeName,
+    Subtitles,
+    Takes,
+    TrainedShift,
+    Transport,
+)
 
 app = typer.Typer(
     name="actionstream",
@@ -21,85 +35,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-bench = typer.Typer(
-    help="How fast it is on this machine; ratios are of two things that took turns.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
 app.add_typer(bench, name="bench")
-
-
-class Device(StrEnum):
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-    mps = "mps"
-
-
-class Policy(StrEnum):
-    auto = "auto"
-    newest = "newest"
-    every = "every"
-
-
-class Transport(StrEnum):
-    tcp = "tcp"
-    udp = "udp"
-
-
-class TrainedShift(StrEnum):
-    uni = "uni"
-    bi = "bi"
-    none = "none"
-
-
-class Modality(StrEnum):
-    rgb = "rgb"
-    rgb_difference = "rgb-difference"
-    flow = "flow"
-    warped_flow = "warped-flow"
-
-
-class FlowMethod(StrEnum):
-    dis = "dis"
-    tvl1 = "tvl1"
-
-
-class Subtitles(StrEnum):
-    srt = "srt"
-    vtt = "vtt"
-
-
-class Challenge(StrEnum):
-    thumos14 = "thumos14"
-    activitynet = "activitynet"
-
-
-class RuntimeName(StrEnum):
-    auto = "auto"
-    torch = "torch"
-    compile = "compile"
-    graphs = "graphs"
-    onnx = "onnx"
-    openvino = "openvino"
-
-
-class ExportTarget(StrEnum):
-    onnx = "onnx"
-    openvino = "openvino"
-    torch_export = "torch-export"
-
-
-class Takes(StrEnum):
-    pixels = "pixels"
-    pictures = "pictures"
-    frames = "frames"
-
-
-class EvaluationTask(StrEnum):
-    detection = "detection"
-    classification = "classification"
-    proposals = "proposals"
 
 
 @app.callback()
@@ -722,195 +658,6 @@ def evaluate(
         as_json=json,
     )
     raise typer.Exit(code)
-
-
-BenchModel = Annotated[str, typer.Option("--model", help="A checkpoint or a run, as in watch.")]
-BenchRuntime = Annotated[RuntimeName, typer.Option("--runtime", help="What runs the network.")]
-BenchDevice = Annotated[Device, typer.Option("--device", help="Where the network runs.")]
-BenchJson = Annotated[bool, typer.Option("--json", help="All figures as one JSON object.")]
-BenchRounds = Annotated[int, typer.Option("--rounds", min=1, help="How often each takes its turn.")]
-BenchSize = Annotated[
-    str | None, typer.Option("--size", metavar="WxH", help="Encode it anew first (H.264), such as 640x480.")
-]
-BenchFilm = Annotated[str, typer.Argument(metavar="SOURCE", help="A video file, or sample.")]
-
-
-@bench.command("latency")
-def bench_latency(
-    source: BenchFilm = "sample",
-    size: BenchSize = None,
-    rate: Annotated[float | None, typer.Option(help="Frames a second.", show_default="the file's own")] = None,
-    frames: Annotated[int, typer.Option(min=20, help="How many, after a first second.")] = 600,
-    busy: Annotated[int, typer.Option(min=0, help="Other processes that compute in every second stretch.")] = 0,
-    picture: Annotated[Path | None, typer.Option(help="A PNG to draw it in.")] = None,
-    model: BenchModel = "motion",
-    runtime: BenchRuntime = RuntimeName.auto,
-    device: BenchDevice = Device.auto,
-    json: BenchJson = False,
-) -> None:
-    """Where the time of each frame goes, from when a camera sends it to its line of JSON.
-
-    SOURCE is played as a live stream, and labelled as watch does.
-    """
-    from stream.commands.bench import bench_latency
-
-    bench_latency(
-        source,
-        size=size,
-        rate=rate,
-        num_frames=frames,
-        num_busy=busy,
-        picture=picture,
-        model=model,
-        runtime=runtime.value,
-        device=device.value,
-        as_json=json,
-    )
-
-
-@bench.command("throughput")
-def bench_throughput(
-    batch: Annotated[
-        list[int] | None,
-        typer.Option(min=1, help="Streams in a step; may be given several times.", show_default="1, 2, 4, 8"),
-    ] = None,
-    threads: Annotated[
-        list[int] | None, typer.Option(min=1, help="May be given several times.", show_default="1, 2, 4 ... all cores")
-    ] = None,
-    rounds: BenchRounds = 30,
-    model: BenchModel = "motion",
-    runtime: BenchRuntime = RuntimeName.auto,
-    device: BenchDevice = Device.auto,
-    json: BenchJson = False,
-) -> None:
-    """Frames a second that a runtime scores, by streams in a batch and by threads."""
-    from stream.commands.bench import bench_throughput
-
-    bench_throughput(
-        batches=batch or (),
-        threads=threads or (),
-        rounds=rounds,
-        model=model,
-        runtime=runtime.value,
-        device=device.value,
-        as_json=json,
-    )
-
-
-@bench.command("streams")
-def bench_streams(
-    rate: Annotated[float, typer.Option(help="Frames a second of each stream.")] = 15.0,
-    source: Annotated[
-        str,
-        typer.Option(help="A video file that each plays, or the address of a live source, rtsp://camera/stream."),
-    ] = "sample",
-    size: Annotated[
-        str | None,
-        typer.Option(
-            metavar="WxH", help="Encode a file anew first (H.264).", show_default="640x480 for sample, else as it is"
-        ),
-    ] = None,
-    seconds: Annotated[float, typer.Option(help="That each number of streams is tried.")] = 10.0,
-    most: Annotated[int, typer.Option(min=1, help="Do not try more.")] = 256,
-    model: BenchModel = "motion",
-    runtime: BenchRuntime = RuntimeName.auto,
-    device: BenchDevice = Device.auto,
-    json: BenchJson = False,
-) -> None:
-    """How many live streams this machine holds: 99 % of the labels come before the next frame, and none is dropped."""
-    from stream.commands.bench import bench_streams
-
-    bench_streams(
-        source,
-        size=size,
-        rate=rate,
-        seconds=seconds,
-        most=most,
-        model=model,
-        runtime=runtime.value,
-        device=device.value,
-        as_json=json,
-    )
-
-
-@bench.command("decode")
-def bench_decode(
-    source: BenchFilm = "sample",
-    size: BenchSize = None,
-    pixels: Annotated[int, typer.Option(min=16, help="Height and width of a network's input.")] = 224,
-    frames: Annotated[int, typer.Option(min=1, help="How many of its first ones.")] = 100,
-    rounds: BenchRounds = 10,
-    json: BenchJson = False,
-) -> None:
-    """The decoders beside each other, without and with what makes the input of a network."""
-    from stream.commands.bench import bench_decode
-
-    bench_decode(source, size=size, num_frames=frames, rounds=rounds, pixels=pixels, as_json=json)
-
-
-@bench.command("ratios")
-def bench_ratios(
-    network: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="An online one; may be given several times. What is of one network is of the first.",
-            show_default="tsm_mobilenet_v2, tsm_resnet50",
-        ),
-    ] = None,
-    runtime: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Beside torch; may be given several times: onnx, openvino, 'onnx int8', 'openvino int8', compile.",
-            show_default="those installed, but for compile",
-        ),
-    ] = None,
-    pixels: Annotated[int, typer.Option(min=32, help="Height and width of the input.")] = 224,
-    threads: Annotated[int, typer.Option(min=1, help="Of each runtime.")] = 2,
-    rounds: BenchRounds = 40,
-    peer: Annotated[
-        Path | None, typer.Option(help="A folder with MoViNet-A0-Stream as a TFLite file, which LiteRT runs.")
-    ] = None,
-    json: BenchJson = False,
-) -> None:
-    """The figures that this project aims at, on a CPU, each as two things that take turns."""
-    from stream.commands.bench import bench_ratios
-
-    bench_ratios(
-        networks=network or ("tsm_mobilenet_v2", "tsm_resnet50"),
-        runtimes=runtime or (),
-        pixels=pixels,
-        threads=threads,
-        rounds=rounds,
-        peer=peer,
-        as_json=json,
-    )
-
-
-@bench.command("soak")
-def bench_soak(
-    frames: Annotated[int, typer.Option(min=30, help="How many.")] = 100_000,
-    model: BenchModel = "motion",
-    runtime: BenchRuntime = RuntimeName.auto,
-    device: BenchDevice = Device.auto,
-    json: BenchJson = False,
-) -> None:
-    """Whether memory or latency grow while one stream goes on."""
-    from stream.commands.bench import bench_soak
-
-    bench_soak(num_frames=frames, model=model, runtime=runtime.value, device=device.value, as_json=json)
-
-
-@bench.command("start")
-def bench_start(
-    rounds: BenchRounds = 5,
-    model: BenchModel = "motion",
-    runtime: BenchRuntime = RuntimeName.auto,
-    json: BenchJson = False,
-) -> None:
-    """How long a command takes to its first words, and to its first label."""
-    from stream.commands.bench import bench_start
-
-    bench_start(rounds=rounds, model=model, runtime=runtime.value, as_json=json)
 
 
 def _say(message: str) -> None:

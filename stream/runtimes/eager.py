@@ -15,13 +15,14 @@ from models.folding import fold_batch_norms
 from models.network import Network
 from models.window import Window
 from stream.runtimes import StateArrays
+from stream.runtimes.slots import SlotPool
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 CHUNK_PIXELS = {"cpu": 200_000, "cuda": 3_200_000, "mps": 3_200_000}
 """Of the snippets of a chunk. On a CPU more are slower: what a layer makes of them does not fit into its caches."""
 
 
-class TorchRuntime:
+class TorchRuntime(SlotPool):
     """Runs a copy of a network with torch, in inference mode and with its batch norms folded.
 
     The pool grows as streams come. A network for whole clips runs in a Window of as many frames as its card says; a
@@ -54,6 +55,7 @@ class TorchRuntime:
             network = fold_batch_norms(network, (1, card.num_frames, size.in_channels, size.height, size.width))
         if not network.streams:
             network = Window(network, num_frames=card.num_frames, stride=card.stride)
+        super().__init__(num_slots)
         self.card = card
         self.device = choose_device(device)
         self._network = network.to(self.device, dtype)
@@ -65,19 +67,6 @@ class TorchRuntime:
         )
         self.chunk = max(1, CHUNK_PIXELS[self.device.type] // (size.height * size.width))
         self._dtype = dtype
-        self._num_slots = num_slots
-        self._free = list(reversed(range(num_slots)))
-
-    def allocate(self) -> int:
-        if not self._free:
-            self._grow()
-        slot = self._free.pop()
-        self.reset(slot)
-        return slot
-
-    def free(self, slot: int) -> None:
-        assert slot not in self._free
-        self._free.append(slot)
 
     @torch.inference_mode()
     def step(self, snippets: np.ndarray, slots: np.ndarray) -> np.ndarray:
@@ -105,10 +94,7 @@ class TorchRuntime:
 
     @torch.inference_mode()
     def _grow(self) -> None:
-        """Twice the room; the states stay where they are."""
         self._pool = tuple(torch.cat([leaf, torch.zeros_like(leaf)]) for leaf in self._pool)
-        self._free = list(reversed(range(self._num_slots, 2 * self._num_slots)))
-        self._num_slots *= 2
 
 
 @contextmanager

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
 import numpy as np
 
 from models.checkpoint import Card
 from models.exported import TOLERANCE, Exported, check_snippets
 from stream.runtimes import Runtime, StateArrays
+from stream.runtimes.slots import SlotPool
 
 NUM_SLOTS = 4  # to begin with
 MAX_BATCH = 8
@@ -23,7 +24,7 @@ def num_threads_here() -> int:
     return min(cores, MAX_THREADS)
 
 
-class PoolRuntime(ABC):
+class PoolRuntime(SlotPool):
     """Gathers the states of a batch from the pool, runs the step, and puts the new ones back.
 
     The pool grows as streams come. More than MAX_BATCH streams, and more than one snippet of each, are several runs.
@@ -34,27 +35,16 @@ class PoolRuntime(ABC):
 
     def __init__(self, exported: Exported):
         _refuse_what_cannot_stream(exported)
+        super().__init__(NUM_SLOTS)
         self.card = exported.card
         self._exported = exported
         self._pool = [np.zeros((NUM_SLOTS * self.rows_per_slot, *shape), np.float32) for shape in exported.state]
         self._rows = np.arange(NUM_SLOTS) * self.rows_per_slot
         """Of the pool, in which the state of each slot is now."""
-        self._free = list(reversed(range(NUM_SLOTS)))
 
     @abstractmethod
     def _run(self, pixels: np.ndarray, slots: np.ndarray) -> np.ndarray:
         """Pixels uint8 (B, 1, height, width, channels) to scores (B, 1, K); moves the rows of the pool on."""
-
-    def allocate(self) -> int:
-        if not self._free:
-            self._grow()
-        slot = self._free.pop()
-        self.reset(slot)
-        return slot
-
-    def free(self, slot: int) -> None:
-        assert slot not in self._free
-        self._free.append(slot)
 
     def step(self, snippets: np.ndarray, slots: np.ndarray) -> np.ndarray:
         num_streams, num_snippets = snippets.shape[:2]
@@ -79,11 +69,8 @@ class PoolRuntime(ABC):
             leaf[self._rows[slot]] = values
 
     def _grow(self) -> None:
-        """Twice the room; the states stay where they are."""
-        num_slots = len(self._rows)
         self._pool = [np.concatenate([leaf, np.zeros_like(leaf)]) for leaf in self._pool]
-        self._rows = np.concatenate([self._rows, (num_slots + np.arange(num_slots)) * self.rows_per_slot])
-        self._free = list(reversed(range(num_slots, 2 * num_slots)))
+        self._rows = np.concatenate([self._rows, (self._num_slots + np.arange(self._num_slots)) * self.rows_per_slot])
 
     def check(self) -> None:
         """Compare with the scores that were exported with the file; RuntimeError when they are others here."""
