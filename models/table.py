@@ -17,6 +17,7 @@ from models.catalogue import NETWORKS, create, list_models
 if TYPE_CHECKING:
     from torch import Tensor
 
+COLUMNS = ("network", "input", "parameters", "multiply-adds", "state", "streams", "paper")
 FILE = Path(__file__).with_name("table.json")
 
 
@@ -42,6 +43,19 @@ class Row:
     streams: bool
     paper: str
     tensors: str
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """What is under each of COLUMNS, for people."""
+        return (
+            self.name,
+            f"{self.num_frames} x {self.size} x {self.size}",
+            f"{self.num_parameters / 1e6:.2f} M",
+            f"{self.multiply_adds / 1e9:.2f} G",
+            f"{self.state_bytes / 1e6:.2f} MB",
+            "yes" if self.streams else "no",
+            self.paper,
+        )
 
 
 def read_table() -> list[Row]:

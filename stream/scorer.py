@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from models.checkpoint import Card
-from models.modality import Modality, open_modality
+from models.modality import open_modality
 from stream.frame import Frame
 from stream.runtimes import Runtime
 from stream.sampler import Sampler
@@ -76,15 +76,35 @@ class Scorer(Protocol):
         """Put back what `read` gave."""
 
 
+class Sampling:
+    """What a network sees of one stream: a sampler, and the modality that makes snippets of what it picks."""
+
+    def __init__(self, card: Card, *, gap_seconds: float | None = None):
+        self._sampler = Sampler(card.frame_seconds, gap_seconds)
+        self._modality = open_modality(card.preprocessing, interval_seconds=card.interval_seconds)
+
+    def push(self, frame: Frame) -> Sampled | None:
+        """The next frame of the stream; None where it lies between samples."""
+        decision = self._sampler.push(frame.time_seconds, frame.image.shape[:2], after_gap=frame.after_gap)
+        if decision.reset:
+            self._modality.reset()
+        if not decision.sampled:
+            return None
+        return Sampled(frame.stream, self._modality.push(frame.image, frame.time_seconds), decision.reset)
+
+    def reset(self, why: str) -> None:
+        """Forget all frames: the next one begins anew."""
+        self._sampler.reset(why)
+
+
 @dataclass
 class _Stream:
-    sampler: Sampler
-    modality: Modality
+    sampling: Sampling
     slot: int
 
 
 class NetworkScorer:
-    """A runtime, and for each stream a sampler, a modality, and a slot of the runtime's pool of states."""
+    """A runtime, and for each stream its sampling, and a slot of the runtime's pool of states."""
 
     def __init__(self, runtime: Runtime, *, gap_seconds: float | None = None):
         self.card = runtime.card
@@ -94,23 +114,14 @@ class NetworkScorer:
         self._streams: dict[str, _Stream] = {}
 
     def open(self, stream: str) -> None:
-        card = self.card
-        sampler = Sampler(card.frame_seconds, self._gap_seconds)
-        modality = open_modality(card.preprocessing, interval_seconds=card.interval_seconds)
-        self._streams[stream] = _Stream(sampler, modality, self._runtime.allocate())
+        sampling = Sampling(self.card, gap_seconds=self._gap_seconds)
+        self._streams[stream] = _Stream(sampling, self._runtime.allocate())
 
     def close(self, stream: str) -> None:
         self._runtime.free(self._streams.pop(stream).slot)
 
     def sample(self, frame: Frame) -> Sampled | None:
-        stream = self._streams[frame.stream]
-        decision = stream.sampler.push(frame.time_seconds, frame.image.shape[:2], after_gap=frame.after_gap)
-        if decision.reset:
-            stream.modality.reset()
-        if not decision.sampled:
-            return None
-        snippet = stream.modality.push(frame.image, frame.time_seconds)
-        return Sampled(frame.stream, snippet, decision.reset)
+        return self._streams[frame.stream].sampling.push(frame)
 
     def score(self, sampled: Sequence[Sampled]) -> list[Row]:
         rows = [Row(reset=each.reset) for each in sampled]
@@ -133,14 +144,14 @@ class NetworkScorer:
         return rows
 
     def reset(self, stream: str, why: str = "start") -> None:
-        self._streams[stream].sampler.reset(why)
+        self._streams[stream].sampling.reset(why)
 
     def read(self, stream: str) -> Any:
         entry = self._streams[stream]
-        return copy.deepcopy((entry.sampler, entry.modality)), self._runtime.read(entry.slot)
+        return copy.deepcopy(entry.sampling), self._runtime.read(entry.slot)
 
     def write(self, stream: str, kept: Any) -> None:
         entry = self._streams[stream]
-        stages, state = kept
-        entry.sampler, entry.modality = copy.deepcopy(stages)
+        sampling, state = kept
+        entry.sampling = copy.deepcopy(sampling)
         self._runtime.write(entry.slot, state)

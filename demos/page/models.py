@@ -10,9 +10,8 @@ import gradio as gr
 
 from demos.page.messages import plain
 from demos.page.site import Site
-from models.table import read_table
+from models.table import COLUMNS, read_table
 
-HEAD = ("network", "input", "parameters", "multiply-adds", "state", "streams", "paper")
 SEARCH = """
 <label class="as-search">Search <input type="search" data-part="models-search" autocomplete="off"
   oninput="actionstream.search(this.value)"></label>
@@ -50,21 +49,9 @@ def build(site: Site) -> None:
 
 
 def _table() -> str:
-    rows = [
-        (
-            row.name,
-            f"{row.num_frames} x {row.size} x {row.size}",
-            f"{row.num_parameters / 1e6:.2f} M",
-            f"{row.multiply_adds / 1e9:.2f} G",
-            f"{row.state_bytes / 1e6:.2f} MB",
-            "yes" if row.streams else "no",
-            row.paper,
-        )
-        for row in read_table()
-    ]
-    body = "".join(f"<tr>{_cells('td', row)}</tr>" for row in rows)
+    body = "".join(f"<tr>{_cells('td', row.cells)}</tr>" for row in read_table())
     return (
-        f'<div class="as-table as-catalogue"><table><thead><tr>{_cells("th", HEAD)}</tr></thead>'
+        f'<div class="as-table as-catalogue"><table><thead><tr>{_cells("th", COLUMNS)}</tr></thead>'
         f'<tbody data-part="models-rows">{body}</tbody></table></div>'
     )
 

@@ -16,8 +16,7 @@ from models.export.cache import key
 from models.export.files import Target, export
 from models.exported import Exported, Takes
 from models.files import check_target
-from models.modality import open_modality
-from stream.sampler import Sampler
+from stream.scorer import Sampling
 from stream.sources import open_source
 
 
@@ -55,16 +54,12 @@ def export_checkpoint(
 
 def snippets(source: str, card: Card) -> Iterator[np.ndarray]:
     """Those of a video, as the live engine makes them: uint8 (height, width, channels)."""
-    sampler = Sampler(card.frame_seconds)
-    modality = open_modality(card.preprocessing, interval_seconds=card.interval_seconds)
+    sampling = Sampling(card)
     with closing(open_source(source)) as frames:
         for frame in frames:
-            decision = sampler.push(frame.time_seconds, frame.image.shape[:2], after_gap=frame.after_gap)
-            if decision.reset:
-                modality.reset()
-            snippet = modality.push(frame.image, frame.time_seconds) if decision.sampled else None
-            if snippet is not None:
-                yield snippet
+            sampled = sampling.push(frame)
+            if sampled is not None and sampled.snippet is not None:
+                yield sampled.snippet
 
 
 def _description(exported: Exported) -> str:

@@ -9,14 +9,12 @@ from urllib.parse import urlsplit
 from models.catalogue import NETWORKS, find_entry
 from models.checkpoint import packaged, read_card
 from models.published import PUBLISHED, cached_file
-from models.table import Row, read_table
-
-COLUMNS = ("name", "input", "parameters", "multiply-adds", "state", "streams", "paper")
+from models.table import COLUMNS, read_table
 
 
 def print_table() -> None:
     """A line for each network, with what its input costs, and a line for each checkpoint that has a name."""
-    _print_lines([COLUMNS, *(_cells(row) for row in read_table())], right=("parameters", "multiply-adds", "state"))
+    _print_lines([COLUMNS, *(row.cells for row in read_table())], right=("parameters", "multiply-adds", "state"))
     print()
     lines: list[tuple[str, ...]] = [("checkpoint", "network", "labels", "licence", "where")]
     for name in packaged():
@@ -39,18 +37,6 @@ def _print_lines(lines: list[tuple[str, ...]], right: tuple[str, ...] = ()) -> N
         print("  ".join(cells).rstrip())
 
 
-def _cells(row: Row) -> tuple[str, ...]:
-    return (
-        row.name,
-        f"{row.num_frames} x {row.size} x {row.size}",
-        f"{row.num_parameters / 1e6:.2f} M",
-        f"{row.multiply_adds / 1e9:.2f} G",
-        f"{row.state_bytes / 1e6:.2f} MB",
-        "yes" if row.streams else "no",
-        row.paper,
-    )
-
-
 def print_network(name: str) -> None:
     """Its row, its layers with their parameters, and the state of a live stream; for a checkpoint where it is, too."""
     if name in PUBLISHED:
@@ -70,7 +56,7 @@ def print_network(name: str) -> None:
     from models.window import Window
 
     row = next(row for row in read_table() if row.name == name)
-    for column, cell in zip(COLUMNS, _cells(row), strict=True):
+    for column, cell in zip(COLUMNS, row.cells, strict=True):
         print(f"{column:<14}{cell}")
     print(f"{'class':<14}models.{entry.module}.{entry.name}")
     for argument, value in entry.arguments.items():

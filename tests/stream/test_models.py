@@ -15,7 +15,7 @@ def test_the_table(run):
     assert (code, err) == (0, "")
     table, checkpoints = out.split("\n\n")
     head, *rows = table.splitlines()
-    assert head.split() == ["name", "input", "parameters", "multiply-adds", "state", "streams", "paper"]
+    assert head.split() == ["network", "input", "parameters", "multiply-adds", "state", "streams", "paper"]
     assert [row.split()[0] for row in rows] == list_models()
     row = next(row for row in rows if row.startswith("tsm_resnet50 "))
     assert row.split("  ")[0] == "tsm_resnet50"
