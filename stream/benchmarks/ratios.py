@@ -18,11 +18,13 @@ import torch
 from models.catalogue import NETWORKS
 from models.checkpoint import Card, load
 from models.export.files import export
+from models.table import read_table
 from stream.benchmarks.alternation import Stage, alternate, burst, no_stage, ratios, timed
 from stream.benchmarks.films import encode_film
 from stream.benchmarks.networks import card_of, sample_snippets, write_checkpoint
 from stream.benchmarks.opening import batch_step, open_with_threads, threads
 from stream.benchmarks.peer import NAME, Peer
+from stream.benchmarks.products import MULTIPLY_ADDS, matrix_product
 from stream.engine import Engine
 from stream.runtimes import Runtime, RuntimeName
 from stream.runtimes.onnx import open_session
@@ -46,6 +48,10 @@ class Variant(NamedTuple):
     runtime: RuntimeName
     exported: bool = False
     int8: bool = False
+
+    @property
+    def precision(self) -> str:
+        return "int8" if self.int8 else "float32"
 
 
 VARIANTS = {
@@ -209,11 +215,14 @@ def _shift(plan: Plan, steps: _Steps, network: str, runtime: str, stage: Stage) 
 
 
 def _runtimes(plan: Plan, steps: _Steps, stage: Stage) -> list[dict[str, Any]]:
-    """Each runtime beside eager torch, and the fastest, in float32 and in int8, beside the peer."""
+    """Each runtime beside eager torch, and beside what the processor does at best; the fastest beside the peer."""
     network, peer = plan.networks[0], plan.peer
     runtimes = REFERENCE, *plan.runtimes
     sides = {EAGER: burst(_eager_step(plan, steps, network))}
     sides |= {name: burst(steps.batch(network, name)) for name in runtimes}
+    products = {VARIANTS[name].int8: f"product in {VARIANTS[name].precision}" for name in runtimes}
+    for is_int8, product in products.items():
+        sides[product] = burst(matrix_product(int8=is_int8, num_threads=plan.num_threads))
     if peer is not None:
         image = sample_snippets(_resized(steps.card(network), peer.height, peer.width), 1)
         pixels = image[None].astype(np.float32) / 255
@@ -232,6 +241,12 @@ def _runtimes(plan: Plan, steps: _Steps, stage: Stage) -> list[dict[str, Any]]:
         goal = Goal(at_least=winners[name][0] if name in winners else None)
         figure = Figure(f"{EAGER} / this runtime", network, name, goal)
         found.append(figure.row((EAGER, seconds[EAGER]), (name, seconds[name])))
+    multiply_adds = next(row.multiply_adds * (plan.size / row.size) ** 2 for row in read_table() if row.name == network)
+    for name in runtimes:
+        product = products[VARIANTS[name].int8]
+        at_best = [each * multiply_adds / MULTIPLY_ADDS for each in seconds[product]]
+        left = f"{multiply_adds / 1e6:.0f} million multiply-adds of a matrix {product}", at_best
+        found.append(Figure("matrix product / this runtime", network, name).row(left, (name, seconds[name])))
     if peer is not None:
         theirs = f"{NAME}, {peer.height} x {peer.width}, LiteRT", seconds[NAME]
         for name, (_, at_least) in winners.items():

@@ -142,6 +142,7 @@ def test_ratios(run):
         "clip of 8 / one step",
         "8 steps / batch of 8",
         "eager torch / this runtime",
+        "matrix product / this runtime",
     } < figures["torch"]
     for row in rows:
         pairs = np.array(row["rounds_ms"])
@@ -151,6 +152,10 @@ def test_ratios(run):
         assert [row["ratio"][name] for name in ("lower", "median", "upper")] == pytest.approx(quartiles)
         least, most = row["at_least"] or 0.0, row["at_most"] or math.inf
         assert row["met"] is (least <= row["ratio"]["median"] <= most)
+    products = {row["runtime"]: row for row in rows if row["figure"] == "matrix product / this runtime"}
+    # tsm_resnet18 has 1.81 G multiply-adds at 224 x 224 (`actionstream models`)
+    assert all(row["left"]["what"].startswith("37 million multiply-adds") for row in products.values())
+    assert len({row["left"]["median_ms"] for row in products.values()}) == 1
     assert report["left_out"] == ["MoViNet-A0-Stream: --peer FOLDER says where its TFLite file is"]
     text = shown(bench_tables.show_ratios, report)
     assert [row["figure"] for row in rows if row["figure"] not in text] == []
