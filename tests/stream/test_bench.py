@@ -155,7 +155,6 @@ def test_ratios(run):
     products = {row["runtime"]: row for row in rows if row["figure"] == "matrix product / this runtime"}
     # tsm_resnet18 has 1.81 G multiply-adds at 224 x 224 (`actionstream models`)
     assert all(row["left"]["what"].startswith("37 million multiply-adds") for row in products.values())
-    assert len({row["left"]["median_ms"] for row in products.values()}) == 1
     assert report["left_out"] == ["MoViNet-A0-Stream: --peer FOLDER says where its TFLite file is"]
     text = shown(bench_tables.show_ratios, report)
     assert [row["figure"] for row in rows if row["figure"] not in text] == []
