@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 ModalityName = Literal["rgb", "rgb-difference", "flow", "warped-flow", "features"]
 FlowMethod = Literal["dis", "tvl1"]
+HALVED_FROM = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,11 +95,14 @@ class Preprocessing:
     def resize(self, image: np.ndarray) -> np.ndarray:
         """An RGB picture, uint8 (h, w, 3), to uint8 (height, width, 3); bilinear with anti-aliasing.
 
+        One of HALVED_FROM times the size and more is halved before, as often as it has even sides: means of 2 x 2
+        pixels, which take a tenth of the time and make some tenths of a grey level of difference.
+
         A feature map (height, width, channels) stays as it is.
         """
         if self.modality == "features":
             return self._checked_map(image)
-        check_image(image)
+        image = self._halved(image)
         rows, columns = image.shape[:2]
         if self.short_side is None:
             box = (0.0, 0.0, float(columns), float(rows))
@@ -116,7 +120,7 @@ class Preprocessing:
         """An RGB picture, uint8 (h, w, 3), to the scale of `resize`, with what that cuts off still around it."""
         if self.modality == "features":
             return self._checked_map(image)
-        check_image(image)
+        image = self._halved(image)
         rows, columns = image.shape[:2]
         size = self.width, self.height
         if self.short_side is not None:
@@ -128,6 +132,16 @@ class Preprocessing:
         """The centre of what belongs to a scaled picture, (h, w, ...) to (height, width, ...)."""
         top, left = (values.shape[0] - self.height) // 2, (values.shape[1] - self.width) // 2
         return values[top : top + self.height, left : left + self.width]
+
+    def _halved(self, image: np.ndarray) -> np.ndarray:
+        """The same picture with less than HALVED_FROM times the size that is wanted, along one side at least."""
+        check_image(image)
+        height, width = (self.height, self.width) if self.short_side is None else (self.short_side, self.short_side)
+        while image.shape[0] % 2 == image.shape[1] % 2 == 0 and (
+            min(image.shape[0] / height, image.shape[1] / width) >= HALVED_FROM
+        ):
+            image = halve(image)
+        return image
 
     def _checked_map(self, values: np.ndarray) -> np.ndarray:
         wanted = self.height, self.width, self.stack
@@ -152,6 +166,15 @@ class Preprocessing:
         if self.modality == "rgb-difference":
             values = values[..., 3:] - values[..., :-3]
         return (values.movedim(-1, -3) - mean) / std
+
+
+def halve(image: np.ndarray) -> np.ndarray:
+    """Means of 2 x 2 pixels of a picture with even sides, rounded: uint8 (2 h, 2 w, 3) to (h, w, 3)."""
+    try:
+        import cv2
+    except ImportError:  # Pillow finds the same, in five times the time
+        return np.array(Image.fromarray(image).reduce(2))
+    return cv2.resize(image, (image.shape[1] // 2, image.shape[0] // 2), interpolation=cv2.INTER_AREA)
 
 
 def check_image(image: np.ndarray) -> None:

@@ -56,8 +56,8 @@ class Prediction:
     frame                index of the frame in its source
     time_seconds         on the source's clock
     latency_ms           from frame available to this
-    split_ms             what it was spent on: "waiting" to be taken, "preprocess" (modality and resizing) and "model"
-                         for all frames of the batch, and "scoring", which is the rest
+    split_ms             what it was spent on: "waiting" to be taken, "preprocess" (modality and resizing, unless that
+                         was done ahead) and "model" for all frames of the batch, and "scoring", which is the rest
     frames_since_reset   snippets scored since the state was empty, this one included: 1 for the first
     reset                why the state was emptied before this frame ("start", "gap", "jump back", "new size",
                          "scores not finite"), else None

@@ -1,12 +1,18 @@
 """Preprocessing: geometry, numbers, and what is refused."""
 
+import math
+import sys
+
 import numpy as np
 import pytest
 import torch
 from helpers import images
+from PIL import Image
 from torchvision.transforms import v2
 
 from models import Preprocessing
+from models.preprocessing import halve
+from stream.sources import SAMPLE, open_source
 
 
 def test_squeezed_into_the_size():
@@ -25,6 +31,30 @@ def test_centre_crop_equals_torchvisions():
     transform = v2.Compose([v2.Resize(36, antialias=True), v2.CenterCrop(32)])
     theirs = transform(torch.from_numpy(image).movedim(-1, 0)).movedim(0, -1).numpy()
     assert np.abs(ours.astype(int) - theirs).max() <= 2
+
+
+@pytest.mark.parametrize("short_side", [None, 40])
+@pytest.mark.parametrize("size", [(480, 640), (1080, 1920), (250, 482), (160, 1000)])
+def test_what_is_much_larger_is_halved_first(size, short_side, monkeypatch):
+    picture = Image.fromarray(next(iter(open_source(SAMPLE))).image)
+    image = np.asarray(picture.resize(size[::-1], Image.Resampling.BICUBIC))
+    wanted = Preprocessing(height=36, width=36, short_side=short_side)
+    found = wanted.resize(image)
+    monkeypatch.setattr("models.preprocessing.HALVED_FROM", math.inf)
+    exactly = wanted.resize(image)
+    assert not np.array_equal(found, exactly)
+    off = np.abs(found.astype(int) - exactly)
+    assert off.mean() < 0.6
+    assert off.max() <= 8
+
+
+def test_pictures_are_halved_alike_with_opencv_and_without(monkeypatch):
+    image = np.random.default_rng(0).integers(0, 256, (120, 242, 3), np.uint8)
+    found = halve(image)
+    four = image.astype(int).reshape(60, 2, 121, 2, 3).sum((1, 3))
+    assert np.array_equal(found, (four + 2) // 4)
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    assert np.array_equal(halve(image), found)
 
 
 def test_same_size_is_left_alone():
