@@ -32,13 +32,13 @@ def binned_features(features: np.ndarray) -> np.ndarray:
 
 def count_right(clips: Sequence[Clip], features: Sequence[np.ndarray]) -> dict[str, int]:
     """Clips of each group that a linear read-out tells which has learnt from the other groups of its set."""
-    rows = dict(zip((clip.path for clip in clips), features, strict=True))
+    rows = dict(zip(((clip.path, clip.labels) for clip in clips), features, strict=True))
     labels = sorted({clip.labels[0] for clip in clips})
     groups = sorted({clip.group for clip in clips})
     right = {}
     for number, group in enumerate(groups, start=1):
         training, held_out = leave_one_out(clips, number)
-        known, asked = (np.stack([rows[clip.path] for clip in side]) for side in (training, held_out))
+        known, asked = (np.stack([rows[clip.path, clip.labels] for clip in side]) for side in (training, held_out))
         truth, wanted = ([labels.index(clip.labels[0]) for clip in side] for side in (training, held_out))
         right[group] = int((read_out(known, truth, asked) == wanted).sum())
     return right

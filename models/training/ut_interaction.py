@@ -185,7 +185,8 @@ def count_controls(recipe: Recipe, maps_file: Path) -> dict[str, dict[str, int]]
     with torch.inference_mode():
         for clip in clips:
             found = late.trunk(maps[str(clip.path)][:1].float())[0].mean(dim=(-2, -1))
-            features.append(binned_features(found[0].numpy()))
+            played = found[0].numpy()[:: -1 if clip.labels == (BACKWARD,) else 1]
+            features.append(binned_features(played))
     return {
         "picture shape and length": count_right(clips, [shape_features(clip) for clip in clips]),
         f"frozen features, {BINS} parts, linear": count_right(clips, features),

@@ -47,7 +47,7 @@ def train_ut_interaction(
     draw_confusion(folder / "confusion.png", Tested(scores.mean(axis=2), truth, tuple(labels), ()).confusion(), labels)
     figures = {"settings": json.loads((folder / "settings.json").read_text()), **figures_of(results)}
     write_text(folder / "summary.json", json.dumps(figures, indent=1))
-    if not (controls := output / "controls.json").exists() and task == "interactions":
+    if not (controls := output / "controls.json").exists():
         write_text(controls, json.dumps(count_controls(recipe, find_maps(recipe, output)), indent=1))
     _show(output)
 

@@ -1,6 +1,7 @@
 """The recipes that leave a sequence out, and what they rest on: early blocks computed once, controls."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from helpers import images, randomised, write_video
 from models import create
 from models.checkpoint import Card, read_card, save
 from models.preprocessing import Preprocessing
-from models.training.controls import binned_features, read_out
+from models.training.controls import binned_features, count_right, read_out
 from models.training.datasets import Clip
 from models.training.reading import read_frames
 from models.training.stem_maps import BACKWARD, VIEWS, join, make_maps, read_maps, rows_of, split
@@ -67,6 +68,12 @@ def test_a_read_out_tells_what_can_be_told():
     assert (found == classes[60:]).mean() > 0.8
     assert binned_features(np.arange(8.0)[:, None]).tolist() == [0.5, 2.5, 4.5, 6.5]
     assert binned_features(np.arange(2.0)[:, None]).tolist() == [0, 0, 1, 1]
+
+
+def test_a_clip_in_both_directions_is_two_clips_for_a_control():
+    clips = [Clip(Path(f"{n}.mp4"), (label,), group=f"set1_seq0{n}") for n in range(3) for label in ("x", BACKWARD)]
+    features = [np.array([sign, 1.0]) for _ in range(3) for sign in (1.0, -1.0)]
+    assert count_right(clips, features) == {f"set1_seq0{n}": 2 for n in range(3)}
 
 
 @pytest.fixture
