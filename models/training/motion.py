@@ -127,7 +127,7 @@ def _targets(moves: np.ndarray, cut: int) -> tuple[np.ndarray, np.ndarray]:
 def train_motion(
     *,
     shift: Shift = "uni",
-    num_steps: int = 3600,
+    num_steps: int = 5400,
     seed: int = 0,
     device: str = "cpu",
     workers: int = 1,
