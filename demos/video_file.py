@@ -7,16 +7,16 @@ import numpy as np
 from stream import open_source
 from stream.fusion import open_scorer
 from stream.labelling import label_video
+from stream.scoring import sure_segments
 
 
 def main(video: str = "sample", model: str = "motion") -> None:
     """Print the segments of the video in their order, and what it shows as a whole."""
     scorer = open_scorer(model)
     found = label_video(open_source(video), scorer)
-    for segment in sorted(found.segments, key=lambda each: each.start_seconds):
-        if segment.score >= 0.3:
-            times = f"{segment.start_seconds:7.2f} to {segment.end_seconds:7.2f} s"
-            print(f"{times}  {segment.label} ({segment.score:.2f})")
+    for segment in sorted(sure_segments(found.segments), key=lambda each: each.start_seconds):
+        times = f"{segment.start_seconds:7.2f} to {segment.end_seconds:7.2f} s"
+        print(f"{times}  {segment.label} ({segment.score:.2f})")
     best = int(np.argmax(found.overall))
     print(f"as a whole: {scorer.card.labels[best]} ({found.overall[best]:.2f})")
 

@@ -19,14 +19,13 @@ from stream.engine import Snapshot
 from stream.evaluation.segments import Segments
 from stream.labelling import LabelledVideo, label_scores
 from stream.prediction import Prediction, Update
+from stream.scoring import sure_segments
 from stream.sources import SourceError
 from stream.sources.video import FileSource
 from stream.timeline_picture import Thumbnails, choose_classes, score_columns
 from stream.video_scores import VideoScores
 
 MAX_SNAPSHOTS = 600
-SURE = 0.3
-"""From this score on a segment is in the table and in the subtitles."""
 KINDS = ("json", "csv", "srt", "png")
 
 
@@ -146,7 +145,7 @@ class Clip:
         stem = Path(self.name).stem or "video"
         targets = {kind: folder / f"{stem}.{kind}" for kind in KINDS}
         segments = Segments.from_rows(rows_of(stem, found.segments))
-        sure = [each for each in found.segments if each.score >= SURE]
+        sure = sure_segments(found.segments)
         card = self.hub.engine.card
         write_found(targets, stem, found, segments, sure, card=card, thumbnails=self.thumbnails)
         return targets
@@ -175,7 +174,7 @@ def timeline(clip: Clip, found: LabelledVideo) -> dict[str, Any]:
     shown = choose_classes(found, card.labels)
     columns = score_columns(found, shown, interval_seconds=card.interval_seconds)
     best = np.argsort(-found.overall, kind="stable")[:5]
-    sure = sorted((s for s in found.segments if s.score >= SURE), key=lambda s: (s.start_seconds, s.end_seconds))
+    sure = sorted(sure_segments(found.segments), key=lambda s: (s.start_seconds, s.end_seconds))
     return {
         "name": clip.name,
         "duration": found.scores.duration_seconds,

@@ -24,7 +24,7 @@ from stream.fusion import open_scorer
 from stream.labelling import LabelledVideo, label_video
 from stream.runtimes.eager import core_left_free
 from stream.scorer import Scorer
-from stream.scoring.segments import Segment
+from stream.scoring.segments import Segment, sure_segments
 from stream.sources import Source, SourceError, open_source
 from stream.sources.source import reason
 from stream.subtitles import Subtitles, subtitles
@@ -82,7 +82,7 @@ def label_files(
             continue
         targets = {kind: folder / f"{name}.{kind}" for kind in kinds}
         rows = rows_of(name, found.segments)
-        sure = [each for each in found.segments if each.score >= threshold]
+        sure = sure_segments(found.segments, threshold)
         try:
             write_found(targets, name, found, Segments.from_rows(rows), sure, card=scorer.card, thumbnails=thumbnails)
         except OSError as error:

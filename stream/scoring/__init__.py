@@ -4,7 +4,7 @@ from stream.scoring.events import EventDetector
 from stream.scoring.integrator import Integrator
 from stream.scoring.mtwi import WindowPlan, integrate
 from stream.scoring.nms import nms, soft_nms
-from stream.scoring.segments import Segment, SegmentFinder
+from stream.scoring.segments import Segment, SegmentFinder, sure_segments
 from stream.scoring.smoothing import Smoother
 from stream.scoring.tracker import OpenSegment, SegmentTracker
 
@@ -20,4 +20,5 @@ __all__ = [
     "integrate",
     "nms",
     "soft_nms",
+    "sure_segments",
 ]

@@ -27,6 +27,8 @@ Suppression = Literal["hard", "soft"]
 
 DUPLICATE_IOU = 0.95
 """Candidates that overlap by more are one, as in TAG."""
+SURE = 0.3
+"""A segment of this score is worth being shown."""
 GRID = tuple(round(0.05 * step, 2) for step in range(1, 20))
 """TAG's thresholds."""
 
@@ -39,6 +41,23 @@ class Segment:
     end_seconds: float
     label: str
     score: float
+
+
+def sure_segments(segments: Iterable[Segment], min_score: float = SURE) -> list[Segment]:
+    """What a person wants to see of segments that are given best first.
+
+    Left out are those below `min_score`, and what lies for the most part in a better one of the same label.
+    """
+    shown: list[Segment] = []
+    for each in segments:
+        within = (
+            min(each.end_seconds, better.end_seconds) - max(each.start_seconds, better.start_seconds)
+            for better in shown
+            if better.label == each.label
+        )
+        if each.score >= min_score and max(within, default=0.0) <= (each.end_seconds - each.start_seconds) / 2:
+            shown.append(each)
+    return shown
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,7 +41,7 @@ def test_the_sample(run, folder):
 
     found = activitynet.read_results(folder / "sample.json", task="detection")
     assert set(found.videos) == {"sample"}
-    sure = found[found.scores >= 0.3]
+    sure = found[found.scores >= 0.4]
     order = np.argsort(sure.start_seconds)
     movements = ["right", "left", "down", "up", "shaking", "closer", "away", "clockwise", "anticlockwise"]
     assert sure.labels[order].tolist() == movements

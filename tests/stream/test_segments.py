@@ -11,7 +11,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from stream.evaluation.detection import thumos14_detection
-from stream.scoring import Segment, SegmentFinder
+from stream.scoring import Segment, SegmentFinder, sure_segments
 from stream.scoring.grouping import group, refine, smooth
 from stream.scoring.segments import break_up
 
@@ -331,3 +331,15 @@ def test_refuses_odd_input(changes, message):
     }
     with pytest.raises(ValueError, match=message):
         SegmentFinder().find(**{**usual, **changes})
+
+
+def test_a_person_is_shown_what_is_sure_and_each_thing_once():
+    whole, part, other, apart, pale = (
+        Segment(0, 10, "wave", 0.8),
+        Segment(4, 6, "wave", 0.7),
+        Segment(4, 6, "clap", 0.6),
+        Segment(9, 12, "wave", 0.5),
+        Segment(20, 22, "wave", 0.2),
+    )
+    assert sure_segments([whole, part, other, apart, pale]) == [whole, other, apart]
+    assert sure_segments([whole, apart, pale], 0.1) == [whole, apart, pale]

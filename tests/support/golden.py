@@ -21,7 +21,10 @@ class Golden:
         self.fill = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(self.fill)
         self.manifest = json.loads((path / "manifest.json").read_text())
-        self.arrays = np.load(path / "golden.npz") if (path / "golden.npz").exists() else None
+        self.arrays = None
+        if (path / "golden.npz").exists():
+            with np.load(path / "golden.npz") as arrays:
+                self.arrays = dict(arrays)
 
     def file(self, path: Path) -> Path:
         """The weights as a user has them: wrapped, prefixed, pickled."""
