@@ -210,5 +210,5 @@ def test_watch_on_real_clips(modality, clip, tmp_path, run):
     assert (code, err) == (0, "")
     lines = [line for line in map(json.loads, out.splitlines()) if "labels" in line]
     assert len(lines) >= 8
-    assert all(line["split_ms"]["preprocess"] > 0 for line in lines)
+    assert all(line["split_ms"].keys() == {"waiting", "preprocess", "model", "scoring"} for line in lines)
     assert load(tmp_path / "model.safetensors")[1] == card
