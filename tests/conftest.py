@@ -11,6 +11,8 @@ from helpers import ROOT, random_card, random_network, tracked
 from models.checkpoint import save
 from stream import cli
 
+pytest.register_assert_rewrite("browser", "servers")  # what they find wrong is told in full
+
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory) -> Path:

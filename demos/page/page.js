@@ -385,14 +385,16 @@
       if (!answer.ok) {
         const text = await answer.text();
         if (run !== this.run) return false;
-        if (answer.status === 404) {
-          this.stop();
-          this.say("The stream was ended since nothing came from this page for a while; start it again");
-        } else this.say(text);
+        this.say(text);
         return false;
       }
       const told = await answer.json();
       if (run !== this.run) return false;
+      if (told.gone) {
+        this.stop();
+        this.say("The stream was ended since nothing came from this page for a while; start it again");
+        return false;
+      }
       let predictions = 0;
       for (const each of told.news) {
         if (each.notice) this.notice(each);

@@ -18,7 +18,9 @@ from demos.page.site import Site
 from demos.page.visitor import MAX_BYTES, PageSource, read_picture
 
 FILES = {name: Path(__file__).with_name(name) for name in ("page.js", "page.css")}
-GONE = PlainTextResponse("this stream has ended", status_code=404)
+GONE = PlainTextResponse("this is not here any more", status_code=404)
+ENDED = JSONResponse({"gone": True})
+"""Of a live stream. No error: while a stream ends, its page may have asked already."""
 PREVIEW_PIXELS = 640
 
 
@@ -55,7 +57,7 @@ class Routes:
         token = request.path_params["token"]
         found = self._site.live(token)
         if found is None:
-            return GONE
+            return ENDED
         hub, visitor = found
         data = bytearray()
         async for part in request.stream():
@@ -87,7 +89,7 @@ class Routes:
         """The newest frame of an address, as JPEG."""
         found = self._site.live(request.path_params["token"])
         if found is None or found[1].picture is None:
-            return GONE
+            return ENDED
         image = Image.fromarray(found[1].picture)
         image.thumbnail((PREVIEW_PIXELS, PREVIEW_PIXELS))
         data = io.BytesIO()
@@ -98,7 +100,7 @@ class Routes:
         token = request.path_params["token"]
         found = self._site.live(token)
         if found is None:
-            return GONE
+            return ENDED
         try:
             values = (float(request.query_params[name]) for name in ("threshold", "smoothing"))
             found[0].engine.set(token, Settings(*values))
@@ -110,7 +112,7 @@ class Routes:
         token = request.path_params["token"]
         found = self._site.live(token)
         if found is None:
-            return GONE
+            return ENDED
         if token in found[0].engine.streams:
             found[0].engine.reset(token)
         return Response(status_code=204)

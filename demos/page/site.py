@@ -145,8 +145,6 @@ class Site:
 
     def begin_live(self, session: Session, address: str | None, settings: Settings) -> dict[str, Any]:
         """Begin the live stream of a session, from its page's camera or from an address; what the page has to know."""
-        if session.live:
-            self.end_live(session.live)
         hub = self.hub(session.model)
         if hub.failure:
             raise ValueError(hub.failure)
@@ -156,6 +154,8 @@ class Site:
             address = check_address(address, allow_private=self.limits.allow_private)
             source = open_source(address, connection=Connection(redirects=self.limits.allow_private))
         visitor = Visitor(source)
+        if session.live:  # only now: a request that is refused ends nothing
+            self.end_live(session.live)
         with self._lock:
             if len(self._live) >= MAX_STREAMS:
                 raise ValueError(f"{MAX_STREAMS} live streams are open, which is the most; try again later")

@@ -185,6 +185,10 @@ def test_addresses(site, browser, addresses):
         start(page)
         page.wait_for_function("document.querySelector('[data-part=live-label]').textContent == 'right'")
         page.wait_for_function("document.querySelector('[data-part=live-picture]').naturalWidth > 0")
+        for _ in range(4):  # again, while it runs
+            start(page)
+            page.wait_for_timeout(700)
+        page.wait_for_function("document.querySelector('[data-part=live-label]').textContent == 'right'")
         assert site.num_streams() == 1
 
 

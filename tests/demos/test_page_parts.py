@@ -172,6 +172,17 @@ def test_only_uploads_are_read_and_a_session_takes_them_with_it(site, tmp_path):
     assert outside.read_text() == "secret"
 
 
+def test_a_live_stream_ends_when_another_begins_but_not_for_one_that_is_refused(site):
+    session = site.session("a")
+    first = site.begin_live(session, None, Settings())["token"]
+    with pytest.raises(ValueError, match=r"127.0.0.1:9/ is a private address"):
+        site.begin_live(session, "http://127.0.0.1:9/", Settings())
+    assert site.live(first)
+    second = site.begin_live(session, None, Settings())["token"]
+    assert site.live(second)
+    assert site.live(first) is None
+
+
 def test_a_clip_of_a_session_is_forgotten_with_it(site, tmp_path):
     session = site.session("a")
     upload = write_video(site.uploads / "film.mp4", images(30))
