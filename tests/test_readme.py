@@ -22,8 +22,6 @@ from stream.evaluation import activitynet, thumos14
 from stream.evaluation.detection_table import write_table
 from stream.sources import SAMPLE
 
-pytestmark = pytest.mark.alone
-
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 CODE_LINES = [line.strip().split("  #")[0].strip() for line in README.splitlines() if line.startswith("    ")]
@@ -118,6 +116,7 @@ def cameras():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_commands(run, weights, cameras):
     """In the order of README, since some need what others wrote."""
     assert len(COMMANDS) >= 10

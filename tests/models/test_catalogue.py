@@ -92,7 +92,8 @@ SMALL = {  # frames and pixels that are enough for those that do not do with 8 o
     "tsm": (4, 32),
     "tam": (4, 32),
     "timeception_resnet152": (4, 32),
-    "timeception": (32, 32),
+    "timeception_": (32, 32),
+    "timeception": (32, 7),  # maps of 1024 channels
 }
 NUM_CLASSES = 5
 
