@@ -23,9 +23,10 @@ from models.files import whole
 from models.mobilenet_v2 import MobileNetV2
 from models.network import Carry
 from models.preprocessing import Preprocessing
-from models.training.clips import ClipBatches
+from models.training.clips import ClipBatches, Loaded
 from models.training.datasets import Clip
 from models.training.features import digest
+from models.training.loop import Batch
 from models.training.reading import every_frame
 from models.training.sampling import segments
 
@@ -132,3 +133,18 @@ class MapBatches(ClipBatches):
         maps = self.maps[str(clip.path)]
         view = maps[int(random.integers(len(maps)))]
         return rows_of(view, clip, self.sampled.num_frames, random).movedim(1, -1).numpy(), list(clip.labels)
+
+
+@dataclass(frozen=True)
+class BothWays(MapBatches):
+    """Batches of clips that are in them forward and backward, the two labels.
+
+    What a clip shows is then in the gradient with both signs: nothing is left to learn from but its order.
+    """
+
+    def __getitem__(self, number: int) -> Loaded:
+        batch, broken = super().__getitem__(number)
+        if batch is None:
+            return None, broken
+        clips, targets = (np.concatenate([x, x[:, ::-1]]) for x in (batch.clips, batch.targets))
+        return Batch(clips, targets, np.tile(batch.weights, 2)), broken

@@ -17,7 +17,7 @@ from models.files import check_target, write_text
 from models.network import Shift
 from models.training.pictures import draw_confusion
 from models.training.testing import Tested
-from models.training.ut_interaction import Recipe, Task, count_controls, find_maps, run_folds
+from models.training.ut_interaction import Task, count_controls, find_maps, recipe_for, run_folds
 from models.training.ut_untrimmed import train_untrimmed
 
 SEEN = (0.25, 0.5, 0.75, 1.0)
@@ -31,14 +31,15 @@ def train_ut_interaction(
     data: Path | None = None,
     start: str | None = None,
     shift: Shift = "uni",
-    epochs: int = 24,
+    epochs: int | None = None,
     seed: int,
     device: str,
     workers: int,
 ) -> None:
     """Train and test a network on all folds, those that are done left out, and print the table of `output`."""
     root, start = _given_both(data, start)
-    recipe = Recipe(root=str(root), start=start, task=task, shift=shift, seed=seed, epochs=epochs)
+    given = {} if epochs is None else {"epochs": epochs}
+    recipe = recipe_for(task, root=str(root), start=start, shift=shift, seed=seed, **given)
     _claim(output, {"task": task, "data": str(root), "start": start})
     folder = output / f"{shift}-{seed}"
     results = run_folds(recipe, folder, device=device, workers=workers)

@@ -24,8 +24,6 @@ from models.layouts import LAYOUTS
 from models.published import PUBLISHED, cached_file
 from models.weight_file import read_weights
 
-pytestmark = pytest.mark.alone
-
 CONTENTS = bytes(range(256)) * 1000
 
 

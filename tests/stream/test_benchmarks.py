@@ -12,8 +12,6 @@ from helpers import images, random_card, random_network, write_video
 
 from models import save
 
-pytestmark = pytest.mark.alone
-
 
 @pytest.mark.slow
 def test_the_gpu_report_can_be_rehearsed(tmp_path):

@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 import torch
 from helpers import write_video
+from servers import free_port
 
 from models import load
 from models.training import distributed
 from models.training import run as run_module
-
-pytestmark = pytest.mark.alone
 
 HOW = ("--size", 32, "--batch-size", 4, "--workers", 0, "--device", "cpu", "--epochs", 2, "--model", "tsm_resnet18")
 SETTINGS = {
@@ -45,7 +44,8 @@ def data(tmp_path_factory):
 
 def begun(*arguments):
     """The command line in two processes of torchrun."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "stream.cli", "train"]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--master-port", str(free_port())]
+    command = [*launcher, "--nproc-per-node", "2", "-m", "stream.cli", "train"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     return subprocess.Popen([*command, *map(str, arguments)], env=environment, **pipes)

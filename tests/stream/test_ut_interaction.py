@@ -11,10 +11,12 @@ from helpers import images, randomised, write_video
 from models import create
 from models.checkpoint import Card, read_card, save
 from models.preprocessing import Preprocessing
+from models.training.augmentation import Augmentation
+from models.training.clips import Sampled
 from models.training.controls import binned_features, count_right, read_out
 from models.training.datasets import Clip
 from models.training.reading import read_frames
-from models.training.stem_maps import BACKWARD, VIEWS, join, make_maps, read_maps, rows_of, split
+from models.training.stem_maps import BACKWARD, VIEWS, BothWays, join, make_maps, read_maps, rows_of, split
 from models.training.ut_interaction import STEM
 from models.training.ut_untrimmed import NUM_SNIPPETS, StreamBatches, clips_to_learn_from, fit
 from stream import watch
@@ -58,6 +60,20 @@ def test_a_backward_clip_is_played_from_its_end():
     forward, backward = (rows_of(maps, Clip(None, (label,)), 4)[1].flatten().tolist() for label in ("x", BACKWARD))
     assert forward == [2, 7, 12, 17]
     assert backward == forward[::-1]
+
+
+def test_a_batch_has_each_clip_both_ways():
+    maps = {name: torch.rand(2, 9, 3, 1, 1).half() for name in ("a", "b")}
+    clips = [Clip(Path(name), ("forward",)) for name in maps]
+    plain = Preprocessing.of_features(3, 1, 1)
+    labels = [BACKWARD, "forward"]
+    given = (clips, labels, Sampled(num_frames=4, sampling="segments"), plain, Augmentation(), 2, 3, 0)
+    batch, broken = BothWays(*given, maps=maps)[1]
+    assert broken == []
+    assert batch.clips.shape == (4, 4, 1, 1, 3)
+    assert (batch.clips[2:] == batch.clips[:2, ::-1]).all()
+    assert batch.targets.tolist() == [[0, 1], [0, 1], [1, 0], [1, 0]]
+    assert batch.weights.tolist() == [1] * 4
 
 
 def test_a_read_out_tells_what_can_be_told():
