@@ -95,6 +95,19 @@ def test_two_processes_have_the_numbers_of_one(data, tmp_path, run, monkeypatch)
 
 
 @pytest.mark.slow
+def test_norms_that_learn_and_a_warm_state(data, tmp_path):
+    """Each process has statistics of its own share; what is tested and kept are those of process 0."""
+    more = ("--epochs", 1, "--set", "optimisation.norms=all", "--set", "sampled.num_warm=2")
+    process = begun("--data", data, "-o", tmp_path / "run", *HOW, *more)
+    out = process.communicate(timeout=200)[0]
+    assert process.returncode == 0, out
+    network, card = load(tmp_path / "run" / "last.safetensors")
+    assert card.accuracy["epoch"] == 1
+    norms = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    assert all(norm.running_mean.isfinite().all() and norm.running_mean.any() for norm in norms)
+
+
+@pytest.mark.slow
 def test_an_error_in_one_process_ends_all(data, tmp_path):
     """A clip of the share of one cannot be read."""
     root = shutil.copytree(data, tmp_path / "data")
