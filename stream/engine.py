@@ -162,7 +162,8 @@ class Engine:
                 }
                 results.append(self._score(frame, row.scores, split))
             else:  # its state may be as bad
-                self._scorer.reset(frame.stream, "scores not finite")
+                self._scorer.empty(frame.stream)
+                self._start_anew(stream, "scores not finite")
                 results.append(Skipped(reason="scores not finite"))
         return results
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from time import perf_counter
@@ -59,7 +59,7 @@ class Feed:
         self._connected = False
         self._first: tuple[float, float] | None = None  # when the first frame was available, and its time
         self._shift_seconds = 0.0
-        self._after_gap = False  # of the next frame to be taken
+        self._after_gap = False  # of the next frame to be put
         self._waiting: deque[Frame | Notice] = deque()
         self._changed = changed
         self._policy = policy
@@ -120,7 +120,6 @@ class Feed:
             if frame is None:
                 return None
             self._waiting.popleft()
-            frame, self._after_gap = replace(frame, after_gap=self._after_gap), False
             self._changed.notify_all()
         return frame if self.newest or self._realtime else replace(frame, available=perf_counter())
 
@@ -129,7 +128,7 @@ class Feed:
         with self._changed:
             if self.peek() is frame:
                 self._waiting.popleft()
-                self.dropped[reason] += 1
+                self._count_dropped([frame], reason)
                 self._changed.notify_all()
 
     def notices(self) -> list[Notice]:
@@ -159,9 +158,12 @@ class Feed:
             self._thread.join()
 
     def _drop_waiting(self, reason: str) -> None:
-        notices = [each for each in self._waiting if isinstance(each, Notice)]
-        self.dropped[reason] += len(self._waiting) - len(notices)
-        self._waiting = deque(notices)
+        self._count_dropped([each for each in self._waiting if isinstance(each, Frame)], reason)
+        self._waiting = deque(each for each in self._waiting if isinstance(each, Notice))
+
+    def _count_dropped(self, frames: Sequence[Frame], reason: str) -> None:
+        self.dropped[reason] += len(frames)
+        self._after_gap |= any(frame.after_gap for frame in frames)  # nor does anybody know what was before the next
 
     def _run(self) -> None:
         try:
@@ -228,6 +230,8 @@ class Feed:
                 return
             if self.newest:
                 self._drop_waiting("newer")
+            if self._after_gap:
+                frame, self._after_gap = replace(frame, after_gap=True), False
             self._waiting.append(frame)
             self.last_seconds = frame.time_seconds
             self._changed.notify_all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from time import perf_counter
 from typing import Any, Final
 
@@ -11,7 +12,14 @@ import numpy as np
 
 from models.preprocessing import check_image
 
-NOT_YET: Final = object()
+
+class Missing(Enum):
+    """What stands where there is nothing yet; it stays itself in a copy."""
+
+    NOT_YET = auto()
+
+
+NOT_YET: Final = Missing.NOT_YET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -77,9 +77,14 @@ class Fusion:
             columns.append([nothing if part is None else next(rows) for part in parts])
         return [self._fuse(each.stream, rows) for each, *rows in zip(sampled, *columns, strict=True)]
 
-    def reset(self, stream: str, why: str = "start") -> None:
+    def reset(self, stream: str) -> None:
         for scorer in self._scorers:
-            scorer.reset(stream, why)
+            scorer.reset(stream)
+
+    def empty(self, stream: str) -> None:
+        for scorer in self._scorers:
+            scorer.empty(stream)
+        self._forget(stream)
 
     def read(self, stream: str) -> Any:
         return [scorer.read(stream) for scorer in self._scorers], list(self._last[stream])

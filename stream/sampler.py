@@ -29,7 +29,7 @@ class Sampler:
     is slower than the ticks has all of its frames picked and none twice.
 
     The state of the stream has to be emptied, and the ticks begin anew, at
-      "start"      the first frame, and the first one after a `reset`, unless that gives another reason,
+      "start"      the first frame, and the first one after a `reset`,
       "gap"        a frame more than `gap_seconds` after the one before (default: 8 intervals, 0.5 s at least), or
                    one that says of itself that it comes after a gap,
       "jump back"  a frame that is not later than the one before,
@@ -46,7 +46,6 @@ class Sampler:
         self._tick = 0.0  # the next one
         self._last: float | None = None
         self._size: tuple[int, int] | None = None
-        self._why_start = "start"
 
     def push(self, time_seconds: float, size: tuple[int, int], *, after_gap: bool = False) -> Decision:
         """Decide on the next frame of the source: its time, and its (height, width)."""
@@ -67,7 +66,7 @@ class Sampler:
     def _why_reset(self, last: float | None, time_seconds: float, size: tuple[int, int], after_gap: bool) -> str | None:
         assert self.gap_seconds is not None
         if last is None:
-            return self._why_start
+            return "start"
         if after_gap or time_seconds - last > self.gap_seconds:
             return "gap"
         if time_seconds <= last:
@@ -76,7 +75,6 @@ class Sampler:
             return "new size"
         return None
 
-    def reset(self, why: str = "start") -> None:
+    def reset(self) -> None:
         """Forget all frames: the next one begins anew."""
-        self._why_start = why
         self._last = None

@@ -66,8 +66,11 @@ class Scorer(Protocol):
     def score(self, sampled: Sequence[Any]) -> list[Row]:
         """Frames of different streams, a row for each, or successive frames of one stream."""
 
-    def reset(self, stream: str, why: str = "start") -> None:
+    def reset(self, stream: str) -> None:
         """The next frame of a stream is a start."""
+
+    def empty(self, stream: str) -> None:
+        """Empty the state of a stream at once, whatever was sampled ahead; its rhythm and its stacks go on."""
 
     def read(self, stream: str) -> Any:
         """A copy of all that is kept of a stream."""
@@ -92,9 +95,9 @@ class Sampling:
             return None
         return Sampled(frame.stream, self._modality.push(frame.image, frame.time_seconds), decision.reset)
 
-    def reset(self, why: str) -> None:
+    def reset(self) -> None:
         """Forget all frames: the next one begins anew."""
-        self._sampler.reset(why)
+        self._sampler.reset()
 
 
 @dataclass
@@ -143,8 +146,11 @@ class NetworkScorer:
                     rows[n] = Row(scores=row, reset=sampled[n].reset)
         return rows
 
-    def reset(self, stream: str, why: str = "start") -> None:
-        self._streams[stream].sampling.reset(why)
+    def reset(self, stream: str) -> None:
+        self._streams[stream].sampling.reset()
+
+    def empty(self, stream: str) -> None:
+        self._runtime.reset(self._streams[stream].slot)
 
     def read(self, stream: str) -> Any:
         entry = self._streams[stream]

@@ -7,6 +7,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from time import perf_counter
@@ -16,7 +17,7 @@ from stream.batching import Batcher, Candidate
 from stream.connection import Connection
 from stream.engine import Engine
 from stream.feed import POLICIES, Feed, Policy
-from stream.frame import Frame
+from stream.frame import NOT_YET, Frame
 from stream.prediction import NOT_DUE, Counts, Event, Notice, Prediction, Skipped, Update
 from stream.sinks.sink import Sink
 from stream.sources import Source, SourceError, open_source
@@ -204,8 +205,8 @@ class Watch:
                 self._idle()
 
     def _start(self, stream: _Stream) -> None:
-        """Let a feed read, unless it does."""
-        if stream.feed.started:
+        """Let a feed read, unless it does, or was stopped before."""
+        if stream.feed.started or stream.feed.ended:
             return
         if self._ahead and stream.feed.waits:
             self._open(stream)
@@ -252,7 +253,8 @@ class Watch:
             else:
                 streams[frame.stream].labelled += 1
             events = prediction.events if prediction else ()
-            update = Update(stream=frame.stream, frame=frame, prediction=prediction, events=events)
+            shown = replace(frame, sampled=NOT_YET)  # what it is to another model, nobody knows
+            update = Update(stream=frame.stream, frame=shown, prediction=prediction, events=events)
             self._pending.append((streams[frame.stream], update))
 
     def _push(self, frames: list[Frame], streams: dict[str, _Stream]) -> list[Prediction | Skipped]:

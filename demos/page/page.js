@@ -367,6 +367,7 @@
         try {
           const answer = await fetch(`live/${this.ticket.token}/frame`, { method: "POST" });
           const news = await this.take(run, answer);
+          if (!answer.ok) await new Promise((done) => setTimeout(done, 1000));
           if (news && !loading && run === this.run) {
             loading = true;
             picture.src = `live/${this.ticket.token}/picture?n=${performance.now()}`;

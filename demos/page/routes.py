@@ -49,7 +49,7 @@ class Routes:
         path = FILES.get(request.path_params["name"])
         return GONE if path is None else FileResponse(path)
 
-    async def status(self, request: Request) -> Response:
+    def status(self, request: Request) -> Response:
         return JSONResponse({"streams": self._site.num_streams()})
 
     async def frame(self, request: Request) -> Response:
@@ -117,7 +117,7 @@ class Routes:
             found[0].engine.reset(token)
         return Response(status_code=204)
 
-    async def leave(self, request: Request) -> Response:
+    def leave(self, request: Request) -> Response:
         self._site.end_live(request.path_params["token"])
         return Response(status_code=204)
 

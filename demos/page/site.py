@@ -80,6 +80,7 @@ class Site:
         self.uploads = self.folder / "uploads"
         self.uploads.mkdir()
         self._lock = threading.RLock()
+        self._opening = threading.Lock()
         self._sessions: dict[str, Session] = {}
         self._live: dict[str, tuple[Hub, Visitor]] = {}
         self._finished: dict[str, Finished] = {}
@@ -113,9 +114,14 @@ class Site:
     def hub(self, model: str) -> Hub:
         """The engine of a model, which is opened when it is first wanted and stays."""
         with self._lock:
-            if model not in self._hubs:
-                self._hubs[model] = Hub(SharedEngine(model, device=self.device))
-            return self._hubs[model]
+            hub = self._hubs.get(model)
+        if hub is None:
+            with self._opening:  # for seconds, in which all others go on
+                if (hub := self._hubs.get(model)) is None:
+                    hub = Hub(SharedEngine(model, device=self.device))
+                    with self._lock:
+                        self._hubs[model] = hub
+        return hub
 
     def model_names(self, session: Session | None = None) -> list[str]:
         """The models that can be chosen: those that are here already, and those that a session has uploaded."""

@@ -94,6 +94,8 @@ def open_fastest(
 
     has_onnx = find_spec("onnxruntime") is not None
     if device not in ("auto", "cpu") or (device == "auto" and _may_have_accelerator()):
+        if find_spec("torch") is None:
+            return open_("torch")  # which says that it is missing
         from kernels.cuda import has_cupy
         from stream.runtimes.eager import choose_device
 
@@ -124,6 +126,8 @@ def _first(open_: Callable[[RuntimeName], Runtime], names: list[RuntimeName]) ->
 
 def _may_have_accelerator() -> bool:
     """Whether it is worth asking torch for CUDA or MPS, which takes seconds."""
+    if find_spec("torch") is None:
+        return False
     if sys.platform == "darwin":
         return True
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -51,7 +52,9 @@ class TorchRuntime(SlotPool):
                 f"{card.network} takes {network.in_channels} channels, and the preprocessing in its card gives "
                 f"{size.in_channels} ({size.modality})"
             )
-        if not isinstance(network, Window):
+        if isinstance(network, Window):
+            network = copy.deepcopy(network).eval()
+        else:
             network = fold_batch_norms(network, (1, card.num_frames, size.in_channels, size.height, size.width))
         if not network.streams:
             network = Window(network, num_frames=card.num_frames, stride=card.stride)

@@ -3,6 +3,7 @@
 import io
 import os
 import socket
+import threading
 from contextlib import closing
 from pathlib import Path
 from time import monotonic, sleep
@@ -181,6 +182,26 @@ def test_a_live_stream_ends_when_another_begins_but_not_for_one_that_is_refused(
     second = site.begin_live(session, None, Settings())["token"]
     assert site.live(second)
     assert site.live(first) is None
+
+
+def test_others_go_on_while_a_model_is_opened(site, checkpoint, monkeypatch):
+    begun, go = threading.Event(), threading.Event()
+
+    def slow(*arguments, **options):
+        begun.set()
+        assert go.wait(10)
+        return SharedEngine(*arguments, **options)
+
+    monkeypatch.setattr("demos.page.site.SharedEngine", slow)
+    token = site.begin_live(site.session("a"), None, Settings())["token"]
+    opening = threading.Thread(target=site.hub, args=("motion",))
+    opening.start()
+    assert begun.wait(10)
+    assert site.num_streams() == 1
+    site.end_live(token)
+    site.hub(str(checkpoint))
+    go.set()
+    opening.join()
 
 
 def test_a_clip_of_a_session_is_forgotten_with_it(site, tmp_path):

@@ -1,5 +1,7 @@
 """Window: a network for whole clips, live, is that network on the clip that ends now."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -57,10 +59,12 @@ def test_streams_of_a_batch_have_their_own_phase(network):
 
 def test_the_engine_runs_it(network):
     card = random_card("r3d_18")
-    engine = Engine(TorchRuntime(Window(network, num_frames=N), card, device="cpu"))
+    before = copy.deepcopy(network.state_dict())
+    engine = Engine(TorchRuntime(Window(network.train(), num_frames=N), card, device="cpu"))
     stream = engine.open()
     pictures = images(6)
     rows = [engine.push(stream, picture, n * 0.1) for n, picture in enumerate(pictures)]
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.eval().state_dict().items())
     frames = torch.from_numpy(np.stack([card.preprocessing.resize(picture) for picture in pictures]))
     with torch.inference_mode():
         scores, _ = Window(network, num_frames=N)(card.preprocessing.normalise(frames[None]))

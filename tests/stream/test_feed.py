@@ -132,6 +132,24 @@ def test_a_live_source_that_comes_back_goes_on_in_its_own_time(monkeypatch):
     assert str(feed.error) == "nobody answers"
 
 
+def test_a_gap_is_before_the_first_frame_of_the_new_connection(monkeypatch):
+    """Not before one that waited while the connection broke; nor is it lost with a frame that nobody took."""
+    monkeypatch.setattr("stream.feed.wait_seconds", lambda failures: 0.0)
+    source = Scripted(2, 1)
+    source.let.release(3)
+    feed = feed_of(source, policy="every", connection=Connection(retries=1))
+    wait_until(lambda: source.counts == [] and feed.received == 2 and feed.last_seconds > 1 / 30)
+    assert [frame.after_gap for frame in take(feed, 3)] == [False, False, True]
+
+    source = Scripted(1, 2)
+    feed = feed_of(source, connection=Connection(retries=1))
+    source.let_out(1)
+    assert not take(feed)[0].after_gap
+    source.let_out(2)
+    assert feed.dropped == {"newer": 1}
+    assert take(feed)[0].after_gap
+
+
 def test_time_does_not_go_back_over_a_reconnect(monkeypatch):
     """A source that gives its frames quicker than they happened is ahead of the clock on the wall."""
     monkeypatch.setattr("stream.feed.wait_seconds", lambda failures: 0.01)

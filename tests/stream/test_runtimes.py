@@ -207,6 +207,15 @@ def wait_for(_, runtime):
     runtime._maker.join()
 
 
+def test_without_torch_nobody_asks_it_for_a_gpu(monkeypatch):
+    """Not even where there is a driver of one."""
+    monkeypatch.setattr("stream.runtimes.choice.ctypes.CDLL", lambda name: None)
+    monkeypatch.setattr("stream.runtimes.choice.find_spec", lambda name: None if name == "torch" else True)
+    assert type(open_runtime("motion")).__name__ == "OnnxRuntime"
+    with pytest.raises(ValueError, match=r"motion needs torch, which is not installed here"):
+        open_runtime("motion", device="cuda")
+
+
 def test_without_an_export_everything_stays_as_it_is(monkeypatch):
     monkeypatch.setattr(meanwhile, "PATIENCE_SECONDS", 0.0)
 

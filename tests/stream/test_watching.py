@@ -1,6 +1,7 @@
 """Several streams at once: each as if it were alone, and none disturbed by another."""
 
 import contextlib
+import copy
 import os
 import threading
 import time
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from servers import ball, free_port, rtsp_server, silent_server
 
 from stream import Connection, Engine, Frame, Prediction, Source, SourceError, Watch, watch
+from stream.frame import NOT_YET
 from stream.runtimes.eager import TorchRuntime
 from stream.sources.process import ProcessSource
 
@@ -538,8 +540,15 @@ def test_files_are_sampled_where_they_are_read_and_labelled_as_ever(tmp_path, mo
 
 
 def test_a_stream_that_is_sampled_ahead_gets_over_a_bad_score():
-    steps = count()
-    runtime = NullRuntime(lambda slots: np.nan if next(steps) == 20 else None)
+    """Those that were sampled already are none the worse, though the state stays bad until it is emptied."""
+    steps, bad = count(), []
+
+    def work(slots):
+        bad.extend([slots[0]] if next(steps) == 20 else [])
+        return np.nan if bad else None
+
+    runtime = NullRuntime(work)
+    runtime.reset = lambda slot: bad.clear()
     with Watch(Engine(runtime), ahead=True) as session:
         session.add(Camera("file", live=False, rate=1 / INTERVAL, count=100))
         updates = list(session)
@@ -547,6 +556,44 @@ def test_a_stream_that_is_sampled_ahead_gets_over_a_bad_score():
     assert resets == ["start", "scores not finite"]
     counts = updates[-1].notice.counts
     assert (counts.labelled, counts.dropped) == (99, {"scores not finite": 1})
+
+
+@pytest.mark.parametrize("ahead", [True, False])
+def test_a_stream_that_cannot_be_opened_leaves_the_files_of_others_whole(ahead, monkeypatch):
+    machine = Engine(NullRuntime())
+    opening, sinks = machine.open, {name: Kept() for name in "ab"}
+
+    def full(name):
+        if name == "b":
+            raise MemoryError("no room for another state")
+        return opening(name)
+
+    monkeypatch.setattr(machine, "open", full)
+    session = Watch(machine, ahead=ahead)
+    for name, sink in sinks.items():
+        session.add(Camera(name, live=False, count=50), name=name, sinks=lambda _, sink=sink: [sink])
+    with pytest.raises(MemoryError):
+        list(session)
+    session.close()
+    assert [sink.closed for sink in sinks.values()] == [True, True]
+    assert session.streams == []
+
+
+class Kept:
+    closed = False
+
+    def push(self, update): ...
+
+    def close(self):
+        self.closed = True
+
+
+def test_a_frame_that_leaves_is_sampled_for_nobody():
+    with Watch(Engine(NullRuntime()), ahead=True) as session:
+        session.add(Camera("file", live=False, count=3))
+        frames = [update.frame for update in session if update.frame]
+    assert all(copy.deepcopy(frame).sampled is NOT_YET for frame in frames)
+    assert len(frames) == 3
 
 
 def test_watch_in_python(tmp_path):
