@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -429,6 +430,16 @@ def train(
 
     with distributed.joined(choose_device(device.value).type):
         if resume is not None:
+            given: dict[str, object] = {
+                "recipe": recipe,
+                "data": data,
+                "-o": output,
+                "model": model,
+                "shift": shift,
+                "start": start,
+            }
+            given |= {"teacher": teacher, "epochs": epochs, "batch-size": batch_size, "size": size, "steps": steps}
+            _refuse("is of a run that begins; one that is gone on with has its own settings", given | {"set": changes})
             training_commands.resume(resume, device=device.value, workers=workers)
             return
         if output is None or (recipe is None and data is None):
@@ -457,6 +468,7 @@ def train(
                 workers=workers,
             )
             return
+        _refuse("is of recipes; give --epochs", {"steps": steps})
         chosen = Data(
             root=str(data),
             format=format or "folders",  # type: ignore[arg-type]  # checked there
@@ -552,7 +564,10 @@ def test(
     """Measure a network on clips it has not seen."""
     from stream.commands.test import is_motion, test_clips, test_motion
 
+    of_motion = {"pictures": pictures, "background": background, "write": write, "runtime": runtime.value != "auto"}
+    of_others = {"crops": crops > 1, "frames": frames, "full": full, "online": online, "device": device.value != "auto"}
     if data is None and is_motion(model):
+        _refuse("is for clips of one's own, --data DIR; motion is tested on rendered ones", of_others)
         test_motion(
             model,
             runtime=runtime.value,
@@ -562,9 +577,8 @@ def test(
             write=write,
             as_json=json,
         )
-    elif runtime is not RuntimeName.auto:
-        raise ValueError("--runtime is for motion and exports of it; other networks are tested with torch")
     else:
+        _refuse("is for motion and exports of it", of_motion)
         test_clips(
             model,
             data=data,
@@ -658,6 +672,13 @@ def evaluate(
         as_json=json,
     )
     raise typer.Exit(code)
+
+
+def _refuse(why: str, options: Mapping[str, object]) -> None:
+    """ValueError where one of them was given."""
+    for name, value in options.items():
+        if value:
+            raise ValueError(f"{name if name.startswith('-') else f'--{name}'} {why}")
 
 
 def _say(message: str) -> None:

@@ -42,14 +42,15 @@ def quantise(path: Path, out: Path, videos: Sequence[Iterable[np.ndarray]]) -> E
     """Write the int8 version of an exported .onnx file; returns what it says of itself.
 
     videos  of each its snippets in order, uint8 (height, width, channels), which are streamed through the file. Every
-            second call calibrates; how far both versions agree in the others is kept in the card, accuracy["int8"].
+            second call calibrates, or as many as are allowed, spread over all videos; how far both versions agree in
+            the others is kept in the card, accuracy["int8"].
     """
     snippets = [np.stack(list(video)) for video in videos]
     session = _open(path)
     exported = Exported.from_json(session.get_modelmeta().custom_metadata_map[KEY])
-    calls = [feed for video in snippets for feed, _ in _stream(session, exported, video)]
-    if len(calls) < 2:
-        raise ValueError(f"{len(calls)} calls of the step are not enough to calibrate with; give longer videos")
+    longest = max((len(video) // exported.chunk for video in snippets), default=0)
+    if longest < 2:
+        raise ValueError(f"{longest} calls of the step are not enough to calibrate with; give longer videos")
     with TemporaryDirectory() as folder:
         between, result = Path(folder) / "float32.onnx", Path(folder) / "int8.onnx"
         level = logging.root.manager.disable
@@ -59,7 +60,7 @@ def quantise(path: Path, out: Path, videos: Sequence[Iterable[np.ndarray]]) -> E
             quantize_static(
                 between,
                 result,
-                _Calls(calls[::2][:MAX_CALIBRATED]),
+                _Calls(_calibrating(session, exported, snippets)),
                 quant_format=QuantFormat.QDQ,
                 per_channel=True,
                 activation_type=QuantType.QUInt8,
@@ -80,6 +81,17 @@ def quantise(path: Path, out: Path, videos: Sequence[Iterable[np.ndarray]]) -> E
         with whole(out) as file:
             onnx.save(model, file)
     return exported
+
+
+def _calibrating(session: Any, exported: Exported, videos: Sequence[np.ndarray]) -> Iterator[Inputs]:
+    """Calls with even numbers, spread over all videos where there are more than MAX_CALIBRATED."""
+    even = [(v, n) for v, video in enumerate(videos) for n in range(0, len(video) // exported.chunk, 2)]
+    places = np.linspace(0, len(even) - 1, min(len(even), MAX_CALIBRATED)).round().astype(int)
+    chosen = {even[place] for place in places}
+    for v, video in enumerate(videos):
+        for n, (feed, _) in enumerate(_stream(session, exported, video)):
+            if (v, n) in chosen:
+                yield feed
 
 
 class _Calls(CalibrationDataReader):

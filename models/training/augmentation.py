@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
@@ -72,6 +73,30 @@ class Augmentation:
     def _turned(self, label: str) -> str:
         both = {**{other: one for one, other in self.opposites.items()}, **self.opposites}
         return both.get(label, label)
+
+
+SIDES = re.compile(r"(?<![a-z])(left|right)(?![a-z])")
+TURNS = re.compile(r"(?:anti|counter)-?clockwise")
+OTHER_WAY = ("anti", "counter", "anti-", "counter-")
+
+
+def find_opposites(labels: Sequence[str]) -> dict[str, str]:
+    """The `opposites` that the words of labels tell: left and right, clockwise and anti- or counterclockwise.
+
+    A label with such a word whose opposite is not among them is its own: what it shows must not be flipped.
+    """
+    words = {re.sub(r"(?<=[a-z])(?=[A-Z])", "_", label).lower(): label for label in labels}
+    opposites = {}
+    for text, label in words.items():
+        turned = SIDES.sub(lambda side: "left" if side[0] == "right" else "right", text)
+        others = [turned]
+        if TURNS.search(turned):
+            others = [TURNS.sub("clockwise", turned)]
+        elif "clockwise" in turned:
+            others = [turned.replace("clockwise", f"{how}clockwise") for how in OTHER_WAY]
+        if others != [text]:
+            opposites[label] = next((words[other] for other in others if other in words), label)
+    return opposites
 
 
 def _chance(probability: float) -> bool:

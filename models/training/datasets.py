@@ -65,8 +65,9 @@ def has_pictures(folder: Path) -> bool:
 
 
 def _group(path: Path) -> str:
-    """What clips of one recording share: v_Archery_g07_c02.avi is of v_Archery_g07."""
-    return re.sub(r"_c\d+$", "", path.stem)
+    """What clips of one recording share: v_Archery_g07_c02.avi is of v_Archery_g07. Empty for other names."""
+    named = re.fullmatch(r"(.+)_c\d+", path.stem)
+    return named[1] if named else ""
 
 
 def ucf101_split(clips: Sequence[Clip], file: Path) -> list[Clip]:

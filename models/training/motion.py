@@ -27,6 +27,7 @@ PREPROCESSING = Preprocessing(height=SIZE, width=SIZE, mean=(128.0,), std=(128.0
 NETWORK = "tsm_resnet18"
 ARGUMENTS = {"num_classes": len(MOVEMENTS), "width": 0.5, "n_div": 4}
 FRAMES_PER_STEP = 160
+NUM_STEPS = 5400
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def _targets(moves: np.ndarray, cut: int) -> tuple[np.ndarray, np.ndarray]:
 def train_motion(
     *,
     shift: Shift = "uni",
-    num_steps: int = 5400,
+    num_steps: int = NUM_STEPS,
     seed: int = 0,
     device: str = "cpu",
     workers: int = 1,

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 Optimiser = Literal["adamw", "sgd"]
 Decline = Literal["cosine", "steps"]
 Norms = Literal["all", "first", "none"]
+Precision = Literal["float32", "bfloat16", "float16"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +58,7 @@ class Optimisation:
     sync_norms: bool = False
     frozen: tuple[str, ...] = ()
     average: float = 0.0
-    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    precision: Precision = "float32"
     recompute: bool = False
     label_smoothing: float = 0.0
     mixup: float = 0.0
@@ -67,6 +68,8 @@ class Optimisation:
         for name, allowed in (("optimiser", Optimiser), ("decline", Decline), ("norms", Norms)):
             if getattr(self, name) not in get_args(allowed):
                 raise ValueError(f"no {name} {getattr(self, name)!r}; there are {', '.join(get_args(allowed))}")
+        if self.precision not in get_args(Precision):
+            raise ValueError(f"no precision {self.precision!r}; there are {', '.join(get_args(Precision))}")
         if self.num_steps < 1 or self.accumulate < 1 or not self.learning_rate > 0:
             raise ValueError(
                 f"{self.num_steps} steps of {self.accumulate} batches at a rate of {self.learning_rate}: all positive"

@@ -14,7 +14,9 @@ from PIL import Image
 
 from models.training.datasets import FEATURES, IMAGES, Clip
 
-FOLDER_RATE = 30.0  # frames a second of a folder of pictures or a file of features, which do not say
+FOLDER_RATE = 30.0  # frames a second of a file of features, and of a folder of pictures where it does not say
+RATE_FILE = "rate.txt"
+"""In a folder of pictures: how many of them are a second."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def stretch_of(clip: Clip) -> Stretch:
         raise ValueError(
             f"{clip.path} has the features of a whole video, and the list asks for a part of it; give a list of videos"
         )
-    index = _index(clip.path) if clip.path.is_file() else _Index(len(_pictures(clip.path)), FOLDER_RATE, None)
+    index = _index(clip.path)
     first, last = 0, index.num_frames
     if clip.frames is not None:
         first, last = clip.frames[0], min(clip.frames[1], last)
@@ -105,6 +107,19 @@ def _pictures(folder: Path) -> list[Path]:
     return files
 
 
+def _rate_of_folder(folder: Path) -> float:
+    file = folder / RATE_FILE
+    if not file.is_file():
+        return FOLDER_RATE
+    try:
+        rate = float(file.read_text(encoding="utf-8"))
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate < float("inf"):
+        raise BrokenVideo(f"{file} says no number of frames a second")
+    return rate
+
+
 def _maps(path: Path) -> np.ndarray:
     try:
         maps = np.load(path, mmap_mode="r")
@@ -115,8 +130,15 @@ def _maps(path: Path) -> np.ndarray:
     return maps
 
 
+def rate_of(path: Path) -> float:
+    """Frames a second of a video, or of a folder of pictures."""
+    return _index(path).rate
+
+
 @lru_cache(maxsize=4096)
 def _index(path: Path) -> _Index:
+    if not path.is_file():
+        return _Index(len(_pictures(path)), _rate_of_folder(path), None)
     if path.suffix == FEATURES:
         return _Index(len(_maps(path)), FOLDER_RATE, None)
     import av

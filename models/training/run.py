@@ -29,7 +29,7 @@ from models.training.augmentation import Augmentation
 from models.training.clips import ClipBatches, Sampled, load_batches
 from models.training.data import Data
 from models.training.datasets import Clip, check_split
-from models.training.loop import train
+from models.training.loop import save_state, train
 from models.training.optimisation import Optimisation
 from models.training.pictures import draw_confusion, draw_curves
 from models.training.testing import test
@@ -93,9 +93,9 @@ class Run:
 
     @classmethod
     def begin(cls, folder: Path, settings: Settings) -> Run:
-        """A new run; ValueError where there is one already."""
+        """A new run; ValueError where there is one already that has come to the end of an epoch."""
         if distributed.rank() == 0:
-            if (folder / "settings.json").exists():
+            if (folder / "last.pt").exists():
                 raise ValueError(f"{folder} has a run in it; go on with it (--resume {folder}) or take another folder")
             folder.mkdir(parents=True, exist_ok=True)
             write_text(folder / "settings.json", json.dumps(asdict(settings), indent=1, ensure_ascii=False))
@@ -130,6 +130,7 @@ class Run:
             )
         if settings.start is not None:
             start_from(network, settings.start)
+        teacher = None if settings.teacher is None else self._teacher(settings.teacher)
         batches = ClipBatches(
             training,
             settings.labels,
@@ -166,7 +167,7 @@ class Run:
                     with whole(self.folder / "confusion.png") as file:
                         draw_confusion(file, result.confusion(), settings.labels)
                 save(self.folder / "last.safetensors", tested, card)
-                if not validation or _worth(row) >= max(map(_worth, rows)):
+                if _best(rows, validation) is row:
                     save(self.folder / "best.safetensors", tested, card)
                 self._write_figures(rows)
                 lists = {"rows": rows, "broken": sorted(broken), "untested": sorted(untested)}
@@ -178,7 +179,7 @@ class Run:
             how,
             settings.preprocessing,
             activation=settings.activation,
-            teacher=None if settings.teacher is None else load(settings.teacher)[0].to(device),
+            teacher=None if teacher is None else teacher.to(device),
             seed=settings.seed,
             device=device,
             start=state,
@@ -187,7 +188,7 @@ class Run:
         )
         summary = {
             **rows[-1],
-            "best": max(rows, key=_worth),
+            "best": _best(rows, validation),
             "training": len(training),
             "validation": len(validation),
             "broken": sorted(broken | untested),
@@ -231,6 +232,21 @@ class Run:
             raise ValueError(
                 f"mixup needs 2 clips or more for each of {processes} processes; give a larger --batch-size"
             )
+
+    def _teacher(self, checkpoint: str) -> Network:
+        """The network of a checkpoint; ValueError where it would be shown something else, or scores something else."""
+        network, card = load(checkpoint)
+        if card.labels != self.settings.labels:
+            raise ValueError(
+                f"the teacher {checkpoint} has other labels than the run, or in another order; --labels FILE gives the "
+                "run an order"
+            )
+        own = self.settings.preprocessing
+        if replace(card.preprocessing, height=own.height, width=own.width, short_side=own.short_side) != own:
+            raise ValueError(
+                f"the teacher {checkpoint} wants its pictures in another way, {card.preprocessing}, than the run, {own}"
+            )
+        return network
 
     @contextmanager
     def _room(self) -> Iterator[None]:
@@ -295,14 +311,10 @@ def label_weights(clips: Sequence[Clip], labels: Sequence[str]) -> list[float]:
     return [len(clips) / len(labels) / count for count in counts]
 
 
+def _best(rows: Sequence[dict[str, float]], validation: Sequence[Clip]) -> dict[str, float]:
+    """The first of the best epochs; the last one where nothing was held out to tell by."""
+    return max(rows, key=_worth) if validation else rows[-1]
+
+
 def _worth(row: dict[str, float]) -> float:
     return row.get("top1", row.get("mAP", -row["loss"]))
-
-
-def save_state(path: Path, state: dict[str, Any]) -> None:
-    """Write what a training needs to go on, whole or not at all; OSError where it cannot be written."""
-    with whole(path) as file:
-        try:
-            torch.save(state, file)
-        except RuntimeError as error:  # this is how it says that a disk is full
-            raise OSError(f"{path} cannot be written: is the disk full?") from error

@@ -11,13 +11,15 @@ from rich.console import Console
 from rich.progress import track
 
 from models.training.datasets import VIDEOS
-from models.training.reading import BrokenVideo, every_frame
+from models.training.reading import RATE_FILE, BrokenVideo, every_frame, rate_of
 
 QUALITY = 95
 
 
 def extract_frames(source: Path, target: Path, *, short_side: int | None) -> None:
     """Write each video under `source` as a folder of 00001.jpg, 00002.jpg ... in the same place under `target`.
+
+    How many of them are a second is in the folder, too, so that clips of both are the same.
 
     A folder that is there already is left as it is, and one is there only when it is whole. Videos that cannot be read
     are named in the end.
@@ -27,9 +29,15 @@ def extract_frames(source: Path, target: Path, *, short_side: int | None) -> Non
         raise ValueError(f"{source} has no videos in it ({', '.join(VIDEOS)})")
     if target.resolve().is_relative_to(source.resolve()):
         raise ValueError(f"{target} is inside {source}; write the frames to another folder")
-    broken, written = [], 0
-    for video in track(videos, description="frames", console=Console(stderr=True), transient=True):
+    folders: dict[Path, Path] = {}
+    for video in videos:
         folder = target / video.relative_to(source).with_suffix("")
+        if folder in folders:
+            raise ValueError(f"{video} and {folders[folder]} would both be written to {folder}; rename one of them")
+        folders[folder] = video
+    broken, written = [], 0
+    shown = track(folders.items(), "frames", len(folders), console=Console(stderr=True), transient=True)
+    for folder, video in shown:
         if folder.is_dir():
             continue
         partial = folder.with_name(f".{folder.name}.partial")
@@ -49,6 +57,7 @@ def extract_frames(source: Path, target: Path, *, short_side: int | None) -> Non
 
 
 def _extract(video: Path, folder: Path, short_side: int | None) -> None:
+    (folder / RATE_FILE).write_text(f"{rate_of(video)}\n", encoding="utf-8")
     for number, frame in enumerate(every_frame(video), start=1):
         picture = Image.fromarray(frame)
         if short_side is not None and min(picture.size) > short_side:

@@ -16,15 +16,15 @@ from models.checkpoint import save
 from models.files import check_target
 from models.network import Network, Shift
 from models.training import distributed
-from models.training.motion import motion_card, train_motion
-from models.training.run import save_state
+from models.training.loop import save_state
+from models.training.motion import NUM_STEPS, motion_card, train_motion
 from stream.commands.extents import train_timeception
 from stream.commands.ut_interaction import train_ut_interaction, train_ut_untrimmed
 from stream.runtimes.eager import choose_device
 
 
 def train_motion_recipe(
-    output: Path, *, shift: Shift = "uni", steps: int = 3600, seed: int, device: str, workers: int
+    output: Path, *, shift: Shift = "uni", steps: int = NUM_STEPS, seed: int, device: str, workers: int
 ) -> None:
     """Train the network of `motion` and write its checkpoint, a whole one after each 200 steps.
 

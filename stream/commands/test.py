@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from models.published import PUBLISHED
 from models.training.accuracy import motion_accuracy
 from models.training.clips import Sampled
 from models.training.data import Data
+from models.training.datasets import Clip
 from models.training.motion import MOVEMENTS, PREPROCESSING
 from models.training.run import Run
 from models.training.testing import test, test_online
@@ -45,6 +47,7 @@ def test_clips(
     """Measure a checkpoint on the clips of a folder, or that of a run on what it was validated on."""
     network, card = load(model)
     folder = Path(model)
+    clips: Sequence[Clip] = ()
     if folder.is_dir():
         settings = Run.open(folder).settings
         clips, sampled = settings.data.open()[1], settings.sampled

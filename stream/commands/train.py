@@ -11,7 +11,7 @@ from typing import Any
 from models.catalogue import find_entry
 from models.preprocessing import ModalityName, Preprocessing
 from models.training import distributed
-from models.training.augmentation import Augmentation
+from models.training.augmentation import Augmentation, find_opposites
 from models.training.clips import Sampled
 from models.training.data import Data
 from models.training.features import FeatureSettings
@@ -63,14 +63,15 @@ def train_clips(
     if features is not None:
         arguments["in_channels"] = preprocessing.in_channels
         sampled = replace(sampled, num_frames=features.num_segments, sampling="segments")
+    labels = data.open()[2]
     whole = Settings(
         data=data,
         network=model,
         arguments=arguments,
-        labels=data.open()[2],
+        labels=labels,
         preprocessing=preprocessing,
         sampled=sampled,
-        augmentation=Augmentation(),
+        augmentation=Augmentation(opposites=find_opposites(labels)),
         optimisation=Optimisation(),
         **{name: value for name, value in settings.items() if value is not None},
     )
@@ -110,4 +111,7 @@ def _changed(settings: Settings, change: str) -> Settings:
         part[name] = json.loads(text)
     except ValueError:
         part[name] = text
-    return Settings.from_json(json.dumps(values))
+    try:
+        return Settings.from_json(json.dumps(values))
+    except TypeError as error:
+        raise ValueError(f"--set {change}: {text!r} is no value of {path}") from error

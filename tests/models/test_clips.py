@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from models.preprocessing import Preprocessing
-from models.training.augmentation import Augmentation
+from models.training.augmentation import Augmentation, find_opposites
 from models.training.clips import ClipBatches, Sampled, load_batches
 from models.training.datasets import Clip
 from models.training.reading import BrokenVideo, read_frames, stretch_of
@@ -154,6 +154,33 @@ def test_a_flip_knows_directions():
         ("wave", "flipped", "wave"),
         ("up", "not", "up"),
     }
+
+
+@pytest.mark.parametrize(
+    ("labels", "opposites"),
+    [
+        (["Swiping Left", "Swiping Right", "Stop"], {"Swiping Left": "Swiping Right", "Swiping Right": "Swiping Left"}),
+        (["turnLeft", "turn_right"], {"turnLeft": "turn_right", "turn_right": "turnLeft"}),
+        (["a left", "upright", "brightly"], {"a left": "a left"}),
+        (
+            ["Pushing [something] from left to right", "Pushing [something] from right to left"],
+            {
+                "Pushing [something] from left to right": "Pushing [something] from right to left",
+                "Pushing [something] from right to left": "Pushing [something] from left to right",
+            },
+        ),
+        (
+            ["Turning Hand Clockwise", "Turning Hand Counterclockwise", "anticlockwise"],
+            {
+                "Turning Hand Clockwise": "Turning Hand Counterclockwise",
+                "Turning Hand Counterclockwise": "Turning Hand Clockwise",
+                "anticlockwise": "anticlockwise",
+            },
+        ),
+    ],
+)
+def test_opposites_are_told_by_words(labels, opposites):
+    assert find_opposites(labels) == opposites
 
 
 def batches(tmp_path, **changes):

@@ -71,6 +71,14 @@ def test_official_splits(ucf, tmp_path):
         hmdb51_split(folder_tree(hmdb), lists, 2, test=True)
 
 
+def test_names_that_say_nothing_make_no_groups(tmp_path):
+    names = [f"{label}/{number:03}.mp4" for label in ("a", "b") for number in range(10)]
+    clips = folder_tree(touch(tmp_path, *names))
+    training, validation = split_by_group(clips, seed=0)
+    assert (len(training), len(validation)) == (16, 4)
+    check_split(training, validation)
+
+
 def test_a_split_by_group_leaks_none(ucf):
     training, validation = split_by_group(folder_tree(ucf), seed=0)
     check_split(training, validation)

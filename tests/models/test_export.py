@@ -13,7 +13,7 @@ from models import Preprocessing
 from models.checkpoint import PACKAGED, read_card, save
 from models.export.cache import find_export, key, make_export
 from models.export.files import export
-from models.export.int8 import quantise
+from models.export.int8 import _calibrating, quantise
 from models.export.step import resize
 from models.exported import KEY, NUM_CHECKED, Exported, check_snippets
 
@@ -180,6 +180,17 @@ def test_int8_is_near_and_says_how_near(step, tmp_path):
     np.testing.assert_allclose(CARD.probabilities(np.array(said.check, np.float32)), own, atol=1e-5)
     with pytest.raises(ValueError, match=r"1 calls of the step are not enough to calibrate with"):
         quantise(path, tmp_path / "short.onnx", [videos[0][:1]])
+
+
+def test_all_videos_calibrate(step, tmp_path, monkeypatch):
+    """Calls with even numbers, spread over the videos; the others are compared."""
+    monkeypatch.setattr("models.export.int8.MAX_CALIBRATED", 6)
+    session, exported = session_of(step[1]), exported_of(session_of(step[1]))
+    videos = [snippets_of(CARD, 1, length, seed)[0] for seed, length in enumerate((9, 11, 1))]
+    places = {snippet.tobytes(): (v, n) for v, video in enumerate(videos) for n, snippet in enumerate(video)}
+    found = [places[feed[exported.takes].tobytes()] for feed in _calibrating(session, exported, videos)]
+    assert found == [(0, 0), (0, 4), (0, 8), (1, 4), (1, 8), (2, 0)]
+    assert quantise(step[1], tmp_path / "int8.onnx", videos).card.accuracy["int8"]["num_scores"] == 4 + 5
 
 
 def test_what_cannot_be_exported(tmp_path):

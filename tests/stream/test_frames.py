@@ -1,10 +1,12 @@
 """`actionstream frames`."""
 
 import numpy as np
+import pytest
 from helpers import images, write_video
 from PIL import Image
 
-from models.training.reading import read_frames
+from models.training.datasets import Clip
+from models.training.reading import RATE_FILE, BrokenVideo, read_frames, stretch_of
 
 
 def test_videos_become_folders_of_pictures(tmp_path, run):
@@ -12,7 +14,7 @@ def test_videos_become_folders_of_pictures(tmp_path, run):
     (source / "wave").mkdir(parents=True)
     smooth = [np.kron(picture[..., :1], np.ones((8, 8, 3), np.uint8)) for picture in images(7, height=6, width=8)]
     write_video(source / "wave" / "a.mp4", smooth)
-    write_video(source / "b.mp4", smooth[:3])
+    write_video(source / "b.mp4", smooth[:3], rate=12)
     (source / "c.mp4").write_text("no video")
     code, out, _ = run("frames", source, "-o", target)
     assert code == 0
@@ -23,11 +25,21 @@ def test_videos_become_folders_of_pictures(tmp_path, run):
     assert names == [f"b/0000{n}.jpg" for n in (1, 2, 3)] + [f"wave/a/0000{n}.jpg" for n in range(1, 8)]
     ours, theirs = read_frames(target / "wave" / "a", [5])[0], read_frames(source / "wave" / "a.mp4", [5])[0]
     assert np.abs(ours.astype(int) - theirs).mean() < 4
+    both = [stretch_of(Clip(path, ("x",))) for path in (target / "b", source / "b.mp4")]
+    assert both[0] == both[1]
+    assert both[0].rate == pytest.approx(12, rel=0.01)
     assert "1 were there" not in out
     assert "0 of 3 videos written, 2 were there" in run("frames", source, "-o", target)[1]
     run("frames", source, "-o", tmp_path / "small", "--short-side", 24)
     with Image.open(tmp_path / "small" / "b" / "00001.jpg") as picture:
         assert picture.size == (32, 24)
+
+
+def test_a_rate_that_is_none(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "1.png")
+    (tmp_path / RATE_FILE).write_text("many")
+    with pytest.raises(BrokenVideo, match=r"rate.txt says no number of frames a second"):
+        stretch_of(Clip(tmp_path, ("x",)))
 
 
 def test_bad_input(tmp_path, run):
@@ -37,3 +49,6 @@ def test_bad_input(tmp_path, run):
     write_video(tmp_path / "empty" / "a.mp4", images(2))
     code, _, err = run("frames", tmp_path / "empty", "-o", tmp_path / "empty" / "frames")
     assert (code, "is inside" in err) == (2, True)
+    write_video(tmp_path / "empty" / "a.avi", images(2), codec="mpeg4")
+    code, _, err = run("frames", tmp_path / "empty", "-o", tmp_path / "frames")
+    assert (code, "would both be written to" in err) == (2, True)

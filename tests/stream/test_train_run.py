@@ -6,6 +6,7 @@ import resource
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ from PIL import Image
 
 from models import load, read_card
 from models.training import testing
-from models.training.run import Run
+from models.training.datasets import Clip
+from models.training.run import Run, _best
 from stream import watch
 
 LABELS = ("left", "right")
@@ -218,6 +220,10 @@ def test_a_broken_video_is_named(data, tmp_path, run):
         (("--data", "data", "--labels", "jester"), "2 labels of the clips are not in jester, such as 'left'"),
         (("--data", "data", "--model", "tsm"), "no network is named 'tsm'"),
         (("--data", "data", "--set", "sampled.speeds=2"), "the names are num_frames, sampling, interval_seconds"),
+        (("--data", "data", "--set", "optimisation.mixup=much"), "'much' is no value of optimisation.mixup"),
+        (("--data", "data", "--set", "optimisation.precision=fp16"), "no precision 'fp16'; there are float32"),
+        (("--data", "data", "--set", 'optimisation.frozen=["x"]'), "the network has no part 'x' that could be frozen"),
+        (("--data", "data", "--steps", 5), "--steps is of recipes; give --epochs"),
         (("--data", "data", "--set", "nothing"), "it is NAME=VALUE, and the names are data, network"),
         (("--data", "data", "--set", "sampled.sampling=often"), "no sampling 'often'; there are segments"),
         (("--data", "leaked"), "1 groups are in training and validation, such as v_left_g00"),
@@ -250,6 +256,8 @@ def test_bad_input(arguments, message, data, tmp_path, run, monkeypatch):
 def test_an_old_run_is_not_written_over(finished, data, run, tmp_path):
     code, _, err = run("train", "--data", data, "-o", finished, "--epochs", 1)
     assert (code, "has a run in it; go on with it" in err) == (2, True)
+    code, _, err = run("train", "--resume", finished, "--epochs", 3)
+    assert (code, "--epochs is of a run that begins" in err) == (2, True)
     code, _, err = run("train", "--resume", tmp_path)
     assert (code, "has no run in it" in err) == (2, True)
     assert Run.open(finished).settings.epochs == 2
@@ -301,6 +309,37 @@ def test_other_modalities(finished, data, tmp_path, run, modality):
         assert code == 0
         assert json.loads(out.splitlines()[-1])
     assert len(list(watch(data / "left" / "v_left_g00_c01.mp4", model=folder, device="cpu"))) == 10
+
+
+def test_a_run_that_failed_at_once_leaves_its_folder_free(data, tmp_path, run):
+    command = ("train", "--data", data, "-o", tmp_path / "run", "--epochs", 1, *SMALL, *NETWORK)
+    assert run(*command, "--set", 'optimisation.frozen=["x"]')[0] == 2
+    assert run(*command)[0] == 0
+
+
+def test_a_teacher_scores_and_sees_what_the_run_does(finished, data, tmp_path, run):
+    command = ("train", "--data", data, "-o", tmp_path / "run", "--epochs", 1, *SMALL, *NETWORK)
+    assert run(*command, "--teacher", finished)[0] == 0
+    command = ("train", "--data", data, "-o", tmp_path / "other", "--epochs", 1, *SMALL, *NETWORK)
+    code, _, err = run(*command, "--teacher", finished, "--set", 'labels=["right", "left"]')
+    assert (code, "has other labels than the run, or in another order" in err) == (2, True)
+    code, _, err = run(*command, "--teacher", finished, "--set", "preprocessing.mean=[0]")
+    assert (code, "wants its pictures in another way" in err) == (2, True)
+
+
+def test_a_checkpoint_is_tested_on_clips_that_somebody_gives(finished, run):
+    code, _, err = run("test", finished / "best.safetensors")
+    assert (code, "has no clips to be tested on; give a folder of them, --data DIR" in err) == (2, True)
+    code, _, err = run("test", finished, "--write")
+    assert (code, "--write is for motion and exports of it" in err) == (2, True)
+    code, _, err = run("test", "motion", "--online")
+    assert (code, "--online is for clips of one's own" in err) == (2, True)
+
+
+def test_the_first_of_the_best_epochs_is_kept():
+    rows = [{"loss": 3.0, "top1": 1.0}, {"loss": 1.0, "top1": 0.9}, {"loss": 2.0, "top1": 1.0}]
+    assert _best(rows, [Clip(Path("a"), ("x",))]) is rows[0]
+    assert _best(rows, []) is rows[2]
 
 
 def test_folders_of_frames(tmp_path, run):
