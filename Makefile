@@ -14,7 +14,7 @@ test: .venv/ready-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not slow and not alone"
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "slow and not alone"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -m "slow and not alone"
 	$(BIN)/pytest -m alone
 
 .venv/ready: pyproject.toml

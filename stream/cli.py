@@ -430,16 +430,14 @@ def train(
 
     with distributed.joined(choose_device(device.value).type):
         if resume is not None:
-            given: dict[str, object] = {
-                "recipe": recipe,
-                "data": data,
-                "-o": output,
-                "model": model,
-                "shift": shift,
-                "start": start,
-            }
-            given |= {"teacher": teacher, "epochs": epochs, "batch-size": batch_size, "size": size, "steps": steps}
-            _refuse("is of a run that begins; one that is gone on with has its own settings", given | {"set": changes})
+            where = {"a recipe": recipe, "--data": data, "--format": format, "-o": output}
+            clips = {"--training": training, "--validation": validation, "--labels": labels}
+            network = {"--model": model, "--shift": shift, "--modality": modality, "--start": start}
+            how = {"--teacher": teacher, "--epochs": epochs, "--batch-size": batch_size, "--steps": steps}
+            _refuse(
+                "is of a run that begins; one that is gone on with has its own settings",
+                {**where, **clips, **network, **how, "--size": size, "--set": changes},
+            )
             training_commands.resume(resume, device=device.value, workers=workers)
             return
         if output is None or (recipe is None and data is None):
@@ -468,7 +466,7 @@ def train(
                 workers=workers,
             )
             return
-        _refuse("is of recipes; give --epochs", {"steps": steps})
+        _refuse("is of recipes; give --epochs", {"--steps": steps})
         chosen = Data(
             root=str(data),
             format=format or "folders",  # type: ignore[arg-type]  # checked there
@@ -564,8 +562,10 @@ def test(
     """Measure a network on clips it has not seen."""
     from stream.commands.test import is_motion, test_clips, test_motion
 
-    of_motion = {"pictures": pictures, "background": background, "write": write, "runtime": runtime.value != "auto"}
-    of_others = {"crops": crops > 1, "frames": frames, "full": full, "online": online, "device": device.value != "auto"}
+    of_motion = {"--pictures": pictures, "--background": background, "--write": write}
+    of_motion["--runtime"] = runtime.value != "auto"
+    of_others = {"--crops": crops > 1, "--frames": frames, "--full": full, "--online": online}
+    of_others["--device"] = device.value != "auto"
     if data is None and is_motion(model):
         _refuse("is for clips of one's own, --data DIR; motion is tested on rendered ones", of_others)
         test_motion(
@@ -675,10 +675,10 @@ def evaluate(
 
 
 def _refuse(why: str, options: Mapping[str, object]) -> None:
-    """ValueError where one of them was given."""
+    """ValueError where one of them was given, by its name."""
     for name, value in options.items():
         if value:
-            raise ValueError(f"{name if name.startswith('-') else f'--{name}'} {why}")
+            raise ValueError(f"{name} {why}")
 
 
 def _say(message: str) -> None:

@@ -14,6 +14,11 @@ from stream import cli
 pytest.register_assert_rewrite("browser", "servers")  # what they find wrong is told in full
 
 
+def pytest_collection_modifyitems(items):
+    """What has a time limit of its own is longest, and begins first, so that several processes end together."""
+    items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
+
+
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory) -> Path:
     """A checkpoint of a small random network."""

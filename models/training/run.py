@@ -95,7 +95,7 @@ class Run:
     def begin(cls, folder: Path, settings: Settings) -> Run:
         """A new run; ValueError where there is one already that has come to the end of an epoch."""
         if distributed.rank() == 0:
-            if (folder / "last.pt").exists():
+            if (folder / "last.pt").is_file():
                 raise ValueError(f"{folder} has a run in it; go on with it (--resume {folder}) or take another folder")
             folder.mkdir(parents=True, exist_ok=True)
             write_text(folder / "settings.json", json.dumps(asdict(settings), indent=1, ensure_ascii=False))
