@@ -32,7 +32,7 @@ class Frame:
     image         RGB, uint8 (height, width, 3)
     available     when it was there to be labelled, time.perf_counter()
     after_gap     nobody knows what was between it and the frame before: it is the first of a new connection
-    sampled        what `Engine.sample` made of it ahead of time; NOT_YET where that was not done
+    sampled       what `Engine.sample` made of it ahead of time; NOT_YET where that was not done
     """
 
     stream: str

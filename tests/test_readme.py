@@ -1,5 +1,6 @@
 """README is true: its commands run, its snippets work, its figures are those of the checkpoint that ships."""
 
+import inspect
 import re
 import shlex
 import subprocess
@@ -18,6 +19,7 @@ from models import create, read_card, save
 from models.labels import read_labels
 from models.published import PUBLISHED, cached_file
 from models.weights import load_weights
+from stream.commands.recipes import train_motion_recipe
 from stream.evaluation import activitynet, thumos14
 from stream.evaluation.detection_table import write_table
 from stream.sources import SAMPLE
@@ -199,6 +201,9 @@ def test_figures():
         shown = [float(number) for number in re.findall(r"\d+\.\d", row)]
         expected = [values["clips"], values["opposites"], *values["frames"].values()]
         assert shown[: len(expected)] == [round(100 * share, 1) for share in expected]
+    steps = inspect.signature(train_motion_recipe).parameters["steps"].default
+    assert steps == card.training["steps"]
+    assert f"Training is {steps:,} steps" in README.replace("\n", " ")
     starts = card.accuracy["false_starts"]
     assert f"{starts['starts']} false starts in {starts['hours'] * 60:.1f} minutes" in README
 

@@ -99,6 +99,19 @@ def fused(weights=(1.0, 3.0), **options):
     return Fusion(parts, weights)
 
 
+def test_an_empty_state_gives_what_a_new_stream_does():
+    """Nor is anything left of the last scores of the slower network."""
+    quick, slow = card_of("rgb"), card_of("rgb", interval_seconds=0.4, frame_seconds=0.4)
+    machine = Engine(Fusion([scorer(quick, 0), scorer(slow, 1)], (1.0, 3.0)))
+    rows_of(machine, PICTURES[:10])
+    machine._scorer.empty(machine.streams[0])
+    after = rows_of(machine, PICTURES[10:16], first_seconds=1.0)
+    assert [row is not None for row in after] == [False, False, True, False, True, False]
+    small = {n: quick.preprocessing.resize(PICTURES[n]) for n in (10, 12, 14)}
+    first, second = offline(quick, list(small.values()), 0)[1:], offline(slow, [small[12]], 1)
+    np.testing.assert_allclose([row.scores for row in after if row], (first + 3 * second) / 4, atol=1e-5)
+
+
 def test_scores_are_the_weighted_mean():
     machine = Engine(fused())
     rows = rows_of(machine, PICTURES)

@@ -45,7 +45,7 @@ def data(tmp_path_factory):
 
 SMALL = ("--size", 32, "--batch-size", 4, "--workers", 0, "--device", "cpu", "--set", "sampled.num_frames=4")
 NETWORK = ("--model", "tsm_resnet18", "--set", 'arguments={"width": 0.125, "shift": "uni", "dropout": 0.5}')
-NETWORK = (*NETWORK, "--set", "optimisation.mixup=0.2", "--set", 'augmentation.opposites={"left": "right"}')
+NETWORK = (*NETWORK, "--set", "optimisation.mixup=0.2")
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +83,7 @@ def test_what_a_run_leaves(finished):
     assert (summary["training"], summary["validation"], summary["broken"]) == (8, 2, [])
     card = read_card(finished)
     assert card.labels == LABELS
+    assert Run.open(finished).settings.augmentation.opposites == {"left": "right", "right": "left"}
     assert card.shift == "uni"
     assert card.accuracy["videos"] == 2
 

@@ -158,6 +158,22 @@ def test_a_mean_over_frames_cannot_know_where_time_goes(run, tmp_path, interacti
         assert np.allclose(scores[::2], scores[1::2], atol=1e-5)
 
 
+def test_both_directions_of_a_clip_are_learnt_from_at_once(run, tmp_path, interactions, monkeypatch):
+    root, start = interactions
+    seen = []
+
+    def look(network, batches, *_, **__):
+        seen.extend(batches)
+
+    monkeypatch.setattr("models.training.ut_interaction.train", look)
+    command = ["train", "arrow-of-time", "--data", root, "--start", start, "-o", tmp_path / "out", "--epochs", 1]
+    assert run(*command, "--workers", 0)[0] == 0
+    assert [len(batch.clips) for batch in seen] == [16] * 3  # a fold each
+    for batch in seen:
+        assert (batch.clips[:8] == batch.clips[8:, ::-1]).all()
+        assert batch.targets.mean(axis=0).tolist() == [0.5, 0.5]
+
+
 def test_a_start_that_is_not_there_claims_no_folder(run, tmp_path, interactions):
     out = tmp_path / "out"
     code, _, err = run("train", "ut-interaction", "--data", interactions[0], "--start", "absent", "-o", out)
