@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 
@@ -151,15 +152,21 @@ class Preprocessing:
             )
         return values
 
-    def normalise(self, snippets: Tensor) -> Tensor:
+    def mean_and_std(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Mean and std as tensors (channels or 1, 1, 1)."""
+        import torch
+
+        mean, std = (torch.tensor(values, device=device)[:, None, None] for values in (self.mean, self.std))
+        return mean, std
+
+    def normalise(self, snippets: Tensor, known: tuple[Tensor, Tensor] | None = None) -> Tensor:
         """uint8 (..., height, width, channels) to float32 (..., in_channels, height, width), channels last.
 
         Features are floats that come in the same order.
-        """
-        import torch
 
-        mean = torch.tensor(self.mean, device=snippets.device)[:, None, None]
-        std = torch.tensor(self.std, device=snippets.device)[:, None, None]
+        known  what `mean_and_std` made before: a CUDA graph cannot fetch it from the host while it is captured
+        """
+        mean, std = known or self.mean_and_std(snippets.device)
         if self.order == "bgr":
             snippets = snippets.unflatten(-1, (-1, 3)).flip(-1).flatten(-2)
         values = snippets.float()

@@ -3,8 +3,8 @@
     python -m stream.benchmarks.gpu OUT
 
 writes OUT/gpu.json and OUT/gpu.md. Needs CuPy, and neither av nor gradio nor typer. Times are medians by CUDA
-events, over several sets of inputs that are together larger than the cache; what is compared is measured in turn,
-and each kernel twice, which shows the spread. Without a GPU, `--rehearse` runs all of it on small shapes on the CPU,
+events, each from an empty cache and with the launch queued in advance; what is compared is measured in turn, and each
+kernel twice, which shows the spread. Without a GPU, `--rehearse` runs all of it on small shapes on the CPU,
 so that the program is known to work; its figures mean nothing.
 """
 
@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +35,7 @@ from stream.runtimes.graphs import GraphRuntime
 
 NETWORKS = ("tsm_resnet50", "tsm_mobilenet_v2")
 FRAME_SECONDS = 1 / 30
+HIDDEN_CYCLES = 4_000_000  # 2 ms: more than any launch takes on the host
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Plan:
     step_batches: tuple[int, ...] = (1, 64)
     stream_batches: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128, 256)
     repeats: int = 30
-    set_bytes: int = 256 * 2**20  # more than any cache
+    flush_bytes: int = 512 * 2**20  # more than any cache
     cases: int = 200
     compiled: bool = True
 
@@ -62,7 +62,7 @@ REHEARSAL = Plan(
     step_batches=(1, 2),
     stream_batches=(1, 2),
     repeats=2,
-    set_bytes=2**16,
+    flush_bytes=2**16,
     cases=10,
     compiled=False,
 )
@@ -106,24 +106,23 @@ def described(plan: Plan) -> dict[str, Any]:
     return {"device": device, "dtype": str(plan.dtype), **more, **machine()}
 
 
-def times(plan: Plan, alternatives: dict[str, Callable[[int], Any]], sets: int) -> dict[str, float]:
-    """Median seconds of each alternative, called in turn with the number of an input set."""
-
-    def side(work: Callable[[int], Any]) -> Callable[[], float]:
-        numbers = cycle(range(sets))
-        return lambda: _time(plan, partial(work, next(numbers)))
-
-    sides = {name: side(work) for name, work in alternatives.items()}
+def times(plan: Plan, alternatives: dict[str, Callable[[], Any]]) -> dict[str, float]:
+    """Median seconds of each alternative, called in turn."""
+    flush = torch.zeros(plan.flush_bytes, dtype=torch.uint8, device=plan.device)
+    sides = {name: partial(_time, plan, work, flush) for name, work in alternatives.items()}
     found = alternate(sides, rounds=plan.repeats, warm_ups=3)  # the first ones compile
     return {name: float(np.median(seconds)) for name, seconds in found.items()}
 
 
-def _time(plan: Plan, work: Callable[[], Any]) -> float:
+def _time(plan: Plan, work: Callable[[], Any], flush: Tensor) -> float:
     if plan.device.type != "cuda":
         return timed(work)()
     begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     torch.cuda.synchronize()
-    torch.cuda._sleep(200_000)  # the launch is queued behind this, so that its own time on the host does not count
+    flush.max()  # leaves the cache full of what nobody needs, and clean: nothing has to be written back
+    torch.cuda._sleep(
+        HIDDEN_CYCLES
+    )  # the launch is queued behind this, so that its own time on the host does not count
     begin.record()
     work()
     end.record()
@@ -208,46 +207,36 @@ def shapes(plan: Plan, name: str) -> dict[tuple[int, int, int], int]:
     return found
 
 
-def every_case(plan: Plan) -> Iterator[tuple[dict[str, Any], list[Tensor], list[Tensor], Tensor]]:
-    """For each shape and batch: its description, sets of inputs and of pools, and the rows of the pools."""
+def every_case(plan: Plan) -> Iterator[tuple[dict[str, Any], Tensor, Tensor, Tensor]]:
+    """For each shape and batch: its description, an input, a pool, and its rows."""
     for network in NETWORKS:
         for (channels, height, width), count in shapes(plan, network).items():
             for batch in plan.batches:
                 described = {"network": network, "shape": [channels, height, width], "times": count, "batch": batch}
-                bytes_ = batch * channels * height * width * plan.dtype.itemsize
-                sets = int(np.clip(plan.set_bytes // bytes_, 2, 64))
-
-                def tensors(channels: int, sets: int = sets, like: tuple = (batch, height, width)) -> list[Tensor]:
-                    shape = like[0], channels, *like[1:]
-                    made = [torch.randn(shape, device=plan.device, dtype=plan.dtype) for _ in range(sets)]
-                    return [x.contiguous(memory_format=torch.channels_last) for x in made]
-
-                yield described, tensors(channels), tensors(channels // 8), torch.arange(batch, device=plan.device)
+                x, pool = (
+                    torch.randn(batch, size, height, width, device=plan.device, dtype=plan.dtype).contiguous(
+                        memory_format=torch.channels_last
+                    )
+                    for size in (channels, channels // 8)
+                )
+                yield described, x, pool, torch.arange(batch, device=plan.device)
 
 
 def bandwidth(plan: Plan) -> list[dict[str, Any]]:
     """Each variant against a copy of as many bytes as it must move, in one launch of the driver."""
     rows = []
-    for case, inputs, pools, index in every_case(plan):
-        channels = inputs[0].shape[1]
-        fold = channels // 8
-        moved = 2 * inputs[0].nbytes + 2 * pools[0].nbytes  # x in and out, the pool in and out
-        source = torch.empty(moved // 2, dtype=torch.uint8, device=plan.device)
-        sources, targets = [source.clone() for _ in inputs], [source.clone() for _ in inputs]
-
-        def slots(n: int, inputs=inputs, pools=pools, index=index, fold=fold) -> Tensor:
-            return operators.shift_slots(inputs[n], pools[n], index, 1, fold)
-
-        def clip(n: int, inputs=inputs, fold=fold) -> Tensor:
-            return operators.shift_clip(inputs[n], 1, fold, 2 * fold, 1, False)
-
-        def copy(n: int, targets=targets, sources=sources) -> Tensor:
-            return targets[n].copy_(sources[n])
-
-        seconds = times(plan, {"slots": slots, "copy": copy, "slots again": slots, "bidirectional": clip}, len(inputs))
+    for case, x, pool, index in every_case(plan):
+        fold = x.shape[1] // 8
+        moved = 2 * x.nbytes + 2 * pool.nbytes  # x in and out, the pool in and out
+        source, target = (torch.empty(moved // 2, dtype=torch.uint8, device=plan.device) for _ in range(2))
+        slots = partial(operators.shift_slots, x, pool, index, 1, fold)
+        clip = partial(operators.shift_clip, x, 1, fold, 2 * fold, 1, False)
+        copy = partial(target.copy_, source)
+        seconds = times(plan, {"slots": slots, "copy": copy, "slots again": slots, "bidirectional": clip})
         rows.append(
             {
                 **case,
+                "microseconds": seconds["slots"] * 1e6,
                 "gigabytes_a_second": moved / seconds["slots"] / 1e9,
                 "of_a_copy": seconds["copy"] / seconds["slots"],
                 "again": seconds["copy"] / seconds["slots again"],
@@ -274,23 +263,17 @@ def alternatives(plan: Plan) -> list[dict[str, Any]]:
 
     compiled = torch.compile(slicing, dynamic=False) if plan.compiled else slicing
     rows = []
-    for case, inputs, pools, index in every_case(plan):
+    for case, x, pool, index in every_case(plan):
         if case["batch"] not in plan.step_batches:
             continue
         torch.compiler.reset()
-        fold = inputs[0].shape[1] // 8
-
-        def ours(n: int, inputs=inputs, pools=pools, index=index, fold=fold) -> Tensor:
-            return operators.shift_slots(inputs[n], pools[n], index, 1, fold)
-
-        def other(form: Callable, inputs=inputs, pools=pools, index=index) -> Callable[[int], Tensor]:
-            return lambda n: form(inputs[n], pools[n], index)
-
-        seconds = times(
-            plan,
-            {"ours": ours, "slicing": other(slicing), "roll": other(rolling), "compiled": other(compiled)},
-            len(inputs),
-        )
+        forms: dict[str, Callable[[], Any]] = {
+            "ours": partial(operators.shift_slots, x, pool, index, 1, x.shape[1] // 8),
+            "slicing": partial(slicing, x, pool, index),
+            "roll": partial(rolling, x, pool, index),
+            "compiled": partial(compiled, x, pool, index),
+        }
+        seconds = times(plan, forms)
         rows.append({**case, **{name: seconds[name] / seconds["ours"] for name in ("slicing", "roll", "compiled")}})
     return rows
 
@@ -316,21 +299,21 @@ def online_step(plan: Plan) -> list[dict[str, Any]]:
     rows = []
     for name in NETWORKS:
         for batch in plan.step_batches:
-            replays: dict[str, Callable[[int], Any]] = {}
+            replays: dict[str, Callable[[], Any]] = {}
             for kind in (name, name.replace("tsm_", "tsn_")):
                 runtime = runtime_of(plan, kind, (batch,), batch)
                 slots = np.array([runtime.allocate() for _ in range(batch)])
                 frames = _frames(plan, batch)
                 lane = runtime.begin(frames, slots).lane
 
-                def replay(_: int, runtime=runtime, frames=frames, slots=slots, graph=lane.graph) -> None:
+                def replay(runtime=runtime, frames=frames, slots=slots, graph=lane.graph) -> None:
                     if graph is None:
                         runtime.step(frames, slots)
                     else:
                         graph.replay()
 
                 replays[kind] = replay
-            seconds = times(plan, {**replays, "again": replays[name]}, 1)
+            seconds = times(plan, {**replays, "again": replays[name]})
             with_shift, without = (seconds[kind] for kind in (name, name.replace("tsm_", "tsn_")))
             rows.append(
                 {

@@ -69,6 +69,7 @@ class GraphRuntime(TorchRuntime):
         self._batch_sizes = batch_sizes
         self._lanes: dict[tuple[int, int], _Lane] = {}
         self._turn = 0
+        self._mean_and_std = card.preprocessing.mean_and_std(self.device)
         self._upload = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
         if self._upload is not None:
             torch.backends.cudnn.benchmark = True
@@ -114,7 +115,7 @@ class GraphRuntime(TorchRuntime):
         return pending.lane.scores_here[: pending.count].numpy().copy()
 
     def _forward(self, pixels: Tensor, index: Tensor) -> Tensor:
-        frames = self.card.preprocessing.normalise(pixels).to(self._dtype)
+        frames = self.card.preprocessing.normalise(pixels, self._mean_and_std).to(self._dtype)
         scores, _ = self._network(frames, tuple(Slots(leaf, index) for leaf in self._pool))
         return scores.float()
 
