@@ -88,7 +88,10 @@ def watch(
     threshold: Annotated[float, typer.Option(help="From this smoothed score on a label is an event, 0 to 1.")] = 0.6,
     top: Annotated[int, typer.Option(min=1, help="How many labels to tell.")] = 5,
     realtime: Annotated[bool, typer.Option("--realtime", help="Play a file at its own speed.")] = False,
-    rate: Annotated[float, typer.Option(help="Frames a second of a folder of images.")] = 30.0,
+    rate: Annotated[
+        float | None,
+        typer.Option(help="Frames a second of a folder of images.", show_default="what its rate.txt says, else 30"),
+    ] = None,
     watch_list: Annotated[
         Path | None,
         typer.Option(help="A file with a source a line (SOURCE or SOURCE as NAME), followed as lines come and go."),

@@ -107,7 +107,7 @@ class Watch:
         *,
         name: str | None = None,
         sinks: Callable[[str], Sequence[Sink]] | None = None,
-        rate: float = 30.0,
+        rate: float | None = None,
         realtime: bool | None = None,
     ) -> str:
         """Begin to watch a source; returns the name of its stream.
@@ -326,7 +326,7 @@ def watch(
     connection: Connection | None = None,
     realtime: bool = False,
     max_frames: int | None = None,
-    rate: float = 30.0,
+    rate: float | None = None,
     **options: Any,
 ) -> Iterator[Prediction]:
     """Predictions for the frames of sources, as they arrive.
@@ -339,7 +339,7 @@ def watch(
     connection  timeouts of live sources, and how often they are tried again
     realtime    play files at their own speed
     max_frames  stop after this many frames of each source
-    rate        frames a second of a folder of images
+    rate        frames a second of a folder of images; what its rate.txt says, else 30, unless given
     options     those of `Engine`: device, threshold, smoothing_seconds ...
 
     An event that is open when a source ends has no prediction to come with; it ends there.

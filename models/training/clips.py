@@ -15,9 +15,10 @@ from models.preprocessing import Preprocessing
 from models.training.augmentation import Augmentation
 from models.training.datasets import Clip
 from models.training.loop import Batch
-from models.training.reading import BrokenVideo, stretch_of
+from models.training.reading import stretch_of
 from models.training.sampling import consecutive, dense, segments
 from models.training.snippets import read_snippets
+from models.video import SourceError
 
 Sampling = Literal["segments", "dense", "consecutive"]
 MAX_BROKEN = 0.01
@@ -142,7 +143,7 @@ class ClipBatches(Dataset[Loaded]):
         for place in range(index, index + len(self.clips)):
             try:
                 return self._example(epoch, place % len(self.clips))
-            except BrokenVideo as error:
+            except SourceError as error:
                 broken.append(str(error))
         return None
 

@@ -18,8 +18,9 @@ from models.network import Network
 from models.preprocessing import Preprocessing
 from models.timeception import segment_maps
 from models.training.datasets import Clip
-from models.training.reading import BrokenVideo, read_frames, stretch_of
+from models.training.reading import read_frames, stretch_of
 from models.training.sampling import segments
+from models.video import SourceError
 
 FRAMES_AT_ONCE = 64
 """Of a video in memory, whatever its length."""
@@ -105,7 +106,7 @@ class Extractor:
         )
 
     def __call__(self, video: Path) -> np.ndarray:
-        """The features of a video or a folder of frames, float16 (T, D, h, w). BrokenVideo where it cannot be read."""
+        """The features of a video or a folder of frames, float16 (T, D, h, w). SourceError where it cannot be read."""
         settings = self.settings
         num_frames = len(stretch_of(Clip(video, ())))
         places = segment_places(num_frames, settings.num_segments, settings.segment_frames)
@@ -117,7 +118,7 @@ class Extractor:
             maps.append(self._maps(settings.preprocessing.normalise(given)).half().cpu().numpy())
         features = np.concatenate(maps)
         if not np.isfinite(features).all():
-            raise BrokenVideo(f"{video} has features beyond what float16 holds")
+            raise SourceError(f"{video} has features beyond what float16 holds")
         return features
 
     @torch.inference_mode()

@@ -12,20 +12,38 @@ from models.preprocessing import Preprocessing
 from models.training.reading import read_frames
 
 
-def read_snippets(path: Path, places: np.ndarray, preprocessing: Preprocessing, *, whole: bool = False) -> np.ndarray:
+def read_snippets(
+    path: Path,
+    places: np.ndarray,
+    preprocessing: Preprocessing,
+    *,
+    whole: bool = False,
+    remarks: set[str] | None = None,
+) -> np.ndarray:
     """Snippets of a video, each of N pictures at `places` (T, N) in it: uint8 (T, height, width, channels).
 
-    whole  at the scale of the preprocessing, with what it cuts off still around it; else as the network takes them
+    whole    at the scale of the preprocessing, with what it cuts off still around it; else as the network takes them
+    remarks  what is odd about the video is added to them
     """
     numbers = np.unique(places).tolist()
-    frames = dict(zip(numbers, read_frames(path, numbers), strict=True))
+    shape = preprocessing.scale if whole or preprocessing.is_flow else preprocessing.resize
+    frames = _of_one_size([shape(frame) for frame in read_frames(path, numbers, remarks=remarks)])
+    pictures = dict(zip(numbers, frames, strict=True))
     rows: list[list[int]] = places.tolist()
     if not preprocessing.is_flow:
-        shape = preprocessing.scale if whole else preprocessing.resize
-        pictures = {number: shape(frame) for number, frame in frames.items()}
         return np.stack([np.concatenate([pictures[number] for number in row], axis=2) for row in rows])
-    greys = {number: to_grey(preprocessing.scale(frame)) for number, frame in frames.items()}
+    greys = {number: to_grey(picture) for number, picture in pictures.items()}
     pairs = {pair for row in rows for pair in pairwise(row)}
     flows = {(a, b): find_flow(greys[a], greys[b], preprocessing) for a, b in pairs}
     stacks = [np.concatenate([flows[pair] for pair in pairwise(row)], axis=2) for row in rows]
     return np.stack(stacks if whole else [preprocessing.crop(stack) for stack in stacks])
+
+
+def _of_one_size(pictures: list[np.ndarray]) -> list[np.ndarray]:
+    """The middle of each that all have, where a video changes its size: the network's input is the middle of it."""
+    height, width = np.min([picture.shape[:2] for picture in pictures], axis=0)
+    cut = []
+    for picture in pictures:
+        top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
+        cut.append(picture[top : top + height, left : left + width])
+    return cut

@@ -27,8 +27,8 @@ from models.training.clips import ClipBatches, Loaded
 from models.training.datasets import Clip
 from models.training.features import digest
 from models.training.loop import Batch
-from models.training.reading import every_frame
 from models.training.sampling import segments
+from models.video import every_frame
 
 VIEWS = 10
 """The whole picture and its four corners, each also from left to right: in the manner of TSN's ten crops."""

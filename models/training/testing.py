@@ -17,8 +17,9 @@ from models.network import Network, call_on_meta
 from models.training import distributed
 from models.training.clips import Sampled
 from models.training.datasets import Clip
-from models.training.reading import BrokenVideo, read_frames, stretch_of
+from models.training.reading import read_frames, stretch_of
 from models.training.snippets import read_snippets
+from models.video import SourceError
 
 PARTS = tuple(round(0.1 * tenth, 1) for tenth in range(1, 11))
 CHUNK = 32
@@ -33,12 +34,14 @@ class Tested:
     truth   bool (N, K)
     labels  of the K scores
     broken  what was wrong with videos that are not among the N
+    remarks what is odd about videos that are
     """
 
     scores: np.ndarray
     truth: np.ndarray
     labels: tuple[str, ...]
     broken: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
 
     def figures(self) -> dict[str, Any]:
         """Shares from 0 to 1: where one label is right, top-1 and top-5 of views and of videos, and their mean over
@@ -96,12 +99,13 @@ def test(
     _check_labels(clips, card)
     network = network.to(device).eval()
     scores, truth, broken = [], [], []
+    remarks: set[str] = set()
     numbered = {label: number for number, label in enumerate(card.labels)}
     fitting: set[tuple[int, ...]] = set()  # shapes that the network can take
     for clip in _shown(clips[distributed.rank() :: distributed.num_processes()], progress):
         try:
-            views = _views(clip, card, sampled, num_clips, num_crops, full)
-        except BrokenVideo as error:
+            views = _views(clip, card, sampled, num_clips, num_crops, full, remarks)
+        except SourceError as error:
             broken.append(str(error))
             continue
         if full and views.shape not in fitting:
@@ -117,7 +121,8 @@ def test(
     scores, truth, broken = distributed.gathered(scores), distributed.gathered(truth), distributed.gathered(broken)
     if not scores:
         raise ValueError(f"none of the {len(clips)} videos can be read: {'; '.join(broken[:3])}")
-    return Tested(np.stack(scores), np.stack(truth), card.labels, tuple(broken))
+    remarks = set(distributed.gathered(sorted(remarks)))
+    return Tested(np.stack(scores), np.stack(truth), card.labels, tuple(broken), tuple(sorted(remarks)))
 
 
 def test_online(
@@ -139,7 +144,7 @@ def test_online(
             step = card.frame_seconds * stretch.rate
             places = stretch.first + np.arange(0, len(stretch), max(step, 1.0)).round().astype(int)
             frames = read_frames(clip.path, places.clip(max=stretch.last - 1).tolist())
-        except BrokenVideo:
+        except SourceError:
             continue
         stage = open_modality(card.preprocessing, interval_seconds=card.interval_seconds)
         pushed = [stage.push(frame, place / stretch.rate) for frame, place in zip(frames, places, strict=True)]
@@ -183,14 +188,16 @@ def _check_fits(network: Network, card: Card, views: tuple[int, ...]) -> None:
         ) from error
 
 
-def _views(clip: Clip, card: Card, sampled: Sampled, num_clips: int, num_crops: int, full: bool) -> np.ndarray:
+def _views(
+    clip: Clip, card: Card, sampled: Sampled, num_clips: int, num_crops: int, full: bool, remarks: set[str]
+) -> np.ndarray:
     """uint8 (V, T, height, width, channels)."""
     stretch, wanted = stretch_of(clip), card.preprocessing
     starts = [0.5] if num_clips == 1 else np.linspace(0, 1, num_clips).tolist()
     places = np.concatenate(
         [sampled.places(len(stretch), stretch.rate, num_pictures=wanted.num_pictures, start=start) for start in starts]
     )
-    snippets = read_snippets(clip.path, stretch.first + places, wanted, whole=full or num_crops == 3)
+    snippets = read_snippets(clip.path, stretch.first + places, wanted, whole=full or num_crops == 3, remarks=remarks)
     size = (wanted.height, wanted.width) if not full else (min(snippets.shape[1:3]),) * 2
     pictures = snippets if num_crops == 1 else _three_crops(snippets, *size)
     return pictures.reshape(num_crops * num_clips, -1, *pictures.shape[-3:])

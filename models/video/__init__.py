@@ -1,5 +1,43 @@
 """Videos and folders of pictures, read one way: live, in training, and by all commands."""
 
-from models.video.files import FEATURES, PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_hidden, is_video, pictures_in
+from models.video.access import VideoIndex, every_frame, index_of, read_frames
+from models.video.decoder import LOOK_AHEAD, Decoder
+from models.video.errors import SourceError
+from models.video.files import (
+    ANIMATED_SUFFIXES,
+    FEATURES,
+    PICTURE_SUFFIXES,
+    VIDEO_SUFFIXES,
+    by_number,
+    is_animated,
+    is_hidden,
+    is_video,
+    pictures_in,
+)
+from models.video.pictures import FOLDER_RATE, RATE_FILE, rate_of_folder, read_picture, read_pictures
+from models.video.upright import Converter
 
-__all__ = ["FEATURES", "PICTURE_SUFFIXES", "VIDEO_SUFFIXES", "is_hidden", "is_video", "pictures_in"]
+__all__ = [
+    "ANIMATED_SUFFIXES",
+    "FEATURES",
+    "FOLDER_RATE",
+    "LOOK_AHEAD",
+    "PICTURE_SUFFIXES",
+    "RATE_FILE",
+    "VIDEO_SUFFIXES",
+    "Converter",
+    "Decoder",
+    "SourceError",
+    "VideoIndex",
+    "by_number",
+    "every_frame",
+    "index_of",
+    "is_animated",
+    "is_hidden",
+    "is_video",
+    "pictures_in",
+    "rate_of_folder",
+    "read_frames",
+    "read_picture",
+    "read_pictures",
+]

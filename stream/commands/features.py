@@ -13,7 +13,7 @@ from rich.progress import track
 from models.checkpoint import load
 from models.training.datasets import FEATURES, VIDEOS, has_pictures
 from models.training.features import Extractor, write_features
-from models.training.reading import BrokenVideo
+from models.video import SourceError
 from stream.runtimes.eager import choose_device
 
 
@@ -46,7 +46,7 @@ def extract_features(
         try:
             write_features(target / name, extractor(video))
             written += 1
-        except BrokenVideo as error:
+        except SourceError as error:
             broken.append(str(error))
     if mine and len(broken) == len(mine):
         raise ValueError(f"none of the {len(mine)} videos can be read: {'; '.join(broken[:3])}")

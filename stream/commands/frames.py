@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import track
 
 from models.training.datasets import VIDEOS
-from models.training.reading import RATE_FILE, BrokenVideo, every_frame, rate_of
+from models.video import RATE_FILE, SourceError, every_frame, index_of
 
 QUALITY = 95
 
@@ -36,6 +36,7 @@ def extract_frames(source: Path, target: Path, *, short_side: int | None) -> Non
             raise ValueError(f"{video} and {folders[folder]} would both be written to {folder}; rename one of them")
         folders[folder] = video
     broken, written = [], 0
+    remarks: set[str] = set()
     shown = track(folders.items(), "frames", len(folders), console=Console(stderr=True), transient=True)
     for folder, video in shown:
         if folder.is_dir():
@@ -44,21 +45,23 @@ def extract_frames(source: Path, target: Path, *, short_side: int | None) -> Non
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         try:
-            _extract(video, partial, short_side)
-        except BrokenVideo as error:
+            _extract(video, partial, short_side, remarks)
+        except SourceError as error:
             broken.append(str(error))
             shutil.rmtree(partial)
             continue
         os.replace(partial, folder)
         written += 1
     print(f"{target}: {written} of {len(videos)} videos written, {len(videos) - written - len(broken)} were there")
+    for remark in sorted(remarks):
+        print(remark)
     for message in broken:
         print(f"left out: {message}")
 
 
-def _extract(video: Path, folder: Path, short_side: int | None) -> None:
-    (folder / RATE_FILE).write_text(f"{rate_of(video)}\n", encoding="utf-8")
-    for number, frame in enumerate(every_frame(video), start=1):
+def _extract(video: Path, folder: Path, short_side: int | None, remarks: set[str]) -> None:
+    (folder / RATE_FILE).write_text(f"{index_of(video).rate}\n", encoding="utf-8")
+    for number, frame in enumerate(every_frame(video, remarks=remarks), start=1):
         picture = Image.fromarray(frame)
         if short_side is not None and min(picture.size) > short_side:
             ratio = short_side / min(picture.size)

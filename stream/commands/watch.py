@@ -27,7 +27,7 @@ def watch_sources(
     *,
     engine: Callable[[], Engine],
     watch_list: Path | None,
-    rate: float,
+    rate: float | None,
     as_json: bool,
     save: Path | None,
     show: bool,

@@ -1,49 +1,60 @@
-"""Image files as a source."""
+"""Pictures in files as a source."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
-
+from models.video import PICTURE_SUFFIXES, SourceError, by_number, is_animated, is_hidden, read_picture, read_pictures
 from stream.frame import Frame
-from stream.sources.source import Source, SourceError, reason
-
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
+from stream.sources.source import Source
 
 
 class ImageSource(Source):
     """Image files at a fixed rate, in the order of their names, with numbers in them as numbers."""
 
-    def __init__(self, name: str, paths: list[Path], *, rate: float = 30.0):
+    def __init__(self, name: str, paths: Sequence[Path], *, rate: float):
         super().__init__(name)
-        if not (rate > 0 and rate < float("inf")):
+        if not 0 < rate < float("inf"):
             raise SourceError(f"the rate of images is {rate} a second; it must be positive")
         self.rate = rate
-        self._paths = sorted((path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES), key=_by_number)
+        there = (path for path in paths if path.suffix.lower() in PICTURE_SUFFIXES and not is_hidden(path))
+        self._paths = sorted(there, key=by_number)
         if not self._paths:
-            raise SourceError(f"{name} has no images in it; they end in {', '.join(IMAGE_SUFFIXES)}")
+            raise SourceError(f"{name} has no images in it; they end in {', '.join(PICTURE_SUFFIXES)}")
         self.seconds = len(self._paths) / rate
 
     def __iter__(self) -> Iterator[Frame]:
         index = 0
         for position, path in enumerate(self._paths):
             try:
-                with Image.open(path) as opened:
-                    image = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
-            except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
-                why = "it is none, or broken" if isinstance(error, UnidentifiedImageError) else reason(error)
-                self.warnings.append(f"{path.name} is not an image that can be read: {why}")
+                image = read_picture(path)
+            except SourceError as error:
+                self.warnings.append(str(error))
                 continue
             yield Frame(stream=self.name, index=index, time_seconds=position / self.rate, image=image)
             index += 1
         if index == 0:
             raise SourceError(self.warnings.pop())
+        if animated := [path.name for path in self._paths if is_animated(path)]:
+            self.warnings.append(f"{animated[0]} has several pictures, of which the first is taken; give it by itself")
 
 
-def _by_number(path: Path) -> list[tuple[int, str]]:
-    """A key that sorts 2.png before 10.png."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.name)]
+class AnimationSource(Source):
+    """The pictures of one file, an animated WebP or PNG or the pages of a TIFF, for as long as each is shown."""
+
+    def __init__(self, name: str, path: Path):
+        super().__init__(name)
+        self._path = path
+
+    def __iter__(self) -> Iterator[Frame]:
+        self.seconds = 0.0
+        try:
+            for index, (image, shown_seconds) in enumerate(read_pictures(self._path)):
+                yield Frame(stream=self.name, index=index, time_seconds=self.seconds, image=image)
+                self.rate = 1 / shown_seconds
+                self.seconds += shown_seconds
+        except SourceError as error:
+            if not self.seconds:
+                raise
+            raise SourceError(f"{self.name} is cut short: {error}") from error

@@ -7,25 +7,27 @@ from collections.abc import Iterator
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from models.video import Converter, Decoder, SourceError
+from models.video.errors import reason
 from stream.connection import Connection
 from stream.frame import Frame
 from stream.sources.address import masked
-from stream.sources.source import SourceError
-from stream.sources.video import Converter, VideoSource
+from stream.sources.video import VideoSource
 
 if TYPE_CHECKING:
     import av
 
 ANALYSIS_MICROSECONDS = 500_000  # FFmpeg would look at a stream for five seconds before it gives a frame
 WITHOUT_CLOCK = ("mpjpeg", "mjpeg", "h264", "hevc")  # formats for which FFmpeg makes up times
+IN_SEGMENTS = ("hls", "dash")  # formats whose address is that of a list, and not of the video
 LATE_SECONDS = 1.0
 
 
 class NetworkSource(VideoSource):
     """The video at an address, connected to when it is iterated.
 
-    A file on a server, which has a length, is like a file here. Anything else is live: damaged frames, and
-    those that could only come late since the decoder cannot keep up, are `lost`. Times are the sender's, or
+    A file on a server, which has a length in bytes or seconds, is like a file here. Anything else is live: damaged
+    frames, and those that could only come late since the decoder cannot keep up, are `lost`. Times are the sender's, or
     those of arrival where it sends none.
     """
 
@@ -44,20 +46,30 @@ class NetworkSource(VideoSource):
             options["rtsp_transport"] = self._connection.transport
         elif not self._connection.redirects:
             options["max_redirects"] = "0"
-        self._open(
-            self._address,
-            options=options,
-            timeout=(self._connection.open_seconds, self._connection.read_seconds),
-        )
-        assert self._container is not None
-        kind = self._container.format.name
-        self.live = kind == "rtsp" or self._container.duration is None
-        yield from self._live(kind) if self.live else super().__iter__()
+        try:
+            self._open(
+                self._address,
+                options=options,
+                timeout=(self._connection.open_seconds, self._connection.read_seconds),
+            )
+        except SourceError as error:
+            why = self._why_not_open(error.__cause__) if error.__cause__ else str(error)
+            raise SourceError(f"{self.name} cannot be opened: {why}") from error
+        assert self._decoder is not None
+        kind = self._decoder.container.format.name
+        self.live = not self._is_file(kind, self._decoder)
+        yield from self._live(kind, self._decoder) if self.live else super().__iter__()
 
-    def _live(self, kind: str) -> Iterator[Frame]:
+    def _is_file(self, kind: str, decoder: Decoder) -> bool:
+        """Whether it has a length: in seconds, or in bytes unless they are those of a list of segments."""
+        if kind == "rtsp":
+            return False
+        return decoder.container.duration is not None or (kind not in IN_SEGMENTS and decoder.container.size > 0)
+
+    def _live(self, kind: str, decoder: Decoder) -> Iterator[Frame]:
         convert = Converter()
         seconds, origin, begin = -1 / self.rate, None, 0.0
-        for index, picture in enumerate(self._in_time(kind)):
+        for index, picture in enumerate(self._in_time(kind, decoder)):
             image, now = convert(picture), perf_counter()
             sent = now if kind in WITHOUT_CLOCK else picture.time
             seconds += 1 / self.rate
@@ -71,15 +83,14 @@ class NetworkSource(VideoSource):
             yield Frame(stream=self.name, index=index, time_seconds=seconds, image=image, available=now)
         raise SourceError(f"{self.name} has ended")
 
-    def _in_time(self, kind: str) -> Iterator[av.VideoFrame]:
+    def _in_time(self, kind: str, decoder: Decoder) -> Iterator[av.VideoFrame]:
         """Whole pictures; while the decoder is behind, packets are passed over up to a key frame."""
         import av
 
-        assert self._container is not None
         delay = Delay()
         behind = False
         try:
-            for packet in self._container.demux(self._video):
+            for packet in decoder.container.demux(decoder.track):
                 if packet.dts is not None and packet.time_base is not None and kind not in ("hls", *WITHOUT_CLOCK):
                     late = delay(perf_counter(), float(packet.dts * packet.time_base)) > LATE_SECONDS
                     behind = late or (behind and not packet.is_keyframe)
@@ -97,25 +108,17 @@ class NetworkSource(VideoSource):
                     else:
                         yield picture
         except av.FFmpegError as error:
-            raise SourceError(f"{self.name} broke off: {self._why(error)}") from error
+            silent = isinstance(error, av.ExitError)
+            why = f"no data for {self._connection.read_seconds:g} s" if silent else reason(error).lower()
+            raise SourceError(f"{self.name} broke off: {why}") from error
 
-    def _cannot_open(self, error: Exception) -> str:
-        return f"{self.name} cannot be opened: {self._why(error)}"
+    def _why_not_open(self, error: BaseException) -> str:
+        # RTSP takes an answer that did not come for one that is wrong
+        late = perf_counter() - self._begin >= self._connection.open_seconds
+        return f"no answer for {self._connection.open_seconds:g} s" if late else reason(error).lower()
 
-    def _why(self, error: Exception | None = None) -> str:
-        import av
-
-        if error is None:
-            return "a server that cannot seek needs one that begins with its index, such as an MP4 made with faststart"
-        if self._container is None:
-            # RTSP takes an answer that did not come for one that is wrong
-            late = perf_counter() - self._begin >= self._connection.open_seconds
-            return f"no answer for {self._connection.open_seconds:g} s" if late else super()._why(error)
-        return (
-            f"no data for {self._connection.read_seconds:g} s"
-            if isinstance(error, av.ExitError)
-            else super()._why(error)
-        )
+    def _without_frames(self) -> str:
+        return "a server that cannot seek needs one that begins with its index, such as an MP4 made with faststart"
 
 
 class Delay:

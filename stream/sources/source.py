@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from models.video.errors import SourceError, reason
 from stream.frame import Frame
 
-
-class SourceError(ValueError):
-    """A source that cannot be opened, or ends before its time; the message is one line for the user."""
+__all__ = ["Source", "SourceError", "reason"]
 
 
 class Source:
@@ -19,7 +18,7 @@ class Source:
     live      frames come at their own time whether somebody takes them or not, and an end is a disconnect
     patient   a live source that was never there may come yet: waiting for it makes sense
     rate      frames a second as far as the source says
-    seconds   how long it is as far as the source says, else 0
+    seconds   how long it is as far as the source says, else 0; exact when all frames are out
     warnings  what is odd about it, each said once
     lost      frames that never got out of it, by reason
     """
@@ -43,8 +42,3 @@ class Source:
 
     def close(self) -> None:
         """Release what it holds, when nobody iterates any more."""
-
-
-def reason(error: Exception) -> str:
-    """The words of an error without its number and path."""
-    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).strip().splitlines()[0].rstrip(".")

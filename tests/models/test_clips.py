@@ -12,8 +12,9 @@ from models.preprocessing import Preprocessing
 from models.training.augmentation import Augmentation, find_opposites
 from models.training.clips import ClipBatches, Sampled, load_batches
 from models.training.datasets import Clip
-from models.training.reading import BrokenVideo, read_frames, stretch_of
+from models.training.reading import read_frames, stretch_of
 from models.training.sampling import consecutive, dense, segments
+from models.video import SourceError
 
 
 def numbered(count, height=32, width=48):
@@ -75,13 +76,13 @@ def test_videos_that_cannot_be_read(tmp_path):
     (tmp_path / "text.mp4").write_text("no video")
     (tmp_path / "empty").mkdir()
     for name in ("text.mp4", "empty", "absent.mp4"):
-        with pytest.raises(BrokenVideo, match=name):
+        with pytest.raises(SourceError, match=name):
             stretch_of(Clip(tmp_path / name, ()))
     (tmp_path / "empty" / "00001.jpg").write_bytes(b"no picture")
-    with pytest.raises(BrokenVideo, match="empty has a picture that cannot be read"):
+    with pytest.raises(SourceError, match="empty has no picture that can be read"):
         read_frames(tmp_path / "empty", [0])
     video = write_video(tmp_path / "short.mp4", numbered(5))
-    with pytest.raises(BrokenVideo, match="has 5 frames, and none from 60 to 5"):
+    with pytest.raises(SourceError, match="has 5 frames, and none from 60 to 5"):
         stretch_of(Clip(video, (), seconds=(2.0, 3.0)))
 
 

@@ -16,11 +16,12 @@ from models.preprocessing import Preprocessing
 from models.training.augmentation import Augmentation
 from models.training.clips import ClipBatches, Sampled
 from models.training.datasets import Clip
-from models.training.reading import FOLDER_RATE, stretch_of
+from models.training.reading import stretch_of
 from models.training.run import start_from
 from models.training.snippets import read_snippets
 from models.training.testing import test as score
 from models.training.testing import test_online as score_online
+from models.video import FOLDER_RATE
 from stream.sampler import Sampler
 
 STACKS = ("rgb-difference", "flow", "warped-flow")

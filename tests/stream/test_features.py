@@ -17,8 +17,9 @@ from models import load, read_card
 from models.checkpoint import save
 from models.training import features as features_module
 from models.training.features import segment_places
-from models.training.reading import BrokenVideo, read_frames
+from models.training.reading import read_frames
 from models.training.sampling import segments
+from models.video import SourceError
 
 LABELS = ("dark", "light")
 NUM_SEGMENTS = 8
@@ -159,7 +160,7 @@ def test_broken_videos_are_named(features, videos, tmp_path, run):
     code, out, _ = run(*command)
     assert (code, "1 of 2 videos written" in out) == (0, True)
     assert "left out: " in out
-    assert "bad.mp4 cannot be read as a video" in out
+    assert "bad.mp4 is not a video that can be read" in out
     assert [path.name for path in (tmp_path / "made").iterdir() if path.suffix != ".json"] == ["light0.b.npy"]
 
 
@@ -177,7 +178,7 @@ def test_a_full_disk_leaves_no_half_file(features, videos, tmp_path, run, monkey
 
 def test_files_that_hold_something_else(tmp_path):
     np.save(tmp_path / "flat.npy", np.zeros((8, 64)))
-    with pytest.raises(BrokenVideo, match=r"is no file of features: these are \(T, D, h, w\), and it is \(8, 64\)"):
+    with pytest.raises(SourceError, match=r"is no file of features: these are \(T, D, h, w\), and it is \(8, 64\)"):
         read_frames(tmp_path / "flat.npy", [0])
     np.save(tmp_path / "maps.npy", np.arange(24).reshape(2, 3, 2, 2))
     first, beyond = read_frames(tmp_path / "maps.npy", [0, 7])

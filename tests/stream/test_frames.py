@@ -6,7 +6,8 @@ from helpers import images, write_video
 from PIL import Image
 
 from models.training.datasets import Clip
-from models.training.reading import RATE_FILE, BrokenVideo, read_frames, stretch_of
+from models.training.reading import read_frames, stretch_of
+from models.video import RATE_FILE, SourceError
 
 
 def test_videos_become_folders_of_pictures(tmp_path, run):
@@ -20,7 +21,7 @@ def test_videos_become_folders_of_pictures(tmp_path, run):
     assert code == 0
     assert "2 of 3 videos written, 0 were there" in out
     assert "left out: " in out
-    assert "c.mp4 cannot be read as a video" in out
+    assert "c.mp4 is not a video that can be read" in out
     names = sorted(path.relative_to(target).as_posix() for path in target.rglob("*.jpg"))
     assert names == [f"b/0000{n}.jpg" for n in (1, 2, 3)] + [f"wave/a/0000{n}.jpg" for n in range(1, 8)]
     ours, theirs = read_frames(target / "wave" / "a", [5])[0], read_frames(source / "wave" / "a.mp4", [5])[0]
@@ -38,7 +39,7 @@ def test_videos_become_folders_of_pictures(tmp_path, run):
 def test_a_rate_that_is_none(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "1.png")
     (tmp_path / RATE_FILE).write_text("many")
-    with pytest.raises(BrokenVideo, match=r"rate.txt says no number of frames a second"):
+    with pytest.raises(SourceError, match=r"rate.txt says no number of frames a second"):
         stretch_of(Clip(tmp_path, ("x",)))
 
 

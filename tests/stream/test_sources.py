@@ -8,8 +8,8 @@ import pytest
 from helpers import images, shared, write_video
 from PIL import Image
 
+from models.video import LOOK_AHEAD
 from stream import SourceError, open_source
-from stream.sources import video
 from stream.sources.camera import CameraSource
 from stream.sources.images import ImageSource
 from stream.sources.video import FileSource
@@ -55,7 +55,7 @@ def test_decoding_is_lazy(tmp_path):
     """A frame is there before the rest is decoded, and only those looked ahead at are held."""
     source = open_source(write_video(tmp_path / "long.mp4", smooth(120)))
     decoded = 0
-    inner = source._decoded
+    inner = source._decoder.pictures
 
     def counted():
         nonlocal decoded
@@ -63,9 +63,9 @@ def test_decoding_is_lazy(tmp_path):
             decoded += 1
             yield picture
 
-    source._decoded = counted
+    source._decoder.pictures = counted
     for frame in source:
-        assert decoded <= frame.index + video.LOOK_AHEAD + 2
+        assert decoded <= frame.index + LOOK_AHEAD + 2
     assert decoded == 120
 
 

@@ -1,0 +1,244 @@
+"""Pictures of a video by their place: what a player shows at place / rate seconds; no more is decoded than is needed.
+
+Places lie on an even grid. In a video of a constant rate each picture has one place; in one of a variable rate a
+picture has as many as it is shown for, so that places are times everywhere. Where a picture does not decode, the one
+before it is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from models.video.decoder import Decoder, increase
+from models.video.errors import SourceError
+from models.video.files import ANIMATED_SUFFIXES, pictures_in
+from models.video.pictures import rate_of_folder, read_picture, read_pictures
+from models.video.upright import Converter
+
+if TYPE_CHECKING:
+    import av
+
+MOST_RATE = 120.0  # places a second of a video of a variable rate
+MOST_PLACES = 10**8
+
+
+class VideoIndex(NamedTuple):
+    """What a video says of its pictures without decoding them.
+
+    num_places  of the grid
+    rate        places a second
+    pictures    int64 (num_places,), the number of the picture at each place; None where they are the same
+    stamps      int64, the pts of each picture, increasing; None where they do not, so that pictures have to be counted
+    """
+
+    num_places: int
+    rate: float
+    pictures: np.ndarray | None = None
+    stamps: np.ndarray | None = None
+
+
+@lru_cache(maxsize=4096)
+def index_of(path: Path) -> VideoIndex:
+    """The index of a video file, an animated picture, or a folder of pictures. SourceError where it cannot be read."""
+    if path.is_dir():
+        return VideoIndex(len(_pictures_of(path)), rate_of_folder(path))
+    if not path.exists():
+        raise SourceError(f"no file {path}")
+    if path.suffix.lower() in ANIMATED_SUFFIXES:
+        seconds = np.array([shown for _, shown in read_pictures(path)])
+        return _grid(np.cumsum(seconds) - seconds, float(seconds.sum()), rate=1 / float(seconds[0]))
+    decoder = Decoder(f"file:{path}", name=str(path))
+    try:
+        stamps, end, origin = _demuxed(decoder)
+        base = float(decoder.track.time_base or 1)
+    finally:
+        decoder.close()
+    if origin is None or not increase(sorted(stamps, key=lambda stamp: (stamp is None, stamp))):
+        return VideoIndex(len(stamps), decoder.rate)
+    known = np.array(sorted(stamp for stamp in stamps if stamp is not None and stamp >= origin), dtype=np.int64)
+    return _grid((known - origin) * base, (end - origin) * base, rate=decoder.rate)._replace(stamps=known)
+
+
+def read_frames(path: Path, places: Sequence[int], *, remarks: set[str] | None = None) -> list[np.ndarray]:
+    """Pictures by their places, in the order asked for: RGB uint8 (height, width, 3), upright.
+
+    Behind the last place its picture stands. SourceError where there is nothing to decode.
+
+    remarks  what is odd about the video is added to them
+    """
+    index = index_of(path)
+    numbers = np.minimum(places, index.num_places - 1)
+    if index.pictures is not None:
+        numbers = index.pictures[numbers]
+    wanted: list[int] = numbers.tolist()
+    remarks = set() if remarks is None else remarks
+    if path.is_dir():
+        files = _pictures_of(path)
+        found = {number: _picture_shown(files, number, remarks) for number in set(wanted)}
+    elif path.suffix.lower() in ANIMATED_SUFFIXES:
+        found = {number: image for number, (image, _) in enumerate(read_pictures(path)) if number in wanted}
+    else:
+        found = _decode(path, index, sorted(set(wanted)), remarks)
+    return [found[number] for number in wanted]
+
+
+def every_frame(path: Path, *, remarks: set[str] | None = None) -> Iterator[np.ndarray]:
+    """The pictures at all places of a video, one after the other; see `read_frames`."""
+    index = index_of(path)
+    numbers = range(index.num_places) if index.pictures is None else index.pictures.tolist()
+    if path.is_dir() or path.suffix.lower() in ANIMATED_SUFFIXES:
+        for place in range(index.num_places):
+            yield read_frames(path, [place])[0]
+        return
+    convert = Converter()
+    decoder = Decoder(f"file:{path}", name=str(path))
+    last = None
+    try:
+        for _, picture in _shown(decoder, index, numbers):
+            if picture is not last:
+                image, last = convert(picture), picture
+            yield image
+    finally:
+        decoder.close()
+        if remarks is not None:
+            remarks.update(decoder.warnings)
+
+
+def _pictures_of(folder: Path) -> list[Path]:
+    files = pictures_in(folder)
+    if not files:
+        raise SourceError(f"{folder} has no pictures in it")
+    return files
+
+
+def _picture_shown(files: list[Path], number: int, remarks: set[str]) -> np.ndarray:
+    """The picture of a folder by its number, or the nearest one before it that can be read, or after it."""
+    for file in [*files[number::-1], *files[number + 1 :]]:
+        try:
+            return read_picture(file)
+        except SourceError as error:
+            remarks.add(f"{file.parent}: {error}")
+    raise SourceError(f"{files[0].parent} has no picture that can be read")
+
+
+def _demuxed(decoder: Decoder) -> tuple[list[int | None], int, int | None]:
+    """The pts of all packets that are shown, when the last picture ends, and the pts of the first that decodes.
+
+    Packets that an edit list hides are not shown; those before the first key frame do not decode.
+    """
+    import av
+
+    stamps: list[int | None] = []
+    end, origin, decoded = 0, None, False
+    try:
+        for packet in decoder.container.demux(decoder.track):
+            if not decoded:
+                try:
+                    for picture in packet.decode():
+                        origin, decoded = picture.pts, True
+                        break
+                except av.FFmpegError:
+                    pass
+            if packet.size and not packet.is_discard:
+                stamps.append(packet.pts)
+                end = max(end, (packet.pts or 0) + (packet.duration or 0))
+    except av.FFmpegError:
+        pass  # as far as it can be read
+    if not decoded:
+        raise SourceError(f"{decoder.name} is not a video that can be read: not one frame of it decodes")
+    return stamps, end, origin
+
+
+def _grid(times: np.ndarray, end_seconds: float, *, rate: float) -> VideoIndex:
+    """The even grid of pictures that are shown from `times` on, the last one until `end_seconds`."""
+    count = len(times)
+    steady = True
+    if count > 1:
+        step = (times[-1] - times[0]) / (count - 1)
+        steady = bool(np.abs(times - times[0] - np.arange(count) * step).max() <= step / 2)
+        if not steady:
+            steps = np.diff(times)
+            step = np.quantile(steps, 0.05)
+            for _ in range(3):  # each distance is so many steps; times that are rounded average out
+                step = steps.sum() / np.maximum(np.rint(steps / step), 1).sum()
+        rate = 1 / float(step)
+    last = end_seconds - times[-1]
+    if steady and last < 1.5 / rate:
+        return VideoIndex(count, rate)
+    rate = min(rate, MOST_RATE)
+    first_places = np.rint((times - times[0]) * rate)
+    num_places = first_places[-1] + max(np.rint(last * rate), 1)
+    if num_places > MOST_PLACES:
+        raise SourceError(f"a video of {count} pictures that lasts {end_seconds:.0f} s cannot be read by place")
+    pictures = np.searchsorted(first_places, np.arange(int(num_places)), side="right") - 1
+    return VideoIndex(int(num_places), rate, pictures.astype(np.int64))
+
+
+def _decode(path: Path, index: VideoIndex, numbers: list[int], remarks: set[str]) -> dict[int, np.ndarray]:
+    """Pictures by their numbers, which increase: decoded from the key frame before the first up to the last."""
+    convert = Converter()
+    for seek in (True, False):
+        decoder = Decoder(f"file:{path}", name=str(path))
+        try:
+            if seek and not (index.stamps is not None and numbers[0] > 0 and _seek(decoder, index.stamps[numbers[0]])):
+                continue
+            return {number: convert(picture) for number, picture in _shown(decoder, index, numbers)}
+        except _Missed:
+            continue
+        finally:
+            decoder.close()
+            if decoder.damaged:  # how many there are in all, only reading all of it tells
+                remarks.add(f"{path} has damaged packets, which were passed over")
+    raise SourceError(f"{path} is not a video that can be read: not one frame of it decodes")
+
+
+class _Missed(Exception):
+    """What decodes after a seek is behind what was looked for, or nothing does."""
+
+
+def _seek(decoder: Decoder, stamp: int) -> bool:
+    import av
+
+    try:
+        decoder.container.seek(int(stamp), stream=decoder.track)
+    except av.FFmpegError:
+        return False
+    return True
+
+
+def _shown(decoder: Decoder, index: VideoIndex, numbers: Collection[int]) -> Iterator[tuple[int, av.VideoFrame]]:
+    """For each of the numbers, which increase, the picture that is shown: its own, or the last one that decodes."""
+    wanted = iter(numbers)
+    number = next(wanted)
+    before: av.VideoFrame | None = None
+    for count, picture in enumerate(decoder.pictures()):
+        here = count
+        if index.stamps is not None and picture.pts is not None:
+            here = int(np.searchsorted(index.stamps, picture.pts, side="right")) - 1
+        while number < here:
+            if before is None:
+                if number > 0:
+                    raise _Missed
+                before = picture
+            yield number, before
+            following = next(wanted, None)
+            if following is None:
+                return
+            number = following
+        before = picture
+        while number == here:
+            yield number, picture
+            following = next(wanted, None)
+            if following is None:
+                return
+            number = following
+    if before is None:
+        raise _Missed
+    yield number, before
+    for number in wanted:
+        yield number, before

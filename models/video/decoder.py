@@ -1,0 +1,174 @@
+"""Videos as PyAV decodes them: pictures and when they are shown. Every video of the project goes through here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain, dropwhile, islice, pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models.video.errors import SourceError, reason
+
+if TYPE_CHECKING:
+    import av
+
+LOOK_AHEAD = 16  # pictures whose times are checked before the first one goes out
+
+
+class Decoder:
+    """One video track of an open file or stream; pictures are decoded one at a time, and once.
+
+    The track is that which a player shows: the first that its file marks as default, else the first, covers and
+    thumbnails apart.
+
+    file      a name, which may have a scheme, or an object with `read`
+    name      what messages call it
+    threads   "AUTO": several pictures at once, which is faster and comes later than "SLICE"
+    options   those of av.open
+
+    rate              pictures a second as far as it says, on the average
+    declared_seconds  how long the file says its track is; 0 where it does not say
+    warnings          what is odd about it, each said once
+    damaged           packets that did not decode, so far
+    end_seconds       when the last picture that came out ceases to be shown, counted from the first one
+    late_seconds      how long after the beginning of the track the first picture is shown, where others were damaged
+
+    Raises SourceError where it cannot be opened or has no video; its __cause__ is that of FFmpeg.
+    """
+
+    def __init__(self, file: Any, *, name: str, threads: str = "AUTO", **options: Any):
+        import av
+
+        self.name = name
+        self.warnings: list[str] = []
+        self.damaged = 0
+        self.end_seconds = self.late_seconds = 0.0
+        try:
+            self.container = av.open(file, "r", metadata_errors="replace", **options)
+        except (av.FFmpegError, OSError) as error:
+            raise SourceError(f"{name} is not a video that can be read: {_why(file, error)}") from error
+        self.track = self._shown_track()
+        self.track.thread_type = threads
+        self.rate = float(self.track.average_rate or self.track.guessed_rate or 30)
+        self.declared_seconds = self._declared_seconds()
+
+    def close(self) -> None:
+        self.container.close()
+
+    def timed(
+        self, *, look_ahead: int = LOOK_AHEAD, start_seconds: float = 0.0
+    ) -> Iterator[tuple[av.VideoFrame, float]]:
+        """Pictures with the times at which they are shown, which increase, counted from the first one.
+
+        Where the first ones have none that increase, or one later does not, they are timed by index / rate from there
+        on, which is said in `warnings`.
+
+        start_seconds  pictures before are passed over, but for the first `look_ahead`; SourceError where the file
+                       cannot seek
+        """
+        pictures = self.pictures()
+        ahead = list(islice(pictures, look_ahead))
+        times = [picture.time for picture in ahead]
+        by_index = not increase(times)
+        if by_index:
+            self._say_timed_by_index()
+        first = 0.0 if by_index or not ahead else float(times[0] or 0.0)
+        if not by_index and self.track.start_time is not None and self.track.time_base is not None:
+            self.late_seconds = max(first - float(self.track.start_time * self.track.time_base), 0.0)
+        if not by_index and ahead and start_seconds > float(times[-1] or 0.0) - first:
+            ahead, pictures = [], self._pictures_from(first + start_seconds)
+        index, last = 0, -1.0
+        for picture in chain(ahead, pictures):
+            time_seconds = index / self.rate if by_index or picture.time is None else picture.time - first
+            if time_seconds <= last:
+                if not by_index:
+                    self._say_timed_by_index()
+                    by_index = True
+                time_seconds = max(index / self.rate, last + 1 / self.rate)
+            self.end_seconds = time_seconds + self._shown_seconds(picture, by_index)
+            yield picture, time_seconds
+            index, last = index + 1, time_seconds
+
+    def pictures(self) -> Iterator[av.VideoFrame]:
+        """All pictures that decode; damaged packets are passed over and counted."""
+        import av
+
+        for packet in self._packets():
+            try:
+                yield from packet.decode()
+            except av.FFmpegError:
+                self.damaged += 1
+        if self.damaged:
+            packets = (
+                "1 damaged packet, which was" if self.damaged == 1 else f"{self.damaged} damaged packets, which were"
+            )
+            self.warnings.append(f"{self.name} has {packets} passed over")
+
+    def _packets(self) -> Iterator[av.Packet]:
+        """Packets as far as the file can be read; the last one is empty and brings out what is still decoding."""
+        import av
+
+        try:
+            yield from self.container.demux(self.track)
+        except av.FFmpegError as error:
+            self.warnings.append(f"{self.name} cannot be read to its end: {reason(error).lower()}")
+
+    def _pictures_from(self, time_seconds: float) -> Iterator[av.VideoFrame]:
+        """The pictures from a time on, by way of the key frame before it."""
+        import av
+
+        assert self.track.time_base is not None
+        try:
+            self.container.seek(int(time_seconds / self.track.time_base), stream=self.track)
+        except av.FFmpegError as error:
+            raise SourceError(f"{self.name} cannot seek: {reason(error)}") from error
+        pictures = self.pictures()
+        key = next(pictures, None)
+        if key is None or key.time is None or key.time > time_seconds:
+            raise SourceError(f"{self.name} cannot seek")
+        return dropwhile(lambda picture: (picture.time or 0.0) < time_seconds, chain([key], pictures))
+
+    def _shown_track(self) -> av.VideoStream:
+        from av.stream import Disposition
+
+        no_video = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+        tracks = [track for track in self.container.streams.video if not track.disposition & no_video]
+        if not tracks:
+            kinds = ", ".join(sorted({stream.type for stream in self.container.streams}))
+            raise SourceError(f"{self.name} has no video in it, only {kinds or 'nothing'}")
+        return next((track for track in tracks if track.disposition & Disposition.default), tracks[0])
+
+    def _shown_seconds(self, picture: av.VideoFrame, by_index: bool) -> float:
+        """For how long a picture is shown, as far as it says."""
+        if by_index or not picture.duration or picture.time_base is None:
+            return 1 / self.rate
+        return float(picture.duration * picture.time_base)
+
+    def _declared_seconds(self) -> float:
+        if self.track.duration is not None and self.track.time_base is not None:
+            return float(self.track.duration * self.track.time_base)
+        alone = len(self.container.streams) == 1
+        return (self.container.duration or 0) / 1_000_000 if alone else 0.0
+
+    def _say_timed_by_index(self) -> None:
+        self.warnings.append(
+            f"{self.name} has presentation times that do not increase; frames are timed by index / {self.rate:g}"
+        )
+
+
+def increase(times: Sequence[float | None]) -> bool:
+    """Whether times are all there, each later than the one before."""
+    return None not in times and all(a < b for a, b in pairwise(times))  # type: ignore[operator]
+
+
+def _why(file: Any, error: Exception) -> str:
+    """Why a file cannot be opened."""
+    path = Path(str(file).removeprefix("file:"))
+    if isinstance(file, str) and path.is_file():
+        with path.open("rb") as opened:
+            head = opened.read(12)
+        if not head:
+            return "it is empty"
+        if head[4:8] == b"ftyp":  # an MP4 or MOV, whose index is written last
+            return "its index is missing; it is not finished, or cut"
+    return reason(error).lower()

@@ -1,0 +1,12 @@
+"""What goes wrong with a source of frames."""
+
+from __future__ import annotations
+
+
+class SourceError(ValueError):
+    """A source that cannot be opened or read, or ends before its time; the message is one line for the user."""
+
+
+def reason(error: BaseException) -> str:
+    """The words of an error without its number and path."""
+    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).strip().splitlines()[0].rstrip(".")

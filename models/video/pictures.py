@@ -1,0 +1,66 @@
+"""Picture files: one picture, the frames of an animation, the pages of a TIFF."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from models.video.errors import SourceError, reason
+
+FOLDER_RATE = 30.0
+"""Pictures a second where nobody says how many."""
+RATE_FILE = "rate.txt"
+"""In a folder of pictures: how many of them are a second; `actionstream frames` writes it."""
+WRONG = (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError)
+"""What Pillow raises where a file is none of its pictures, or damaged."""
+
+
+def read_picture(path: Path) -> np.ndarray:
+    """The (first) picture of a file: RGB uint8 (height, width, 3), upright; SourceError where there is none."""
+    return next(read_pictures(path))[0]
+
+
+def read_pictures(path: Path) -> Iterator[tuple[np.ndarray, float]]:
+    """All pictures of a file, and for how many seconds each is shown: 1 / FOLDER_RATE where it does not say.
+
+    SourceError where one cannot be read; the message says which and why.
+    """
+    number = 0
+    try:
+        with Image.open(path) as opened:
+            for number in range(getattr(opened, "n_frames", 1)):
+                opened.seek(number)
+                image = to_rgb(ImageOps.exif_transpose(opened))
+                yield image, float(opened.info.get("duration") or 1000 / FOLDER_RATE) / 1000
+    except WRONG as error:
+        why = "it is none, or broken" if isinstance(error, UnidentifiedImageError) else reason(error)
+        which = f"picture {number + 1} of {path.name}" if number else path.name
+        raise SourceError(f"{which} is not an image that can be read: {why}") from error
+
+
+def to_rgb(picture: Image.Image) -> np.ndarray:
+    """RGB uint8 (height, width, 3). Pictures of 16 bits are scaled, from 0..65535; ValueError for other numbers."""
+    if not picture.mode.startswith(("I", "F")):
+        return np.asarray(picture.convert("RGB"))
+    values = np.asarray(picture)
+    if picture.mode == "F" or values.min(initial=0) < 0 or values.max(initial=0) > 65535:
+        raise ValueError(f"it has {values.dtype} from {values.min():g} to {values.max():g}; save it with 16 bits")
+    grey = np.rint(values.astype(np.float32) / 257).astype(np.uint8)
+    return np.repeat(grey[:, :, None], 3, axis=2)
+
+
+def rate_of_folder(folder: Path) -> float:
+    """Pictures a second of a folder: what its rate.txt says, else FOLDER_RATE. SourceError where that is no number."""
+    file = folder / RATE_FILE
+    if not file.is_file():
+        return FOLDER_RATE
+    try:
+        rate = float(file.read_text(encoding="utf-8-sig"))
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate < float("inf"):
+        raise SourceError(f"{file} says no number of frames a second")
+    return rate
