@@ -8,6 +8,7 @@ before it is shown.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -216,27 +217,20 @@ def _shown(decoder: Decoder, index: VideoIndex, numbers: Collection[int]) -> Ite
     wanted = iter(numbers)
     number = next(wanted)
     before: av.VideoFrame | None = None
-    for count, picture in enumerate(decoder.pictures()):
-        here = count
-        if index.stamps is not None and picture.pts is not None:
-            here = int(np.searchsorted(index.stamps, picture.pts, side="right")) - 1
-        while number < here:
-            if before is None:
-                if number > 0:
-                    raise _Missed
-                before = picture
-            yield number, before
-            following = next(wanted, None)
-            if following is None:
-                return
-            number = following
-        before = picture
-        while number == here:
-            yield number, picture
-            following = next(wanted, None)
-            if following is None:
-                return
-            number = following
+    with closing(decoder.pictures()) as pictures:
+        for count, picture in enumerate(pictures):
+            here = count
+            if index.stamps is not None and picture.pts is not None:
+                here = int(np.searchsorted(index.stamps, picture.pts, side="right")) - 1
+            if before is None and number < here and number > 0:
+                raise _Missed
+            while number <= here:
+                yield number, picture if number == here or before is None else before
+                following = next(wanted, None)
+                if following is None:
+                    return
+                number = following
+            before = picture
     if before is None:
         raise _Missed
     yield number, before

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from itertools import chain, dropwhile, islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,7 +66,7 @@ class Decoder:
         start_seconds  pictures before are passed over, but for the first `look_ahead`; SourceError where the file
                        cannot seek
         """
-        pictures = self.pictures()
+        pictures: Iterator[av.VideoFrame] = self.pictures()
         ahead = list(islice(pictures, look_ahead))
         times = [picture.time for picture in ahead]
         by_index = not increase(times)
@@ -89,20 +89,20 @@ class Decoder:
             yield picture, time_seconds
             index, last = index + 1, time_seconds
 
-    def pictures(self) -> Iterator[av.VideoFrame]:
+    def pictures(self) -> Generator[av.VideoFrame]:
         """All pictures that decode; damaged packets are passed over and counted."""
         import av
 
-        for packet in self._packets():
-            try:
-                yield from packet.decode()
-            except av.FFmpegError:
-                self.damaged += 1
-        if self.damaged:
-            packets = (
-                "1 damaged packet, which was" if self.damaged == 1 else f"{self.damaged} damaged packets, which were"
-            )
-            self.warnings.append(f"{self.name} has {packets} passed over")
+        try:
+            for packet in self._packets():
+                try:
+                    yield from packet.decode()
+                except av.FFmpegError:
+                    self.damaged += 1
+        finally:
+            if self.damaged:
+                packets = "packet, which was" if self.damaged == 1 else "packets, which were"
+                self.warnings.append(f"{self.name} has {self.damaged} damaged {packets} passed over")
 
     def _packets(self) -> Iterator[av.Packet]:
         """Packets as far as the file can be read; the last one is empty and brings out what is still decoding."""
@@ -122,7 +122,7 @@ class Decoder:
             self.container.seek(int(time_seconds / self.track.time_base), stream=self.track)
         except av.FFmpegError as error:
             raise SourceError(f"{self.name} cannot seek: {reason(error)}") from error
-        pictures = self.pictures()
+        pictures: Iterator[av.VideoFrame] = self.pictures()
         key = next(pictures, None)
         if key is None or key.time is None or key.time > time_seconds:
             raise SourceError(f"{self.name} cannot seek")
