@@ -98,7 +98,7 @@ def score_video(source: Source, scorer: Scorer, *, look: Callable[[Frame], None]
         times_seconds=times,
         scores=scores,
         rows_since_reset=ages,
-        duration_seconds=source.seconds if source.seconds > last_seconds else last_seconds + 1 / source.rate,
+        duration_seconds=source.ends_at(last_seconds),
         cut_short=cut_short,
     )
 

@@ -102,7 +102,7 @@ class Clip:
             times_seconds=times,
             scores=scores,
             rows_since_reset=ages,
-            duration_seconds=self.seconds_done + 1 / self._source.rate,
+            duration_seconds=self._source.ends_at(self.seconds_done),
         )
         self._rows = []
         return label_scores(rows, card, name=self.name, background=find_background(card.labels))

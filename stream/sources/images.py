@@ -36,8 +36,9 @@ class ImageSource(Source):
             index += 1
         if index == 0:
             raise SourceError(self.warnings.pop())
-        if animated := [path.name for path in self._paths if is_animated(path)]:
-            self.warnings.append(f"{animated[0]} has several pictures, of which the first is taken; give it by itself")
+        first = self._paths[0]
+        if is_animated(first):
+            self.warnings.append(f"{first.name} has several pictures, of which one is taken; give it by itself")
 
 
 class AnimationSource(Source):

@@ -37,6 +37,10 @@ class Source:
         """Its frames; SourceError when it ends before its time."""
         raise NotImplementedError
 
+    def ends_at(self, last_seconds: float) -> float:
+        """When its last frame, which came at that time, ceases to be shown; exact when all frames are out."""
+        return self.seconds if self.seconds > last_seconds else last_seconds + 1 / self.rate
+
     def stop(self) -> None:
         """From any thread: iteration ends soon, whatever it is waiting for."""
 
