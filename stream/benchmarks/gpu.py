@@ -380,7 +380,9 @@ def memory(plan: Plan) -> list[dict[str, Any]]:
 
 def markdown(report: dict[str, Any]) -> str:
     """The report as tables."""
-    parts = [f"# On {report['machine']['device']}, {report['machine']['date']}", str(report["machine"])]
+    machine = {**report["machine"], **report["machine"]["versions"]}
+    described = "\n".join(f"- {name}: {value}" for name, value in machine.items() if name != "versions")
+    parts = [f"# On {machine['device']}, {machine['date']}", described]
     for name, rows in report.items():
         if isinstance(rows, list):
             columns = list(rows[0])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import SIZE, random_card, random_network
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from models.checkpoint import load
 from stream import Engine
@@ -34,6 +35,25 @@ def test_scores_are_those_of_the_reference(dtype, tolerance):
         assert np.abs(found - expected).max() < tolerance * np.abs(expected).max()
     for expected, found in zip(*(each.read(slots[0][0]) for each in both), strict=True):
         assert np.abs(found - expected).max() < tolerance * max(1, np.abs(expected).max())
+
+
+def test_nothing_is_fetched_from_the_host_while_a_graph_is_captured():
+    """CUDA refuses that; torch.tensor shows as a lift of what was made on the host."""
+    made = []
+
+    class Watched(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            made.append(function.name())
+            return function(*args, **(kwargs or {}))
+
+    runtime = GraphRuntime(random_network(CARD), CARD, device="cpu", dtype=torch.float32, batch_sizes=(1,))
+    pixels, index = torch.zeros(1, 1, SIZE, SIZE, 3, dtype=torch.uint8), torch.zeros(1, dtype=torch.int64)
+    with torch.inference_mode():
+        runtime._forward(pixels, index)
+        with Watched():
+            runtime._forward(pixels, index)
+    assert len(made) > 100
+    assert not [name for name in made if "lift" in name]
 
 
 def test_two_steps_under_way():
