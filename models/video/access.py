@@ -35,12 +35,14 @@ class VideoIndex(NamedTuple):
     rate        places a second
     pictures    int64 (num_places,), the number of the picture at each place; None where they are the same
     stamps      int64, the pts of each picture, increasing; None where they do not, so that pictures have to be counted
+    remark      what is odd about it
     """
 
     num_places: int
     rate: float
     pictures: np.ndarray | None = None
     stamps: np.ndarray | None = None
+    remark: str | None = None
 
 
 @lru_cache(maxsize=4096)
@@ -57,12 +59,15 @@ def index_of(path: Path) -> VideoIndex:
     try:
         stamps, end, origin = _demuxed(decoder)
         base = float(decoder.track.time_base or 1)
+        if origin is None or not increase(sorted(stamps, key=lambda stamp: (stamp is None, stamp))):
+            index = VideoIndex(len(stamps), decoder.rate)
+        else:
+            decoder.begin_at(origin * base)
+            known = np.array(sorted(stamp for stamp in stamps if stamp is not None and stamp >= origin), dtype=np.int64)
+            index = _grid((known - origin) * base, (end - origin) * base, rate=decoder.rate)._replace(stamps=known)
+        return index._replace(remark=decoder.cut_short(index.num_places / index.rate))
     finally:
         decoder.close()
-    if origin is None or not increase(sorted(stamps, key=lambda stamp: (stamp is None, stamp))):
-        return VideoIndex(len(stamps), decoder.rate)
-    known = np.array(sorted(stamp for stamp in stamps if stamp is not None and stamp >= origin), dtype=np.int64)
-    return _grid((known - origin) * base, (end - origin) * base, rate=decoder.rate)._replace(stamps=known)
 
 
 def read_frames(path: Path, places: Sequence[int], *, remarks: set[str] | None = None) -> list[np.ndarray]:
@@ -78,6 +83,8 @@ def read_frames(path: Path, places: Sequence[int], *, remarks: set[str] | None =
         numbers = index.pictures[numbers]
     wanted: list[int] = numbers.tolist()
     remarks = set() if remarks is None else remarks
+    if index.remark:
+        remarks.add(index.remark)
     if path.is_dir():
         files = _pictures_of(path)
         found = {number: _picture_shown(files, number, remarks) for number in set(wanted)}
@@ -107,7 +114,7 @@ def every_frame(path: Path, *, remarks: set[str] | None = None) -> Iterator[np.n
     finally:
         decoder.close()
         if remarks is not None:
-            remarks.update(decoder.warnings)
+            remarks.update(filter(None, [*decoder.warnings, index.remark]))
 
 
 def _pictures_of(folder: Path) -> list[Path]:

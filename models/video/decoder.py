@@ -73,8 +73,8 @@ class Decoder:
         if by_index:
             self._say_timed_by_index()
         first = 0.0 if by_index or not ahead else float(times[0] or 0.0)
-        if not by_index and self.track.start_time is not None and self.track.time_base is not None:
-            self.late_seconds = max(first - float(self.track.start_time * self.track.time_base), 0.0)
+        if not by_index:
+            self.begin_at(first)
         if not by_index and ahead and start_seconds > float(times[-1] or 0.0) - first:
             ahead, pictures = [], self._pictures_from(first + start_seconds)
         index, last = 0, -1.0
@@ -88,6 +88,11 @@ class Decoder:
             self.end_seconds = time_seconds + self._shown_seconds(picture, by_index)
             yield picture, time_seconds
             index, last = index + 1, time_seconds
+
+    def begin_at(self, time_seconds: float) -> None:
+        """Say when the first picture is shown, on the clock of the file."""
+        if self.track.start_time is not None and self.track.time_base is not None:
+            self.late_seconds = max(time_seconds - float(self.track.start_time * self.track.time_base), 0.0)
 
     def pictures(self) -> Generator[av.VideoFrame]:
         """All pictures that decode; damaged packets are passed over and counted."""
@@ -103,6 +108,14 @@ class Decoder:
             if self.damaged:
                 packets = "packet, which was" if self.damaged == 1 else "packets, which were"
                 self.warnings.append(f"{self.name} has {self.damaged} damaged {packets} passed over")
+
+    def cut_short(self, end_seconds: float) -> str | None:
+        """What is wrong where the pictures end at a time, counted from the first one, before the file says they do."""
+        declared = self.declared_seconds - self.late_seconds
+        slack = 2 / self.rate + min(1.0, 0.05 * declared)  # headers of whole files count a few frames too many
+        if end_seconds + slack >= declared:
+            return None
+        return f"{self.name} is cut short: it ends at {end_seconds:.2f} s of {declared:.2f} s"
 
     def _packets(self) -> Iterator[av.Packet]:
         """Packets as far as the file can be read; the last one is empty and brings out what is still decoding."""

@@ -32,11 +32,9 @@ class VideoSource(Source):
             yield Frame(stream=self.name, index=index, time_seconds=time_seconds, image=convert(picture))
         if index < 0:
             raise SourceError(f"{self.name} is not a video that can be read: {self._without_frames()}")
-        self.seconds = end = self._decoder.end_seconds
-        declared = self._decoder.declared_seconds - self._decoder.late_seconds
-        # headers of whole files count a few frames too many
-        if end + 2 / self.rate + min(1.0, 0.05 * declared) < declared:
-            raise SourceError(f"{self.name} is cut short: it ends at {end:.2f} s of {declared:.2f} s")
+        self.seconds = self._decoder.end_seconds
+        if cut_short := self._decoder.cut_short(self.seconds):
+            raise SourceError(cut_short)
 
     def close(self) -> None:
         if self._decoder is not None:

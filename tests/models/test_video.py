@@ -331,6 +331,18 @@ def test_a_file_that_is_not_finished(tmp_path):
             read(cut)
 
 
+def test_a_video_that_is_cut_short_is_read_as_far_as_it_goes_and_said(containers, tmp_path):
+    cut, remarks = tmp_path / "cut.mkv", set()
+    cut.write_bytes(containers["clip.mkv"].read_bytes()[:-900])
+    assert 0 < index_of(cut).num_places < 35
+    assert numbers(read_frames(cut, [0, 99], remarks=remarks))[0] == 0
+    (remark,) = remarks
+    assert remark.startswith(f"{cut} is cut short: it ends at ")
+    remarks.clear()
+    read_frames(containers["clip.mkv"], [0], remarks=remarks)
+    assert not remarks
+
+
 def test_times_of_places_increase(containers):
     for video in containers.values():
         times = [frame.time_seconds for frame in open_source(video)]
