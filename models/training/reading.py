@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from models.training.datasets import FEATURES, IMAGES, Clip
+from models.training.datasets import Clip
+from models.video import FEATURES, pictures_in
 
 FOLDER_RATE = 30.0  # frames a second of a file of features, and of a folder of pictures where it does not say
 RATE_FILE = "rate.txt"
@@ -101,7 +102,7 @@ def every_frame(path: Path) -> Iterator[np.ndarray]:
 def _pictures(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise BrokenVideo(f"no file {folder}")
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGES)
+    files = pictures_in(folder)
     if not files:
         raise BrokenVideo(f"{folder} has no pictures in it")
     return files

@@ -15,8 +15,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from models.files import read_text
 from stream.evaluation import activitynet
-from stream.evaluation.files import read_text, write_text
+from stream.evaluation.files import write_text
 from stream.evaluation.segments import Row, Segments, Truth
 
 AMBIGUOUS = "Ambiguous"
@@ -124,6 +125,9 @@ def _lines(path: Path, layout: str) -> Iterator[tuple[str, list[str]]]:
 
 def _number(text: str, where: str) -> float:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
         raise ValueError(f"{where}: {text!r} is no number") from None
+    if not math.isfinite(number):
+        raise ValueError(f"{where}: {text!r} is not a finite number")
+    return number
