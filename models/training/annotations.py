@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,7 @@ def ucf101_split(clips: Sequence[Clip], file: Path) -> Listing:
         labels.setdefault(stem_of(clip.path.name), []).append(clip.labels[0])
     wanted = []
     for where, line in read_lines(file):
-        before, _, number = line.rpartition(" ")
-        path = before.strip() if before and number.isdecimal() else line
+        path = re.sub(r"[\s,;]+\d+$", "", line)
         folder, _, name = path.replace("\\", "/").rpartition("/")
         known = [folder.rpartition("/")[2]] if folder else labels.get(stem_of(name), [])
         if len(known) > 1:
@@ -49,11 +49,11 @@ def hmdb51_split(clips: Sequence[Clip], folder: Path, number: int, *, test: bool
     wanted = []
     for file in files:
         for where, line in read_lines(file):
-            name, _, side = line.rpartition(" ")
-            if not name or side not in ("0", "1", "2"):
+            row = re.fullmatch(r"(.+?)[\s,;]+([012])", line)
+            if row is None:
                 raise ValueError(f"{where} is {line!r}; expected VIDEO.avi and 0, 1 (training) or 2 (test)")
-            if side == ("2" if test else "1"):
-                wanted.append((file.name.removesuffix(ending), name.strip()))
+            if row[2] == ("2" if test else "1"):
+                wanted.append((file.name.removesuffix(ending), row[1]))
     return _named(clips, wanted, folder)
 
 

@@ -22,7 +22,7 @@ from models.training.datasets import Listing, leave_one_out, split_by_group
 from models.training.folders import find_sides, folder_tree
 from models.training.frame_lists import frame_list
 from models.training.left_out import LeftOut
-from models.video import is_hidden
+from models.video import is_hidden, is_video
 
 Format = Literal[
     "folders",
@@ -104,26 +104,32 @@ class Data:
             return self._folders()
         assert self.training is not None
         if self.format == "ut-interaction":
-            every = self._read(self.training, test=False)
+            every = ut_interaction(Path(self.training), Path(self.root))
             learnt, held_out = leave_one_out(every, self.split)
             return replace(every, clips=learnt), Listing(held_out)
-        training = self._read(self.training, test=False)
-        if self.validation is None and self.format not in ("hmdb51", "activitynet", "thumos14"):
-            return training, Listing()
-        return training, self._read(self.validation or self.training, test=True)
+        # folders, of which lists name some
+        tree = folder_tree(Path(self.root)) if self.format in ("ucf101", "hmdb51") else Listing()
+        training = self._read(self.training, tree, test=False)
+        validation = Listing()
+        if self.validation is not None or self.format in ("hmdb51", "activitynet", "thumos14"):
+            validation = self._read(self.validation or self.training, tree, test=True)
+        unnamed = {clip.path for clip in tree} - {clip.path for clip in [*training, *validation]}
+        training.left_out.merge(tree.left_out)
+        training.left_out.add(
+            "videos that no list names", *(f"{path.parent.name}/{path.name}" for path in sorted(unnamed))
+        )
+        return training, validation
 
     def _folders(self) -> tuple[Listing, Listing]:
         root = Path(self.root)
         sides = find_sides(root)
         tree = folder_tree(sides.get("training", root))
         if sides:
-            beside = {path.name for path in root.iterdir() if path.is_dir() and not is_hidden(path)}
-            used = {path.name for side, path in sides.items() if side != "test"}
+            beside = sorted(path for path in root.iterdir() if path not in sides.values() and not is_hidden(path))
+            strange = (path.name for path in beside if path.is_dir() or is_video(path))
+            tree.left_out.add("folders and videos that are of no side of the data set", *strange)
             if "test" in sides:
                 tree.left_out.add("folders for testing, on which no epoch is chosen", sides["test"].name)
-                used.add(sides["test"].name)
-            if beside - used:
-                tree.left_out.add("folders that are no side of the data set", *sorted(beside - used))
         if "validation" in sides:
             return tree, folder_tree(sides["validation"])
         if sides and "test" not in sides:
@@ -131,33 +137,25 @@ class Data:
         training, validation = split_by_group(tree, seed=self.seed)
         return replace(tree, clips=training), Listing(validation)
 
-    def _read(self, name: str, *, test: bool) -> Listing:
+    def _read(self, name: str, tree: Listing, *, test: bool) -> Listing:
         file, root = Path(name), Path(self.root)
         if not file.exists():
             raise ValueError(f"no file {file}")
         numbered: Sequence[str] = () if self.labels is None else read_labels(self.labels)
         readers: dict[str, Callable[[], Listing]] = {
-            "ucf101": lambda: self._split_of_tree(lambda clips: ucf101_split(clips, file)),
-            "hmdb51": lambda: self._split_of_tree(lambda clips: hmdb51_split(clips, file, self.split, test=test)),
+            "ucf101": lambda: ucf101_split(tree, file),
+            "hmdb51": lambda: hmdb51_split(tree, file, self.split, test=test),
             "list": lambda: frame_list(file, root, numbered),
             "something-something": lambda: something_something(file, root),
             "jester": lambda: jester(file, root),
             "kinetics": lambda: kinetics(file, root),
             "charades": lambda: charades(file, root, numbered),
-            "ut-interaction": lambda: ut_interaction(file, root),
             "activitynet": lambda: activitynet(file, root, subset="validation" if test else "training"),
             "thumos14": lambda: activitynet(
                 file, root, subset="test" if test else "training", instead=None if test else "validation"
             ),
         }
         return readers[self.format]()
-
-    def _split_of_tree(self, split: Callable[[Listing], Listing]) -> Listing:
-        """The clips of the folders that a list names, with what was left out of both."""
-        tree = folder_tree(Path(self.root))
-        named = split(tree)
-        named.left_out.merge(tree.left_out)
-        return named
 
 
 def report(data: Data, training: Listing, validation: Listing, labels: Sequence[str]) -> list[str]:

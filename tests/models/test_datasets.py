@@ -6,7 +6,6 @@ import pytest
 from helpers import shared
 
 from models.labels import read_labels
-from models.training.data import Data
 from models.training.annotations import (
     activitynet,
     charades,
@@ -16,6 +15,7 @@ from models.training.annotations import (
     something_something,
     ucf101_split,
 )
+from models.training.data import Data
 from models.training.datasets import Clip, check_split, split_by_group
 from models.training.folders import folder_tree
 from models.training.frame_lists import frame_list
