@@ -18,6 +18,7 @@ from models.tables import find_columns, read_lines, read_table, split_row
 from models.training.datasets import Clip, Listing
 from models.training.folders import Side, Videos, side_of, stem_of
 from models.training.frame_lists import name_of
+from models.video import is_hidden
 
 JESTER_COLUMNS = {"id": ("id", "videoid", "video"), "label": ("label", "class", "template")}
 """Where a table for Jester has a header, what the columns are called in it, without spaces or dashes."""
@@ -43,7 +44,7 @@ def ucf101_split(clips: Sequence[Clip], file: Path) -> Listing:
 def hmdb51_split(clips: Sequence[Clip], folder: Path, number: int, *, test: bool) -> Listing:
     """The clips of split 1, 2 or 3, from the folder of its lists, wave_test_split1.txt ...: 1 is training, 2 test."""
     ending = f"_test_split{number}.txt"
-    files = sorted(path for path in folder.glob(f"*{ending}") if not path.name.startswith("."))
+    files = sorted(path for path in folder.glob(f"*{ending}") if not is_hidden(path))
     if not files:
         raise ValueError(f"{folder} has no lists of split {number}, such as wave{ending}")
     wanted = []

@@ -70,11 +70,12 @@ def _targets(sources: Iterable[Path]) -> dict[str, Path]:
         left_out = LeftOut()
         under = videos_under(source, left_out) if source.is_dir() else ()
         inside = [path for path in under if path.suffix != FEATURES]
-        for line in left_out.lines():
-            print(line, file=sys.stderr)
         videos = inside or [path for path in [source] if is_video(path)]
         if not videos:
-            raise ValueError(f"{source} has no videos or folders of frames in it; expected files such as NAME.mp4")
+            what = f"{source} has no videos or folders of frames in it; expected files such as NAME.mp4"
+            raise ValueError("; ".join([what, *left_out.lines()]))
+        for line in left_out.lines():
+            print(line, file=sys.stderr)
         for video in videos:
             place = video.relative_to(source) if inside else Path(video.name)
             name = place.with_name((video.name if video.is_dir() else video.stem) + FEATURES).as_posix()

@@ -29,10 +29,11 @@ def extract_frames(source: Path, target: Path, *, short_side: int | None) -> Non
     """
     left_out = LeftOut()
     videos = [path for path in videos_under(source, left_out) if path.is_file() and path.suffix != FEATURES]
+    if not videos:
+        what = f"{source} has no videos in it; expected files such as NAME.mp4"
+        raise ValueError("; ".join([what, *left_out.lines()]))
     for line in left_out.lines():
         print(line, file=sys.stderr)
-    if not videos:
-        raise ValueError(f"{source} has no videos in it; expected files such as NAME.mp4")
     if target.resolve().is_relative_to(source.resolve()):
         raise ValueError(f"{target} is inside {source}; write the frames to another folder")
     folders: dict[Path, Path] = {}

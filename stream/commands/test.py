@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,7 @@ def test_clips(
     figures = result.figures()
     if as_json:
         for message in result.broken:
-            print(f"left out: {message}", file=sys.stderr)
+            _say_left_out(message)
         print(json.dumps(figures))
         return
     table = Table()
@@ -104,7 +105,7 @@ def test_clips(
 
 def _show_online(right: dict[float, float], broken: Sequence[str], *, as_json: bool) -> None:
     for message in broken:
-        print(f"left out: {message}", file=sys.stderr)
+        _say_left_out(message)
     if as_json:
         print(json.dumps({"seen": right}))
         return
@@ -159,7 +160,7 @@ def test_motion(
         )
     }
     if background is not None:
-        starts, hours = false_starts(Engine(opened), videos(background), nothing=("still",))
+        starts, hours = false_starts(Engine(opened), videos(background), nothing=("still",), say=_say_left_out)
         figures["false_starts"] = {"starts": starts, "hours": round(hours, 4), "an_hour": round(starts / hours, 1)}
     if write:
         save_card(find(model), replace(card, accuracy=figures))
@@ -196,10 +197,10 @@ def videos(folder: Path) -> list[Path]:
     """The videos in a folder; ValueError when there is none."""
     left_out = LeftOut()
     found = [path for path in videos_under(folder, left_out) if path.is_file() and path.suffix != FEATURES]
+    if not found:
+        raise ValueError("; ".join([f"no videos in {folder}; expected files such as NAME.mp4", *left_out.lines()]))
     for line in left_out.lines():
         print(line, file=sys.stderr)
-    if not found:
-        raise ValueError(f"no videos in {folder}; expected files such as NAME.mp4")
     return found
 
 
@@ -207,9 +208,18 @@ def real_pictures(folder: Path) -> list[np.ndarray]:
     """Pictures spread over each video of a folder."""
     pictures: list[np.ndarray] = []
     for path in videos(folder):
-        source = open_source(path)
-        images = [frame.image for frame in source if frame.index % 20 == 0]
-        source.close()
+        try:
+            with closing(open_source(path)) as source:
+                images = [frame.image for frame in source if frame.index % 20 == 0]
+        except (ValueError, OSError) as error:
+            _say_left_out(str(error))
+            continue
         chosen = np.linspace(0, len(images) - 1, min(PICTURES_OF_A_VIDEO, len(images))).astype(int)
         pictures += [images[index] for index in chosen]
+    if not pictures:
+        raise ValueError(f"no video in {folder} can be read")
     return pictures
+
+
+def _say_left_out(message: str) -> None:
+    print(f"left out: {message}", file=sys.stderr)

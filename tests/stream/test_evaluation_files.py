@@ -252,6 +252,8 @@ def test_files_as_windows_saves_them(encoding, tmp_path):
     assert list(known.segments.rows()) == [("a", 0, 0, "x", 1)]
     assert remarks(known, segments(), task="detection")["annotations_without_duration"] == 1
     saved("Diving_test.txt", "a 0 1\na 2 2\n")
+    saved("._Diving_test.txt", "Mac OS X")
+    assert thumos14.read_truth(tmp_path).labels == ("Diving",)
     saved("detclasslist.txt", "7 Diving\n")
     assert len(thumos14.read_truth(tmp_path).segments) == 2
     found = thumos14.read_detections(saved("run.txt", "a 0 1 7 0.5\n"), classes={"7": "Diving"})
