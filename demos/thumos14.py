@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from models.training.left_out import LeftOut
 from stream import open_source
 from stream.commands.evaluate_videos import find_videos
 from stream.commands.label import rows_of
@@ -18,7 +19,10 @@ def main(videos: str, annotations: str, model: str) -> None:
     known = thumos14.read_truth(Path(annotations))
     scorer = open_scorer(model)
     rows = []
-    for name, path in find_videos(Path(videos), known).items():
+    left_out = LeftOut()
+    files = find_videos(Path(videos), known, left_out)
+    print(*left_out.lines(), sep="\n", file=sys.stderr)
+    for name, path in files.items():
         found = label_video(open_source(path), scorer)
         rows += [row for row in rows_of(name, found.segments) if row[3] in known.labels]
         print(f"{name}: {len(found.segments)} segments in {found.scores.duration_seconds:.1f} s", flush=True)

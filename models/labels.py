@@ -20,13 +20,12 @@ licence does not let it be passed on, but its own file, Charades_v1_classes.txt,
 from __future__ import annotations
 
 import os
-import re
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from models.label_files import read_label_file
+
 FOLDER = Path(__file__).parent / "label_lists"
-NUMBERED = re.compile(r"c?(\d+)[\s,;:]+(.+)")
 BACKGROUND = "background"
 """The label that means nothing happens, where nobody says otherwise."""
 
@@ -37,28 +36,14 @@ def list_labels() -> list[str]:
 
 
 def read_labels(name: str | os.PathLike[str]) -> list[str]:
-    """The labels of a list of the package, or of a text file, in the order of the scores.
+    """The labels of a list of the package, or of a file (models.label_files), in the order of the scores.
 
-    A file has one a line, as they are or with their numbers before them ("0 wave", "c012 Opening a door").
-
-    Raises ValueError for a list that does not exist, an empty line, a label that is there twice, or no text in UTF-8.
+    Raises ValueError for a list that does not exist, and for a file that does not say which label has which number.
     """
     path = FOLDER / f"{name}.txt" if name in list_labels() else Path(name)
     if not path.is_file():
         raise ValueError(f"no labels {str(name)!r}: give a file, or one of {', '.join(list_labels())}")
-    try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").rstrip().splitlines()]
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not text in UTF-8: {error}") from error
-    if not all(lines):
-        raise ValueError(f"line {lines.index('') + 1} of {path} is empty; each line is a label")
-    numbered = [match for line in lines if (match := NUMBERED.fullmatch(line))]
-    numbers = [int(match[1]) for match in numbered]
-    if numbers and numbers in (list(range(len(lines))), list(range(1, len(lines) + 1))):
-        lines = [match[2] for match in numbered]
-    if twice := [line for line, count in Counter(lines).items() if count > 1]:
-        raise ValueError(f"{path} has the label {twice[0]!r} twice; each score needs a name of its own")
-    return lines
+    return read_label_file(path)
 
 
 def find_background(labels: Sequence[str], wanted: str | None = None) -> str | None:

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
-from models.labels import read_labels
-from models.training import datasets
-from models.training.datasets import Clip, folder_tree, split_by_group
+from models.labels import list_labels, read_labels
+from models.training.annotations import (
+    activitynet,
+    charades,
+    hmdb51_split,
+    jester,
+    kinetics,
+    something_something,
+    ucf101_split,
+    ut_interaction,
+)
+from models.training.datasets import Listing, leave_one_out, split_by_group
+from models.training.folders import find_sides, folder_tree
+from models.training.frame_lists import frame_list
+from models.training.left_out import LeftOut
+from models.video import is_hidden, is_video
 
 Format = Literal[
     "folders",
@@ -31,9 +44,10 @@ class Data:
     """Where clips are, and how their labels are written down.
 
     root        folder of videos, or of folders of frames
-    format      "folders": a folder for each class; where there are folders train and val (or test) of such, these are
-                the sides, else a fifth of the groups is held out, by `seed`. "ucf101" and "hmdb51": folders, and the
-                official lists. Others: see models.training.datasets
+    format      "folders": a folder for each class. Where there are folders train and val (or valid, validation, dev) of
+                such, these are the sides, and one called test is not touched; else a fifth of the groups is held out,
+                by `seed`. "ucf101" and "hmdb51": folders, and the official lists. Others: see
+                models.training.annotations and models.training.frame_lists
     training    list or annotations of the clips to learn from; for hmdb51 the folder of its lists
     validation  of those to test on; for activitynet and thumos14 the same file, of which the subsets are taken
     labels      a list of models.labels or a file, where the annotations have numbers; else those that occur, in order
@@ -54,54 +68,131 @@ class Data:
             raise ValueError(f"no format {self.format!r}; there are {', '.join(get_args(Format))}")
         if self.format != "folders" and self.training is None:
             raise ValueError(f"the format {self.format} needs a list or annotations of the training clips")
+        if self.format == "folders" and (self.training or self.validation):
+            raise ValueError("lists and annotations have a format of their own; give it, --format list or another one")
         if not Path(self.root).is_dir():
             raise ValueError(f"no folder {self.root}")
-        for name in ("root", "training", "validation"):  # so that a run can be gone on with from anywhere
-            if (value := getattr(self, name)) is not None:
+        for name in ("root", "training", "validation", "labels"):  # so that a run can be gone on with from anywhere
+            value = getattr(self, name)
+            if value is not None and not (name == "labels" and value in list_labels()):
                 object.__setattr__(self, name, str(Path(value).resolve()))
 
-    def open(self) -> tuple[list[Clip], list[Clip], tuple[str, ...]]:
+    def open(self) -> tuple[Listing, Listing, tuple[str, ...]]:
         """Clips for training, clips for validation, and the labels."""
-        training, validation = self._folders() if self.format == "folders" else self._listed()
-        known = None if self.labels is None else tuple(read_labels(self.labels))
-        labels = known or tuple(sorted({label for clip in training for label in clip.labels}))
+        training, validation = (_labelled(side) for side in self._sides())
+        if not training.clips:
+            raise ValueError(f"none of the clips to learn from has a label: {'; '.join(training.left_out.lines())}")
+        there = {label for clip in training for label in clip.labels}
+        if self.labels is None:
+            labels = tuple(sorted(there, key=_by_number if self.format == "list" else None))
+            return training, _known(validation, there), labels
+        labels = tuple(read_labels(self.labels))
         if unknown := {label for clip in [*training, *validation] for label in clip.labels} - set(labels):
             raise ValueError(f"{len(unknown)} labels of the clips are not in {self.labels}, such as {min(unknown)!r}")
-        if unlabelled := [clip for clip in training if not clip.labels]:
-            raise ValueError(f"{len(unlabelled)} clips to learn from have no label, such as {unlabelled[0].path}")
         return training, validation, labels
 
-    def _folders(self) -> tuple[list[Clip], list[Clip]]:
-        root = Path(self.root)
-        if (root / "train").is_dir():
-            other = next((root / name for name in ("val", "validation", "test") if (root / name).is_dir()), None)
-            return folder_tree(root / "train"), [] if other is None else folder_tree(other)
-        return split_by_group(folder_tree(root), seed=self.seed)
+    def to_test(self) -> Listing:
+        """Clips to measure a network on that has learnt from others: those of the side for testing, or for validation.
 
-    def _listed(self) -> tuple[list[Clip], list[Clip]]:
+        All clips where the data set has no sides.
+        """
+        sides = find_sides(Path(self.root))
+        return folder_tree(sides.get("test") or sides.get("validation") or sides.get("training") or Path(self.root))
+
+    def _sides(self) -> tuple[Listing, Listing]:
+        if self.format == "folders":
+            return self._folders()
         assert self.training is not None
         if self.format == "ut-interaction":
-            return datasets.leave_one_out(self._read(self.training, test=False), self.split)
-        sides = [self._read(self.training, test=False)]
+            every = ut_interaction(Path(self.training), Path(self.root))
+            learnt, held_out = leave_one_out(every, self.split)
+            return replace(every, clips=learnt), Listing(held_out)
+        # folders, of which lists name some
+        tree = folder_tree(Path(self.root)) if self.format in ("ucf101", "hmdb51") else Listing()
+        training = self._read(self.training, tree, test=False)
+        validation = Listing()
         if self.validation is not None or self.format in ("hmdb51", "activitynet", "thumos14"):
-            sides.append(self._read(self.validation or self.training, test=True))
-        return sides[0], sides[1] if len(sides) > 1 else []
+            validation = self._read(self.validation or self.training, tree, test=True)
+        unnamed = {clip.path for clip in tree} - {clip.path for clip in [*training, *validation]}
+        training.left_out.merge(tree.left_out)
+        training.left_out.add(
+            "videos that no list names", *(f"{path.parent.name}/{path.name}" for path in sorted(unnamed))
+        )
+        return training, validation
 
-    def _read(self, name: str, *, test: bool) -> list[Clip]:
+    def _folders(self) -> tuple[Listing, Listing]:
+        root = Path(self.root)
+        sides = find_sides(root)
+        tree = folder_tree(sides.get("training", root))
+        if sides:
+            beside = sorted(path for path in root.iterdir() if path not in sides.values() and not is_hidden(path))
+            strange = (path.name for path in beside if path.is_dir() or is_video(path))
+            tree.left_out.add("folders and videos that are of no side of the data set", *strange)
+            if "test" in sides:
+                tree.left_out.add("folders for testing, on which no epoch is chosen", sides["test"].name)
+        if "validation" in sides:
+            return tree, folder_tree(sides["validation"])
+        if sides and "test" not in sides:
+            return tree, Listing()
+        training, validation = split_by_group(tree, seed=self.seed)
+        return replace(tree, clips=training), Listing(validation)
+
+    def _read(self, name: str, tree: Listing, *, test: bool) -> Listing:
         file, root = Path(name), Path(self.root)
         if not file.exists():
             raise ValueError(f"no file {file}")
         numbered: Sequence[str] = () if self.labels is None else read_labels(self.labels)
-        readers: dict[str, Callable[[], list[Clip]]] = {
-            "ucf101": lambda: datasets.ucf101_split(folder_tree(root), file),
-            "hmdb51": lambda: datasets.hmdb51_split(folder_tree(root), file, self.split, test=test),
-            "list": lambda: datasets.frame_list(file, root, numbered),
-            "something-something": lambda: datasets.something_something(file, root),
-            "jester": lambda: datasets.jester(file, root),
-            "kinetics": lambda: datasets.kinetics(file, root),
-            "charades": lambda: datasets.charades(file, root, numbered),
-            "ut-interaction": lambda: datasets.ut_interaction(file, root),
-            "activitynet": lambda: datasets.activitynet(file, root, subset="validation" if test else "training"),
-            "thumos14": lambda: datasets.activitynet(file, root, subset="test" if test else "train"),
+        readers: dict[str, Callable[[], Listing]] = {
+            "ucf101": lambda: ucf101_split(tree, file),
+            "hmdb51": lambda: hmdb51_split(tree, file, self.split, test=test),
+            "list": lambda: frame_list(file, root, numbered),
+            "something-something": lambda: something_something(file, root),
+            "jester": lambda: jester(file, root),
+            "kinetics": lambda: kinetics(file, root),
+            "charades": lambda: charades(file, root, numbered),
+            "activitynet": lambda: activitynet(file, root, subset="validation" if test else "training"),
+            "thumos14": lambda: activitynet(
+                file, root, subset="test" if test else "training", instead=None if test else "validation"
+            ),
         }
         return readers[self.format]()
+
+
+def report(data: Data, training: Listing, validation: Listing, labels: Sequence[str]) -> list[str]:
+    """What was read and what was left out, in lines."""
+    lines = [f"read: {len(training)} clips to learn from, {len(validation)} of validation, {len(labels)} labels"]
+    if data.format in ("hmdb51", "thumos14") or (data.validation and "test" in Path(data.validation).stem.lower()):
+        lines.append("the best epoch is chosen on clips for testing; the last one is kept, too")
+    return lines + left_out_of(training, validation).lines()
+
+
+def left_out_of(*sides: Listing) -> LeftOut:
+    """What was left out of the sides of a data set together."""
+    together = LeftOut()
+    for side in sides:
+        together.merge(side.left_out)
+    return together
+
+
+def _labelled(side: Listing) -> Listing:
+    """Without the clips that have no label."""
+    side.left_out.add("clips without a label", *(clip.path.name for clip in side if not clip.labels))
+    return replace(side, clips=[clip for clip in side if clip.labels])
+
+
+def _known(validation: Listing, labels: Collection[str]) -> Listing:
+    """Without the clips of validation that have a label that training has not; ValueError where none is left."""
+    known = [clip for clip in validation if set(clip.labels) <= set(labels)]
+    strange = {label for clip in validation for label in clip.labels} - set(labels)
+    if strange:
+        left_out = len(validation) - len(known)
+        what = f"labels of {left_out} clips of validation that no clip of training has"
+        if not known:
+            raise ValueError(f"{len(strange)} {what}: {', '.join(sorted(strange)[:5])}; none is left to validate on")
+        validation.left_out.add(what, *sorted(strange))
+    return replace(validation, clips=known)
+
+
+def _by_number(label: str) -> tuple[int, str]:
+    """Numbers in their order, after names."""
+    return (int(label) if label.isdecimal() else -1), label

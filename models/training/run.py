@@ -8,7 +8,7 @@ import json
 import math
 import platform
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
@@ -27,7 +27,7 @@ from models.preprocessing import Preprocessing
 from models.training import distributed
 from models.training.augmentation import Augmentation
 from models.training.clips import ClipBatches, Sampled, load_batches
-from models.training.data import Data
+from models.training.data import Data, left_out_of, report
 from models.training.datasets import Clip, check_split
 from models.training.loop import save_state, train
 from models.training.optimisation import Optimisation
@@ -112,10 +112,18 @@ class Run:
         except (ValueError, TypeError, KeyError) as error:
             raise ValueError(f"{file} are no settings of a run: {error}") from error
 
-    def train(self, *, device: str = "cpu", workers: int = 1) -> dict[str, Any]:
-        """Train to the end from where the run is, and return the last figures."""
+    def train(
+        self, *, device: str = "cpu", workers: int = 1, say: Callable[[str], None] | None = None
+    ) -> dict[str, Any]:
+        """Train to the end from where the run is, and return the last figures.
+
+        say  is told before the first step what was read of the data set, and what was left out
+        """
         settings = self.settings
         training, validation, _ = settings.data.open()
+        if say is not None and distributed.rank() == 0:
+            for line in report(settings.data, training, validation, settings.labels):
+                say(line)
         check_split(training, validation)
         self._check(training)
         a_step = settings.batch_size * settings.optimisation.accumulate
@@ -191,6 +199,7 @@ class Run:
             "best": _best(rows, validation),
             "training": len(training),
             "validation": len(validation),
+            "left_out": left_out_of(training, validation).summary(),
             "broken": sorted(broken | untested),
             "machine": platform.machine(),
             "torch": torch.__version__.split("+")[0],

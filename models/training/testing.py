@@ -126,12 +126,19 @@ def test(
 
 
 def test_online(
-    network: Network, card: Card, clips: Sequence[Clip], *, device: str = "cpu", progress: str = ""
+    network: Network,
+    card: Card,
+    clips: Sequence[Clip],
+    *,
+    device: str = "cpu",
+    progress: str = "",
+    broken: list[str] | None = None,
 ) -> dict[float, float]:
     """How right a network that streams is when how much of a video has been seen: top-1 by part of it, 0.1 to 1.
 
     A video is streamed from an empty state in the rhythm of the card; what is said at a frame is the label of the mean
-    score so far. Before the first stack of pictures is full nothing is said, which is wrong.
+    score so far. Before the first stack of pictures is full nothing is said, which is wrong. What is wrong with videos
+    that cannot be read is added to `broken`.
     """
     _check_labels(clips, card)
     if not network.streams:
@@ -144,7 +151,9 @@ def test_online(
             step = card.frame_seconds * stretch.rate
             places = stretch.first + np.arange(0, len(stretch), max(step, 1.0)).round().astype(int)
             frames = read_frames(clip.path, places.clip(max=stretch.last - 1).tolist())
-        except SourceError:
+        except SourceError as error:
+            if broken is not None:
+                broken.append(str(error))
             continue
         stage = open_modality(card.preprocessing, interval_seconds=card.interval_seconds)
         pushed = [stage.push(frame, place / stretch.rate) for frame, place in zip(frames, places, strict=True)]

@@ -28,10 +28,11 @@ from models.files import write_text
 from models.mobilenet_v2 import MobileNetV2
 from models.network import Shift
 from models.preprocessing import Preprocessing
+from models.training.annotations import ut_interaction
 from models.training.augmentation import Augmentation
 from models.training.clips import Sampled, begin_worker, load_batches
 from models.training.controls import BINS, binned_features, count_right, shape_features
-from models.training.datasets import Clip, leave_one_out, ut_interaction
+from models.training.datasets import Clip, leave_one_out
 from models.training.loop import train
 from models.training.optimisation import Optimisation
 from models.training.run import start_from
@@ -74,7 +75,7 @@ class Recipe:
     def clips(self) -> list[Clip]:
         """All clips, with the labels of the task."""
         root = Path(self.root)
-        clips = ut_interaction(root / "manifest.csv", root)
+        clips = ut_interaction(root / "manifest.csv", root).complete()
         if self.task == "interactions":
             return clips
         return [replace(clip, labels=(label,)) for clip in clips for label in (FORWARD, BACKWARD)]

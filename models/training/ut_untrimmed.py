@@ -18,7 +18,8 @@ from torch.utils.data import DataLoader, Dataset
 from models.checkpoint import Card, save
 from models.labels import BACKGROUND
 from models.preprocessing import Preprocessing
-from models.training.datasets import Clip, ut_interaction
+from models.training.annotations import ut_interaction
+from models.training.datasets import Clip
 from models.training.loop import Batch, train
 from models.training.stem_maps import VIEWS, join, make_maps, read_maps, split
 from models.training.ut_interaction import EVERY, HOW, NETWORK, RATE, STEM, Recipe
@@ -49,7 +50,8 @@ def fit(frame: np.ndarray) -> np.ndarray:
 
 def clips_to_learn_from(root: Path) -> list[Clip]:
     """Interactions and background of the sequences that are not held out."""
-    clips = ut_interaction(root / "manifest.csv", root) + ut_interaction(root / "manifest_background.csv", root)
+    files = [root / "manifest.csv", root / "manifest_background.csv"]
+    clips = [clip for file in files for clip in ut_interaction(file, root).complete()]
     return [clip for clip in clips if clip.group not in HELD_OUT]
 
 

@@ -13,6 +13,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from models.files import read_text
 from stream.evaluation import activitynet, thumos14
 from stream.evaluation.activitynet import Task
 from stream.evaluation.classification import activitynet_classification, hit_at, thumos14_classification
@@ -24,7 +25,6 @@ from stream.evaluation.detection import (
     thumos14_detection,
 )
 from stream.evaluation.detection_table import read_table
-from stream.evaluation.files import read_text
 from stream.evaluation.proposals import activitynet_proposals
 from stream.evaluation.remarks import MEANINGS, remarks
 from stream.evaluation.segments import Segments, Truth

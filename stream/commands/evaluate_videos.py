@@ -12,7 +12,10 @@ import numpy as np
 
 from models.checkpoint import Card
 from models.labels import find_background
-from models.training.datasets import VIDEOS
+from models.training.datasets import NOT_THERE
+from models.training.folders import videos_under
+from models.training.left_out import LeftOut
+from models.video import FEATURES
 from stream.commands.evaluate import (
     SUBSETS,
     Dataset,
@@ -61,7 +64,8 @@ def evaluate_videos(
         raise ValueError(f"no folder {results.parent} for the results")
     subset = subset or SUBSETS[dataset]
     known = read_truth(dataset, truth, subset).without(() if blocked is None else read_blocked(blocked))
-    files = find_videos(videos, known)
+    left_out = LeftOut()
+    files = find_videos(videos, known, left_out)
     scorer = open_scorer(model, device=device)
     labels = scorer.card.labels
     background = find_background(labels, background)
@@ -71,6 +75,8 @@ def evaluate_videos(
             f"{model} knows no label that has annotations: it has {labels[0]!r} and the like, "
             f"the truth has {str(wanted[0])!r}"
         )
+    for line in left_out.lines():
+        say(line)
     done: list[str] = []
     detectors: dict[str, list[Row]] = {"ours": [], UNIFORM: [], THRESHOLDED: []}
     for name, found, _ in label_each(files.items(), scorer, background=background, say=say):
@@ -112,17 +118,19 @@ def evaluate_videos(
     return 0 if len(done) == len(files) else 1
 
 
-def find_videos(folder: Path, known: Truth) -> dict[str, Path]:
-    """The files of the videos of the truth, by name: NAME.mp4 and the like, or v_NAME.mp4, in folders of any depth.
+def find_videos(folder: Path, known: Truth, left_out: LeftOut) -> dict[str, Path]:
+    """The videos of the truth, by name: NAME.mp4 and the like, or v_NAME.mp4, in folders of any depth.
+
+    What is no video is added to `left_out`, and so are the videos of the truth that are not there.
 
     ValueError where there are none, or two of one name.
     """
     if not folder.is_dir():
         raise ValueError(f"no folder {folder}; --videos is one with the videos of the truth")
     there = defaultdict(list)
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in VIDEOS and path.is_file():
-            there[path.stem].append(path)
+    for path in videos_under(folder, left_out):
+        if path.suffix != FEATURES:
+            there[path.name if path.is_dir() else path.stem].append(path)
     files: dict[str, Path] = {}
     for name in known.durations_seconds:
         paths = there.get(name, []) + there.get(f"v_{name}", [])
@@ -130,10 +138,12 @@ def find_videos(folder: Path, known: Truth) -> dict[str, Path]:
             raise ValueError(f"the video {name} is there twice, {paths[0]} and {paths[1]}; remove one")
         if paths:
             files[name] = paths[0]
+        else:
+            left_out.add(NOT_THERE, name)
     if not files:
         raise ValueError(
             f"{folder} has none of the {len(known.durations_seconds)} videos of the truth, such as "
-            f"{next(iter(known.durations_seconds))}{VIDEOS[0]}, but {sum(map(len, there.values()))} others"
+            f"{next(iter(known.durations_seconds))}.mp4, but {sum(map(len, there.values()))} others"
         )
     return files
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from zlib import crc32
@@ -11,9 +12,10 @@ from rich.console import Console
 from rich.progress import track
 
 from models.checkpoint import load
-from models.training.datasets import FEATURES, VIDEOS, has_pictures
 from models.training.features import Extractor, write_features
-from models.video import SourceError
+from models.training.folders import videos_under
+from models.training.left_out import LeftOut
+from models.video import FEATURES, SourceError, is_video
 from stream.runtimes.eager import choose_device
 
 
@@ -64,10 +66,15 @@ def _targets(sources: Iterable[Path]) -> dict[str, Path]:
     for source in sources:
         if not source.exists():
             raise ValueError(f"no file or folder {source}")
-        inside = sorted(source.rglob("*")) if source.is_dir() and not has_pictures(source) else []
-        videos = [path for path in inside or [source] if _is_video(path)]
+        left_out = LeftOut()
+        under = videos_under(source, left_out) if source.is_dir() else ()
+        inside = [path for path in under if path.suffix != FEATURES]
+        videos = inside or [path for path in [source] if is_video(path)]
         if not videos:
-            raise ValueError(f"{source} has no videos ({', '.join(VIDEOS)}) or folders of frames in it")
+            what = f"{source} has no videos or folders of frames in it; expected files such as NAME.mp4"
+            raise ValueError("; ".join([what, *left_out.lines()]))
+        for line in left_out.lines():
+            print(line, file=sys.stderr)
         for video in videos:
             place = video.relative_to(source) if inside else Path(video.name)
             name = place.with_name((video.name if video.is_dir() else video.stem) + FEATURES).as_posix()
@@ -75,10 +82,6 @@ def _targets(sources: Iterable[Path]) -> dict[str, Path]:
                 raise ValueError(f"{found[name]} and {video} would both become {name}; give them other names")
             found[name] = video
     return dict(sorted(found.items()))
-
-
-def _is_video(path: Path) -> bool:
-    return has_pictures(path) if path.is_dir() else path.suffix.lower() in VIDEOS
 
 
 def _shard(text: str) -> tuple[int, int]:

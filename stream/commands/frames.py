@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
-from models.training.datasets import VIDEOS
-from models.video import RATE_FILE, SourceError, every_frame, index_of
+from models.training.folders import videos_under
+from models.training.left_out import LeftOut
+from models.video import FEATURES, RATE_FILE, SourceError, every_frame, index_of
 
 QUALITY = 95
 
@@ -24,9 +26,13 @@ def extract_frames(source: Path, target: Path, *, short_side: int | None) -> Non
     A folder that is there already is left as it is, and one is there only when it is whole. Videos that cannot be read
     are named in the end.
     """
-    videos = sorted(path for path in source.rglob("*") if path.suffix.lower() in VIDEOS and path.is_file())
+    left_out = LeftOut()
+    videos = [path for path in videos_under(source, left_out) if path.is_file() and path.suffix != FEATURES]
     if not videos:
-        raise ValueError(f"{source} has no videos in it ({', '.join(VIDEOS)})")
+        what = f"{source} has no videos in it; expected files such as NAME.mp4"
+        raise ValueError("; ".join([what, *left_out.lines()]))
+    for line in left_out.lines():
+        print(line, file=sys.stderr)
     if target.resolve().is_relative_to(source.resolve()):
         raise ValueError(f"{target} is inside {source}; write the frames to another folder")
     folders: dict[Path, Path] = {}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +19,13 @@ from models.published import PUBLISHED
 from models.training.accuracy import motion_accuracy
 from models.training.clips import Sampled
 from models.training.data import Data
-from models.training.datasets import Clip
+from models.training.datasets import Listing
+from models.training.folders import videos_under
+from models.training.left_out import LeftOut
 from models.training.motion import MOVEMENTS, PREPROCESSING
 from models.training.run import Run
 from models.training.testing import test, test_online
+from models.video import FEATURES
 from stream.engine import Engine
 from stream.evaluation.false_starts import false_starts
 from stream.runtimes import RuntimeName, open_runtime
@@ -28,7 +33,6 @@ from stream.runtimes.choice import EXPORTED
 from stream.runtimes.eager import choose_device
 from stream.sources import open_source
 
-VIDEOS = (".mp4", ".mkv", ".avi", ".webm", ".mov")
 PICTURES_OF_A_VIDEO = 12
 
 
@@ -46,27 +50,28 @@ def test_clips(
 ) -> None:
     """Measure a checkpoint on the clips of a folder, or that of a run on what it was validated on."""
     network, card = load(model)
-    folder = Path(model)
-    clips: Sequence[Clip] = ()
-    if folder.is_dir():
-        settings = Run.open(folder).settings
-        clips, sampled = settings.data.open()[1], settings.sampled
-    else:
-        sampled = Sampled(
-            num_frames=max(card.num_frames, 8),
-            interval_seconds=card.interval_seconds,
-            frame_seconds=card.frame_seconds,
-        )
+    settings = Run.open(Path(model)).settings if Path(model).is_dir() else None
     if data is not None:
-        chosen = Data(root=str(data))
-        training, clips, _ = chosen.open()
-        clips = clips if (data / "train").is_dir() else [*training, *clips]
+        clips = Data(root=str(data)).to_test()
+    else:
+        clips = Listing() if settings is None else settings.data.open()[1]
     if not clips:
         raise ValueError(f"{model} has no clips to be tested on; give a folder of them, --data DIR")
+    for line in (f"read: {len(clips)} clips of {len(clips.labels)} labels", *clips.left_out.lines()):
+        print(line, file=sys.stderr)
     where = choose_device(device).type
     if online:
-        _show_online(test_online(network, card, clips, device=where, progress="streaming"), as_json=as_json)
+        broken: list[str] = []
+        right = test_online(network, card, clips, device=where, progress="streaming", broken=broken)
+        _show_online(right, broken, as_json=as_json)
         return
+    sampled = Sampled(
+        num_frames=max(card.num_frames, 8),
+        interval_seconds=card.interval_seconds,
+        frame_seconds=card.frame_seconds,
+    )
+    if settings is not None:
+        sampled = settings.sampled
     sampled = replace(sampled, num_warm=0, num_frames=num_frames or sampled.num_frames)
     result = test(
         network,
@@ -81,6 +86,8 @@ def test_clips(
     )
     figures = result.figures()
     if as_json:
+        for message in result.broken:
+            _say_left_out(message)
         print(json.dumps(figures))
         return
     table = Table()
@@ -96,7 +103,9 @@ def test_clips(
         console.print(f"left out: {message}")
 
 
-def _show_online(right: dict[float, float], *, as_json: bool) -> None:
+def _show_online(right: dict[float, float], broken: Sequence[str], *, as_json: bool) -> None:
+    for message in broken:
+        _say_left_out(message)
     if as_json:
         print(json.dumps({"seen": right}))
         return
@@ -151,7 +160,7 @@ def test_motion(
         )
     }
     if background is not None:
-        starts, hours = false_starts(Engine(opened), videos(background), nothing=("still",))
+        starts, hours = false_starts(Engine(opened), videos(background), nothing=("still",), say=_say_left_out)
         figures["false_starts"] = {"starts": starts, "hours": round(hours, 4), "an_hour": round(starts / hours, 1)}
     if write:
         save_card(find(model), replace(card, accuracy=figures))
@@ -186,9 +195,12 @@ def show(figures: dict[str, Any]) -> None:
 
 def videos(folder: Path) -> list[Path]:
     """The videos in a folder; ValueError when there is none."""
-    found = sorted(path for path in folder.glob("*") if path.suffix.lower() in VIDEOS)
+    left_out = LeftOut()
+    found = [path for path in videos_under(folder, left_out) if path.is_file() and path.suffix != FEATURES]
     if not found:
-        raise ValueError(f"no videos in {folder}; they end in {', '.join(VIDEOS)}")
+        raise ValueError("; ".join([f"no videos in {folder}; expected files such as NAME.mp4", *left_out.lines()]))
+    for line in left_out.lines():
+        print(line, file=sys.stderr)
     return found
 
 
@@ -196,9 +208,18 @@ def real_pictures(folder: Path) -> list[np.ndarray]:
     """Pictures spread over each video of a folder."""
     pictures: list[np.ndarray] = []
     for path in videos(folder):
-        source = open_source(path)
-        images = [frame.image for frame in source if frame.index % 20 == 0]
-        source.close()
+        try:
+            with closing(open_source(path)) as source:
+                images = [frame.image for frame in source if frame.index % 20 == 0]
+        except (ValueError, OSError) as error:
+            _say_left_out(str(error))
+            continue
         chosen = np.linspace(0, len(images) - 1, min(PICTURES_OF_A_VIDEO, len(images))).astype(int)
         pictures += [images[index] for index in chosen]
+    if not pictures:
+        raise ValueError(f"no video in {folder} can be read")
     return pictures
+
+
+def _say_left_out(message: str) -> None:
+    print(f"left out: {message}", file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -86,7 +87,7 @@ def resume(folder: Path, *, device: str, workers: int) -> None:
 
 
 def _train(run: Run, *, device: str, workers: int) -> None:
-    summary = run.train(device=choose_device(device).type, workers=workers)
+    summary = run.train(device=choose_device(device).type, workers=workers, say=_say)
     if distributed.rank() > 0:
         return
     best = summary["best"]
@@ -95,6 +96,12 @@ def _train(run: Run, *, device: str, workers: int) -> None:
         f"{run.folder}: {summary['training']} clips learnt, {summary['validation']} held out, "
         f"{len(summary['broken'])} broken; best {', '.join(figures) or 'loss'} after epoch {best['epoch']:g}"
     )
+    for message in summary["broken"]:
+        _say(f"broken: {message}")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def _changed(settings: Settings, change: str) -> Settings:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from pathlib import Path
 
-from stream.evaluation.files import read_text, write_text
+from models.files import read_text
+from stream.evaluation.files import write_text
 from stream.evaluation.segments import Row, Segments
 
 COLUMNS = ("video", "start_seconds", "end_seconds", "label", "score")
@@ -27,9 +29,12 @@ def read_table(path: Path) -> Segments:
             raise ValueError(f"{where} has {len(fields)} fields instead of {len(COLUMNS)}: {','.join(COLUMNS)}")
         video, start, end, label, score = fields
         try:
-            rows.append((video, float(start), float(end), label, float(score)))
+            numbers = float(start), float(end), float(score)
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from None
+        if not math.isfinite(numbers[2]) or any(map(math.isinf, numbers)):
+            raise ValueError(f"{where}: {','.join(fields[1:])} has a score or a time that is not a finite number")
+        rows.append((video, numbers[0], numbers[1], label, numbers[2]))
     return Segments.from_rows(rows)
 
 

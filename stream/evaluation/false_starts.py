@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import closing
 from pathlib import Path
 
 from stream.engine import Engine
 from stream.sources import open_source
 
 
-def false_starts(engine: Engine, paths: Iterable[Path], *, nothing: tuple[str, ...] = ()) -> tuple[int, float]:
-    """Starts of any label but those of `nothing`, and the hours of video they were counted in."""
+def false_starts(
+    engine: Engine, paths: Iterable[Path], *, nothing: tuple[str, ...] = (), say: Callable[[str], None]
+) -> tuple[int, float]:
+    """Starts of any label but those of `nothing`, and the hours of video they were counted in.
+
+    say  is told of each video that cannot be read, which does not count; ValueError where none can
+    """
     starts, seconds = 0, 0.0
     for path in paths:
-        source = open_source(path)
         stream = engine.open()
-        last = 0.0
-        for frame in source:
-            prediction = engine.push(stream, frame.image, frame.time_seconds)
-            last = frame.time_seconds + 1 / source.rate
-            if prediction is not None:
-                starts += sum(e.event == "start" and e.label not in nothing for e in prediction.events)
-        seconds += last
+        begun, last = 0, 0.0
+        try:
+            with closing(open_source(path)) as source:
+                for frame in source:
+                    prediction = engine.push(stream, frame.image, frame.time_seconds)
+                    last = frame.time_seconds + 1 / source.rate
+                    if prediction is not None:
+                        begun += sum(e.event == "start" and e.label not in nothing for e in prediction.events)
+        except (ValueError, OSError) as error:
+            say(str(error))
+        else:
+            starts, seconds = starts + begun, seconds + last
         engine.close(stream)
-        source.close()
+    if not seconds:
+        raise ValueError("none of the videos without action can be read")
     return starts, seconds / 3600

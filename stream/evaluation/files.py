@@ -1,28 +1,13 @@
-"""Text and JSON of files, plain or with gzip, where what is wrong with one is said in a line."""
+"""JSON of files, plain or with gzip, where what is wrong with one is said in a line."""
 
 from __future__ import annotations
 
 import gzip
 import json
-import zlib
 from pathlib import Path
 from typing import Any
 
-from models.files import whole
-
-
-def read_text(path: Path) -> str:
-    """The text of a file; ValueError when it is not there, is cut short, or is no text in UTF-8."""
-    if not path.is_file():
-        raise ValueError(f"no file {path}")
-    try:
-        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ValueError(f"{path} is no whole gzip file, it may have been cut short: {error}") from error
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not text in UTF-8: {error}") from error
+from models.files import read_text, whole
 
 
 def write_text(path: Path, text: str) -> None:

@@ -15,8 +15,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from models.files import read_text
+from models.video import is_hidden
 from stream.evaluation import activitynet
-from stream.evaluation.files import read_text, write_text
+from stream.evaluation.files import write_text
 from stream.evaluation.segments import Row, Segments, Truth
 
 AMBIGUOUS = "Ambiguous"
@@ -48,7 +50,8 @@ def read_annotations(folder: Path, *, subset: str = "test") -> Truth:
     if (folder / "detclasslist.txt").is_file():
         classes = list(read_class_list(folder / "detclasslist.txt").values())
     else:
-        classes = sorted(path.name.removesuffix(f"_{subset}.txt") for path in folder.glob(f"*_{subset}.txt"))
+        files = sorted(path for path in folder.glob(f"*_{subset}.txt") if not is_hidden(path))
+        classes = [path.name.removesuffix(f"_{subset}.txt") for path in files]
         classes = [name for name in classes if name != AMBIGUOUS]
     if not any((folder / f"{name}_{subset}.txt").is_file() for name in classes):
         raise ValueError(f"{folder} has no annotations CLASS_{subset}.txt; the subsets are called test and val")
@@ -124,6 +127,9 @@ def _lines(path: Path, layout: str) -> Iterator[tuple[str, list[str]]]:
 
 def _number(text: str, where: str) -> float:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
         raise ValueError(f"{where}: {text!r} is no number") from None
+    if not math.isfinite(number):
+        raise ValueError(f"{where}: {text!r} is not a finite number")
+    return number

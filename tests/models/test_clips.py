@@ -258,6 +258,8 @@ def test_a_clip_that_cannot_be_read_is_replaced(tmp_path):
     found = list(load_batches(made, workers=0, broken=broken))
     assert len(found) == 120
     assert broken == {f"no file {tmp_path / 'absent.mp4'}"}
-    alone = batches(tmp_path, clips=[many[7]] * 6)
-    with pytest.raises(ValueError, match=r"1 of 6 clips cannot be read, more than 1 %: no file .*absent.mp4"):
+    gone = [Clip(tmp_path / f"absent{n}.mp4", ("wave",)) for n in range(4)]
+    assert len(list(load_batches(batches(tmp_path, clips=[*gone[:3], *made.clips[:3]]), workers=0))) == 5
+    alone = batches(tmp_path, clips=[*gone, *made.clips[:2]])
+    with pytest.raises(ValueError, match=r"4 of 6 clips cannot be read, more than half: no file .*absent0.mp4"):
         list(load_batches(alone, workers=0))

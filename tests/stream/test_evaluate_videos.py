@@ -36,7 +36,10 @@ def test_detection(run, folder):
     code, out, err = run(*arguments, "--videos", "videos", "--results", "mine.json", "--background", "still", "--json")
     figures = json.loads(out)
     assert code == 1, "one could not be labelled"
-    assert err == "actionstream: broken.mkv is not a video that can be read: invalid data found when processing input\n"
+    assert err.splitlines() == [
+        "actionstream: left out: videos that are not there: 1 (gone)",
+        "actionstream: broken.mkv is not a video that can be read: invalid data found when processing input",
+    ]
     _, again, _ = run(*arguments, "--results", "mine.json", "--json")
     again = json.loads(again)
     assert {name: figures[name] for name in ("mAP", "average_mAP", "AP", "results")} == {
@@ -112,7 +115,7 @@ def test_bad_input_is_one_line_before_anything_is_labelled(run, folder, checkpoi
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text("no video")
     code, _, err = run("evaluate", "activitynet", "--truth", "truth.json", *arguments)
-    assert (code, err.count("\n")) == (2, 1 + ("unreadable" in arguments)), "one for the video, too"
+    assert (code, err.count("\n")) == (2, 1 + 2 * ("unreadable" in arguments)), "what is left out, too"
     assert message in err
     assert not (folder / "results.json").exists()
 

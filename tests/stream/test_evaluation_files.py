@@ -180,7 +180,14 @@ def test_files_cut_in_half(tmp_path):
         ("a,0,1,x,0.5\n", "begins with 'a,0,1,x,0.5'"),
         ("video,start_seconds,end_seconds,label,score\na,0,1,x\n", "line 2 of .* has 4 fields instead of 5"),
         ("video,start_seconds,end_seconds,label,score\na,0,end,x,1\n", "line 2 of .*: could not convert"),
-        ("video,start_seconds,end_seconds,label,score\na,0,1,x,nan\n", "not a finite number"),
+        (
+            "video,start_seconds,end_seconds,label,score\na,0,1,x,nan\n",
+            "line 2 of .*: 0,1,x,nan .* is not a finite number",
+        ),
+        (
+            "video,start_seconds,end_seconds,label,score\na,0,1,x,1\na,0,inf,x,1\n",
+            "line 3 of .* is not a finite number",
+        ),
     ],
 )
 def test_bad_tables(tmp_path, content, message):
@@ -218,6 +225,8 @@ def test_bad_annotation_folders(tmp_path):
     written(tmp_path, "Diving_test.txt", "video_test_1 0.5 later\n")
     with pytest.raises(ValueError, match=r"line 1 of .*: 'later' is no number"):
         thumos14.read_truth(tmp_path)
+    with pytest.raises(ValueError, match=r"line 2 of .*run.txt: 'nan' is not a finite number"):
+        thumos14.read_detections(written(tmp_path, "run.txt", "a 0 1 7 1\na 0 1 7 nan\n"), classes={})
     written(tmp_path, "Diving_test.txt", "video_test_1 0.5 1.5\n")
     assert thumos14.read_truth(tmp_path).labels == ("Diving",)
     written(tmp_path, "detclasslist.txt", "7 Diving\n9 Shotput\n")
@@ -225,6 +234,30 @@ def test_bad_annotation_folders(tmp_path):
         thumos14.read_truth(tmp_path)
     with pytest.raises(ValueError, match="has 2 fields instead of 102: a video and 101 scores"):
         thumos14.read_recognition_scores(written(tmp_path, "scores.txt", "video_test_1 0.5\n"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_files_as_windows_saves_them(encoding, tmp_path):
+    """With a byte order mark, and with CRLF."""
+
+    def saved(name, text):
+        return written(tmp_path, name, text.replace("\n", "\r\n").encode(encoding))
+
+    table = saved("a.csv", "video,start_seconds,end_seconds,label,score\na,0,1,x,0.5\n\n")
+    assert list(read_table(table).rows()) == [("a", 0, 1, "x", 0.5)]
+    results = saved("a.json", '{"results": {"a": [{"segment": [0, 0], "label": "x", "score": 0.5}]}}\n')
+    assert list(activitynet.read_results(results, task="detection").rows()) == [("a", 0, 0, "x", 0.5)]
+    database = '{"a": {"subset": "validation", "annotations": [{"segment": [0, 0], "label": "x"}]}}'
+    known = activitynet.read_truth(saved("t.json", f'{{"database":\n{database}}}'), subset="validation")
+    assert list(known.segments.rows()) == [("a", 0, 0, "x", 1)]
+    assert remarks(known, segments(), task="detection")["annotations_without_duration"] == 1
+    saved("Diving_test.txt", "a 0 1\na 2 2\n")
+    saved("._Diving_test.txt", "Mac OS X")
+    assert thumos14.read_truth(tmp_path).labels == ("Diving",)
+    saved("detclasslist.txt", "7 Diving\n")
+    assert len(thumos14.read_truth(tmp_path).segments) == 2
+    found = thumos14.read_detections(saved("run.txt", "a 0 1 7 0.5\n"), classes={"7": "Diving"})
+    assert list(found.rows()) == [("a", 0, 1, "Diving", 0.5)]
 
 
 def test_segments_check_themselves():

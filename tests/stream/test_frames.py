@@ -1,5 +1,7 @@
 """`actionstream frames`."""
 
+import shutil
+
 import numpy as np
 import pytest
 from helpers import images, write_video
@@ -34,6 +36,22 @@ def test_videos_become_folders_of_pictures(tmp_path, run):
     run("frames", source, "-o", tmp_path / "small", "--short-side", 24)
     with Image.open(tmp_path / "small" / "b" / "00001.jpg") as picture:
         assert picture.size == (32, 24)
+
+
+def test_what_is_no_video_is_said(tmp_path, run):
+    """Containers in any suffix are written; ._ files of macOS are passed over, and others are named."""
+    source = tmp_path / "videos"
+    source.mkdir()
+    write_video(source / "a.mp4", images(2))
+    shutil.move(shutil.copy(source / "a.mp4", source / "b.mp4"), source / "b.M4V")
+    (source / "._a.mp4").write_bytes(b"Mac OS X")
+    (source / "notes.txt").write_text("none")
+    code, out, err = run("frames", source, "-o", tmp_path / "frames")
+    assert (code, "2 of 2 videos written" in out) == (0, True)
+    assert [line for line in err.splitlines() if "left out" in line] == [
+        "left out: hidden files: 1 (videos/._a.mp4)",
+        "left out: files that are no videos by their suffix: 1 (videos/notes.txt)",
+    ]
 
 
 def test_a_rate_that_is_none(tmp_path):

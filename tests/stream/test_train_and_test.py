@@ -24,9 +24,11 @@ def test_train_then_measure_then_watch(run, tmp_path):
     folder = tmp_path / "videos"
     folder.mkdir()
     write_video(folder / "a.mp4", images(45, height=64, width=96))
+    (folder / "bad.mp4").write_bytes(b"no video")  # is named, and does not end the rest
     command = ["test", path, "--clips", 20, "--pictures", folder, "--background", folder]
-    code, out, _ = run(*command, "--write", "--json")
-    assert code == 0
+    code, out, err = run(*command, "--write", "--json")
+    assert code == 0, err
+    assert [line.partition("bad.mp4")[0] for line in err.splitlines() if "left out" in line] == ["left out: "] * 2
     figures = json.loads(out.splitlines()[-1])
     assert len(figures["sets"]) == 4
     assert figures["false_starts"]["hours"] == pytest.approx(1.5 / 3600, abs=1e-4)

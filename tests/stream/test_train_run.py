@@ -204,11 +204,16 @@ def streamed(model, card, clip):
 def test_a_broken_video_is_named(data, tmp_path, run):
     root = shutil.copytree(data, tmp_path / "data")
     (root / "left" / "v_left_g09_c01.mp4").write_bytes(b"no video")
-    code, _, err = run("train", "--data", root, "-o", tmp_path / "run", "--epochs", 1, *SMALL, *NETWORK)
-    assert code == 2
-    assert "1 of " in err.splitlines()[-1]
-    assert "clips cannot be read, more than 1 %" in err.splitlines()[-1]
+    command = ("train", "--data", root, "--epochs", 1, *SMALL, *NETWORK, "-o")
+    code, out, err = run(*command, tmp_path / "run")
+    assert (code, "9 clips learnt, 2 held out, 1 broken" in out) == (0, True)  # one of eleven is no reason to stop
+    assert err.splitlines()[-1].startswith("broken: ")
     assert "v_left_g09_c01.mp4 cannot be read as a video" in err.splitlines()[-1]
+    for path in root.rglob("*_g0[0-7]_c01.mp4"):
+        path.write_bytes(b"no video")
+    code, _, err = run(*command, tmp_path / "none")
+    assert code == 2
+    assert "clips cannot be read, more than half" in err.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
@@ -275,6 +280,53 @@ def test_what_was_broken_is_in_the_summary(data, tmp_path, run):
     assert "10 clips learnt, 11 held out, 1 broken" in out
     (broken,) = json.loads((tmp_path / "run" / "summary.json").read_text())["broken"]
     assert "bad.mp4 cannot be read as a video" in broken
+
+
+def test_what_is_left_out_is_said_before_the_first_step_and_kept(data, tmp_path, run):
+    root = shutil.copytree(data, tmp_path / "data")
+    (root / "up").mkdir()
+    shutil.copy(root / "left" / "v_left_g00_c01.mp4", root / "up" / "1.video")
+    (root / "left" / "._v_left_g00_c01.mp4").write_bytes(b"Mac OS X")
+    code, out, err = run("train", "--data", root, "-o", tmp_path / "run", "--epochs", 1, *SMALL, *NETWORK)
+    assert code == 0, err
+    said = [
+        "read: 8 clips to learn from, 2 of validation, 2 labels",
+        "left out: hidden files: 1 (data/left/._v_left_g00_c01.mp4)",
+        "left out: files that are no videos by their suffix: 1 (data/up/1.video)",
+        "left out: folders of classes without a clip: 1 (data/up)",
+    ]
+    assert err.splitlines()[:4] == said
+    left_out = json.loads((tmp_path / "run" / "summary.json").read_text())["left_out"]
+    assert left_out["folders of classes without a clip"] == {"count": 1, "names": ["data/up"]}
+    assert [f"left out: {reason}: {what['count']} ({what['names'][0]})" for reason, what in left_out.items()] == said[
+        1:
+    ]
+    code, out, err = run("test", tmp_path / "run", "--data", root, "--device", "cpu")
+    assert (code, "10 videos, each as 1 clips" in out) == (0, True)
+    assert err.splitlines()[:4] == ["read: 10 clips of 2 labels", *said[1:]]
+
+
+def test_the_side_for_testing_is_tested_on(data, finished, tmp_path, run):
+    """Of train, valid and test a run validates on valid, and `test` measures on test."""
+    for side, numbers in {"train": (0, 1), "valid": (2,), "test": (3, 4)}.items():
+        for label, number in ((label, number) for label in LABELS for number in numbers):
+            (tmp_path / "data" / side / label).mkdir(parents=True, exist_ok=True)
+            name = f"v_{label}_g{number:02}_c01.mp4"
+            shutil.copy(data / label / name, tmp_path / "data" / side / label / name)
+    command = ("train", "--data", tmp_path / "data", "-o", tmp_path / "run", "--epochs", 1, *SMALL, *NETWORK)
+    code, out, err = run(*command)
+    assert (code, "4 clips learnt, 2 held out" in out) == (0, True)
+    assert "left out: folders for testing, on which no epoch is chosen: 1 (test)" in err
+    code, out, _ = run("test", finished, "--data", tmp_path / "data", "--json", "--device", "cpu")
+    assert (code, json.loads(out.splitlines()[-1])["videos"]) == (0, 4)
+
+
+def test_videos_that_cannot_be_read_are_named_by_test(data, finished, tmp_path, run):
+    root = shutil.copytree(data, tmp_path / "data")
+    (root / "left" / "bad.mp4").write_bytes(b"no video")
+    for more in (("--json",), ("--online", "--json"), ("--online",)):
+        code, _, err = run("test", finished, "--data", root, "--device", "cpu", *more)
+        assert (code, "left out: " in err.splitlines()[-1], "bad.mp4" in err.splitlines()[-1]) == (0, True, True)
 
 
 def test_labels_that_a_run_does_not_know(finished, data, tmp_path, run):

@@ -1,0 +1,79 @@
+"""Tables and lists as text: rows with the place where each stands, and the columns that a header names."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from models.files import read_text
+
+DIVIDERS = ("\t", ";", ",")
+"""What stands between the columns of a table; where none of them does, it is spaces."""
+
+
+def read_lines(path: Path) -> list[tuple[str, str]]:
+    """Where each line that is not blank stands ("line 3 of FILE"), and its text without the spaces around it.
+
+    Raises ValueError for a file without such a line.
+    """
+    lines = enumerate(re.split(r"\r\n|\r|\n", read_text(path)), start=1)
+    rows = [(f"line {number} of {path}", line.strip()) for number, line in lines if line.strip()]
+    if not rows:
+        raise ValueError(f"{path} is empty")
+    return rows
+
+
+def split_row(text: str, divider: str | None) -> list[str]:
+    """The fields of a row without quotes; divided by spaces where `divider` is None."""
+    if divider is None:
+        return [_unquoted(field) for field in re.findall(r"\"[^\"]*\"(?=\s|$)|'[^']*'(?=\s|$)|\S+", text)]
+    return [_unquoted(field.strip()) for field in next(csv.reader([text], delimiter=divider, skipinitialspace=True))]
+
+
+def _unquoted(field: str) -> str:
+    return field[1:-1] if len(field) > 1 and field[0] == field[-1] and field[0] in "\"'" else field
+
+
+def find_columns(header: Sequence[str], names: Mapping[str, Collection[str]]) -> dict[str, int]:
+    """The place of each column that a header has, by its role; `names` are without spaces and dashes."""
+    columns: dict[str, int] = {}
+    for place, title in enumerate(header):
+        letters = re.sub(r"[^a-z0-9]", "", title.lower())
+        for role, known in names.items():
+            if letters in known:
+                columns.setdefault(role, place)
+    return columns
+
+
+def read_table(path: Path, *needed: str) -> list[tuple[str, dict[str, str]]]:
+    """Where each row of a table stands, and its fields by the names in the header.
+
+    Commas, semicolons or tabs are between them. Raises ValueError for a table without a row or a needed column, and for
+    a row without a needed field.
+    """
+    text = read_text(path)
+    header = text.lstrip().partition("\n")[0]
+    missing: list[str] = []
+    for divider in (",", ";", "\t"):
+        names = [name.strip().lower() for name in split_row(header, divider)]
+        missing = missing or [name for name in needed if name not in names]  # said for commas
+        if not set(needed) <= set(names):
+            continue
+        lines = csv.reader(io.StringIO(text.lstrip()), delimiter=divider)
+        next(lines)
+        skipped = text[: len(text) - len(text.lstrip())].count("\n")
+        rows = []
+        for fields in lines:
+            where = f"line {lines.line_num + skipped} of {path}"
+            row = {name: field.strip() for name, field in zip(names, fields, strict=False)}
+            if any(row.values()):
+                if absent := [name for name in needed if name not in row]:
+                    raise ValueError(f"{where} has {len(fields)} fields and no {absent[0]}; expected {','.join(names)}")
+                rows.append((where, row))
+        if rows:
+            return rows
+        raise ValueError(f"{path} has a header and no row")
+    raise ValueError(f"{path} has no column {missing[0]}; it needs {', '.join(needed)}, and a row")

@@ -1,0 +1,178 @@
+"""Folders of videos: which videos are in them, by class, by side and by name, and what is in them that is no video."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from models.training.datasets import Listing
+from models.training.left_out import LeftOut
+from models.video import FEATURES, PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_hidden, is_video
+
+Side = Literal["training", "validation", "test"]
+SIDES: dict[Side, tuple[str, ...]] = {
+    "training": ("train", "training", "trainset"),
+    "validation": ("val", "valid", "validation", "validate", "valset", "dev", "eval", "evaluation"),
+    "test": ("test", "testing", "tests", "testset"),
+}
+"""What the sides of data sets are called, in folders and in annotations; capitals, spaces and dashes do not matter."""
+TOO_DEEP = "videos in folders that are deeper than CLASS/VIDEO"
+
+
+def side_of(name: str) -> Side | None:
+    """The side that a name is of."""
+    letters = re.sub(r"[\W_]", "", name.lower())
+    return next((side for side, names in SIDES.items() if letters in names), None)
+
+
+def find_sides(root: Path) -> dict[Side, Path]:
+    """The folders of the sides of a data set; none where it has no folder for training with classes in it.
+
+    Raises ValueError where two folders are the same side.
+    """
+    sides: dict[Side, Path] = {}
+    for folder in _folders(root):
+        side = side_of(folder.name)
+        # a class may be called "train": it has videos in it, and not classes
+        if side is None or all(is_video(inside) for inside in _folders(folder)):
+            continue
+        if side in sides:
+            raise ValueError(f"{sides[side]} and {folder} are both for {side}; give one of them another name")
+        sides[side] = folder
+    return sides if "training" in sides else {}
+
+
+def folder_tree(root: Path) -> Listing:
+    """A folder for each class, with its videos or folders of frames: UCF101, HMDB51, and trees of 00001.jpg."""
+    listing = Listing()
+    left_out = listing.left_out
+    beside = (_name(path, root) for path in sorted(root.iterdir()) if _is_clip(path))
+    left_out.add("videos beside the folders of the classes", *beside)
+    for folder in _folders(root):
+        before = len(listing)
+        for path in sorted(folder.iterdir()):
+            name = _name(path, root)
+            if path.is_dir() and not is_hidden(path):
+                if inside := list(videos_under(path, LeftOut())):
+                    left_out.add(TOO_DEEP, *(_name(video, root) for video in inside))
+                elif is_video(path):
+                    listing.add(path, name, [folder.name], group=_group(path))
+                else:
+                    left_out.add("folders without a video", name)
+            elif _is_clip(path):
+                listing.add(path, name, [folder.name], group=_group(path))
+            elif path.suffix.lower() in PICTURE_SUFFIXES and not is_hidden(path):
+                left_out.add("pictures that are not in a folder of frames", name)
+            else:
+                _leave_out(left_out, path, name)
+        if len(listing) == before:
+            left_out.add("folders of classes without a clip", _name(folder, root))
+    if not listing.clips:
+        why = "; ".join(left_out.lines())
+        raise ValueError(f"{root} has no folder with videos or folders of frames in it{why and f' ({why})'}")
+    return listing
+
+
+def videos_under(root: Path, left_out: LeftOut) -> Iterator[Path]:
+    """The videos in a folder and in those in it, in order: files, files of features, and folders of pictures.
+
+    What is none of them is left out by its name; a folder of pictures is a video where no other is in it.
+    """
+    return _videos_under(root, root, left_out)
+
+
+def _videos_under(folder: Path, root: Path, left_out: LeftOut) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()):
+        if _is_clip(path):
+            yield path
+        elif not path.is_dir():
+            if path.suffix.lower() not in PICTURE_SUFFIXES:
+                _leave_out(left_out, path, _name(path, root))
+        elif not is_hidden(path):
+            inside = list(_videos_under(path, root, left_out))
+            yield from inside or ([path] if is_video(path) else [])
+
+
+def _leave_out(left_out: LeftOut, path: Path, name: str) -> None:
+    """Name a file that is no video; of hidden ones those that look like one."""
+    if not is_hidden(path):
+        left_out.add("files that are no videos by their suffix", name)
+    elif path.suffix.lower() in VIDEO_SUFFIXES:
+        left_out.add("hidden files", name)
+
+
+def _name(path: Path, root: Path) -> str:
+    """A name for people: the folder that was given, and the path in it."""
+    return path.relative_to(root.parent).as_posix()
+
+
+def _is_clip(path: Path) -> bool:
+    """Whether a file is a video or has the features of one."""
+    return not is_hidden(path) and path.is_file() and (path.suffix == FEATURES or is_video(path))
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not is_hidden(path))
+
+
+def _group(path: Path) -> str:
+    """What clips of one recording share: v_Archery_g07_c02.avi is of v_Archery_g07. Empty for other names."""
+    named = re.fullmatch(r"(.+)_c\d+", path.stem)
+    return named[1] if named else ""
+
+
+def stem_of(name: str) -> str:
+    """The name of a video without the suffix of one."""
+    before, dot, suffix = name.rpartition(".")
+    return before if before and f"{dot}{suffix}".lower() in (*VIDEO_SUFFIXES, FEATURES) else name
+
+
+class Videos:
+    """The videos of a folder by the names that lists give them; each folder is looked into once."""
+
+    def __init__(self, root: Path):
+        self.root = root
+        self._known: dict[Path, dict[str, Path]] = {}
+
+    def find(self, name: str) -> Path | None:
+        """A video by its path in the folder, with its suffix or without; None where it is not there.
+
+        Folders of frames and files of features are found by the names of their videos; v_ may stand before a name, as
+        in ActivityNet, and backslashes are read as slashes.
+        """
+        for spelling in dict.fromkeys((name, name.replace("\\", "/"))):
+            path = self.root / spelling
+            known = self._in(path.parent)
+            for wanted in (path.name, stem_of(path.name)):
+                found = known.get(wanted) or known.get(f"v_{wanted}")
+                if found is not None and (found.is_file() or is_video(found)):
+                    return found
+        return None
+
+    def find_anywhere(self, name: str, folder: str = "") -> Path | None:
+        """A video by its name in folders of any depth, in one that is called `folder` before others."""
+        found = self.find(name)
+        if found is not None:
+            return found
+        places = self._everywhere.get(name) or self._everywhere.get(f"v_{name}") or []
+        return next((path for path in places if path.parent.name == folder), places[0] if places else None)
+
+    def _in(self, folder: Path) -> dict[str, Path]:
+        """What is in a folder, by name and, of folders before files, by the name without suffix."""
+        if folder not in self._known:
+            paths = sorted(folder.iterdir(), key=lambda path: (not path.is_dir(), path)) if folder.is_dir() else []
+            known: dict[str, Path] = {path.name: path for path in paths if not is_hidden(path)}
+            for path in list(known.values()):
+                known.setdefault(stem_of(path.name), path)
+            self._known[folder] = known
+        return self._known[folder]
+
+    @cached_property
+    def _everywhere(self) -> dict[str, list[Path]]:
+        found: dict[str, list[Path]] = {}
+        for path in videos_under(self.root, LeftOut()):
+            found.setdefault(path.name if path.is_dir() else path.stem, []).append(path)
+        return found
