@@ -148,15 +148,15 @@ class Notice:
     """News of a stream itself.
 
     event         of a live stream: "connect", "disconnect", "retry" (trying to connect did not help) and "reconnect";
-                  of any: "close", its last news
+                  of any: "warning", something is odd about its source, and "close", its last news
     time_seconds  on the stream's clock
-    reason        of a disconnect, a retry, or a close that came before its time
+    reason        of a disconnect, a retry, a warning, or a close that came before its time
     counts        with a close: all frames of the stream
-    warnings      with a close: what was odd about the source
+    warnings      with a close: all that was odd about the source
     """
 
     stream: str
-    event: Literal["connect", "disconnect", "retry", "reconnect", "close"]
+    event: Literal["connect", "disconnect", "retry", "reconnect", "warning", "close"]
     time_seconds: float
     reason: str | None = None
     counts: Counts | None = None
@@ -173,6 +173,7 @@ class Notice:
         if self.counts is not None:
             counts = self.counts
             values |= {"received": counts.received, "labelled": counts.labelled, "dropped": dict(counts.dropped)}
+            values["warnings"] = list(self.warnings)
         return values
 
 

@@ -129,7 +129,14 @@ class Watch:
                 raise ValueError(f"a stream {name!r} is watched already; remove it first, or take another name")
             name = name or self._free_name(source.name)
             feeding = self._feeding if realtime is None else {**self._feeding, "realtime": realtime}
-            feed = Feed(name, source, self._changed, connection=self._connection, **feeding)
+            feed = Feed(
+                name,
+                source,
+                self._changed,
+                connection=self._connection,
+                interval_seconds=self.engine.card.frame_seconds,
+                **feeding,
+            )
             self._streams[name] = _Stream(feed, sinks(name) if sinks else ())
             self._changed.notify_all()
         return name

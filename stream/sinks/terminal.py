@@ -55,7 +55,7 @@ class _Row:
             self.latencies.append(update.prediction.latency_ms)
         self.timeline = update.timeline or self.timeline
         if update.notice is not None:
-            self.state = STATES[update.notice.event]
+            self.state = STATES.get(update.notice.event, self.state)
 
     def rate(self) -> float:
         """Frames a second, of late."""

@@ -68,6 +68,30 @@ def test_every_real_clip(clip, run):
         assert np.abs([scores[name] for name in card.labels] - row).max() < 1e-4
 
 
+def test_a_film_of_a_frame_a_second_is_told_of(run, tmp_path):
+    """Once on the screen; in JSON when it is known, and with the close."""
+    path = write_video(tmp_path / "slow.mp4", images(22), rate=1)
+    said = "slow.mp4 has 1 frame a second; the model was trained on 15: labels may be wrong; use a faster source"
+    code, out, err = run("watch", path, "--json")
+    assert (code, err) == (0, f"actionstream: {said}\n")
+    predictions, news = lines(out)
+    assert [(each["event"], each["reason"]) for each in news] == [("warning", said), ("close", None)]
+    assert news[0]["time_seconds"] < 20
+    assert news[1]["warnings"] == [said]
+    assert [prediction["reset"] for prediction in predictions] == ["start", *["gap"] * 21]
+    assert run("watch", path, "--max-frames", 4)[2] == f"actionstream: {said}\n"
+
+
+def test_pictures_that_differ_by_a_pixel_are_one_stream(run, tmp_path):
+    for number in range(12):
+        picture = Image.fromarray(images(1, number, 96 + number % 3, 128 - number % 2)[0])
+        picture.save(tmp_path / f"{number}.png")
+    code, out, err = run("watch", tmp_path, "--rate", 15, "--json")
+    assert (code, err) == (0, "")
+    predictions, _ = lines(out)
+    assert [prediction["frames_since_reset"] for prediction in predictions] == list(range(1, 13))
+
+
 def test_a_clip_whose_times_go_back(run):
     path = shared("data", "ut_interaction", "set1", "0_1_4.avi")
     code, out, err = run("watch", path, "--json")
