@@ -233,7 +233,8 @@ class Engine:
         events, stream.ended = stream.ended, []
         stream.frames_since_reset += 1
         smoothed = probabilities
-        if stream.frames_since_reset > self.card.context:
+        warming_up = stream.frames_since_reset <= self.card.context
+        if not warming_up:
             smoothed = stream.smoother.push(probabilities, frame.time_seconds)
             events = events + stream.detector.push(smoothed, frame.time_seconds)
         latency_ms = (perf_counter() - frame.available) * 1000
@@ -250,4 +251,5 @@ class Engine:
             probabilities=probabilities,
             smoothed=smoothed,
             events=tuple(events),
+            warming_up=warming_up,
         )

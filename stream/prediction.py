@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 SCHEMA = "actionstream/1"
 NOT_DUE = ("between samples", "inside a stack")
 """Why a frame has no prediction though nothing was lost."""
+WARMING_UP = "warming up"
+"""What stands on a screen for a label, where there is none yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class Prediction:
     frames_since_reset   snippets scored since the state was empty, this one included: 1 for the first
     reset                why the state was emptied before this frame ("start", "gap", "jump back", "new size",
                          "scores not finite"), else None
+    warming_up           whether the network has seen too little since then: there is no `label`, `score` is 0, no event
+                         begins, and scores and probabilities mean nothing yet
     names                a name for each class
     scores               float32 (K,), of this snippet alone, before softmax or sigmoid
     probabilities        float32 (K,), of this snippet alone
@@ -80,16 +84,17 @@ class Prediction:
     probabilities: np.ndarray
     smoothed: np.ndarray
     events: tuple[Event, ...]
+    warming_up: bool = False
 
     @property
-    def label(self) -> str:
-        """The most likely label of the recent past."""
-        return self.names[int(self.smoothed.argmax())]
+    def label(self) -> str | None:
+        """The most likely label of the recent past; None until the warm-up is over."""
+        return None if self.warming_up else self.names[int(self.smoothed.argmax())]
 
     @property
     def score(self) -> float:
-        """Its smoothed score."""
-        return float(self.smoothed.max())
+        """Its smoothed score; 0 until then."""
+        return 0.0 if self.warming_up else float(self.smoothed.max())
 
     def top(self, count: int = 5) -> list[Label]:
         """The most likely labels of this snippet, best first."""
@@ -106,6 +111,7 @@ class Prediction:
             "split_ms": {stage: round(spent, 3) for stage, spent in self.split_ms.items()},
             "frames_since_reset": self.frames_since_reset,
             "reset": self.reset,
+            "warming_up": self.warming_up,
             "labels": [{"label": label.label, "score": round(label.score, 6)} for label in self.top(top)],
         }
 

@@ -351,6 +351,10 @@ def watch(
 
     An event that is open when a source ends has no prediction to come with; it ends there.
 
+    The first predictions of a stream, and those after a reset, mean nothing: the network has seen too little. Until its
+    warm-up (the `context` of its card, in snippets) is over, their `label` is None, their `score` 0, and `warming_up`
+    is true.
+
     Raises ValueError when a source, the model or an option is of no use, and SourceError, a ValueError, when a
     source ended before its time (after the predictions of all that there was).
     """

@@ -18,7 +18,8 @@ from PIL import Image
 
 from models.checkpoint import load
 from models.training.sample import SECONDS, TIMELINE
-from stream import open_source, watch
+from stream import Frame, open_source, watch
+from stream.sinks import Overlay
 from stream.sources import SAMPLE
 
 pytestmark = pytest.mark.alone
@@ -146,6 +147,22 @@ def test_a_real_terminal_is_updated_in_place():
     assert "frames/s" in text
     assert "\x1b[" in text
     assert "60 frames, 30 labelled" in text
+
+
+def test_what_is_shown_while_it_warms_up():
+    """On a terminal, alone and beside others, and in the picture: no label, and no bars."""
+    first, *_, last = watch(SAMPLE, max_frames=40)
+    assert (first.warming_up, last.warming_up) == (True, False)
+    picture = np.full((240, 320, 3), 200, np.uint8)
+    frame = Frame(stream="s", index=0, time_seconds=0.0, image=picture)
+    before, warming, warm = (Overlay(top=3, threshold=0.0)(frame, each) != picture for each in (None, first, last))
+    assert not before.any()
+    assert warming[:20].any()
+    assert not warming[20:].any()
+    assert warm[20:].any()
+    for arguments in (["sample"], ["sample", "sample"]):
+        command = [COMMAND, "watch", *arguments, "--realtime", "--max-frames", "40"]
+        assert "warming up" in on_a_terminal(command)[1]
 
 
 def test_saved_video(run, tmp_path):
