@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from pathlib import Path
 
 from stream.connection import Connection
@@ -22,19 +23,26 @@ def open_source(text: str | int | Path, *, rate: float = 30.0, connection: Conne
     """The source that a text means.
 
     text        a number (camera), an address (rtsp://, http://, udp:// ...), "-" (a video on standard input), a
-                folder or glob of images, a video file, an image, "sample" (the clip that comes with the package)
+                folder or glob of images, a video file, an image, "sample" (the clip that comes with the package); a
+                file or folder whose name is a number or "sample" comes before those. An int is a camera, a Path never.
     rate        frames a second of a folder of images, which have no clock
     connection  timeouts of cameras and addresses
     """
+    if isinstance(text, str) and text.isdecimal() and os.path.exists(text):
+        source = open_source(Path(text), rate=rate)
+        if os.path.exists(f"/dev/video{text}"):
+            source.warnings.append(f"{text} is a file or folder here, and that is read; the camera is /dev/video{text}")
+        return source
+    is_camera = str(text).isdecimal() and not isinstance(text, Path)
     text = str(text).strip() if isinstance(text, str) and scheme(text.strip()) else str(text)
     connection = connection or Connection()
-    if text.isdecimal() or text.startswith("/dev/video"):
+    if is_camera or text.startswith("/dev/video"):
         return ProcessSource("camera", text, connection)
     if known := scheme(text):
         if known not in SCHEMES:
             raise SourceError(f"{masked(text)}: no address begins with {known}://; they do with {', '.join(SCHEMES)}")
         return ProcessSource("network", text, connection)
-    if meant := mistyped(text):
+    if (meant := mistyped(text)) and not os.path.exists(text):
         raise SourceError(f"an address begins with {meant}://, as in {meant}://host/path")
     if text == "-":
         return PipeSource()

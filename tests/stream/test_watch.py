@@ -83,6 +83,19 @@ def test_a_film_of_a_frame_a_second_is_told_of(run, tmp_path):
     assert run("watch", path, "--max-frames", 4)[2] == f"actionstream: {said}\n"
 
 
+def test_a_folder_that_is_called_a_number(run, tmp_path, monkeypatch):
+    """As those of Jester are: by itself, and in a list."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "34").mkdir()
+    for number, picture in enumerate(images(12), 1):
+        Image.fromarray(picture).save(tmp_path / "34" / f"{number:05}.jpg")
+    code, out, err = run("watch", "34", "--rate", 12, "--json")
+    assert (code, err, len(lines(out)[0])) == (0, "", 12)
+    code, _, err = run("label", "34")
+    assert (code, err) == (0, "")
+    assert (tmp_path / "34.json").is_file()
+
+
 def test_pictures_that_differ_by_a_pixel_are_one_stream(run, tmp_path):
     for number in range(12):
         picture = Image.fromarray(images(1, number, 96 + number % 3, 128 - number % 2)[0])
