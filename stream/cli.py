@@ -91,7 +91,10 @@ def watch(
     rate: Annotated[float, typer.Option(help="Frames a second of a folder of images.")] = 30.0,
     watch_list: Annotated[
         Path | None,
-        typer.Option(help="A file with a source a line (SOURCE or SOURCE as NAME), followed as lines come and go."),
+        typer.Option(
+            help="A file with a source a line (SOURCE or SOURCE as NAME), followed as lines come and go. The last "
+            "' as ' begins the name, unless the whole line is a path that is there."
+        ),
     ] = None,
     policy: Annotated[
         Policy,
