@@ -109,7 +109,13 @@ class Feed:
 
     @property
     def received(self) -> int:
-        return self._taken_in + self.source.lost.total()
+        return self.counts()[0]
+
+    def counts(self) -> tuple[int, Counter[str]]:
+        """Frames of the source so far, and those that nobody will take, by reason; with those that the source lost."""
+        with self._changed:
+            lost = self.source.lost.copy()  # once: its source may count on
+            return self._taken_in + lost.total(), self.dropped + lost
 
     def peek(self) -> Frame | None:
         """The frame that would be taken; none while there is a notice to be told before."""

@@ -122,10 +122,13 @@ class Skipped:
 
     reason  "between samples": the sampler did not want it; "inside a stack": it went into a snippet of several frames
             that is not due yet; "scores not finite": the model gave NaN or infinity, and the state of the stream is
-            emptied before the next frame
+            emptied before the next frame; "failed": its preparation or scoring raised, and so does the next frame begin
+            with an empty state
+    error   what was raised, where it failed
     """
 
-    reason: Literal["between samples", "inside a stack", "scores not finite"]
+    reason: Literal["between samples", "inside a stack", "scores not finite", "failed"]
+    error: Exception | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,8 +137,8 @@ class Counts:
 
     dropped  by reason: "between samples" (the sampler did not want it), "inside a stack" (it went into a snippet that
              was not due), "newer" (replaced while it waited), "stale"
-             (waited too long), "late" (the decoder was behind), "damaged", "scores not finite", "ended" (waited
-             when the stream was closed)
+             (waited too long), "late" (the decoder was behind), "damaged", "scores not finite", "failed" (an error
+             ended the stream), "ended" (waited when the stream was closed)
     """
 
     received: int = 0
