@@ -69,7 +69,7 @@ class Feed:
         self._connection = connection
         self._realtime = realtime
         self._max_frames = math.inf if max_frames is None else max_frames
-        self._pace = Pace(name, interval_seconds)
+        self._pace = Pace(source.name, interval_seconds)
         self._sample: Callable[[Frame], Frame] | None = None
         self._stopped = threading.Event()
         self._stopped_at: float | None = None
