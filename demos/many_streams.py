@@ -14,7 +14,7 @@ def main(*sources: str) -> None:
         said_seconds = -5.0
         for update in session:
             if update.prediction is not None:
-                labels[update.stream] = update.prediction.label
+                labels[update.stream] = update.prediction.label or "warming up"
                 if update.prediction.time_seconds >= said_seconds + 5:
                     said_seconds = update.prediction.time_seconds
                     print(f"{said_seconds:6.1f} s  " + "  ".join(f"{labels[name]:<14}" for name in names), flush=True)

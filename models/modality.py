@@ -139,7 +139,14 @@ def to_grey(image: np.ndarray) -> np.ndarray:
 
 
 def find_flow(before: np.ndarray, after: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
-    """The flow of a preprocessing from a grey picture (h, w) to the next, in bytes (h, w, 2)."""
+    """The flow of a preprocessing from a grey picture (h, w) to the next, in bytes (h, w, 2).
+
+    A picture before of another size, such as one of a tracker's cut-outs, is brought to that of the next.
+    """
+    if before.shape != after.shape:
+        import cv2
+
+        before = cv2.resize(before, after.shape[::-1], interpolation=cv2.INTER_AREA)
     find = warped_flow if preprocessing.modality == "warped-flow" else dense_flow
     return discretise(find(before, after, method=preprocessing.flow_method))
 

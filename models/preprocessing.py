@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 ModalityName = Literal["rgb", "rgb-difference", "flow", "warped-flow", "features"]
 FlowMethod = Literal["dis", "tvl1"]
 HALVED_FROM = 4
+LONGEST = 8  # times its short side, what `scale` keeps of a picture: the rest would take gigabytes to no use
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,8 +109,8 @@ class Preprocessing:
         if self.short_side is None:
             box = (0.0, 0.0, float(columns), float(rows))
         else:
-            scale = min(rows, columns) / self.short_side
-            wide, high = self.width * scale, self.height * scale
+            # products of whole numbers first: a quotient that is rounded up would reach out of the picture
+            wide, high = (side * min(rows, columns) / self.short_side for side in (self.width, self.height))
             left, top = (columns - wide) / 2, (rows - high) / 2
             box = (left, top, left + wide, top + high)
         if (rows, columns) == (self.height, self.width) and box == (0.0, 0.0, columns, rows):
@@ -118,13 +119,18 @@ class Preprocessing:
         return np.array(picture)
 
     def scale(self, image: np.ndarray) -> np.ndarray:
-        """An RGB picture, uint8 (h, w, 3), to the scale of `resize`, with what that cuts off still around it."""
+        """An RGB picture, uint8 (h, w, 3), to the scale of `resize`, with what that cuts off still around it.
+
+        `crop` of it is what `resize` sees, to half a pixel. Of a picture longer than LONGEST times its short side it is
+        the middle.
+        """
         if self.modality == "features":
             return self._checked_map(image)
         image = self._halved(image)
-        rows, columns = image.shape[:2]
         size = self.width, self.height
         if self.short_side is not None:
+            image = _middle(image, LONGEST * min(image.shape[:2]))
+            rows, columns = image.shape[:2]
             ratio = self.short_side / min(rows, columns)
             size = round(columns * ratio), round(rows * ratio)
         return np.array(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
@@ -173,6 +179,12 @@ class Preprocessing:
         if self.modality == "rgb-difference":
             values = values[..., 3:] - values[..., :-3]
         return (values.movedim(-1, -3) - mean) / std
+
+
+def _middle(image: np.ndarray, longest: int) -> np.ndarray:
+    """The middle of a picture with sides that are longer, so many pixels of those."""
+    top, left = (max(0, (side - longest) // 2) for side in image.shape[:2])
+    return image[top : top + longest, left : left + longest]
 
 
 def halve(image: np.ndarray) -> np.ndarray:

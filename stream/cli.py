@@ -94,7 +94,10 @@ def watch(
     ] = None,
     watch_list: Annotated[
         Path | None,
-        typer.Option(help="A file with a source a line (SOURCE or SOURCE as NAME), followed as lines come and go."),
+        typer.Option(
+            help="A file with a source a line (SOURCE or SOURCE as NAME), followed as lines come and go. The last "
+            "' as ' begins the name, unless the whole line is a path that is there."
+        ),
     ] = None,
     policy: Annotated[
         Policy,

@@ -117,11 +117,13 @@ class Engine:
         """The next frame of a stream: an RGB image, uint8 (height, width, 3), and its time on the source's clock.
 
         Returns the prediction; None when the sampler did not want the frame, and when the scores were not
-        finite, which resets the stream.
+        finite, which resets the stream. So does an error, which is raised.
         """
         index = self._get(stream).next_index
         frame = Frame(stream=stream, index=index, time_seconds=time_seconds, image=image)
         result = self.push_frames([frame])[0]
+        if isinstance(result, Skipped) and result.error is not None:
+            raise result.error
         return result if isinstance(result, Prediction) else None
 
     def sample(self, frame: Frame) -> Frame:
@@ -133,39 +135,64 @@ class Engine:
         return replace(frame, sampled=self._scorer.sample(frame))
 
     def push_frames(self, frames: Sequence[Frame]) -> list[Prediction | Skipped]:
-        """Frames of different streams, whoever has one now, in one batch; a result for each."""
+        """Frames of different streams, whoever has one now, in one batch; a result for each.
+
+        Where the frame of a stream cannot be prepared, its result has the error, and the others have their predictions.
+        """
         if len({frame.stream for frame in frames}) < len(frames):
             raise ValueError("a batch has one frame of a stream; push the next one in the next batch")
         for frame in frames:
             if self._get(frame.stream).flushed:
                 raise ValueError(f"stream {frame.stream!r} was flushed; reset() it before pushing more frames")
         began = perf_counter()
-        sampled = [(self.sample(frame) if frame.sampled is NOT_YET else frame).sampled for frame in frames]
+        sampled = [self._sampled(frame) for frame in frames]
         ready = perf_counter()
-        rows = iter(self._scorer.score([each for each in sampled if each is not None]))
+        rows = iter(self._scorer.score([each for each in sampled if not (each is None or isinstance(each, Skipped))]))
         done = perf_counter()
         results: list[Prediction | Skipped] = []
         for frame, wanted in zip(frames, sampled, strict=True):
-            stream = self._streams[frame.stream]
-            stream.next_index = frame.index + 1
-            row = Row() if wanted is None else next(rows)
-            if row.reset:
-                self._start_anew(stream, row.reset)
-            stream.last_seconds = frame.time_seconds
-            if row.scores is None:
-                results.append(Skipped(reason="between samples" if wanted is None else "inside a stack"))
-            elif np.isfinite(row.scores).all():
-                split = {
-                    "waiting": (began - frame.available) * 1000,
-                    "preprocess": (ready - began) * 1000,
-                    "model": (done - ready) * 1000,
-                }
-                results.append(self._score(frame, row.scores, split))
-            else:  # its state may be as bad
-                self._scorer.empty(frame.stream)
-                self._start_anew(stream, "scores not finite")
-                results.append(Skipped(reason="scores not finite"))
+            self._streams[frame.stream].next_index = frame.index + 1
+            if isinstance(wanted, Skipped):
+                results.append(wanted)
+                continue
+            split = {
+                "waiting": (began - frame.available) * 1000,
+                "preprocess": (ready - began) * 1000,
+                "model": (done - ready) * 1000,
+            }
+            row = None if wanted is None else next(rows)
+            try:
+                results.append(self._result(frame, row, split))
+            except Exception as error:  # noqa: BLE001  as in `_sampled`
+                results.append(self._failed(frame, error))
         return results
+
+    def _sampled(self, frame: Frame) -> Any:
+        """The frame as the scorer takes it; its result where that fails, so that other streams go on."""
+        if frame.sampled is not NOT_YET:
+            return frame.sampled
+        try:
+            return self.sample(frame).sampled
+        except Exception as error:  # noqa: BLE001  whatever it is
+            return self._failed(frame, error)
+
+    def _failed(self, frame: Frame, error: Exception) -> Skipped:
+        self._scorer.reset(frame.stream)
+        return Skipped(reason="failed", error=error)
+
+    def _result(self, frame: Frame, row: Row | None, split_ms: dict[str, float]) -> Prediction | Skipped:
+        """What becomes of a frame with its row; None where it was not sampled."""
+        stream = self._streams[frame.stream]
+        if row is not None and row.reset:
+            self._start_anew(stream, row.reset)
+        stream.last_seconds = frame.time_seconds
+        if row is None or row.scores is None:
+            return Skipped(reason="between samples" if row is None else "inside a stack")
+        if np.isfinite(row.scores).all():
+            return self._score(frame, row.scores, split_ms)
+        self._scorer.empty(frame.stream)  # its state may be as bad
+        self._start_anew(stream, "scores not finite")
+        return Skipped(reason="scores not finite")
 
     def flush(self, stream: str) -> list[Event]:
         """The source has ended: end the events that are still open. The stream takes no more until `reset`."""
@@ -233,7 +260,8 @@ class Engine:
         events, stream.ended = stream.ended, []
         stream.frames_since_reset += 1
         smoothed = probabilities
-        if stream.frames_since_reset > self.card.context:
+        warming_up = stream.frames_since_reset <= self.card.context
+        if not warming_up:
             smoothed = stream.smoother.push(probabilities, frame.time_seconds)
             events = events + stream.detector.push(smoothed, frame.time_seconds)
         latency_ms = (perf_counter() - frame.available) * 1000
@@ -250,4 +278,5 @@ class Engine:
             probabilities=probabilities,
             smoothed=smoothed,
             events=tuple(events),
+            warming_up=warming_up,
         )

@@ -14,6 +14,7 @@ from typing import Literal, get_args
 from stream.connection import Connection, wait_seconds
 from stream.frame import Frame
 from stream.prediction import Notice
+from stream.sampler import Pace
 from stream.sources.source import Source, SourceError
 
 Policy = Literal["auto", "newest", "every"]
@@ -25,11 +26,12 @@ STOP_SECONDS = 2.0
 class Feed:
     """Reads a source until it ends, and connects again where it is live.
 
-    policy      "newest": the source is always drained and a new frame replaces the one that waits; "every": the
-                source waits and loses nothing; "auto": newest where the source is live
-    realtime    play a source that is not live at its own speed
-    max_frames  stop after this many frames
-    changed     notified when there is something to take, and guards all that others see
+    policy            "newest": the source is always drained and a new frame replaces the one that waits; "every": the
+                      source waits and loses nothing; "auto": newest where the source is live
+    realtime          play a source that is not live at its own speed
+    max_frames        stop after this many frames
+    interval_seconds  between frames as the model wants them: a source that is much slower gets a warning
+    changed           notified when there is something to take, and guards all that others see
 
     received      frames of the source so far, lost ones included
     dropped       those that nobody will take, by reason
@@ -49,6 +51,7 @@ class Feed:
         connection: Connection,
         realtime: bool = False,
         max_frames: int | None = None,
+        interval_seconds: float = math.inf,
     ):
         self.name = name
         self.source = source
@@ -66,6 +69,7 @@ class Feed:
         self._connection = connection
         self._realtime = realtime
         self._max_frames = math.inf if max_frames is None else max_frames
+        self._pace = Pace(source.name, interval_seconds)
         self._sample: Callable[[Frame], Frame] | None = None
         self._stopped = threading.Event()
         self._stopped_at: float | None = None
@@ -105,7 +109,13 @@ class Feed:
 
     @property
     def received(self) -> int:
-        return self._taken_in + self.source.lost.total()
+        return self.counts()[0]
+
+    def counts(self) -> tuple[int, Counter[str]]:
+        """Frames of the source so far, and those that nobody will take, by reason; with those that the source lost."""
+        with self._changed:
+            lost = self.source.lost.copy()  # once: its source may count on
+            return self._taken_in + lost.total(), self.dropped + lost
 
     def peek(self) -> Frame | None:
         """The frame that would be taken; none while there is a notice to be told before."""
@@ -172,6 +182,7 @@ class Feed:
         except Exception as error:  # noqa: BLE001  this stream ends, whatever it is; who watches it is told
             self.error = error
         finally:
+            self._warn(self._pace.flush())
             with self._changed:
                 self._done = True
                 self._changed.notify_all()
@@ -219,6 +230,7 @@ class Feed:
         frame = replace(
             frame, stream=self.name, index=self._taken_in, time_seconds=frame.time_seconds + self._shift_seconds
         )
+        self._warn(self._pace.push(frame.time_seconds))
         if self._sample is not None and not self._stopped.is_set():
             frame = self._sample(frame)
         with self._changed:
@@ -251,9 +263,18 @@ class Feed:
             self._note("reconnect" if returned else "connect")
         self._connected = True
 
-    def _note(self, event: Literal["connect", "reconnect", "disconnect", "retry"], reason: str | None = None) -> None:
+    def _warn(self, what: str | None) -> None:
+        """Say something odd about the source, as soon as it is known."""
+        if what is not None:
+            self.source.warnings.append(what)
+            self._note("warning", what)
+
+    def _note(
+        self, event: Literal["connect", "reconnect", "disconnect", "retry", "warning"], reason: str | None = None
+    ) -> None:
         notice = Notice(stream=self.name, event=event, time_seconds=self.last_seconds, reason=reason)
         with self._changed:
-            self._connected = event in ("connect", "reconnect")
+            if event != "warning":
+                self._connected = event in ("connect", "reconnect")
             self._waiting.append(notice)
             self._changed.notify_all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 from collections.abc import Sequence
@@ -47,7 +48,7 @@ class Fusion:
                 )
         quickest = min(cards, key=lambda card: card.interval_seconds)
         context = max(card.context * card.interval_seconds for card in cards) / quickest.interval_seconds
-        self.card = replace(quickest, context=round(context))
+        self.card = replace(quickest, context=math.ceil(context - 1e-6))
         self.chunk = min(scorer.chunk for scorer in scorers)
         self._scorers = list(scorers)
         self._leader = cards.index(quickest)

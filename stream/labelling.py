@@ -58,11 +58,11 @@ def label_scores(
     scores: VideoScores, card: Card, *, name: str, background: str | None = None, finder: SegmentFinder | None = None
 ) -> LabelledVideo:
     """Find the segments in a video that has been scored; ValueError where no row of it means anything."""
-    num_rows = len(scores.scores)
+    longest = scores.rows_since_reset.max(initial=0)
     scores = scores.after(card.context)
     if not len(scores.scores):
         raise ValueError(
-            f"{name} is too short: the first {card.context} rows mean nothing, and it has {num_rows} without a gap"
+            f"{name} is too short: the first {card.context} rows mean nothing, and it has {longest} without a gap"
         )
     probabilities = np.empty_like(scores.scores)
     for first in range(0, len(probabilities), ROWS_AT_ONCE):

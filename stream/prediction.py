@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 SCHEMA = "actionstream/1"
 NOT_DUE = ("between samples", "inside a stack")
 """Why a frame has no prediction though nothing was lost."""
+WARMING_UP = "warming up"
+"""What stands on a screen for a label, where there is none yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class Prediction:
     frames_since_reset   snippets scored since the state was empty, this one included: 1 for the first
     reset                why the state was emptied before this frame ("start", "gap", "jump back", "new size",
                          "scores not finite"), else None
+    warming_up           whether the network has seen too little since then: there is no `label`, `score` is 0, no event
+                         begins, and scores and probabilities mean nothing yet
     names                a name for each class
     scores               float32 (K,), of this snippet alone, before softmax or sigmoid
     probabilities        float32 (K,), of this snippet alone
@@ -80,16 +84,17 @@ class Prediction:
     probabilities: np.ndarray
     smoothed: np.ndarray
     events: tuple[Event, ...]
+    warming_up: bool = False
 
     @property
-    def label(self) -> str:
-        """The most likely label of the recent past."""
-        return self.names[int(self.smoothed.argmax())]
+    def label(self) -> str | None:
+        """The most likely label of the recent past; None until the warm-up is over."""
+        return None if self.warming_up else self.names[int(self.smoothed.argmax())]
 
     @property
     def score(self) -> float:
-        """Its smoothed score."""
-        return float(self.smoothed.max())
+        """Its smoothed score; 0 until then."""
+        return 0.0 if self.warming_up else float(self.smoothed.max())
 
     def top(self, count: int = 5) -> list[Label]:
         """The most likely labels of this snippet, best first."""
@@ -106,6 +111,7 @@ class Prediction:
             "split_ms": {stage: round(spent, 3) for stage, spent in self.split_ms.items()},
             "frames_since_reset": self.frames_since_reset,
             "reset": self.reset,
+            "warming_up": self.warming_up,
             "labels": [{"label": label.label, "score": round(label.score, 6)} for label in self.top(top)],
         }
 
@@ -116,10 +122,13 @@ class Skipped:
 
     reason  "between samples": the sampler did not want it; "inside a stack": it went into a snippet of several frames
             that is not due yet; "scores not finite": the model gave NaN or infinity, and the state of the stream is
-            emptied before the next frame
+            emptied before the next frame; "failed": its preparation or scoring raised, and so does the next frame begin
+            with an empty state
+    error   what was raised, where it failed
     """
 
-    reason: Literal["between samples", "inside a stack", "scores not finite"]
+    reason: Literal["between samples", "inside a stack", "scores not finite", "failed"]
+    error: Exception | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,8 +137,8 @@ class Counts:
 
     dropped  by reason: "between samples" (the sampler did not want it), "inside a stack" (it went into a snippet that
              was not due), "newer" (replaced while it waited), "stale"
-             (waited too long), "late" (the decoder was behind), "damaged", "scores not finite", "ended" (waited
-             when the stream was closed)
+             (waited too long), "late" (the decoder was behind), "damaged", "scores not finite", "failed" (an error
+             ended the stream), "ended" (waited when the stream was closed)
     """
 
     received: int = 0
@@ -148,15 +157,15 @@ class Notice:
     """News of a stream itself.
 
     event         of a live stream: "connect", "disconnect", "retry" (trying to connect did not help) and "reconnect";
-                  of any: "close", its last news
+                  of any: "warning", something is odd about its source, and "close", its last news
     time_seconds  on the stream's clock
-    reason        of a disconnect, a retry, or a close that came before its time
+    reason        of a disconnect, a retry, a warning, or a close that came before its time
     counts        with a close: all frames of the stream
-    warnings      with a close: what was odd about the source
+    warnings      with a close: all that was odd about the source
     """
 
     stream: str
-    event: Literal["connect", "disconnect", "retry", "reconnect", "close"]
+    event: Literal["connect", "disconnect", "retry", "reconnect", "warning", "close"]
     time_seconds: float
     reason: str | None = None
     counts: Counts | None = None
@@ -173,6 +182,7 @@ class Notice:
         if self.counts is not None:
             counts = self.counts
             values |= {"received": counts.received, "labelled": counts.labelled, "dropped": dict(counts.dropped)}
+            values["warnings"] = list(self.warnings)
         return values
 
 

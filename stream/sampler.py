@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import median
+
+SLOW = 1.6
+"""Times the interval of a model: frames that are further apart make a source too slow for it."""
+PACE_FRAMES = 15
+"""Distances between frames after which the pace of a source is known."""
+SIZE_PIXELS, SIZE_SHARE = 4, 0.02
+"""By how much, the larger of the two, a side of a picture may differ and be of the same size."""
 
 
 def gap_after(interval_seconds: float) -> float:
@@ -33,7 +41,8 @@ class Sampler:
       "gap"        a frame more than `gap_seconds` after the one before (default: 8 intervals, 0.5 s at least), or
                    one that says of itself that it comes after a gap,
       "jump back"  a frame that is not later than the one before,
-      "new size"   a picture of another height or width.
+      "new size"   a picture whose height or width is another than that of the first one since the last reset, by more
+                   than SIZE_PIXELS and more than SIZE_SHARE of it: cut-outs of a tracker and scans differ by a few.
     """
 
     interval_seconds: float
@@ -45,7 +54,7 @@ class Sampler:
             self.gap_seconds = usual
         self._tick = 0.0  # the next one
         self._last: float | None = None
-        self._size: tuple[int, int] | None = None
+        self._size: tuple[int, int] = (0, 0)  # at the last reset
 
     def push(self, time_seconds: float, size: tuple[int, int], *, after_gap: bool = False) -> Decision:
         """Decide on the next frame of the source: its time, and its (height, width)."""
@@ -53,8 +62,8 @@ class Sampler:
         reset = self._why_reset(last, time_seconds, size, after_gap)
         spacing = 0.0 if reset or last is None else time_seconds - last
         if reset:
-            self._tick = time_seconds
-        self._last, self._size = time_seconds, size
+            self._tick, self._size = time_seconds, size
+        self._last = time_seconds
         # Later frames come about `spacing` apart: this one is the nearest to a tick less than half of it away.
         reach = time_seconds + min(spacing, self.interval_seconds) / 2
         if self._tick > reach + 1e-9 * (1 + abs(time_seconds)):
@@ -71,10 +80,50 @@ class Sampler:
             return "gap"
         if time_seconds <= last:
             return "jump back"
-        if size != self._size:
+        if any(abs(a - b) > max(SIZE_PIXELS, SIZE_SHARE * b) for a, b in zip(size, self._size, strict=True)):
             return "new size"
         return None
 
     def reset(self) -> None:
         """Forget all frames: the next one begins anew."""
         self._last = None
+
+
+class Pace:
+    """Whether the frames of a source come often enough for a model, by the median distance between them.
+
+    So neither a gap nor a slow beginning counts. `push` and `flush` return what to tell the user, once.
+
+    name              of the source
+    interval_seconds  between frames as the model wants them
+    """
+
+    def __init__(self, name: str, interval_seconds: float):
+        self._name = name
+        self._interval_seconds = interval_seconds
+        self._last: float | None = None
+        self._distances: list[float] = []
+        self._known = False
+
+    def push(self, time_seconds: float) -> str | None:
+        """The next frame of the source."""
+        if self._known:
+            return None
+        if self._last is not None:
+            self._distances.append(time_seconds - self._last)
+        self._last = time_seconds
+        return self.flush() if len(self._distances) == PACE_FRAMES else None
+
+    def flush(self) -> str | None:
+        """The source has ended."""
+        if self._known or len(self._distances) < 2:
+            return None
+        self._known = True
+        seconds = median(self._distances)
+        if seconds <= SLOW * self._interval_seconds:
+            return None
+        rate = f"{1 / seconds:.1f}".removesuffix(".0")
+        return (
+            f"{self._name} has {rate} frame{'s' * (rate != '1')} a second; the model was trained on "
+            f"{1 / self._interval_seconds:.0f}: labels may be wrong; use a faster source"
+        )

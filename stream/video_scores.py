@@ -11,6 +11,7 @@ import numpy as np
 
 from stream.ahead import ahead
 from stream.frame import Frame
+from stream.sampler import Pace
 from stream.scorer import Row, Scorer
 from stream.sources import Source, SourceError
 
@@ -51,7 +52,7 @@ class VideoScores:
 
 
 def score_video(source: Source, scorer: Scorer, *, look: Callable[[Frame], None] = lambda frame: None) -> VideoScores:
-    """Score a source that ends, and close it.
+    """Score a source that ends, and close it; one that is too slow for the model gets a warning.
 
     look  is shown every frame, in another thread
 
@@ -61,10 +62,16 @@ def score_video(source: Source, scorer: Scorer, *, look: Callable[[Frame], None]
     """
     parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []  # times, scores, rows since a reset
     num_frames, last_seconds = 0, 0.0
+    pace = Pace(source.name, scorer.card.frame_seconds)
+
+    def warn(what: str | None) -> None:
+        if what is not None:
+            source.warnings.append(what)
 
     def count(frame: Frame) -> None:
         nonlocal num_frames, last_seconds
         num_frames, last_seconds = num_frames + 1, frame.time_seconds
+        warn(pace.push(frame.time_seconds))
         look(frame)
 
     age, cut_short = 0, None
@@ -89,6 +96,7 @@ def score_video(source: Source, scorer: Scorer, *, look: Callable[[Frame], None]
         if not num_frames:
             raise
         cut_short = str(error)
+    warn(pace.flush())
     if num_frames == 1:
         raise ValueError(f"{source.name} has no duration, only one picture: nothing can happen in it")
     if not parts:

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import glob
+import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-POLL_SECONDS = 0.5
+POLL_SECONDS = 0.4
+EMPTY_POLLS = 5  # an editor or a copy that begins with an empty file takes its time
 
 
 class WatchList:
     """Adds and removes streams as the lines of a file come and go, in a thread of its own between start and stop.
 
-    A line is a source, or `SOURCE as NAME`; empty lines and those that begin with # are passed over. A line that
-    cannot be followed is tried again each time, and told once it has failed twice. A stream that has ended stays so
-    until its line goes and comes back.
+    A line is a source, or `SOURCE as NAME`; empty lines and those that begin with # are passed over. The last " as "
+    of a line begins the name, unless the whole line is the path of something that is there. A line that cannot be
+    followed is tried again each time, and told once it has failed twice. A stream that has ended stays so until its
+    line goes and comes back.
+
+    A change counts when the file reads the same POLL_SECONDS later (EMPTY_POLLS times, where it is empty): who saves it
+    may empty it first, write it in parts, or put another in its place. It is read, since not every disk, such as one
+    on a network, tells of changes, or has fine times.
 
     add     begins a stream from a source and a name or None, and returns its name; ValueError when it cannot
     remove  ends a stream; ValueError when it has ended already
@@ -37,7 +45,6 @@ class WatchList:
         self._names: dict[str, str | None] = {}  # of the stream of a line; None where it has ended
         self._failures: dict[str, int] = {}  # of lines that could not be followed yet
         self._lines: list[str] = []
-        self._seen: tuple[int, int] | None = None
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"watch list {path}", daemon=True)
 
@@ -57,12 +64,14 @@ class WatchList:
 
     def poll(self) -> None:
         """Do what has changed since the last time, and what could not be done then."""
-        state = self._path.stat()
-        seen = state.st_mtime_ns, state.st_size
-        if seen != self._seen:
-            lines = [line.strip() for line in self._path.read_text().splitlines()]
-            self._lines = [line for line in lines if line and not line.startswith("#")]
-            self._seen = seen
+        self._follow(self._read())
+
+    def _read(self) -> str:
+        return self._path.read_text(encoding="utf-8-sig")
+
+    def _follow(self, text: str) -> None:
+        lines = [line.strip() for line in text.splitlines()]
+        self._lines = [line for line in lines if line and not line.startswith("#")]
         for line in [line for line in self._names if line not in self._lines]:
             name = self._names.pop(line)
             if name is not None:
@@ -74,7 +83,9 @@ class WatchList:
                 self._begin(line)
 
     def _begin(self, line: str) -> None:
-        source, _, name = line.partition(" as ")
+        source, _, name = line.rpartition(" as ")
+        if not source or os.path.exists(line) or glob.glob(line):
+            source, name = line, ""
         try:
             name = self._add(source.strip(), name.strip() or None)
         except (ValueError, OSError) as error:
@@ -88,15 +99,19 @@ class WatchList:
         self._failures.pop(line, None)
 
     def _run(self) -> None:
-        there = True
+        before, num_same, num_failed = "", 0, 0
         while not self._stopped.wait(POLL_SECONDS):
             try:
-                self.poll()
-                there = True
+                text = self._read()
             except (OSError, UnicodeDecodeError) as error:
-                if there:
+                num_same, num_failed = 0, num_failed + 1
+                if num_failed == 2:
                     self._say(f"the watch list {self._path} cannot be read: {_reason(error)}; all streams go on")
-                there = False
+                continue
+            num_same = num_same + 1 if text == before else 0
+            before, num_failed = text, 0
+            if num_same >= (1 if text.strip() else EMPTY_POLLS):
+                self._follow(text)
 
 
 def _reason(error: Exception) -> str:

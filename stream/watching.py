@@ -44,14 +44,11 @@ class _Stream:
         self.feed.stop()
 
     def counts(self) -> Counts:
-        feed = self.feed
-        dropped = self.skipped + feed.dropped + feed.source.lost
-        return Counts(
-            received=feed.received,
-            labelled=self.labelled,
-            waiting=feed.received - self.labelled - dropped.total(),
-            dropped=dropped,
-        )
+        """Under the lock that guards what changes."""
+        received, dropped = self.feed.counts()
+        dropped += self.skipped
+        waiting = received - self.labelled - dropped.total()
+        return Counts(received=received, labelled=self.labelled, waiting=waiting, dropped=dropped)
 
 
 class Watch:
@@ -67,7 +64,8 @@ class Watch:
     `add`, `remove`, `stop` and the questions may be called from any thread; all else happens where it is iterated.
     Nothing is read before that.
 
-    A source or a sink that fails ends its own stream, whose "close" gives the reason; the others go on.
+    A source or a sink that fails, and a frame that cannot be prepared, ends its own stream, whose "close" gives the
+    reason; the others go on.
 
     policy, connection, realtime, max_frames  see `Feed`
     ahead                                     sample the frames of sources that wait where they are read, while the
@@ -129,7 +127,14 @@ class Watch:
                 raise ValueError(f"a stream {name!r} is watched already; remove it first, or take another name")
             name = name or self._free_name(source.name)
             feeding = self._feeding if realtime is None else {**self._feeding, "realtime": realtime}
-            feed = Feed(name, source, self._changed, connection=self._connection, **feeding)
+            feed = Feed(
+                name,
+                source,
+                self._changed,
+                connection=self._connection,
+                interval_seconds=self.engine.card.frame_seconds,
+                **feeding,
+            )
             self._streams[name] = _Stream(feed, sinks(name) if sinks else ())
             self._changed.notify_all()
         return name
@@ -243,19 +248,24 @@ class Watch:
         try:
             results = self._push(frames, streams)
         except BaseException:  # a signal, too
-            for frame in frames:
-                streams[frame.stream].skipped["ended"] += 1
+            with self._changed:
+                for frame in frames:
+                    streams[frame.stream].skipped["ended"] += 1
             raise
         for frame, result in zip(frames, results, strict=True):
+            stream = streams[frame.stream]
             prediction = result if isinstance(result, Prediction) else None
-            if isinstance(result, Skipped):
-                streams[frame.stream].skipped[result.reason] += 1
-            else:
-                streams[frame.stream].labelled += 1
+            with self._changed:
+                if isinstance(result, Skipped):
+                    stream.skipped[result.reason] += 1
+                else:
+                    stream.labelled += 1
+            if isinstance(result, Skipped) and result.error is not None:
+                stream.fail(result.error)
             events = prediction.events if prediction else ()
             shown = replace(frame, sampled=NOT_YET)  # what it is to another model, nobody knows
             update = Update(stream=frame.stream, frame=shown, prediction=prediction, events=events)
-            self._pending.append((streams[frame.stream], update))
+            self._pending.append((stream, update))
 
     def _push(self, frames: list[Frame], streams: dict[str, _Stream]) -> list[Prediction | Skipped]:
         """Through the engine; the batcher learns who was served and how long it took."""
@@ -286,7 +296,10 @@ class Watch:
         feed.join()
         events: list[Event] = []
         if stream.opened:
-            events = self.engine.flush(name)
+            try:
+                events = self.engine.flush(name)
+            except Exception as error:  # noqa: BLE001  what ended it may be in the way again
+                stream.fail(error)
             self.engine.close(name)
         with self._changed:
             del self._streams[name]
@@ -304,12 +317,14 @@ class Watch:
 
     def _last_update(self, stream: _Stream, events: list[Event]) -> Update:
         feed = stream.feed
+        with self._changed:
+            counts = stream.counts()
         notice = Notice(
             stream=feed.name,
             event="close",
             time_seconds=feed.last_seconds,
             reason=stream.failure,
-            counts=stream.counts(),
+            counts=counts,
             warnings=tuple(feed.source.warnings),
         )
         return Update(stream=feed.name, events=tuple(events), notice=notice)
@@ -343,6 +358,10 @@ def watch(
     options     those of `Engine`: device, threshold, smoothing_seconds ...
 
     An event that is open when a source ends has no prediction to come with; it ends there.
+
+    The first predictions of a stream, and those after a reset, mean nothing: the network has seen too little. Until its
+    warm-up (the `context` of its card, in snippets) is over, their `label` is None, their `score` 0, and `warming_up`
+    is true.
 
     Raises ValueError when a source, the model or an option is of no use, and SourceError, a ValueError, when a
     source ended before its time (after the predictions of all that there was).

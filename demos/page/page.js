@@ -277,6 +277,7 @@
       if (clear) {
         this.say("Stopped");
         show("live-label", "-");
+        find("live-label").dataset.warming = "";
       }
     },
 
@@ -433,9 +434,11 @@
       if (time + 1 < this.strip.now) this.strip.columns.clear(); // a file that began again
       const { labels, context } = this.ticket;
       for (const each of events) this.strip.event(each);
+      find("live-label").dataset.warming = warm <= context ? "yes" : "";
       if (warm <= context) {
         if (reset) this.strip.last = -1;
         show("live-label", "…");
+        show("live-overlay", "warming up");
         return;
       }
       this.strip.put(time, scores);

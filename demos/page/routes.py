@@ -140,7 +140,9 @@ class Routes:
         except (KeyError, ValueError) as error:
             return PlainTextResponse(str(error), status_code=400)
         names = finished.clip.hub.engine.card.labels
-        best = [] if prediction is None else [[names[i], score] for i, score in describe(prediction)["scores"][:5]]
+        best = []
+        if prediction is not None and not prediction.warming_up:
+            best = [[names[i], score] for i, score in describe(prediction)["scores"][:5]]
         return JSONResponse({"time": None if prediction is None else prediction.time_seconds, "best": best})
 
     def download(self, request: Request) -> Response:

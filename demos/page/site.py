@@ -155,7 +155,7 @@ class Site:
         if hub.failure:
             raise ValueError(hub.failure)
         token = secrets.token_urlsafe(16)
-        source: Source = PageSource(token)
+        source: Source = PageSource("your camera")
         if address is not None:
             address = check_address(address, allow_private=self.limits.allow_private)
             source = open_source(address, connection=Connection(redirects=self.limits.allow_private))

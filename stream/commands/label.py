@@ -124,16 +124,18 @@ def label_each(
             for number, (name, video) in enumerate(videos, 1):
                 task = progress.add_task(f"{name} ({number} of {len(videos)})", total=None)
                 thumbnails = Thumbnails()
-                found = None
+                found, remarks = None, list[str]()
                 try:
                     source = _open(video)
+                    remarks = source.warnings
                     look = partial(_look, source, thumbnails, partial(progress.update, task))
                     found = label_video(source, scorer, background=background, look=look)
-                    for remark in (*source.warnings, found.scores.cut_short):
-                        if remark:
-                            say(remark)
+                    wrong = found.scores.cut_short
                 except (ValueError, OSError) as error:
-                    say(str(error) if isinstance(error, ValueError) else f"{video}: {reason(error)}")
+                    wrong = str(error) if isinstance(error, ValueError) else f"{video}: {reason(error)}"
+                for remark in (*remarks, wrong):
+                    if remark:
+                        say(remark)
                 progress.remove_task(task)
                 progress.stop()
                 yield name, found, thumbnails

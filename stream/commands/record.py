@@ -24,7 +24,7 @@ def record_clips(
         raise ValueError(f"{label!r} cannot be the name of a folder, and a label's clips are in one of its name")
     if not seconds > 0 or not pause_seconds >= 0:
         raise ValueError(f"clips of {seconds} s with pauses of {pause_seconds} s: both are times, the first above 0")
-    camera = open_source(source)
+    camera = open_source(int(source) if source.isdecimal() else source)  # here a number is no folder of that name
     place = folder / label
     place.mkdir(parents=True, exist_ok=True)
     taken = [re.fullmatch(rf"{re.escape(label)}_(\d+)\.mp4", path.name) for path in place.iterdir()]

@@ -105,6 +105,7 @@ class _Report:
         self._timelines = timelines
         self._num_labelled = 0
         self._failed = False
+        self._warnings: dict[str, list[str]] = {}  # of each stream, that were said as they came
 
     def push(self, update: Update) -> None:
         """SinkClosed when nobody looks any more at one of the sinks, which gets no more."""
@@ -128,8 +129,13 @@ class _Report:
             raise closed
 
     def _tell(self, notice: Notice) -> None:
-        for warning in notice.warnings:
-            self._say(warning)
+        if notice.event == "warning":
+            self._warnings.setdefault(notice.stream, []).append(str(notice.reason))
+        if notice.event == "close":
+            said = self._warnings.pop(notice.stream, [])
+            for warning in notice.warnings:
+                if warning not in said:
+                    self._say(warning)
         if notice.event == "reconnect":
             self._say(f"{notice.stream} is back")
         elif notice.reason:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from stream.frame import Frame
-from stream.prediction import Prediction
+from stream.prediction import WARMING_UP, Prediction
 
 
 class Overlay:
@@ -30,16 +30,18 @@ class Overlay:
             return image
         unit = max(0.45, image.shape[1] / 900)
         line = int(30 * unit)
-        order = np.argsort(-self._latest.smoothed, kind="stable")[: self._top]
+        latest = self._latest
+        order = np.argsort(-latest.smoothed, kind="stable")[: 0 if latest.warming_up else self._top]
         box = image[: line * (len(order) + 1) + line // 2, : int(line * 9)]
         box[:] = box // 3
-        best = self._latest.score >= self._threshold
-        self._text(image, self._latest.label if best else "...", (line // 3, line), unit * 1.1, (120, 255, 140))
+        label = latest.label or WARMING_UP
+        sure = latest.warming_up or latest.score >= self._threshold
+        self._text(image, label if sure else "...", (line // 3, line), unit * 1.1, (120, 255, 140))
         for place, index in enumerate(order):
-            score = float(self._latest.smoothed[index])
+            score = float(latest.smoothed[index])
             y = line * (place + 2)
             cv2.rectangle(image, (line // 3, y - line // 2), (line // 3 + int(line * 3 * score), y), (90, 200, 120), -1)
-            self._text(image, self._latest.names[index], (line * 4, y), unit * 0.7, (255, 255, 255))
+            self._text(image, latest.names[index], (line * 4, y), unit * 0.7, (255, 255, 255))
         return image
 
     def _text(self, image: np.ndarray, text: str, at: tuple[int, int], size: float, colour: tuple) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich.markup import escape
 
-from stream.prediction import NOT_DUE, Counts, Prediction, Update
+from stream.prediction import NOT_DUE, WARMING_UP, Counts, Prediction, Update
 from stream.scoring import Segment
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class _Row:
             self.latencies.append(update.prediction.latency_ms)
         self.timeline = update.timeline or self.timeline
         if update.notice is not None:
-            self.state = STATES[update.notice.event]
+            self.state = STATES.get(update.notice.event, self.state)
 
     def rate(self) -> float:
         """Frames a second, of late."""
@@ -174,7 +174,9 @@ class Terminal:
         table.add_column("label", min_width=16)
         table.add_column("score", justify="right")
         table.add_column("", min_width=24)
-        if prediction is not None:
+        if prediction is not None and prediction.warming_up:
+            table.add_row(f"[dim]{WARMING_UP}[/]", "", "")
+        elif prediction is not None:
             for place, index in enumerate(np.argsort(-prediction.smoothed, kind="stable")[: self._top]):
                 score = float(prediction.smoothed[index])
                 style = "bold green" if place == 0 else ""
@@ -200,10 +202,12 @@ class Terminal:
         for stream, row in rows.items():
             now = row.prediction
             live = now is not None and row.state == "live"
+            label = now.label if now and live else None
+            state = WARMING_UP if now and live else row.state
             table.add_row(
                 escape(stream),
-                escape(now.label) if now and live else f"[dim]{row.state}[/]",
-                f"{now.score:.2f}" if now and live else "",
+                escape(label) if label else f"[dim]{state}[/]",
+                f"{now.score:.2f}" if now and label else "",
                 f"{now.time_seconds:.1f} s" if now else "",
                 f"{row.rate():.0f}",
                 f"{row.latency():.0f} ms" if row.latencies else "",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import glob
+import os
 from pathlib import Path
 
-from models.video import FOLDER_RATE, PICTURE_SUFFIXES, is_animated, pictures_in, rate_of_folder
+from models.video import ANIMATED_SUFFIXES, FOLDER_RATE, PICTURE_SUFFIXES, is_animated, pictures_in, rate_of_folder
 from stream.connection import Connection
 from stream.sources.address import SCHEMES, masked, mistyped, scheme
 from stream.sources.images import AnimationSource, ImageSource
@@ -23,34 +24,48 @@ def open_source(text: str | int | Path, *, rate: float | None = None, connection
     """The source that a text means.
 
     text        a number (camera), an address (rtsp://, http://, udp:// ...), "-" (a video on standard input), a
-                folder or glob of images, a video file, an image, "sample" (the clip that comes with the package)
+                folder or glob of images, a video file, an image, "sample" (the clip that comes with the package); a
+                file or folder whose name is a number or "sample" comes before those. An int is a camera, a Path never.
     rate        frames a second of a folder of images; what its rate.txt says, else 30, unless given
     connection  timeouts of cameras and addresses
     """
-    text = str(text).strip() if isinstance(text, str) and scheme(text.strip()) else str(text)
+    if isinstance(text, Path):
+        return _open_path(text, rate)
+    name = str(text)
     connection = connection or Connection()
-    if text.isdecimal() or text.startswith("/dev/video"):
-        return ProcessSource("camera", text, connection)
-    if known := scheme(text):
+    there = os.path.exists(name)
+    if name.isdecimal() or name.startswith("/dev/video"):
+        if isinstance(text, int) or not there or not name.isdecimal():
+            return ProcessSource("camera", name, connection)
+        source = _open_path(Path(name), rate)
+        if os.path.exists(f"/dev/video{name}"):
+            source.warnings.append(f"{name} is a file or folder here, and that is read; the camera is /dev/video{name}")
+        return source
+    if known := scheme(name.strip()):
         if known not in SCHEMES:
-            raise SourceError(f"{masked(text)}: no address begins with {known}://; they do with {', '.join(SCHEMES)}")
-        return ProcessSource("network", text, connection)
-    if meant := mistyped(text):
+            raise SourceError(f"{masked(name)}: no address begins with {known}://; they do with {', '.join(SCHEMES)}")
+        return ProcessSource("network", name.strip(), connection)
+    if (meant := mistyped(name)) and not there:
         raise SourceError(f"an address begins with {meant}://, as in {meant}://host/path")
-    if text == "-":
+    if name == "-":
         return PipeSource()
-    path = Path(text)
-    if text == "sample" and not path.exists():
+    if name == "sample" and not there:
         return FileSource(str(SAMPLE))
+    return _open_path(Path(name), rate)
+
+
+def _open_path(path: Path, rate: float | None) -> Source:
     if path.is_dir():
-        return ImageSource(text, pictures_in(path), rate=rate or rate_of_folder(path))
-    if any(character in text for character in "*?[") and not path.exists():
-        return ImageSource(text, [Path(name) for name in glob.glob(text)], rate=rate or FOLDER_RATE)
+        return ImageSource(str(path), pictures_in(path), rate=rate or rate_of_folder(path))
+    if any(character in str(path) for character in "*?[") and not path.exists():
+        return ImageSource(str(path), [Path(name) for name in glob.glob(str(path))], rate=rate or FOLDER_RATE)
     if not path.exists():
         raise SourceError(
-            f"no such file: {text}; a source is a video file, a folder or glob of images, an address such as "
+            f"no such file: {path}; a source is a video file, a folder or glob of images, an address such as "
             "rtsp://camera/stream, a camera number such as 0, or - for standard input"
         )
-    if path.suffix.lower() in PICTURE_SUFFIXES:
-        return AnimationSource(text, path) if is_animated(path) else ImageSource(text, [path], rate=rate or FOLDER_RATE)
-    return FileSource(text)
+    if path.suffix.lower() in PICTURE_SUFFIXES and not is_animated(path):
+        return ImageSource(str(path), [path], rate=rate or FOLDER_RATE)
+    if path.suffix.lower() in ANIMATED_SUFFIXES:
+        return AnimationSource(str(path), path)
+    return FileSource(str(path))

@@ -42,6 +42,17 @@ def test_differences():
     assert torch.equal(turned.normalise(torch.from_numpy(snippets[3])), given[order])
 
 
+@pytest.mark.parametrize("short_side", [None, SIZE + 4])
+@pytest.mark.parametrize("modality", ["rgb", "rgb-difference", "flow", "warped-flow"])
+def test_pictures_that_differ_by_a_pixel(modality, short_side):
+    """Of a folder of a tracker's cut-outs, say: they are a stream like any other."""
+    wanted = preprocessing(modality, stack=1 if modality == "rgb" else 2, short_side=short_side)
+    stage = open_modality(wanted)
+    for n in range(6):
+        snippet = stage.push(images(1, n, 48 + n % 2, 65 - n % 3)[0], n / 30)
+    assert snippet.shape == (SIZE, SIZE, wanted.channels)
+
+
 @pytest.mark.parametrize("modality", ["rgb-difference", "flow", "warped-flow"])
 def test_a_stack_never_crosses_a_reset(modality):
     stage = open_modality(preprocessing(modality))

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import torch
 from helpers import images
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from torchvision.transforms import v2
 
@@ -31,6 +33,49 @@ def test_centre_crop_equals_torchvisions():
     transform = v2.Compose([v2.Resize(36, antialias=True), v2.CenterCrop(32)])
     theirs = transform(torch.from_numpy(image).movedim(-1, 0)).movedim(0, -1).numpy()
     assert np.abs(ours.astype(int) - theirs).max() <= 2
+
+
+@pytest.mark.parametrize("lines", [232, 450, 464, 900])
+@pytest.mark.parametrize("side", [112, 224])
+@pytest.mark.parametrize("upright", [False, True])
+def test_the_whole_short_side_of_a_picture(lines, side, upright):
+    """What is cut out reaches from edge to edge, and rounding takes it no further."""
+    size = (lines + 200, lines) if upright else (lines, lines + 200)
+    wanted = Preprocessing(height=side, width=side, short_side=side)
+    assert wanted.resize(np.zeros((*size, 3), np.uint8)).shape == (side, side, 3)
+
+
+sides = st.integers(1, 1200) | st.sampled_from([1, 2, 232, 450, 464, 900, 1080])
+
+
+@settings(max_examples=150, deadline=None)
+@given(rows=sides, columns=sides, height=st.integers(1, 300), width=st.integers(1, 300), more=st.integers(0, 60))
+def test_every_size_is_brought_to_that_of_the_network(rows, columns, height, width, more):
+    """Of a slope along each side, `resize` and `crop(scale())` show the same part: the middle."""
+    image = np.zeros((rows, columns, 3), np.uint8)
+    image[..., 0] = np.linspace(0, 255, rows, dtype=np.uint8)[:, None]
+    image[..., 1] = np.linspace(0, 255, columns, dtype=np.uint8)
+    for short_side in (None, max(height, width) + more):
+        wanted = Preprocessing(height=height, width=width, short_side=short_side)
+        found, around = wanted.resize(image), wanted.scale(image)
+        part = wanted.crop(around)
+        assert found.shape == part.shape == (height, width, 3)
+        slope = np.array([255 / around.shape[0], 255 / around.shape[1], 0]).clip(0, 255)
+        if min(rows, columns) > 1 and max(rows, columns) <= 8 * min(rows, columns):
+            off = np.abs(found.astype(int) - part).reshape(-1, 3).mean(axis=0)
+            assert (off <= slope + 2).all(), off
+
+
+@pytest.mark.parametrize("size", [(1, 5000), (5000, 1), (2, 60000), (3, 1)])
+@pytest.mark.parametrize("short_side", [None, 16, 20])
+def test_pictures_that_are_all_length(size, short_side):
+    """Nothing is made of them that would not fit into memory."""
+    image = np.full((*size, 3), 77, np.uint8)
+    wanted = Preprocessing(height=16, width=16, short_side=short_side)
+    assert (wanted.resize(image) == 77).all()
+    around = wanted.scale(image)
+    assert around.size <= 3 * 8 * 20**2
+    assert wanted.crop(around).shape == (16, 16, 3)
 
 
 @pytest.mark.parametrize("short_side", [None, 40])

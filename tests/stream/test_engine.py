@@ -1,5 +1,7 @@
 """The engine: one state for each stream, whoever else is there and however they come and go."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -77,6 +79,33 @@ def test_no_event_before_the_context():
     assert {event.label for event in rows[1].events} == set(CARD.labels)
     ended = machine.push(stream, PICTURES[0], 50.0).events
     assert {(event.event, event.time_seconds) for event in ended} == {("end", 0.2)}
+
+
+def test_there_is_no_label_until_the_warm_up_is_over():
+    """After each reset, whatever its reason; and no score that is above a threshold."""
+    machine = Engine(TorchRuntime(NETWORK, replace(CARD, context=3), device="cpu"), threshold=0.0, end_threshold=0.0)
+    stream = machine.open()
+    turned = [np.ascontiguousarray(picture[: SIZE // 2]) for picture in PICTURES]
+    times = np.arange(6) * 0.1
+    parts = {"start": times, "gap": 5 + times, "jump back": 1 + times, "new size": 1.6 + times}
+    for why, part in parts.items():
+        pictures = turned if why == "new size" else PICTURES
+        rows = [machine.push(stream, picture, time) for picture, time in zip(pictures, part, strict=False)]
+        assert rows[0].reset == why
+        assert [row.warming_up for row in rows] == [True] * 3 + [False] * 3
+        assert [row.label is None for row in rows] == [True] * 3 + [False] * 3
+        assert [row.score > 0 for row in rows] == [False] * 3 + [True] * 3
+        assert not any(event.event == "start" for row in rows[:3] for event in row.events)
+        assert all(np.isfinite(row.scores).all() and len(row.top(4)) == 4 for row in rows)
+        assert [row.to_dict()["warming_up"] for row in rows] == [row.warming_up for row in rows]
+    machine.reset(stream)
+    assert machine.push(stream, PICTURES[0], 9.0).label is None
+
+
+def test_without_context_there_is_no_warm_up():
+    machine = Engine(TorchRuntime(NETWORK, replace(CARD, context=0), device="cpu"))
+    row = machine.push(machine.open(), PICTURES[0], 0.0)
+    assert (row.warming_up, row.label) == (False, CARD.labels[row.smoothed.argmax()])
 
 
 def test_flush_ends_events_and_asks_for_a_reset():

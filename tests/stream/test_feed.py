@@ -100,6 +100,25 @@ def test_the_newest_frame_of_a_live_source_wins():
     assert feed.dropped == {"newer": 4, "ended": feed.received - 2 - 4}
 
 
+@pytest.mark.parametrize("live", [True, False])
+def test_a_slow_source_is_told_of_while_it_runs(live):
+    """Before the frame that made it known; and the connection is as it was."""
+    source = Scripted(20, 5, live=live)
+    feed = feed_of(source, interval_seconds=1 / 60, policy="every", connection=Connection(retries=0))
+    said = "scripted has 30 frames a second; the model was trained on 60: labels may be wrong; use a faster source"
+    told = []
+    for n in range(16):
+        source.let.release()
+        wait_until(lambda n=n: feed.received == n + 1)
+        told += feed.notices()
+        assert feed.take()
+    assert [(each.event, each.reason) for each in told if each.event != "connect"] == [("warning", said)]
+    assert source.warnings == [said]
+    assert feed._connected
+    feed.stop()
+    feed.join()
+
+
 @pytest.mark.parametrize(("policy", "live", "newest"), [("newest", False, True), ("every", True, False)])
 def test_policies_by_name(policy, live, newest):
     source = Scripted(20, live=live)

@@ -124,6 +124,14 @@ def test_scores_are_the_weighted_mean():
     np.testing.assert_allclose(given, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize(("context", "expected"), [(0, 1), (1, 4), (2, 7)])
+def test_all_have_to_be_warm(context, expected):
+    """The longest warm-up in seconds, in rows of the quickest, and no part of a row less."""
+    quick = card_of("rgb", interval_seconds=0.1, frame_seconds=0.1, context=1)
+    slow = card_of("rgb", interval_seconds=0.34, frame_seconds=0.34, context=context)
+    assert Fusion([scorer(quick, 0), scorer(slow, 1)], (1.0, 3.0)).card.context == expected
+
+
 def test_a_reset_forgets_the_scores_of_all():
     machine = Engine(fused(gap_seconds=1.0))
     rows_of(machine, PICTURES[:8])

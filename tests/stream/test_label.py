@@ -32,6 +32,22 @@ def files(folder):
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
+def test_a_film_of_a_frame_a_second_is_told_of(run, folder):
+    """Also where nothing can be made of it: each of its frames comes after a gap."""
+    write_video(folder / "slow.mp4", images(22), rate=1)
+    code, _, err = run("label", "slow.mp4", "match.mp4")
+    assert code == 1
+    slow, short = err.splitlines()
+    assert slow == "actionstream: slow.mp4 has 1 frame a second; the model was trained on 15: " + (
+        "labels may be wrong; use a faster source"
+    )
+    assert short.startswith("actionstream: slow.mp4 is too short: the first")
+    assert short.endswith("and it has 1 without a gap")
+    write_video(folder / "slow.mp4", images(22), rate=5)
+    code, _, err = run("label", "slow.mp4")
+    assert (code, err.count("\n"), "slow.mp4 has 5 frames a second" in err) == (0, 1, True)
+
+
 def test_the_sample(run, folder):
     """Nine movements, two seconds each; what stands still is left out when it is called background."""
     code, out, err = run("label", "sample", "--background", "still", "--csv", "--scores", "--subtitles", "srt")

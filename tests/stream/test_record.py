@@ -27,6 +27,15 @@ def test_clips_are_cut_one_after_the_other(film, tmp_path, run):
     assert sorted(path.name for path in folder.iterdir())[-1] == "wave_004.mp4"
 
 
+def test_a_camera_is_no_folder_that_is_called_so(tmp_path, run, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "97").mkdir()
+    write_video(tmp_path / "97" / "1.mp4", images(3))
+    code, _, err = run("record", "wave", "--camera", "97", "-o", "videos")
+    assert code == 2
+    assert "camera 97 cannot be opened" in err
+
+
 def test_a_clip_that_is_not_whole_is_not_kept(film, tmp_path, run):
     options = ("--camera", film, "-o", tmp_path / "videos", "--clips", 3, "--seconds", 0.9, "--pause", 0)
     code, out, err = run("record", "wave", *options)

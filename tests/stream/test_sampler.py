@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.sampler import Sampler
+from stream.sampler import Pace, Sampler
 
 SIZE = (48, 64)
 INTERVAL = 1 / 15
@@ -82,6 +82,49 @@ def test_reasons_to_reset(time, size, reason):
         following = sampler.push(time + INTERVAL, size)
         assert following.sampled
         assert following.reset is None
+
+
+@pytest.mark.parametrize(
+    ("sizes", "resets"),
+    [
+        ([(240, 320), (241, 318), (238, 322), (240, 320)], []),
+        ([(240, 320), (320, 240)], [1]),
+        ([(1000, 2000), (1020, 1960), (980, 2040)], []),
+        ([(1000, 2000), (1021, 2000)], [1]),
+        ([(48, 64), (52, 60), (48, 69)], [2]),
+        ([(240, 320), (244, 320), (248, 320), (252, 320)], [2]),  # it grows: the size at the last reset is what counts
+        ([(240, 320), (480, 640), (481, 640), (240, 320)], [1, 3]),
+    ],
+)
+def test_a_size_that_differs_a_little_is_no_other(sizes, resets):
+    sampler = Sampler(INTERVAL)
+    found = [sampler.push(n * INTERVAL, size).reset for n, size in enumerate(sizes)]
+    assert found == ["start", *("new size" if n in resets else None for n in range(1, len(sizes)))]
+
+
+def told(times, interval=INTERVAL):
+    """What is said of frames at these times, and with which of them (the last number: at the end)."""
+    pace = Pace("film.mp4", interval)
+    said = [*map(pace.push, times), pace.flush()]
+    return [(n, what) for n, what in enumerate(said) if what]
+
+
+@pytest.mark.parametrize(
+    ("rate", "words"), [(1, "1 frame a second"), (0.5, "0.5 frames a second"), (7.5, "7.5 frames a second")]
+)
+def test_a_slow_source_is_told_of_once(rate, words):
+    expected = f"film.mp4 has {words}; the model was trained on 15: labels may be wrong; use a faster source"
+    assert told([n / rate for n in range(100)]) == [(15, expected)]
+    assert told([n / rate for n in range(4)]) == [(4, expected)]
+
+
+def test_gaps_and_slow_beginnings_make_no_source_slow():
+    for rate in (10, 12, 15, 30, 60):
+        assert told([round(n / rate, 3) for n in range(100)]) == []
+    with_gaps = np.cumsum([3.0 if n % 3 == 0 else 1 / 30 for n in range(40)])
+    assert told(with_gaps) == []
+    assert told([0.0, 2.0, 4.0, *(4 + n / 30 for n in range(1, 40))]) == []
+    assert told([0.0]) == told([0.0, 5.0]) == told([]) == []
 
 
 def test_gap_can_be_set_and_reset_starts_anew():

@@ -1,7 +1,9 @@
 """Sources give the frames there are, at times that increase, and say what is wrong with them."""
 
 import io
+import os
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -145,6 +147,27 @@ def audio_only(path):
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
+
+
+def test_a_name_that_is_there_is_no_camera(tmp_path, monkeypatch):
+    """Folders of datasets are numbers; whatever a name might be else, it is the file or folder that is there."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("34", "0", "sample", "rtsp:"):
+        (tmp_path / name).mkdir()
+        Image.fromarray(smooth(1)[0]).save(tmp_path / name / "1.png")
+    write_video(tmp_path / "7.mkv", smooth(3)).rename("7")
+    for text, number in {"34": 1, "./34": 1, "0": 1, "sample": 1, "rtsp:": 1, "rtsp:/1.png": 1, "7": 3}.items():
+        for given in (text, Path(text)):
+            source = open_source(given)
+            assert (source.live, source.warnings, len(list(source))) == (False, [], number), given
+    for number in ("35", 34, 0):
+        assert open_source(number).name == f"camera {number}"
+    with pytest.raises(SourceError, match="no such file: 35"):
+        open_source(Path("35"))
+    there = os.path.exists
+    monkeypatch.setattr("os.path.exists", lambda path: str(path) == "/dev/video34" or there(path))
+    told = ["34 is a file or folder here, and that is read; the camera is /dev/video34"]
+    assert (open_source("34").warnings, open_source("./34").warnings) == (told, [])
 
 
 def test_what_cannot_be_opened(tmp_path):

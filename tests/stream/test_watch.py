@@ -18,7 +18,8 @@ from PIL import Image
 
 from models.checkpoint import load
 from models.training.sample import SECONDS, TIMELINE
-from stream import open_source, watch
+from stream import Frame, open_source, watch
+from stream.sinks import Overlay
 from stream.sources import SAMPLE
 
 pytestmark = pytest.mark.alone
@@ -66,6 +67,43 @@ def test_every_real_clip(clip, run):
     for prediction, row in zip(predictions, expected, strict=True):
         scores = {label["label"]: label["score"] for label in prediction["labels"]}
         assert np.abs([scores[name] for name in card.labels] - row).max() < 1e-4
+
+
+def test_a_film_of_a_frame_a_second_is_told_of(run, tmp_path):
+    """Once on the screen; in JSON when it is known, and with the close."""
+    path = write_video(tmp_path / "slow.mp4", images(22), rate=1)
+    said = "slow.mp4 has 1 frame a second; the model was trained on 15: labels may be wrong; use a faster source"
+    code, out, err = run("watch", path, "--json")
+    assert (code, err) == (0, f"actionstream: {said}\n")
+    predictions, news = lines(out)
+    assert [(each["event"], each["reason"]) for each in news] == [("warning", said), ("close", None)]
+    assert news[0]["time_seconds"] < 20
+    assert news[1]["warnings"] == [said]
+    assert [prediction["reset"] for prediction in predictions] == ["start", *["gap"] * 21]
+    assert run("watch", path, "--max-frames", 4)[2] == f"actionstream: {said}\n"
+
+
+def test_a_folder_that_is_called_a_number(run, tmp_path, monkeypatch):
+    """As those of Jester are: by itself, and in a list."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "34").mkdir()
+    for number, picture in enumerate(images(12), 1):
+        Image.fromarray(picture).save(tmp_path / "34" / f"{number:05}.jpg")
+    code, out, err = run("watch", "34", "--rate", 12, "--json")
+    assert (code, err, len(lines(out)[0])) == (0, "", 12)
+    code, _, err = run("label", "34")
+    assert (code, err) == (0, "")
+    assert (tmp_path / "34.json").is_file()
+
+
+def test_pictures_that_differ_by_a_pixel_are_one_stream(run, tmp_path):
+    for number in range(12):
+        picture = Image.fromarray(images(1, number, 96 + number % 3, 128 - number % 2)[0])
+        picture.save(tmp_path / f"{number}.png")
+    code, out, err = run("watch", tmp_path, "--rate", 15, "--json")
+    assert (code, err) == (0, "")
+    predictions, _ = lines(out)
+    assert [prediction["frames_since_reset"] for prediction in predictions] == list(range(1, 13))
 
 
 def test_a_clip_whose_times_go_back(run):
@@ -122,6 +160,22 @@ def test_a_real_terminal_is_updated_in_place():
     assert "frames/s" in text
     assert "\x1b[" in text
     assert "60 frames, 30 labelled" in text
+
+
+def test_what_is_shown_while_it_warms_up():
+    """On a terminal, alone and beside others, and in the picture: no label, and no bars."""
+    first, *_, last = watch(SAMPLE, max_frames=40)
+    assert (first.warming_up, last.warming_up) == (True, False)
+    picture = np.full((240, 320, 3), 200, np.uint8)
+    frame = Frame(stream="s", index=0, time_seconds=0.0, image=picture)
+    before, warming, warm = (Overlay(top=3, threshold=0.0)(frame, each) != picture for each in (None, first, last))
+    assert not before.any()
+    assert warming[:20].any()
+    assert not warming[20:].any()
+    assert warm[20:].any()
+    for arguments in (["sample"], ["sample", "sample"]):
+        command = [COMMAND, "watch", *arguments, "--realtime", "--max-frames", "40"]
+        assert "warming up" in on_a_terminal(command)[1]
 
 
 def test_saved_video(run, tmp_path):

@@ -165,6 +165,104 @@ def test_a_line_that_stays_is_left_alone(tmp_path):
         WatchList(path, add=add, remove=remove, say=said.append).start()
 
 
+class Streams:
+    """What a watch list did with lines, in order."""
+
+    def __init__(self, path):
+        self.done, self.said = [], []
+        self.list = WatchList(path, add=self.add, remove=self.remove, say=self.said.append)
+
+    def add(self, source, name):
+        self.done.append(("add", source, name))
+        return name or source
+
+    def remove(self, name):
+        self.done.append(("remove", name))
+
+
+def until(condition):
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_a_list_that_is_being_saved_restarts_nothing(tmp_path, monkeypatch):
+    """Emptied first, written in parts, taken away and put back, replaced: streams go on, and nothing is said."""
+    monkeypatch.setattr("stream.watch_list.POLL_SECONDS", 0.15)
+    path, text = tmp_path / "list", "a as x\nb as y\n"
+    path.write_text(text)
+    streams = Streams(path)
+    streams.list.start()
+    reads = []
+    monkeypatch.setattr(streams.list, "_read", lambda read=streams.list._read: reads.append(read()) or reads[-1])
+
+    def seen(part):
+        """Until the list was read like this."""
+        reads.clear()
+        until(lambda: part in reads)
+
+    def save(*parts):
+        for part in parts:
+            path.write_text(part)
+            seen(part)
+        until(lambda: len(reads) > 4)
+
+    save("", text)
+    save("", "a as x\n", text)
+    save("a as x\nb a", text)
+    path.rename(tmp_path / "backup")
+    until(lambda: not path.exists())
+    path.write_text(text)
+    seen(text)
+    other = tmp_path / "other"
+    other.write_text(f"{text}c as z\n")
+    other.replace(path)
+    until(lambda: len(streams.done) == 3)
+    assert streams.done == [("add", "a", "x"), ("add", "b", "y"), ("add", "c", "z")]
+    path.write_text("")  # and stays so
+    until(lambda: len(streams.done) == 6)
+    streams.list.stop()
+    assert streams.said == []
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_lists_of_any_editor(tmp_path, encoding, end):
+    path = tmp_path / "list"
+    path.write_bytes(end.join(["sample as Küche", "", "# none", "rtsp://cam/x"]).encode(encoding))
+    streams = Streams(path)
+    streams.list.poll()
+    assert streams.done == [("add", "sample", "Küche"), ("add", "rtsp://cam/x", None)]
+
+
+def test_as_in_a_path(tmp_path, monkeypatch):
+    """What is there is meant; else the last one begins the name."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "same as before"
+    folder.mkdir()
+    for name in ("film.mp4", "a as b.mp4", "1.png"):
+        (folder / name).touch()
+    expected = {
+        f"{folder}/film.mp4": (f"{folder}/film.mp4", None),
+        f"{folder}/film.mp4 as door": (f"{folder}/film.mp4", "door"),
+        f"{folder}/a as b.mp4": (f"{folder}/a as b.mp4", None),
+        f"{folder}/a as b.mp4 as door": (f"{folder}/a as b.mp4", "door"),
+        f"{folder}": (f"{folder}", None),
+        "same as before": ("same as before", None),
+        "same as before as now": ("same as before", "now"),
+        f"{folder}/*.png": (f"{folder}/*.png", None),
+        f"{folder}/*.png as pictures": (f"{folder}/*.png", "pictures"),
+        "rtsp://cam/x as as": ("rtsp://cam/x", "as"),
+        "0 as door as seen": ("0 as door", "seen"),
+        "assign": ("assign", None),
+    }
+    (tmp_path / "list").write_text("\n".join(expected))
+    streams = Streams(tmp_path / "list")
+    streams.list.poll()
+    assert [each[1:] for each in streams.done] == list(expected.values())
+
+
 def test_sources(run, tmp_path):
     code, out, err = run("sources")
     assert code == 0

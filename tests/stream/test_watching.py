@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import os
+import sys
 import threading
 import time
 from collections import Counter
@@ -19,6 +20,8 @@ from servers import ball, free_port, rtsp_server, silent_server
 from stream import Connection, Engine, Frame, Prediction, Source, SourceError, Watch, watch
 from stream.frame import NOT_YET
 from stream.runtimes.eager import TorchRuntime
+from stream.scorer import Sampling
+from stream.scoring import EventDetector
 from stream.sources.process import ProcessSource
 
 pytestmark = pytest.mark.alone
@@ -270,6 +273,138 @@ def test_a_source_and_a_sink_that_fail_end_their_own_streams():
     assert_as_alone([u for u in whole if u.stream == "good"])
     for notice in ends.values():
         assert_adds_up(notice)
+
+
+def spoilt(where, monkeypatch):
+    """An engine where the fifth frame of the stream "bad" raises while it is prepared or scored."""
+    machine = engine()
+
+    def raising(function, name_of):
+        seen = count()
+
+        def call(*arguments):
+            if name_of(*arguments) == "bad" and next(seen) == 4:
+                raise FloatingPointError("this frame is cursed\nwhatever it is")
+            return function(*arguments)
+
+        return call
+
+    if where == "sampling":
+        monkeypatch.setattr(Engine, "sample", raising(Engine.sample, lambda _, frame: frame.stream))
+    elif where == "modality":
+        monkeypatch.setattr(Sampling, "push", raising(Sampling.push, lambda _, frame: frame.stream))
+    elif where == "scoring":
+        monkeypatch.setattr(EventDetector, "push", raising(EventDetector.push, lambda self, *_: self.stream))
+    return machine
+
+
+@pytest.mark.parametrize("live", [True, False])
+@pytest.mark.parametrize("ahead", [True, False])
+@pytest.mark.parametrize("where", ["sampling", "modality", "scoring"])
+def test_a_frame_that_cannot_be_prepared_ends_its_own_stream(where, ahead, live, monkeypatch):
+    names = [*map(str, range(7)), "bad"]
+    with Watch(spoilt(where, monkeypatch), ahead=ahead, connection=Connection(retries=0)) as session:
+        for n, name in enumerate(names):
+            session.add(Camera(name, count=20, first=n, live=live), name=name)
+        updates = list(session)
+    monkeypatch.undo()
+    reasons = {name: notice.reason for name, notice in closes(updates).items()}
+    assert reasons.pop("bad") == "bad: this frame is cursed"
+    assert reasons == {name: f"{name} has ended" if live else None for name in names[:-1]}
+    for name in names:
+        mine = [u for u in updates if u.stream == name]
+        assert_adds_up(closes(mine)[name])
+        frames = [u for u in mine if u.frame]
+        if name == "bad":
+            assert 3 <= len(frames) < 20
+        else:
+            assert frames[-1].frame.index == 19
+            assert_as_alone(mine)
+    failed = closes(updates)["bad"].counts.dropped.get("failed", 0)
+    assert failed == (0 if ahead and not live and where != "scoring" else 1)
+
+
+def test_what_fails_at_the_end_of_a_stream_or_in_a_snapshot_ends_it_alone(monkeypatch):
+    machine = engine()
+    for name in ("flush", "snapshot"):
+        inner = getattr(machine, name)
+
+        def outer(stream, name=name, inner=inner):
+            if stream == name:
+                raise RuntimeError(f"no {name} today")
+            return inner(stream)
+
+        monkeypatch.setattr(machine, name, outer)
+
+    class Keeper(Kept):
+        def push(self, update):
+            if update.frame and update.frame.index == 3:
+                machine.snapshot(update.stream)
+
+    with Watch(machine) as session:
+        for name in ("flush", "snapshot", "good"):
+            session.add(Camera(name, count=20, live=False), name=name, sinks=lambda _: [Keeper()])
+        updates = list(session)
+    assert {name: notice.reason for name, notice in closes(updates).items()} == {
+        "flush": "flush: no flush today",
+        "snapshot": "snapshot: no snapshot today",
+        "good": None,
+    }
+    assert machine.streams == []
+    assert_as_alone([u for u in updates if u.stream == "good"])
+
+
+def test_an_engine_raises_what_is_wrong_with_a_frame_and_goes_on_from_a_reset(monkeypatch):
+    machine = spoilt("modality", monkeypatch)
+    bad = machine.open("bad")
+    rows = [machine.push(bad, PICTURES[n], n * INTERVAL) for n in range(4)]
+    with pytest.raises(FloatingPointError, match="cursed"):
+        machine.push(bad, PICTURES[4], 4 * INTERVAL)
+    after = machine.push(bad, PICTURES[5], 5 * INTERVAL)
+    assert [rows[0].reset, rows[3].reset, after.reset, after.frames_since_reset] == ["start", None, "start", 1]
+
+
+def test_counts_add_up_whenever_they_are_asked_for():
+    """From other threads, while frames come, are lost in the source, replaced, passed over and labelled."""
+
+    class Lossy(Camera):
+        def __iter__(self):
+            for frame in super().__iter__():
+                self.lost["late" if frame.index % 3 else f"reason {frame.index % 50}"] += 1
+                yield frame
+
+    wrong, asked, over = [], Counter(), threading.Event()
+    session = Watch(Engine(NullRuntime()))
+    names = [session.add(Lossy(f"{n}", rate=3000.0, count=1500, live=n % 2 == 0, first=n)) for n in range(4)]
+
+    def ask():
+        try:
+            while not over.is_set():
+                for name in names:
+                    counts = session.counts(name)
+                    asked[name] += counts.received > 0
+                    known = counts.labelled + sum(counts.dropped.values())
+                    if counts.received != known + counts.waiting or counts.waiting < 0:
+                        wrong.append(counts)
+        except Exception as error:  # noqa: BLE001  told below
+            wrong.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    switch = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with session:
+            for thread in threads:
+                thread.start()
+            for _ in session:
+                if wrong or min(asked[name] for name in names) > 2000:
+                    session.stop()
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+        sys.setswitchinterval(switch)
+    assert wrong == []
 
 
 def test_scores_that_are_not_finite_reset_that_stream_alone():
