@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -686,7 +687,8 @@ def _say(message: str) -> None:
 
 
 def main() -> None:
-    """Run the command line; every error is one line."""
+    """Run the command line; every error and every warning is one line."""
+    warnings.formatwarning = lambda message, *_: f"actionstream: {' '.join(str(message).split())}\n"
     try:
         with signals.raised():
             app()
