@@ -22,6 +22,7 @@ from safetensors import SafetensorError, safe_open
 from models.catalogue import NETWORKS, create_empty, find_entry
 from models.files import whole
 from models.preprocessing import Preprocessing
+from models.probabilities import sigmoid, softmax
 from models.published import PUBLISHED, load_published
 
 if TYPE_CHECKING:
@@ -101,10 +102,7 @@ class Card:
 
     def probabilities(self, scores: np.ndarray) -> np.ndarray:
         """Scores (..., K) to probabilities (..., K), float32."""
-        if self.activation == "sigmoid":
-            return (1 / (1 + np.exp(-scores.astype(np.float64)))).astype(np.float32)
-        powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
-        return powers / powers.sum(axis=-1, keepdims=True)
+        return (sigmoid if self.activation == "sigmoid" else softmax)(scores).astype(np.float32)
 
 
 def _plain(value: Any) -> Any:
