@@ -415,7 +415,7 @@ def train(
     ] = None,
     resume: Annotated[Path | None, typer.Option(help="The folder of a run to go on with.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Of a recipe.", show_default="its own")] = None,
-    seed: Annotated[int, typer.Option(help="All randomness comes from it.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="All randomness comes from it.")] = 0,
     device: Annotated[Device, typer.Option(help="Where the network is trained.")] = Device.auto,
     workers: Annotated[int, typer.Option(min=0, help="Processes that read or render clips, or train folds.")] = 1,
 ) -> None:

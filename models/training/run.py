@@ -67,6 +67,15 @@ class Settings:
     class_weights: bool = False
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if self.batch_size < 1 or self.epochs < 1 or self.seed < 0:
+            raise ValueError(
+                f"batch_size is {self.batch_size}, epochs {self.epochs}, seed {self.seed}; the first two are 1 or "
+                "more, and a seed is 0 or more"
+            )
+        if not self.labels or len(set(self.labels)) < len(self.labels):
+            raise ValueError(f"labels are {', '.join(self.labels) or 'none'}; each score has one, and no two the same")
+
     @classmethod
     def from_json(cls, text: str) -> Settings:
         values = json.loads(text)
