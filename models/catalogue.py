@@ -41,8 +41,11 @@ class Entry:
     order: str = "rgb"
     many_labels: bool = False
 
+    def network_class(self) -> type[Network]:
+        return getattr(import_module(f"models.{self.module}"), self.name)
+
     def build(self, **more: Any) -> Network:
-        return getattr(import_module(f"models.{self.module}"), self.name)(**{**self.arguments, **more})
+        return self.network_class()(**{**self.arguments, **more})
 
     def preprocessing(
         self, in_channels: int = 3, *, modality: ModalityName | None = None, flow_method: FlowMethod = "dis"

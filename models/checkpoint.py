@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,6 +22,7 @@ from safetensors import SafetensorError, safe_open
 from models.catalogue import NETWORKS, create_empty, find_entry
 from models.files import whole
 from models.preprocessing import Preprocessing
+from models.probabilities import sigmoid, softmax
 from models.published import PUBLISHED, load_published
 
 if TYPE_CHECKING:
@@ -99,10 +102,7 @@ class Card:
 
     def probabilities(self, scores: np.ndarray) -> np.ndarray:
         """Scores (..., K) to probabilities (..., K), float32."""
-        if self.activation == "sigmoid":
-            return (1 / (1 + np.exp(-scores.astype(np.float64)))).astype(np.float32)
-        powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
-        return powers / powers.sum(axis=-1, keepdims=True)
+        return (sigmoid if self.activation == "sigmoid" else softmax)(scores).astype(np.float32)
 
 
 def _plain(value: Any) -> Any:
@@ -117,22 +117,52 @@ def packaged() -> list[str]:
     return sorted(path.stem for path in PACKAGED.glob("*.safetensors"))
 
 
-def find(name: str | os.PathLike[str]) -> Path:
-    """The file of a packaged checkpoint, of a path, or of a run's folder; ValueError says what there is."""
-    path = Path(name)
-    if (path / "best.safetensors").is_file():
-        return path / "best.safetensors"
-    if path.is_file():
-        return path
-    if str(name) in packaged():
-        return PACKAGED / f"{name}.safetensors"
-    if str(name) in PUBLISHED:
-        raise ValueError(f"{name} has no card of its own: it is published by others, and downloaded when it is loaded")
-    known = [*packaged(), *PUBLISHED]
-    near = ", ".join(get_close_matches(str(name), known, n=4, cutoff=0))
+def find_local(path: str | os.PathLike[str]) -> Path | None:
+    """The file of a model that lies at a path: that file, or the best checkpoint of a run's folder; None without."""
+    best = Path(path) / "best.safetensors"
+    return next((file for file in (best, Path(path)) if file.is_file()), None)
+
+
+def resolve(name: str | os.PathLike[str]) -> Path | str:
+    """What is meant by the name or path of a model: the file of a checkpoint, or a name of models.published.
+
+    What lies on the disk is meant first (`find_local`), then a packaged checkpoint, then a published one. A
+    RuntimeWarning says which it is where there are two of a name.
+
+    Raises ValueError, which says what there is, where there is none.
+    """
+    text, path, there = os.fspath(name), Path(name), find_local(name)
+    known: Path | str | None = PACKAGED / f"{text}.safetensors" if text in packaged() else None
+    known = text if known is None and text in PUBLISHED else known
+    if there is not None:
+        if known is not None:
+            _say_which(f"the model {text} is {path.resolve()}, not the checkpoint that `actionstream models` lists")
+        return there
+    unfinished = (path / "settings.json").is_file()
+    if known is not None:
+        if unfinished:
+            _say_which(f"the model {text} is that of `actionstream models`; the run {path.resolve()} has none yet")
+        return known
+    if unfinished:
+        raise ValueError(f"{path} is a run without a checkpoint: it has not come to the end of an epoch")
+    near = ", ".join(get_close_matches(text, [*packaged(), *PUBLISHED], n=4, cutoff=0))
     raise ValueError(
-        f"no model {str(name)!r}: give the path of a checkpoint, or a name of `actionstream models`; nearest are {near}"
+        f"no model {text!r}: give the path of a checkpoint, or a name of `actionstream models`; nearest are {near}"
     )
+
+
+@cache
+def _say_which(which: str) -> None:
+    """Once, though many ask what is meant; the filter of warnings forgets what it has shown."""
+    warnings.warn(which, RuntimeWarning, stacklevel=3)
+
+
+def find(name: str | os.PathLike[str]) -> Path:
+    """The file of a checkpoint, see `resolve`; ValueError for one that is published, too."""
+    found = resolve(name)
+    if isinstance(found, str):
+        raise ValueError(f"{name} has no card of its own: it is published by others, and downloaded when it is loaded")
+    return found
 
 
 def is_checkpoint(path: str | os.PathLike[str]) -> bool:
@@ -196,8 +226,8 @@ def load(
 ) -> tuple[Network, Card]:
     """The network of a checkpoint, in eval mode and float32, and its card.
 
-    name     a packaged checkpoint, one of models.published, which is downloaded once, or a path; with `weights` the
-             name of a network that models.create takes
+    name     see `resolve`; a published checkpoint is downloaded once. With `weights` the name of a network that
+             models.create takes
     weights  a file of another project's weights for it, in a layout of models.layouts
     labels   for those weights: a name for each score
     shift    build the network with another shift than the weights were trained with: refused, since the
@@ -216,27 +246,26 @@ def load(
                 "which finds out"
             )
         return load_weights(weights, network=os.fspath(name), labels=labels, insist=insist)[:2]
-    if os.fspath(name) in PUBLISHED:
-        if labels is not None:
-            raise ValueError(f"{name} has labels of its own; others are for --weights")
-        changes = {} if shift is None else {"shift": shift}
-        return load_published(os.fspath(name), insist=insist, **changes)
-    if os.fspath(name) in NETWORKS:
+    if os.fspath(name) in NETWORKS and find_local(name) is None:
         raise ValueError(f"{name} is a network without weights: give a file of them as well, --weights FILE")
     if labels is not None:
         raise ValueError("a checkpoint has labels of its own; others are for --weights")
-    card = read_card(name)
+    file = resolve(name)
+    if isinstance(file, str):
+        changes = {} if shift is None else {"shift": shift}
+        return load_published(file, insist=insist, **changes)
+    card = read_card(file)
     if shift is not None and shift != card.shift:
         check_shift(trained=card.shift, wanted=shift, insist=insist)
         card = replace(card, arguments={**card.arguments, "shift": shift})
     network = create_empty(card.network, **card.arguments)
     if len(card.labels) != network.num_classes:
-        raise ValueError(f"{find(name)} has {len(card.labels)} labels for {network.num_classes} classes")
+        raise ValueError(f"{file} has {len(card.labels)} labels for {network.num_classes} classes")
     try:
-        tensors = {key: tensor.clone() for key, tensor in load_file(find(name)).items()}  # in a file none is aligned
+        tensors = {key: tensor.clone() for key, tensor in load_file(file).items()}  # in a file none is aligned
         network.load_state_dict(tensors, assign=True)
     except RuntimeError as error:
-        raise ValueError(f"the weights in {find(name)} are not those of {card.network}: {error}") from error
+        raise ValueError(f"the weights in {file} are not those of {card.network}: {error}") from error
     return network.float().eval(), card
 
 

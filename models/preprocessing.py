@@ -66,6 +66,8 @@ class Preprocessing:
             raise ValueError('flow has no colours to turn round; its order is "rgb"')
         object.__setattr__(self, "mean", tuple(self.mean))
         object.__setattr__(self, "std", tuple(self.std))
+        if not all(value > 0 for value in self.std):
+            raise ValueError(f"std is {self.std}; each is positive")
         for name, values in (("mean", self.mean), ("std", self.std)):
             if len(values) not in (1, self.in_channels):
                 raise ValueError(f"{name} has {len(values)} values; it has 1, or one for each of {self.in_channels}")

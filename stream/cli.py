@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -420,7 +421,7 @@ def train(
     ] = None,
     resume: Annotated[Path | None, typer.Option(help="The folder of a run to go on with.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Of a recipe.", show_default="its own")] = None,
-    seed: Annotated[int, typer.Option(help="All randomness comes from it.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="All randomness comes from it.")] = 0,
     device: Annotated[Device, typer.Option(help="Where the network is trained.")] = Device.auto,
     workers: Annotated[int, typer.Option(min=0, help="Processes that read or render clips, or train folds.")] = 1,
 ) -> None:
@@ -692,7 +693,8 @@ def _say(message: str) -> None:
 
 
 def main() -> None:
-    """Run the command line; every error is one line."""
+    """Run the command line; every error and every warning is one line."""
+    warnings.formatwarning = lambda message, *_: f"actionstream: {' '.join(str(message).split())}\n"
     try:
         with signals.raised():
             app()

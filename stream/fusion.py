@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from models.checkpoint import find_local
 from stream.frame import Frame
 from stream.runtimes import open_runtime
 from stream.sampler import Sampler
@@ -153,4 +154,4 @@ def _read_networks(path: Path) -> tuple[list[str], list[float]]:
         raise ValueError(
             f"{path} does not list networks to fuse: {error}; it has [[network]] with model = and weight = for each"
         ) from error
-    return [str(near) if near.is_file() else name for near, name, _ in found], [weight for *_, weight in found]
+    return [str(near) if find_local(near) else name for near, name, _ in found], [weight for *_, weight in found]

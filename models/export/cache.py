@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from models.checkpoint import PACKAGED, find, load, packaged
-from models.published import PUBLISHED, cache_folder
+from models.checkpoint import PACKAGED, load, resolve
+from models.published import cache_folder
 
 FORMAT = 1
 """Counted up when an export of the same checkpoint is to be made anew."""
@@ -19,12 +19,11 @@ FORMAT = 1
 def key(model: str | os.PathLike[str], **loading: Any) -> str:
     """What a checkpoint, loaded with these arguments of `models.load`, is known by: a hash of what it depends on."""
     digest = hashlib.sha256()
-    name = os.fspath(model)
-    if name not in PUBLISHED and "weights" not in loading:
-        digest.update(find(name).read_bytes())
-        name = ""
-    if loading.get("weights") is not None:
-        digest.update(Path(loading["weights"]).read_bytes())
+    name, weights = os.fspath(model), loading.get("weights")
+    file = resolve(name) if weights is None else Path(weights)
+    if isinstance(file, Path):
+        digest.update(file.read_bytes())
+        name = "" if weights is None else name
     rest = {word: value for word, value in loading.items() if word != "weights" and value is not None}
     digest.update(json.dumps([FORMAT, name, rest], sort_keys=True).encode())
     return digest.hexdigest()[:32]
@@ -32,13 +31,14 @@ def key(model: str | os.PathLike[str], **loading: Any) -> str:
 
 def find_export(model: str | os.PathLike[str], **loading: Any) -> Path | None:
     """The .onnx file of a checkpoint, the one that comes with the package or one in the cache; None where none is."""
-    if not loading and str(model) in packaged():
-        path = PACKAGED / f"{model}.onnx"
-    else:
-        try:
+    try:
+        path = None if loading else resolve(model)
+        if isinstance(path, Path) and path.parent == PACKAGED:
+            path = path.with_suffix(".onnx")
+        else:
             path = _place(key(model, **loading))
-        except (ValueError, OSError):  # there is no such model, as `models.load` will say better
-            return None
+    except (ValueError, OSError):  # there is no such model, as `models.load` will say better
+        return None
     return path if path.is_file() else None
 
 

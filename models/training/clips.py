@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal, get_args
 
 import numpy as np
@@ -136,7 +137,7 @@ class ClipBatches(Dataset[Loaded]):
         size = self.batch_size // parts
         for place in range(number * self.batch_size + part * size, number * self.batch_size + (part + 1) * size):
             epoch, within = divmod(place, len(self.clips))
-            yield epoch, int(np.random.default_rng((self.seed, epoch)).permutation(len(self.clips))[within])
+            yield epoch, int(_order(self.seed, epoch, len(self.clips))[within])
 
     def _example_or_next(self, epoch: int, index: int, broken: list[str]) -> tuple[np.ndarray, list[str]] | None:
         """The example of a clip, or of the first one after it that can be read, so that batches are always full."""
@@ -162,6 +163,12 @@ class ClipBatches(Dataset[Loaded]):
             pictures = torch.from_numpy(snippets).movedim(-1, 1)
             augmented, names = self.augmentation(pictures, clip.labels, size, is_flow=wanted.is_flow)
         return augmented.movedim(1, -1).numpy(), names
+
+
+@lru_cache(maxsize=2)  # a batch may be of the end of one epoch and the beginning of the next
+def _order(seed: int, epoch: int, num_clips: int) -> np.ndarray:
+    """The order of the clips in an epoch."""
+    return np.random.default_rng((seed, epoch)).permutation(num_clips)
 
 
 def load_batches(

@@ -21,7 +21,7 @@ from rich.progress import track
 from torch import Tensor
 
 from models.catalogue import create
-from models.checkpoint import load
+from models.checkpoint import PACKAGED, load
 from models.network import Network
 from models.preprocessing import Preprocessing
 from models.timeception import SCALES, segment_maps
@@ -97,7 +97,7 @@ def render_takes(count: int, seed: int) -> np.ndarray:
 
     They are averaged over space, since a movement is wherever it is and this is a study of time.
     """
-    network, card = load("motion")
+    network, card = load(PACKAGED / "motion.safetensors")
     takes = []
     for number, movement in enumerate((*PARTS, "still")):
         maps = []

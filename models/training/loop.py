@@ -89,7 +89,13 @@ def train(
     if start is not None:
         first = start["step"]
         for name, part in parts.items():
-            part.load_state_dict(start[name])
+            try:
+                part.load_state_dict(start[name])
+            except (ValueError, RuntimeError, KeyError) as error:
+                raise ValueError(
+                    f"the {name} of the state to go on from is of other settings, or of another version of this "
+                    f"program; begin anew: {error}"
+                ) from error
     tested = network if mean is None else cast(Network, mean.module)
     with StepProgress(how.num_steps, first, shown=show_progress and distributed.rank() == 0) as progress:
         for step, group in enumerate(zip(*[iter(batches)] * how.accumulate, strict=False), start=first):
@@ -154,7 +160,12 @@ def _loss(
     weights = torch.from_numpy(batch.weights).to(device)
     if how.mixup and len(frames) > 1:
         share = float(torch.distributions.Beta(how.mixup, how.mixup).sample())
-        frames, targets = (share * each + (1 - share) * each.roll(1, 0) for each in (frames, targets))
+        # a clip counts as much as it does alone: the loss is then the mean of those of both labels, each by its weight
+        weighted = targets * weights[..., None]
+        frames, weighted, weights = (
+            share * each + (1 - share) * each.roll(1, 0) for each in (frames, weighted, weights)
+        )
+        targets = weighted / weights[..., None].clamp(min=1e-12)
     lower = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(how.precision)
     with torch.autocast(device, lower, enabled=lower is not None):
         with recomputed(network) if how.recompute else nullcontext():

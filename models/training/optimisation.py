@@ -13,6 +13,7 @@ Optimiser = Literal["adamw", "sgd"]
 Decline = Literal["cosine", "steps"]
 Norms = Literal["all", "first", "none"]
 Precision = Literal["float32", "bfloat16", "float16"]
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, nn.GroupNorm, nn.LayerNorm)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,7 @@ class Optimisation:
     weight_decay        of weights, not of biases and norms
     max_norm            gradients longer than this are shortened
     first_conv_factor   of the learning rate of the first convolution: 5 for flow in TSN
-    bias_factor         of the learning rate of biases: 2 in TSN
+    bias_factor         of the learning rate of the biases of convolutions and linear layers, not of norms: 2 in TSN
     accumulate          batches for a step
     norms               "all" batch norms learn, only the "first" (TSN's partial BN), or "none", as it has to be where
                         they are folded into the convolutions
@@ -70,12 +71,22 @@ class Optimisation:
                 raise ValueError(f"no {name} {getattr(self, name)!r}; there are {', '.join(get_args(allowed))}")
         if self.precision not in get_args(Precision):
             raise ValueError(f"no precision {self.precision!r}; there are {', '.join(get_args(Precision))}")
-        if self.num_steps < 1 or self.accumulate < 1 or not self.learning_rate > 0:
+        if self.num_steps < 1 or self.accumulate < 1 or not 0 < self.learning_rate < math.inf:
             raise ValueError(
                 f"{self.num_steps} steps of {self.accumulate} batches at a rate of {self.learning_rate}: all positive"
             )
-        if not 0 <= self.average < 1 or not 0 <= self.label_smoothing < 1 or self.mixup < 0:
-            raise ValueError("average and label_smoothing are from 0 to 1, and mixup is 0 or more")
+        for name in ("average", "label_smoothing"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it is from 0 to 1, and less than 1")
+        for name in ("weight_decay", "first_conv_factor", "bias_factor", "mixup", "distillation"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} is {getattr(self, name)}; it is a number from 0 on")
+        if not self.max_norm > 0:
+            raise ValueError(f"max_norm is {self.max_norm}; it is a positive number")
+        if not all(0 <= part <= 1 for part in (self.warmup, *self.milestones)):
+            raise ValueError(
+                f"warmup is {self.warmup}, milestones are {self.milestones}; these are parts of the training, 0 to 1"
+            )
 
     def rate(self, step: int) -> float:
         """The learning rate of a step."""
@@ -89,16 +100,19 @@ class Optimisation:
 
     def optimiser_for(self, network: nn.Module) -> torch.optim.Optimizer:
         """The optimiser of the parameters that are trained; each group has the "factor" of its rate."""
-        trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
-        first = next((p for p in trained if p.dim() >= 4), None)
+        trained = {name: parameter for name, parameter in network.named_parameters() if parameter.requires_grad}
+        of_norms = {id(p) for module in network.modules() if isinstance(module, NORMS) for p in module.parameters()}
+        first = next((p for p in trained.values() if p.dim() >= 4), None)
         groups: dict[tuple[float, float], list[Tensor]] = {}
-        for parameter in trained:
+        for name, parameter in trained.items():
             if parameter is first:
                 key = self.first_conv_factor, self.weight_decay
             elif parameter.dim() > 1:
                 key = 1.0, self.weight_decay
-            else:
+            elif name.endswith("bias") and id(parameter) not in of_norms:
                 key = self.bias_factor, 0.0
+            else:
+                key = 1.0, 0.0
             groups.setdefault(key, []).append(parameter)
         listed = [{"params": each, "factor": key[0], "weight_decay": key[1]} for key, each in groups.items()]
         if self.optimiser == "sgd":

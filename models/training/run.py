@@ -7,7 +7,6 @@ import io
 import json
 import math
 import platform
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -19,13 +18,15 @@ import torch
 from torch import Tensor
 
 from models.catalogue import create
-from models.checkpoint import Card, load, save
+from models.checkpoint import Card, find_local, load, save
 from models.files import whole, write_text
 from models.initialisation import cross_modality
+from models.labels import read_labels
 from models.network import Network
 from models.preprocessing import Preprocessing
 from models.training import distributed
 from models.training.augmentation import Augmentation
+from models.training.board import Board
 from models.training.clips import ClipBatches, Sampled, load_batches
 from models.training.data import Data, left_out_of, report
 from models.training.datasets import Clip, check_split
@@ -33,6 +34,8 @@ from models.training.loop import save_state, train
 from models.training.optimisation import Optimisation
 from models.training.pictures import draw_confusion, draw_curves
 from models.training.testing import test
+
+LABELS, TEACHER = "labels.txt", "teacher.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +67,15 @@ class Settings:
     class_weights: bool = False
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if self.batch_size < 1 or self.epochs < 1 or self.seed < 0:
+            raise ValueError(
+                f"batch_size is {self.batch_size}, epochs {self.epochs}, seed {self.seed}; the first two are 1 or "
+                "more, and a seed is 0 or more"
+            )
+        if not self.labels or len(set(self.labels)) < len(self.labels):
+            raise ValueError(f"labels are {', '.join(self.labels) or 'none'}; each score has one, and no two the same")
+
     @classmethod
     def from_json(cls, text: str) -> Settings:
         values = json.loads(text)
@@ -81,6 +93,8 @@ class Run:
     """The files of a run; each is written whole or not at all.
 
     settings.json     what it is
+    labels.txt        the labels, where a list of them was given, which is needed no more
+    teacher.safetensors    a copy of the teacher, where there is one
     last.pt           all that is needed to go on after the last whole epoch
     last.safetensors, best.safetensors    checkpoints, of that epoch and of the one with the best figure
     figures.csv, curves.png, confusion.png, tensorboard/    what was measured after each epoch
@@ -94,10 +108,14 @@ class Run:
     @classmethod
     def begin(cls, folder: Path, settings: Settings) -> Run:
         """A new run; ValueError where there is one already that has come to the end of an epoch."""
+        settings = replace(settings, start=_from_anywhere(settings.start), teacher=_from_anywhere(settings.teacher))
         if distributed.rank() == 0:
             if (folder / "last.pt").is_file():
                 raise ValueError(f"{folder} has a run in it; go on with it (--resume {folder}) or take another folder")
             folder.mkdir(parents=True, exist_ok=True)
+            (folder / LABELS).unlink(missing_ok=True)  # of one that came to nothing
+            if settings.data.labels is not None:
+                write_text(folder / LABELS, "".join(f"{label}\n" for label in read_labels(settings.data.labels)))
             write_text(folder / "settings.json", json.dumps(asdict(settings), indent=1, ensure_ascii=False))
         return cls(folder, settings)
 
@@ -108,7 +126,10 @@ class Run:
         if not file.is_file():
             raise ValueError(f"{folder} has no run in it: there is no settings.json")
         try:
-            return cls(folder, Settings.from_json(file.read_text(encoding="utf-8")))
+            settings = Settings.from_json(file.read_text(encoding="utf-8"))
+            if (folder / LABELS).is_file():
+                settings = replace(settings, data=replace(settings.data, labels=str(folder / LABELS)))
+            return cls(folder, settings)
         except (ValueError, TypeError, KeyError) as error:
             raise ValueError(f"{file} are no settings of a run: {error}") from error
 
@@ -136,9 +157,10 @@ class Run:
                 f"{settings.network} takes {network.in_channels} channels, and snippets of "
                 f"{settings.preprocessing.modality} have {settings.preprocessing.in_channels}; say which --modality"
             )
-        if settings.start is not None:
+        state = self._state()
+        if settings.start is not None and state is None:  # later its weights are in the state
             start_from(network, settings.start)
-        teacher = None if settings.teacher is None else self._teacher(settings.teacher)
+        teacher = None if settings.teacher is None else self._teacher(settings.teacher, begins=state is None)
         batches = ClipBatches(
             training,
             settings.labels,
@@ -151,7 +173,6 @@ class Run:
             label_weights(training, settings.labels) if settings.class_weights else (),
             (distributed.rank(), distributed.num_processes()),
         )
-        state = self._state()
         rows: list[dict[str, float]] = [] if state is None else state["rows"]
         first = 0 if state is None else state["step"] * how.accumulate
         broken: set[str] = set() if state is None else set(state["broken"])
@@ -177,23 +198,24 @@ class Run:
                 save(self.folder / "last.safetensors", tested, card)
                 if _best(rows, validation) is row:
                     save(self.folder / "best.safetensors", tested, card)
-                self._write_figures(rows)
+                self._write_figures(rows, board)
                 lists = {"rows": rows, "broken": sorted(broken), "untested": sorted(untested)}
                 save_state(self.folder / "last.pt", {**state, **lists})
 
-        train(
-            network,
-            load_batches(batches, first=first, workers=workers, broken=broken),
-            how,
-            settings.preprocessing,
-            activation=settings.activation,
-            teacher=None if teacher is None else teacher.to(device),
-            seed=settings.seed,
-            device=device,
-            start=state,
-            every=steps,
-            on_progress=keep,
-        )
+        with Board(self.folder / "tensorboard") as board:
+            train(
+                network,
+                load_batches(batches, first=first, workers=workers, broken=broken),
+                how,
+                settings.preprocessing,
+                activation=settings.activation,
+                teacher=None if teacher is None else teacher.to(device),
+                seed=settings.seed,
+                device=device,
+                start=state,
+                every=steps,
+                on_progress=keep,
+            )
         summary = {
             **rows[-1],
             "best": _best(rows, validation),
@@ -242,9 +264,17 @@ class Run:
                 f"mixup needs 2 clips or more for each of {processes} processes; give a larger --batch-size"
             )
 
-    def _teacher(self, checkpoint: str) -> Network:
-        """The network of a checkpoint; ValueError where it would be shown something else, or scores something else."""
-        network, card = load(checkpoint)
+    def _teacher(self, checkpoint: str, *, begins: bool) -> Network:
+        """The network of a checkpoint, of which the run keeps a copy to go on with.
+
+        Raises ValueError where it would be shown something else, or scores something else.
+        """
+        copy = self.folder / TEACHER
+        is_there = copy.is_file() and not begins
+        try:
+            network, card = load(copy if is_there else checkpoint)
+        except ValueError as error:
+            raise ValueError(f"the teacher of the run cannot be read: {error}") from error
         if card.labels != self.settings.labels:
             raise ValueError(
                 f"the teacher {checkpoint} has other labels than the run, or in another order; --labels FILE gives the "
@@ -255,6 +285,9 @@ class Run:
             raise ValueError(
                 f"the teacher {checkpoint} wants its pictures in another way, {card.preprocessing}, than the run, {own}"
             )
+        if distributed.rank() == 0 and not is_there:
+            with self._room():
+                save(copy, network, card)
         return network
 
     @contextmanager
@@ -271,7 +304,7 @@ class Run:
         file = self.folder / "last.pt"
         return torch.load(file, map_location="cpu", weights_only=True) if file.is_file() else None
 
-    def _write_figures(self, rows: Sequence[dict[str, float]]) -> None:
+    def _write_figures(self, rows: Sequence[dict[str, float]], board: Board) -> None:
         lines = io.StringIO()
         writer = csv.DictWriter(lines, list(rows[0]))
         writer.writeheader()
@@ -279,15 +312,12 @@ class Run:
         write_text(self.folder / "figures.csv", lines.getvalue())
         with whole(self.folder / "curves.png") as file:
             draw_curves(file, {name: [row[name] for row in rows] for name in rows[0]}, over="epoch")
-        from torch.utils.tensorboard import SummaryWriter
+        board.add(rows[-1], epoch=round(rows[-1]["epoch"]))
 
-        hook, threading.excepthook = threading.excepthook, lambda _: None  # what its thread raises is raised here, too
-        try:
-            with SummaryWriter(str(self.folder / "tensorboard")) as board:
-                for name, value in rows[-1].items():
-                    board.add_scalar(name, value, round(rows[-1]["epoch"]))
-        finally:
-            threading.excepthook = hook
+
+def _from_anywhere(model: str | None) -> str | None:
+    """A model as it can be found from any folder."""
+    return model if model is None or find_local(model) is None else str(Path(model).resolve())
 
 
 def start_from(network: Network, checkpoint: str) -> None:

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from urllib.parse import urlsplit
 
 from models.catalogue import NETWORKS, find_entry
-from models.checkpoint import packaged, read_card
+from models.checkpoint import PACKAGED, packaged, read_card
 from models.published import PUBLISHED, cached_file
 from models.table import COLUMNS, read_table
 
@@ -18,7 +18,7 @@ def print_table() -> None:
     print()
     lines: list[tuple[str, ...]] = [("checkpoint", "network", "labels", "licence", "where")]
     for name in packaged():
-        card = read_card(name)
+        card = read_card(PACKAGED / f"{name}.safetensors")
         lines.append((name, card.network, "its own", card.licence, "packaged"))
     for name, entry in PUBLISHED.items():
         where = "in the cache" if cached_file(entry.address).is_file() else urlsplit(entry.address).netloc

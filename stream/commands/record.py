@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from contextlib import closing
 from dataclasses import replace
@@ -29,14 +28,13 @@ def record_clips(
     place.mkdir(parents=True, exist_ok=True)
     taken = [re.fullmatch(rf"{re.escape(label)}_(\d+)\.mp4", path.name) for path in place.iterdir()]
     first = max((int(match[1]) for match in taken if match), default=0) + 1
-    unfinished = place / ".recording.mp4"
     done = 0
+    file: VideoFile | None = None
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
     try:
         with closing(camera), Progress(*columns, console=Console(stderr=True)) as progress:
             task = progress.add_task(label, total=num_clips)
             begin: float | None = None
-            file: VideoFile | None = None
             for frame in camera:
                 begin = frame.time_seconds + pause_seconds if begin is None else begin
                 passed = frame.time_seconds - begin
@@ -45,19 +43,19 @@ def record_clips(
                     continue
                 if passed < seconds:
                     progress.update(task, description=f"{label}: recording")
-                    file = file or VideoFile(unfinished, None)
+                    file = file or VideoFile(place / f"{label}_{first + done:03}.mp4", None)
                     file.push(Update(stream=camera.name, frame=replace(frame, time_seconds=passed)))
                     continue
                 if file is not None:
                     file.close()
-                    os.replace(unfinished, place / f"{label}_{first + done:03}.mp4")
                     done += 1
                 begin = file = None
                 progress.update(task, completed=done)
                 if done == num_clips:
                     break
     finally:
-        unfinished.unlink(missing_ok=True)
+        if file is not None:
+            file.discard()
     print(f"{place}: {done} clips of {seconds:g} s")
     if done < num_clips:
         raise SourceError(f"{camera.name} ended after {done} of {num_clips} clips")

@@ -14,8 +14,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from models.checkpoint import find, load, read_card, save_card
-from models.published import PUBLISHED
+from models.checkpoint import find, find_local, load, read_card, resolve, save_card
 from models.training.accuracy import motion_accuracy
 from models.training.clips import Sampled
 from models.training.data import Data
@@ -29,7 +28,7 @@ from models.video import FEATURES
 from stream.engine import Engine
 from stream.evaluation.false_starts import false_starts
 from stream.runtimes import RuntimeName, open_runtime
-from stream.runtimes.choice import EXPORTED
+from stream.runtimes.choice import is_exported
 from stream.runtimes.eager import choose_device
 from stream.sources import open_source
 
@@ -50,7 +49,9 @@ def test_clips(
 ) -> None:
     """Measure a checkpoint on the clips of a folder, or that of a run on what it was validated on."""
     network, card = load(model)
-    settings = Run.open(Path(model)).settings if Path(model).is_dir() else None
+    folder = Path(model)
+    is_run = folder.is_dir() and find_local(folder) is not None  # and not a folder that has the name of a checkpoint
+    settings = Run.open(folder).settings if is_run else None
     if data is not None:
         clips = Data(root=str(data)).to_test()
     else:
@@ -118,11 +119,12 @@ def _show_online(right: dict[float, float], broken: Sequence[str], *, as_json: b
 
 def is_motion(model: str) -> bool:
     """Whether it is a checkpoint of the recipe `motion`, or a file that was exported."""
-    if model in PUBLISHED:
-        return False
-    if Path(model).suffix in EXPORTED:
+    if is_exported(model):
         return True
-    card = read_card(model)
+    file = resolve(model)
+    if isinstance(file, str):  # published by others
+        return False
+    card = read_card(file)
     return card.labels == MOVEMENTS and card.preprocessing == PREPROCESSING
 
 
@@ -141,7 +143,7 @@ def test_motion(
     card = opened.card
     if card.labels != MOVEMENTS:
         raise ValueError(f"{model} is an export, which are tested here if they are of motion; test its checkpoint")
-    if write and Path(model).suffix in EXPORTED:
+    if write and is_exported(model):
         raise ValueError("--write keeps the figures in a checkpoint; of an export they are only shown")
 
     def score(clips: np.ndarray) -> np.ndarray:

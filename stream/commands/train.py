@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from models.catalogue import find_entry
 from models.preprocessing import ModalityName, Preprocessing
 from models.training import distributed
 from models.training.augmentation import Augmentation, find_opposites
+from models.training.changes import changed
 from models.training.clips import Sampled
 from models.training.data import Data
 from models.training.features import FeatureSettings
@@ -76,9 +76,7 @@ def train_clips(
         optimisation=Optimisation(),
         **{name: value for name, value in settings.items() if value is not None},
     )
-    for change in changes:
-        whole = _changed(whole, change)
-    _train(Run.begin(output, whole), device=device, workers=workers)
+    _train(Run.begin(output, changed(whole, changes)), device=device, workers=workers)
 
 
 def resume(folder: Path, *, device: str, workers: int) -> None:
@@ -102,23 +100,3 @@ def _train(run: Run, *, device: str, workers: int) -> None:
 
 def _say(line: str) -> None:
     print(line, file=sys.stderr)
-
-
-def _changed(settings: Settings, change: str) -> Settings:
-    """Settings with one changed by NAME=VALUE, such as optimisation.mixup=0.2; the value is JSON, or a word."""
-    path, equals, text = change.partition("=")
-    values = asdict(settings)
-    *parents, name = path.split(".")
-    part = values
-    for parent in parents:
-        part = part[parent] if isinstance(part.get(parent), dict) else {}
-    if not equals or (name not in part and parents != ["arguments"]):
-        raise ValueError(f"--set {change}: it is NAME=VALUE, and the names are {', '.join(part or values)}")
-    try:
-        part[name] = json.loads(text)
-    except ValueError:
-        part[name] = text
-    try:
-        return Settings.from_json(json.dumps(values))
-    except TypeError as error:
-        raise ValueError(f"--set {change}: {text!r} is no value of {path}") from error

@@ -12,8 +12,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from models.checkpoint import read_card
+from models.checkpoint import load
 from models.files import check_target, write_text
+from models.mobilenet_v2 import MobileNetV2
 from models.network import Shift
 from models.training.pictures import draw_confusion
 from models.training.testing import Tested
@@ -77,7 +78,9 @@ def _given_both(data: Path | None, start: str | None) -> tuple[Path, str]:
         raise ValueError("give the folder of UT-Interaction's clips with its manifest.csv: --data DIR")
     if start is None:
         raise ValueError("give a checkpoint of MobileNetV2 to start from, such as --start mobilenet-v2-imagenet")
-    read_card(start)  # before a folder is made for what cannot begin
+    network, card = load(start)  # before a folder is made for what cannot begin
+    if not isinstance(network, MobileNetV2):
+        raise ValueError(f"{start} is {card.network}, and the recipe starts from MobileNetV2, as mobilenet-v2-imagenet")
     return data.resolve(), start
 
 

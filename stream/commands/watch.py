@@ -56,7 +56,7 @@ def watch_sources(
             written.add(path)
         if path.exists() and Path(source).exists() and path.samefile(source):
             raise ValueError(f"{path} is the source itself; write the labelled video to another file")
-        return [VideoFile(path, overlay())]
+        return [_Saved(VideoFile(path, overlay()), lambda error: report.fail(stream, error))]
 
     with ExitStack() as stack:
         sinks: list[Sink] = []
@@ -71,6 +71,7 @@ def watch_sources(
         sinks.append(JsonLines(sys.stdout, top=top) if as_json else Terminal(watch, top=top))
         timelines = Timelines(watch.engine.card, threshold=threshold, is_live=watch.is_live) if timeline else None
         stack.callback(sinks[-1].close)
+        report = _Report(sinks, say, timelines)
 
         def add(source: str, name: str | None = None) -> str:
             return watch.add(source, name=name, rate=rate, sinks=partial(video_file, source))
@@ -81,7 +82,6 @@ def watch_sources(
             followed = WatchList(watch_list, add=add, remove=watch.remove, say=say)
             stack.callback(followed.stop)
             followed.start()
-        report = _Report(sinks, say, timelines)
         try:
             for update in watch:
                 report.push(update)
@@ -94,6 +94,31 @@ def watch_sources(
                 with suppress(SinkClosed):
                     report.push(update)
         return report.exit_code()
+
+
+class _Saved:
+    """A file of a stream that may fail, as on a full disk: that is told once, and the labels go on without it."""
+
+    def __init__(self, file: VideoFile, fail: Callable[[Exception], None]):
+        self._file = file
+        self._fail = fail
+        self._failed = False
+
+    def push(self, update: Update) -> None:
+        self._try(partial(self._file.push, update))
+
+    def close(self) -> None:
+        self._try(self._file.close)
+
+    def _try(self, write: Callable[[], None]) -> None:
+        if self._failed:
+            return
+        try:
+            write()
+        except Exception as error:  # noqa: BLE001  whatever it is, the labels are worth more
+            self._failed = True
+            self._file.discard()
+            self._fail(error)
 
 
 class _Report:
@@ -120,13 +145,17 @@ class _Report:
                 closed = error
             except Exception as error:  # noqa: BLE001  the streams go on without it
                 self._sinks.remove(sink)
-                self._say(f"{type(sink).__name__} failed: {reason(error)}")
-                self._failed = True
+                self.fail(f"{type(sink).__name__} failed", error)
                 closed = closed or (None if self._sinks else SinkClosed())
         if update.notice is not None:
             self._tell(update.notice)
         if closed is not None:
             raise closed
+
+    def fail(self, what: str, error: Exception) -> None:
+        """Something that is not needed for the labels has failed."""
+        self._say(f"{what}: {reason(error)}")
+        self._failed = True
 
     def _tell(self, notice: Notice) -> None:
         if notice.event == "warning":

@@ -79,7 +79,7 @@ def open_runtime(
         raise ValueError(f"no runtime {runtime!r}; there are {', '.join(get_args(RuntimeName))}")
     if num_threads is not None and num_threads < 1:
         raise ValueError(f"{num_threads} threads; 1 or more")
-    if Path(model).suffix in choice.EXPORTED:
+    if choice.is_exported(model):
         if loading:
             raise ValueError(f"{model} is exported, and has labels and weights of its own")
         return choice.open_exported(Path(model), runtime, device=device, num_threads=num_threads)

@@ -23,6 +23,11 @@ EXPORTED: dict[str, tuple[RuntimeName, ...]] = {
 PACKAGES: dict[RuntimeName, str] = {"onnx": "onnxruntime", "openvino": "openvino", "torch": "torch"}
 
 
+def is_exported(model: str | os.PathLike[str]) -> bool:
+    """Whether a model is a file that was exported, by its suffix."""
+    return Path(model).suffix in EXPORTED and not Path(model).is_dir()
+
+
 def open_exported(path: Path, runtime: RuntimeName, *, device: str, num_threads: int | None) -> Runtime:
     """The runtime of an exported file, checked with the scores in it."""
     possible = EXPORTED[path.suffix]

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from models.probabilities import softmax
+
 
 def average(scores: np.ndarray) -> np.ndarray:
     """The mean over rows."""
@@ -31,5 +33,4 @@ def attention_weighting(scores: np.ndarray, logits: np.ndarray) -> np.ndarray:
     With the catalogue's `AttentionWeighting` the logits are `features @ consensus.attention`, for the features (n, D)
     that the scores were made of.
     """
-    weights = np.exp(logits - logits.max())
-    return weights @ scores / weights.sum()
+    return softmax(logits) @ scores

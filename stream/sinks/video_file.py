@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,12 +14,17 @@ from stream.sinks.overlay import Overlay
 
 if TYPE_CHECKING:
     import av
+    import numpy as np
 
-VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov")
+FORMATS = {".mp4": "mp4", ".mkv": "matroska", ".mov": "mov"}
+"""Containers by the suffix of the name."""
 
 
 class VideoFile:
-    """Every frame of the source, and an overlay if one is wanted, as H.264 in the container that the suffix names."""
+    """Every frame of the source, and an overlay if one is wanted, as H.264 in the container that the suffix names.
+
+    It takes its place when it is closed; until then, and where it cannot be written, what was there stays.
+    """
 
     def __init__(self, path: str | os.PathLike[str], overlay: Overlay | None):
         import av
@@ -26,45 +33,72 @@ class VideoFile:
         self._overlay = overlay
         self._stream: av.VideoStream | None = None
         self._last = -1
-        if self._path.suffix.lower() not in VIDEO_SUFFIXES:
-            raise ValueError(f"{self._path} cannot be written: its name must end in {', '.join(VIDEO_SUFFIXES)}")
-        self._is_new = not self._path.exists()
+        if self._path.suffix.lower() not in FORMATS:
+            raise ValueError(f"{self._path} cannot be written: its name must end in {', '.join(FORMATS)}")
+        if self._path.is_dir():
+            raise ValueError(f"{self._path} cannot be written: it is a folder")
+        self._partial = self._path.with_name(f".{self._path.name}.{os.getpid()}.partial")
         try:
-            self._path.open("ab").close()  # PyAV would find out at the first frame only
+            self._partial.open("wb").close()  # PyAV would find out at the first frame only
         except OSError as error:
             raise ValueError(f"{self._path} cannot be written: {error.strerror}") from error
-        self._container = av.open(f"file:{self._path}", "w")
+        format = FORMATS[self._path.suffix.lower()]
+        self._container: av.container.OutputContainer | None = av.open(f"file:{self._partial}", "w", format=format)
 
     def push(self, update: Update) -> None:
-        import av
-
-        if update.frame is None:
+        """Add the frame of an update. OSError where it cannot be written: what was written before is then removed."""
+        if update.frame is None or self._container is None:
             return
         image = update.frame.image
         if self._overlay is not None:
             image = self._overlay(update.frame, update.prediction)
-        if self._stream is None:
-            self._stream = self._add_stream(image.shape[1], image.shape[0])
-        picture = av.VideoFrame.from_ndarray(image, format="rgb24")
-        picture = picture.reformat(self._stream.width, self._stream.height, format="yuv420p")
-        picture.pts = self._last = max(self._last + 1, round(update.frame.time_seconds * 1000))
-        picture.time_base = Fraction(1, 1000)
-        self._container.mux(self._stream.encode(picture))
-
-    def _add_stream(self, width: int, height: int) -> av.VideoStream:
-        stream = self._container.add_stream("libx264", rate=Fraction(30))
-        stream.width, stream.height = width // 2 * 2, height // 2 * 2
-        stream.pix_fmt = "yuv420p"
-        stream.codec_context.time_base = Fraction(1, 1000)
-        stream.options = {"preset": "veryfast", "crf": "20"}
-        return stream
+        self._last = max(self._last + 1, round(update.frame.time_seconds * 1000))
+        with self._or_nothing():
+            self._add(self._container, image)
 
     def close(self) -> None:
-        if self._stream is None:  # nothing came
-            if self._is_new:
-                self._path.unlink(missing_ok=True)
+        """Put the file in its place, if there were frames. OSError where it cannot be written."""
+        if self._container is None:
             return
-        try:
+        if self._stream is None:  # nothing came
+            self.discard()
+            return
+        with self._or_nothing():
             self._container.mux(self._stream.encode(None))
-        finally:
             self._container.close()
+            os.replace(self._partial, self._path)
+        self._container = None
+
+    def discard(self) -> None:
+        """Leave nothing of it, if it was not closed."""
+        container, self._container = self._container, None
+        if container is not None:
+            with suppress(Exception):  # it is of no use any more
+                container.close()
+            self._partial.unlink(missing_ok=True)
+
+    def _add(self, container: av.container.OutputContainer, image: np.ndarray) -> None:
+        import av
+
+        if self._stream is None:
+            height, width = image.shape[:2]
+            self._stream = stream = container.add_stream("libx264", rate=Fraction(30))
+            stream.width, stream.height = width // 2 * 2, height // 2 * 2
+            stream.pix_fmt = "yuv420p"
+            stream.codec_context.time_base = Fraction(1, 1000)
+            stream.options = {"preset": "veryfast", "crf": "20"}
+        picture = av.VideoFrame.from_ndarray(image, format="rgb24")
+        picture = picture.reformat(self._stream.width, self._stream.height, format="yuv420p")
+        picture.pts, picture.time_base = self._last, Fraction(1, 1000)
+        container.mux(self._stream.encode(picture))
+
+    @contextmanager
+    def _or_nothing(self) -> Iterator[None]:
+        """An error in here leaves nothing of the file; a signal leaves it as it is."""
+        try:
+            yield
+        except Exception as error:
+            self.discard()
+            if isinstance(error, OSError):
+                raise OSError(error.errno, f"{self._path} cannot be written: {error.strerror}") from error
+            raise

@@ -110,6 +110,24 @@ def test_probabilities():
     np.testing.assert_allclose(multi.probabilities(np.array([0.0, 2.0], np.float32)), [0.5, 0.880797], atol=1e-6)
 
 
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("size", [1.0, 100.0, 1e4, 3e38])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_no_score_is_too_large(activation, size, dtype):
+    """Without a warning, which tests take for an error."""
+    size = min(size, float(np.finfo(dtype).max))
+    scores = np.array([[-size, 0, size], [size, size, size], [0, 0, 0]], dtype)
+    found = dataclasses.replace(random_card(), activation=activation).probabilities(scores)
+    assert found.dtype == np.float32
+    single = [1 / (1 + np.exp(-min(size, 700.0))), 0.5, 1 / (1 + np.exp(min(size, 700.0)))]
+    if activation == "sigmoid":
+        np.testing.assert_allclose(found, [single[::-1], [single[0]] * 3, [0.5] * 3], atol=1e-7)
+    else:
+        np.testing.assert_allclose(found[1:], np.full((2, 3), 1 / 3), atol=1e-7)
+        np.testing.assert_allclose(found.sum(axis=-1), 1, atol=1e-6)
+        assert found[0].argmax() == 2
+
+
 def test_motion_comes_with_the_package():
     assert "motion" in packaged()
     network, card = load("motion")

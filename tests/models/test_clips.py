@@ -1,5 +1,7 @@
 """From clips to batches: which frames are read, how they are changed, and that numbers alone decide it."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -263,3 +265,16 @@ def test_a_clip_that_cannot_be_read_is_replaced(tmp_path):
     alone = batches(tmp_path, clips=[*gone, *made.clips[:2]])
     with pytest.raises(ValueError, match=r"4 of 6 clips cannot be read, more than half: no file .*absent0.mp4"):
         list(load_batches(alone, workers=0))
+
+
+def test_the_order_of_the_clips_is_drawn_once_an_epoch(monkeypatch):
+    """And is what it was: a permutation of all clips by seed and epoch."""
+    clips = [Clip(Path(f"{n}.mp4"), ("a",)) for n in range(50)]
+    wanted = Preprocessing(height=8, width=8)
+    batches = ClipBatches(clips, ("a",), Sampled(), wanted, Augmentation(), 8, 100, 12345)
+    draw, drawn = np.random.default_rng, []
+    monkeypatch.setattr(np.random, "default_rng", lambda seed: drawn.append(seed) or draw(seed))
+    members = [member for number in range(25) for member in batches._members(number)]
+    assert drawn == [(12345, epoch) for epoch in range(4)]
+    orders = [draw((12345, epoch)).permutation(50).tolist() for epoch in range(4)]
+    assert members == [(epoch, index) for epoch, order in enumerate(orders) for index in order]

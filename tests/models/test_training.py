@@ -1,6 +1,8 @@
 """Rendering, batches and the loop that made `motion`."""
 
 import copy
+import math
+import re
 
 import numpy as np
 import pytest
@@ -261,6 +263,136 @@ def test_recomputing_and_keeping_are_the_same():
         train(network, toy_batches(3), how, PREPROCESSING)
         trained.append(network.state_dict())
     torch.testing.assert_close(*trained)
+
+
+def test_the_bias_factor_is_for_biases_of_weights_alone():
+    """Weights and biases of norms learn at the rate of weights, without decay; so does a vector of attention."""
+    network = torch.nn.ModuleDict(
+        {
+            "stem": torch.nn.Conv2d(3, 4, 3),
+            "norm": torch.nn.BatchNorm2d(4),
+            "wide": torch.nn.Conv3d(4, 4, 3),
+            "group": torch.nn.GroupNorm(2, 4),
+            "line": torch.nn.BatchNorm1d(4),
+            "layer": torch.nn.LayerNorm(4),
+            "synced": torch.nn.SyncBatchNorm(4),
+            "fc": torch.nn.Linear(4, 2),
+        }
+    )
+    network.register_parameter("attention", torch.nn.Parameter(torch.zeros(4)))
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    for optimiser in ("sgd", "adamw"):
+        how = Optimisation(optimiser=optimiser, bias_factor=2.0, first_conv_factor=5.0, weight_decay=0.1)
+        learnt = {
+            names[id(parameter)]: (group["factor"], group["weight_decay"])
+            for group in how.optimiser_for(network).param_groups
+            for parameter in group["params"]
+        }
+        biases, weights = {"stem.bias", "wide.bias", "fc.bias"}, {"wide.weight", "fc.weight"}
+        assert {name for name, how in learnt.items() if how == (2.0, 0.0)} == biases
+        assert learnt.pop("stem.weight") == (5.0, 0.1)
+        assert {name for name, how in learnt.items() if how == (1.0, 0.1)} == weights
+        assert {how for name, how in learnt.items() if name not in biases | weights} == {(1.0, 0.0)}
+
+
+def test_a_real_network_doubles_the_rate_of_the_last_bias_alone():
+    network = toy_network()
+    groups = Optimisation(bias_factor=2.0).optimiser_for(network).param_groups
+    (doubled,) = [parameter for group in groups if group["factor"] == 2 for parameter in group["params"]]
+    assert doubled is network.fc.bias
+
+
+def loss_of(network, batch, **how):
+    how = Optimisation(**how)
+    return loop._loss(network, network, batch, how, PREPROCESSING, "softmax", None, "cpu")[0]
+
+
+@pytest.mark.parametrize("clip_targets", [False, True])
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+def test_mixup_mixes_what_clips_count(monkeypatch, clip_targets, activation):
+    """The loss of a mixed pair is that of both labels, each as much as it is mixed in and as its clip counts."""
+    network = toy_network().eval()
+    batch = next(iter(toy_batches(1)))
+    random = np.random.default_rng(1)
+    weights = random.uniform(0, 2, (8, 3)).astype(np.float32)
+    weights[0] = weights[3, 1] = 0
+    targets = np.eye(2, dtype=np.float32)[random.integers(2, size=8)][:, None].repeat(3, axis=1)
+    if clip_targets:
+        targets, weights = targets[:, 0], weights[:, 0]
+    share = torch.tensor(0.3)
+    monkeypatch.setattr(torch.distributions.Beta, "sample", lambda self: share)
+    seen = {}
+
+    def learner(frames, state=None):
+        seen["scores"] = network(frames)
+        return seen["scores"]
+
+    how = Optimisation(mixup=0.2)
+    batch = Batch(batch.clips, targets, weights)
+    loss = loop._loss(network, learner, batch, how, PREPROCESSING, activation, None, "cpu")[0]
+    scores = seen["scores"][0].mean(dim=1) if clip_targets else seen["scores"][0]
+
+    def each(targets):
+        if activation == "sigmoid":
+            entropy = torch.nn.functional.binary_cross_entropy_with_logits
+            return entropy(scores, targets, reduction="none").sum(-1)
+        return -(targets * scores.log_softmax(-1)).sum(-1)
+
+    own, other = torch.from_numpy(targets), torch.from_numpy(np.roll(targets, 1, axis=0))
+    counts, of_other = torch.from_numpy(weights), torch.from_numpy(np.roll(weights, 1, axis=0))
+    wanted = (share * counts * each(own) + (1 - share) * of_other * each(other)).sum() / counts.sum()
+    torch.testing.assert_close(loss, wanted)
+
+
+def test_a_clip_that_counts_nothing_teaches_nothing_in_a_mix(monkeypatch):
+    network = toy_network().eval()
+    batch = next(iter(toy_batches(1)))
+    weights = np.ones((8, 3), np.float32)
+    weights[2] = 0
+    monkeypatch.setattr(torch.distributions.Beta, "sample", lambda self: torch.tensor(0.6))
+    losses = []
+    for label in (0, 1):
+        targets = batch.targets.copy()
+        targets[2] = np.eye(2, dtype=np.float32)[label]
+        losses.append(loss_of(network, Batch(batch.clips, targets, weights), mixup=0.2))
+    torch.testing.assert_close(*losses)
+    none = Batch(batch.clips, batch.targets, np.zeros((8, 3), np.float32))
+    assert loss_of(network, none, mixup=0.2) == 0
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"learning_rate": math.nan}, "at a rate of nan"),
+        ({"learning_rate": math.inf}, "at a rate of inf"),
+        ({"weight_decay": -0.1}, "weight_decay is -0.1; it is a number from 0 on"),
+        ({"bias_factor": -1.0}, "bias_factor is -1.0; it is a number from 0 on"),
+        ({"distillation": math.nan}, "distillation is nan; it is a number from 0 on"),
+        ({"max_norm": 0.0}, "max_norm is 0.0; it is a positive number"),
+        ({"warmup": 2.0}, "these are parts of the training, 0 to 1"),
+        ({"milestones": (0.4, -1.0)}, "these are parts of the training, 0 to 1"),
+        ({"average": 1.0}, "average is 1.0; it is from 0 to 1, and less than 1"),
+        ({"mixup": math.inf}, "mixup is inf; it is a number from 0 on"),
+    ],
+)
+def test_numbers_that_nothing_could_be_learnt_with(setting, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Optimisation(**setting)
+
+
+def test_a_state_of_other_settings_is_refused_in_words():
+    """As that of a run of a version that counted norms among the biases."""
+    kept = []
+    train(
+        toy_network(),
+        toy_batches(1),
+        Optimisation(),
+        PREPROCESSING,
+        on_progress=lambda done, network, state: kept.append(copy.deepcopy(state)),
+    )
+    again = Optimisation(num_steps=2, bias_factor=2.0)
+    with pytest.raises(ValueError, match="the optimiser of the state to go on from is of other settings"):
+        train(toy_network(), toy_batches(1), again, PREPROCESSING, start=kept[0])
 
 
 def test_synced_norms():

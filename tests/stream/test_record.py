@@ -4,6 +4,9 @@ import av
 import pytest
 from helpers import images, write_video
 
+from stream import signals
+from stream.sinks import VideoFile
+
 
 @pytest.fixture
 def film(tmp_path):
@@ -42,6 +45,23 @@ def test_a_clip_that_is_not_whole_is_not_kept(film, tmp_path, run):
     assert (code, "wave: 2 clips of 0.9 s" in out) == (2, True)
     assert "ended after 2 of 3 clips" in err.splitlines()[-1]
     assert len(list((tmp_path / "videos" / "wave").iterdir())) == 2
+
+
+def test_nothing_is_left_of_a_clip_that_is_broken_off(film, tmp_path, run, monkeypatch):
+    """As by Ctrl-C in the middle of one."""
+    push, seen = VideoFile.push, []
+
+    def stopped(self, update):
+        push(self, update)
+        seen.extend(path.name for path in (tmp_path / "wave").iterdir())
+        if update.frame.time_seconds > 0.2:
+            raise signals.Stopped(2)
+
+    monkeypatch.setattr(VideoFile, "push", stopped)
+    options = ("--camera", film, "-o", tmp_path, "--clips", 1, "--seconds", 0.5, "--pause", 0)
+    assert run("record", "wave", *options)[0] == 130
+    assert all(name.startswith(".wave_001.mp4.") for name in seen)
+    assert list((tmp_path / "wave").iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -89,8 +89,8 @@ def test_what_a_run_leaves(finished):
 
 
 @pytest.fixture
-def half(data, tmp_path, run, monkeypatch):
-    """The same run, killed after its first epoch."""
+def killed_after(run, monkeypatch):
+    """A run of that command, killed after its first epoch."""
     from models.training import run as run_module
 
     original = run_module.save_state
@@ -99,10 +99,19 @@ def half(data, tmp_path, run, monkeypatch):
         original(path, state)
         raise SystemExit("killed")
 
-    with monkeypatch.context() as patch:
-        patch.setattr(run_module, "save_state", killed)
-        folder = tmp_path / "half"
-        assert run("train", "--data", data, "-o", folder, "--epochs", 2, *SMALL, *NETWORK)[0] == "killed"
+    def start(*command):
+        with monkeypatch.context() as patch:
+            patch.setattr(run_module, "save_state", killed)
+            assert run(*command)[0] == "killed"
+
+    return start
+
+
+@pytest.fixture
+def half(data, tmp_path, killed_after):
+    """The same run, killed after its first epoch."""
+    folder = tmp_path / "half"
+    killed_after("train", "--data", data, "-o", folder, "--epochs", 2, *SMALL, *NETWORK)
     return folder
 
 
@@ -117,6 +126,77 @@ def test_a_run_that_was_killed_goes_on_to_the_same_weights(finished, half, run):
     assert code == 0
     assert "8 clips learnt" in out
     check_same(half, finished)
+
+
+def test_a_run_goes_on_without_what_it_began_with(finished, data, tmp_path, run, killed_after, monkeypatch):
+    """Start, teacher and the file of labels were given by relative paths, and are gone; the folder has moved."""
+    there, elsewhere = tmp_path / "there", tmp_path / "elsewhere"
+    there.mkdir()
+    elsewhere.mkdir()
+    monkeypatch.chdir(there)
+    shutil.copy(finished / "best.safetensors", "start.safetensors")
+    Path("names.txt").write_text("right\nleft\n")
+    command = ("train", "--data", data, "--epochs", 2, "--labels", "names.txt", *SMALL, *NETWORK)
+    assert run(*command, "-o", "teacher")[0] == 0
+    command = (*command, "--start", "start.safetensors", "--teacher", "teacher")
+    assert run(*command, "-o", "whole")[0] == 0
+    killed_after(*command, "-o", "half")
+    settings = Run.open(there / "half").settings
+    assert (settings.start, settings.teacher) == (str(there / "start.safetensors"), str(there / "teacher"))
+    assert (settings.labels, settings.data.open()[2]) == (("right", "left"), ("right", "left"))
+    for gone in ("start.safetensors", "names.txt"):
+        Path(gone).unlink()
+    shutil.rmtree("teacher")
+    shutil.move("half", elsewhere / "moved")
+    monkeypatch.chdir(elsewhere)
+    code, _, err = run("train", "--resume", "moved", "--workers", 0, "--device", "cpu")
+    assert code == 0, err
+    check_same(elsewhere / "moved", there / "whole")
+    assert run("test", "moved", "--json", "--device", "cpu")[0] == 0
+
+
+def test_a_run_of_before_has_no_copy_of_its_teacher(finished, data, tmp_path, run, killed_after):
+    """It is looked for where it was, and where it is gone that is said; with it a copy is made."""
+    teacher = shutil.copytree(finished, tmp_path / "teacher")
+    folder = tmp_path / "half"
+    killed_after("train", "--data", data, "-o", folder, "--epochs", 2, "--teacher", teacher, *SMALL, *NETWORK)
+    (folder / "teacher.safetensors").unlink()
+    teacher.rename(tmp_path / "moved")
+    resume = ("train", "--resume", folder, "--workers", 0, "--device", "cpu")
+    code, _, err = run(*resume)
+    assert code == 2
+    (line,) = err.splitlines()
+    assert line.startswith(f"actionstream: the teacher of the run cannot be read: no model '{teacher}'")
+    (tmp_path / "moved").rename(teacher)
+    assert run(*resume)[0] == 0
+    assert (folder / "teacher.safetensors").is_file()
+
+
+def test_what_a_failed_run_had_is_not_taken_over(finished, data, tmp_path, run):
+    """The next one in its folder has labels and a teacher of its own."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "teacher.safetensors").write_bytes(b"of another")
+    (folder / "labels.txt").write_text("up\ndown\n")
+    command = ("train", "--data", data, "-o", folder, "--epochs", 1, "--teacher", finished)
+    assert run(*command, *SMALL, *NETWORK)[0] == 0
+    assert load(folder / "teacher.safetensors")[1].labels == LABELS
+    assert Run.open(folder).settings.data.open()[2] == LABELS
+
+
+def test_a_file_of_events_for_each_time_that_a_run_is_trained(finished, half, run):
+    """And one value of each figure an epoch, also where an epoch was told before the run was killed."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    assert len(list((finished / "tensorboard").iterdir())) == 1
+    state = (half / "last.pt").read_bytes()
+    assert run("train", "--resume", half, "--workers", 0, "--device", "cpu")[0] == 0
+    (half / "last.pt").write_bytes(state)  # killed after it had told of the second epoch
+    assert run("train", "--resume", half, "--workers", 0, "--device", "cpu")[0] == 0
+    assert len(list((half / "tensorboard").iterdir())) == 3
+    for folder in (finished, half):
+        events = EventAccumulator(str(folder / "tensorboard")).Reload()
+        assert [event.step for event in events.Scalars("loss")] == [1, 2]
 
 
 def contents(folder, *names):

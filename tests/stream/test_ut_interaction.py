@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import images, randomised, write_video
+from helpers import images, random_card, random_network, randomised, write_video
+from torchvision.models import mobilenet_v2
 
 from models import create
 from models.checkpoint import Card, read_card, save
@@ -172,6 +173,39 @@ def test_both_directions_of_a_clip_are_learnt_from_at_once(run, tmp_path, intera
     for batch in seen:
         assert (batch.clips[:8] == batch.clips[8:, ::-1]).all()
         assert batch.targets.mean(axis=0).tolist() == [0.5, 0.5]
+
+
+@pytest.mark.slow
+def test_the_start_that_the_message_recommends(run, tmp_path, interactions, monkeypatch):
+    """A published checkpoint, from the cache; without a network the error says where to put the file."""
+    monkeypatch.setenv("ACTIONSTREAM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("urllib.request.urlopen", no_network)
+    out = tmp_path / "out"
+    command = ("train", "ut-interaction", "--data", interactions[0], "-o", out, "--epochs", 1, "--workers", 0)
+    code, _, err = run(*command)
+    assert (code, "such as --start mobilenet-v2-imagenet" in err) == (2, True)
+    code, _, err = run(*command, "--start", "mobilenet-v2-imagenet")
+    file = tmp_path / "cache" / "mobilenet_v2-b0353104.pth"
+    assert (code, err.splitlines()[-1].endswith(f"Get it in another way, and put it at {file}")) == (2, True)
+    assert not out.exists()
+    torch.save(mobilenet_v2(weights=None).state_dict(), file)
+    code, shown, err = run(*command, "--start", "mobilenet-v2-imagenet")
+    assert code == 0, err
+    assert "online TSM" in shown
+
+
+def no_network(*_, **__):
+    raise OSError("Network is unreachable")
+
+
+def test_a_start_of_another_network(run, tmp_path, interactions):
+    card = random_card("tsm_resnet18", width=0.125)
+    save(tmp_path / "resnet.safetensors", random_network(card), card)
+    out = tmp_path / "out"
+    command = ("train", "ut-interaction", "--data", interactions[0], "-o", out)
+    code, _, err = run(*command, "--start", tmp_path / "resnet.safetensors")
+    assert (code, "is tsm_resnet18, and the recipe starts from MobileNetV2" in err) == (2, True)
+    assert not out.exists()
 
 
 def test_a_start_that_is_not_there_claims_no_folder(run, tmp_path, interactions):

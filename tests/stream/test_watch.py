@@ -2,11 +2,13 @@
 
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import av
@@ -19,7 +21,8 @@ from PIL import Image
 from models.checkpoint import load
 from models.training.sample import SECONDS, TIMELINE
 from stream import Frame, open_source, watch
-from stream.sinks import Overlay
+from stream.prediction import Update
+from stream.sinks import Overlay, VideoFile
 from stream.sources import SAMPLE
 
 pytestmark = pytest.mark.alone
@@ -294,8 +297,49 @@ def test_a_full_disk(run, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("stream.sinks.VideoFile.push", full)
-    code, _, err = run("watch", "sample", "--save", tmp_path / "out.mp4", "--json")
+    (tmp_path / "out.mp4").write_bytes(b"what was there")
+    code, out, err = run("watch", "sample", "--save", tmp_path / "out.mp4", "--json")
     assert (code, err) == (1, "actionstream: sample.mp4: No space left on device\n")
+    assert len(lines(out)[0]) == 330, "the labels go on"
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"what was there"]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])
+@pytest.mark.parametrize("room", [1000, 60_000])
+def test_a_disk_that_is_full_in_the_middle(tmp_path, suffix, room):
+    """Files may not get larger than the room: the labels go on, and nothing is left of the video."""
+    command = [COMMAND, "watch", "sample", "--save", tmp_path / f"out{suffix}", "--json"]
+    limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (room, room))
+    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=limit, check=False)
+    assert done.returncode == 1
+    assert done.stderr == (f"actionstream: sample.mp4: {tmp_path}/out{suffix} cannot be written: File too large\n")
+    assert len(lines(done.stdout)[0]) == 330
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_saved_video_is_whole_or_not_there(tmp_path):
+    """Each frame goes to another name, and what was there before stays until the end."""
+    path = tmp_path / "out.mp4"
+    path.write_bytes(b"what was there")
+    file = VideoFile(path, None)
+    for n, picture in enumerate(images(8)):
+        file.push(Update(stream="a", frame=Frame(stream="a", index=n, time_seconds=n / 30, image=picture)))
+        assert path.read_bytes() == b"what was there"
+    file.close()
+    assert [each.name for each in tmp_path.iterdir()] == ["out.mp4"]
+    with av.open(str(path)) as container:
+        assert len(list(container.decode(video=0))) == 8
+    whole = path.read_bytes()
+    empty = VideoFile(path, None)
+    empty.close()
+    half = VideoFile(path, None)
+    half.push(Update(stream="a", frame=Frame(stream="a", index=0, time_seconds=0.0, image=picture)))
+    half.discard()
+    half.close()
+    assert [each.read_bytes() for each in tmp_path.iterdir()] == [whole]
+    (tmp_path / "a.mp4").mkdir()
+    with pytest.raises(ValueError, match=r"a.mp4 cannot be written: it is a folder"):
+        VideoFile(tmp_path / "a.mp4", None)
 
 
 def test_help_is_quick_to_import():
