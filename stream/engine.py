@@ -194,12 +194,15 @@ class Engine:
         self._start_anew(stream, "scores not finite")
         return Skipped(reason="scores not finite")
 
-    def flush(self, stream: str) -> list[Event]:
-        """The source has ended: end the events that are still open. The stream takes no more until `reset`."""
+    def flush(self, stream: str, time_seconds: float | None = None) -> list[Event]:
+        """The source has ended: end the events that are still open. The stream takes no more until `reset`.
+
+        time_seconds  when its last frame ceased to be shown; the time of that frame, unless given
+        """
         entry = self._get(stream)
         entry.flushed = True
         ended, entry.ended = entry.ended, []
-        return ended + entry.detector.flush(entry.last_seconds)
+        return ended + entry.detector.flush(entry.last_seconds if time_seconds is None else time_seconds)
 
     def reset(self, stream: str) -> None:
         """Forget what a stream has seen: its next frame is a start."""

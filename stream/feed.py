@@ -36,7 +36,7 @@ class Feed:
     received      frames of the source so far, lost ones included
     dropped       those that nobody will take, by reason
     error         why it ended, if not as it should
-    last_seconds  the time of its last frame
+    last_seconds  the time of its last frame; when a file has ended, the time at which that ceases to be shown
 
     Times and indices go on over a reconnect: the time between is the time that has passed.
     """
@@ -204,6 +204,7 @@ class Feed:
             if not self.source.live:
                 if error is not None:
                     raise error
+                self.last_seconds = self.source.ends_at(self.last_seconds)
                 return
             failures = 1 if self._taken_in > before else failures + 1
             error = error or SourceError(f"{self.name} has ended")

@@ -297,7 +297,7 @@ class Watch:
         events: list[Event] = []
         if stream.opened:
             try:
-                events = self.engine.flush(name)
+                events = self.engine.flush(name, feed.last_seconds)
             except Exception as error:  # noqa: BLE001  what ended it may be in the way again
                 stream.fail(error)
             self.engine.close(name)

@@ -59,9 +59,9 @@ class SharedEngine(Engine):
         with self._lock:
             return super().push_frames(frames)
 
-    def flush(self, stream: str) -> list[Event]:
+    def flush(self, stream: str, time_seconds: float | None = None) -> list[Event]:
         with self._lock:
-            return super().flush(stream)
+            return super().flush(stream, time_seconds)
 
     def reset(self, stream: str) -> None:
         with self._lock:

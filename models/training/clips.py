@@ -89,8 +89,8 @@ class Sampled:
         return np.rint(span + last[:, None] - before).astype(np.int64).clip(0, num_frames - 1)
 
 
-Loaded = tuple[Batch | None, list[str]]
-"""A batch, or None where no clip can be read, and what was wrong with those that could not."""
+Loaded = tuple[Batch | None, list[str], set[str]]
+"""A batch, or None where no clip can be read; what is wrong with those that cannot be, and what is odd about others."""
 
 
 @dataclass(frozen=True)
@@ -118,10 +118,11 @@ class ClipBatches(Dataset[Loaded]):
     def __getitem__(self, number: int) -> Loaded:
         inputs, targets, weights = [], [], []
         broken: list[str] = []
+        remarks: set[str] = set()
         for epoch, index in self._members(number):
-            example = self._example_or_next(epoch, index, broken)
+            example = self._example_or_next(epoch, index, broken, remarks)
             if example is None:
-                return None, broken
+                return None, broken, remarks
             frames, names = example
             wanted = np.zeros(len(self.labels), np.float32)
             wanted[[self.labels.index(name) for name in names]] = 1
@@ -129,7 +130,7 @@ class ClipBatches(Dataset[Loaded]):
             targets.append(wanted)
             weights.append(self.weights[self.labels.index(names[0])] if self.weights else 1.0)
         batch = Batch(np.stack(inputs), np.stack(targets), np.array(weights, np.float32), self.sampled.num_warm)
-        return batch, broken
+        return batch, broken, remarks
 
     def _members(self, number: int) -> Iterator[tuple[int, int]]:
         """(epoch, index) of the clips of a batch, or of a share: epochs follow each other without a break."""
@@ -139,22 +140,24 @@ class ClipBatches(Dataset[Loaded]):
             epoch, within = divmod(place, len(self.clips))
             yield epoch, int(_order(self.seed, epoch, len(self.clips))[within])
 
-    def _example_or_next(self, epoch: int, index: int, broken: list[str]) -> tuple[np.ndarray, list[str]] | None:
+    def _example_or_next(
+        self, epoch: int, index: int, broken: list[str], remarks: set[str]
+    ) -> tuple[np.ndarray, list[str]] | None:
         """The example of a clip, or of the first one after it that can be read, so that batches are always full."""
         for place in range(index, index + len(self.clips)):
             try:
-                return self._example(epoch, place % len(self.clips))
+                return self._example(epoch, place % len(self.clips), remarks)
             except SourceError as error:
                 broken.append(str(error))
         return None
 
-    def _example(self, epoch: int, index: int) -> tuple[np.ndarray, list[str]]:
+    def _example(self, epoch: int, index: int, remarks: set[str]) -> tuple[np.ndarray, list[str]]:
         random = np.random.default_rng((self.seed, epoch, index))
         clip = self.clips[index]
         stretch = stretch_of(clip)
         wanted = self.preprocessing
         places = self.sampled.places(len(stretch), stretch.rate, random, num_pictures=wanted.num_pictures)
-        snippets = read_snippets(clip.path, stretch.first + places, wanted, whole=True)
+        snippets = read_snippets(clip.path, stretch.first + places, wanted, whole=True, remarks=remarks)
         if wanted.modality == "features":
             return snippets, list(clip.labels)
         size = wanted.height, wanted.width
@@ -172,9 +175,16 @@ def _order(seed: int, epoch: int, num_clips: int) -> np.ndarray:
 
 
 def load_batches(
-    batches: ClipBatches, *, first: int = 0, workers: int = 1, broken: set[str] | None = None
+    batches: ClipBatches,
+    *,
+    first: int = 0,
+    workers: int = 1,
+    broken: set[str] | None = None,
+    remarks: set[str] | None = None,
 ) -> Iterator[Batch]:
     """Batches from number `first` on; clips that cannot be read are passed over, and what is wrong added to `broken`.
+
+    What is odd about those that can be read is added to `remarks`.
 
     Raises ValueError when more than MAX_BROKEN of all clips cannot be read.
     """
@@ -188,8 +198,10 @@ def load_batches(
         # a fork of a process that has threads, as torch's, can wait for them for ever
         multiprocessing_context="spawn" if workers else None,
     )
-    for batch, messages in loader:
+    for batch, messages, odd in loader:
         broken.update(messages)
+        if remarks is not None:
+            remarks.update(odd)
         if len(broken) > MAX_BROKEN * len(batches.clips):
             shown = "; ".join(sorted(broken)[:5])
             raise ValueError(f"{len(broken)} of {len(batches.clips)} clips cannot be read, more than half: {shown}")

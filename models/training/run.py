@@ -176,15 +176,18 @@ class Run:
         rows: list[dict[str, float]] = [] if state is None else state["rows"]
         first = 0 if state is None else state["step"] * how.accumulate
         broken: set[str] = set() if state is None else set(state["broken"])
+        remarks: set[str] = set()  # what is odd about videos that are read
         untested: set[str] = set() if state is None else set(state["untested"])  # what is broken of the validation
 
         def keep(done: int, tested: Network, state: dict[str, Any]) -> None:
             broken.update(distributed.gathered(sorted(broken)))
+            remarks.update(distributed.gathered(sorted(remarks)))
             card = self.card(network)
             row = {"epoch": done / steps, "loss": state["loss"]}
             if validation:
                 result = test(tested, card, validation, settings.sampled, device=device, progress="validation")
                 untested.update(result.broken)
+                remarks.update(result.remarks)
                 figures = result.figures()
                 row |= {name: value for name, value in figures.items() if isinstance(value, float)}
                 card = replace(card, accuracy={**figures, "epoch": row["epoch"]})
@@ -205,7 +208,7 @@ class Run:
         with Board(self.folder / "tensorboard") as board:
             train(
                 network,
-                load_batches(batches, first=first, workers=workers, broken=broken),
+                load_batches(batches, first=first, workers=workers, broken=broken, remarks=remarks),
                 how,
                 settings.preprocessing,
                 activation=settings.activation,
@@ -223,6 +226,7 @@ class Run:
             "validation": len(validation),
             "left_out": left_out_of(training, validation).summary(),
             "broken": sorted(broken | untested),
+            "remarks": sorted(remarks),
             "machine": platform.machine(),
             "torch": torch.__version__.split("+")[0],
             "date": date.today().isoformat(),

@@ -127,7 +127,7 @@ class MapBatches(ClipBatches):
 
     maps: Mapping[str, Tensor] = field(default_factory=dict)
 
-    def _example(self, epoch: int, index: int) -> tuple[np.ndarray, list[str]]:
+    def _example(self, epoch: int, index: int, remarks: set[str]) -> tuple[np.ndarray, list[str]]:
         random = np.random.default_rng((self.seed, epoch, index))
         clip = self.clips[index]
         maps = self.maps[str(clip.path)]
@@ -143,8 +143,8 @@ class BothWays(MapBatches):
     """
 
     def __getitem__(self, number: int) -> Loaded:
-        batch, broken = super().__getitem__(number)
+        batch, broken, remarks = super().__getitem__(number)
         if batch is None:
-            return None, broken
+            return None, broken, remarks
         clips, targets = (np.concatenate([x, x[:, ::-1]]) for x in (batch.clips, batch.targets))
-        return Batch(clips, targets, np.tile(batch.weights, 2)), broken
+        return Batch(clips, targets, np.tile(batch.weights, 2)), broken, remarks

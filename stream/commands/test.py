@@ -86,6 +86,8 @@ def test_clips(
         progress="testing",
     )
     figures = result.figures()
+    for remark in result.remarks:
+        print(remark, file=sys.stderr)
     if as_json:
         for message in result.broken:
             _say_left_out(message)

@@ -96,6 +96,8 @@ def _train(run: Run, *, device: str, workers: int) -> None:
     )
     for message in summary["broken"]:
         _say(f"broken: {message}")
+    for remark in summary["remarks"]:
+        _say(remark)
 
 
 def _say(line: str) -> None:
