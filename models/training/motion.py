@@ -27,7 +27,7 @@ PREPROCESSING = Preprocessing(height=SIZE, width=SIZE, mean=(128.0,), std=(128.0
 NETWORK = "tsm_resnet18"
 ARGUMENTS = {"num_classes": len(MOVEMENTS), "width": 0.5, "n_div": 4}
 FRAMES_PER_STEP = 160
-NUM_STEPS = 5400
+NUM_STEPS = 12000
 
 
 @dataclass(frozen=True)
