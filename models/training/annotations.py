@@ -158,7 +158,7 @@ def activitynet(file: Path, root: Path, *, subset: Side, instead: Side | None = 
         if sides[name] != chosen:
             continue
         path = videos.find_anywhere(name)
-        annotations = video.get("annotations", [])
+        annotations, duration = video.get("annotations", []), video.get("duration")
         if not isinstance(annotations, list):
             raise ValueError(f"video {name} of {file} has no list of annotations")
         for number, annotation in enumerate(annotations, start=1):
@@ -173,7 +173,7 @@ def activitynet(file: Path, root: Path, *, subset: Side, instead: Side | None = 
                 listing.left_out.add("segments that end where they begin, or before", shown)
             elif start < 0:
                 listing.left_out.add("segments that begin before their video", shown)
-            elif start >= _number(video.get("duration") or math.inf, f"video {name} of {file}", "duration"):
+            elif duration is not None and start >= _number(duration, f"video {name} of {file}", "duration"):
                 listing.left_out.add("segments after the end of their video", shown)
             else:
                 listing.add(path, name, [label], seconds=(start, end), group=name)
@@ -188,8 +188,6 @@ def _annotation(annotation: Any, where: str) -> tuple[str, float, float]:
     if not isinstance(segment, list) or len(segment) != 2:
         raise ValueError(f"{where}: the segment is {segment!r}; expected [start, end] in seconds")
     start, end = (_number(value, where, what) for value, what in zip(segment, ("start", "end"), strict=True))
-    if not (math.isfinite(start) and math.isfinite(end)):
-        raise ValueError(f"{where}: the segment is {segment!r}; expected [start, end] in seconds")
     return str(annotation["label"]), start, end
 
 
@@ -203,9 +201,12 @@ def ut_interaction(file: Path, root: Path) -> Listing:
 
 def _number(value: Any, where: str, what: str) -> float:
     try:
-        return float(value)
+        number = float(value)
     except (TypeError, ValueError):
-        raise ValueError(f"{where}: {what} is {value!r}; expected a number") from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{where}: {what} is {value!r}; expected a number")
+    return number
 
 
 def _json(file: Path, kind: type) -> Any:

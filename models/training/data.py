@@ -84,7 +84,7 @@ class Data:
             raise ValueError(f"none of the clips to learn from has a label: {'; '.join(training.left_out.lines())}")
         there = {label for clip in training for label in clip.labels}
         if self.labels is None:
-            labels = tuple(sorted(there, key=_by_number if self.format == "list" else None))
+            labels = tuple(sorted(there, key=_by_number if self.format in ("list", "charades") else None))
             return training, _known(validation, there), labels
         labels = tuple(read_labels(self.labels))
         if unknown := {label for clip in [*training, *validation] for label in clip.labels} - set(labels):
