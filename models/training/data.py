@@ -15,6 +15,7 @@ from models.training.annotations import (
     jester,
     kinetics,
     something_something,
+    thumos14,
     ucf101_split,
     ut_interaction,
 )
@@ -151,9 +152,7 @@ class Data:
             "kinetics": lambda: kinetics(file, root),
             "charades": lambda: charades(file, root, numbered),
             "activitynet": lambda: activitynet(file, root, subset="validation" if test else "training"),
-            "thumos14": lambda: activitynet(
-                file, root, subset="test" if test else "training", instead=None if test else "validation"
-            ),
+            "thumos14": lambda: thumos14(file, root, test=test),
         }
         return readers[self.format]()
 
