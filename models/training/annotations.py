@@ -158,26 +158,60 @@ def activitynet(file: Path, root: Path, *, subset: Side, instead: Side | None = 
         if sides[name] != chosen:
             continue
         path = videos.find_anywhere(name)
-        annotations = video.get("annotations", [])
+        annotations, duration = video.get("annotations", []), video.get("duration")
         if not isinstance(annotations, list):
             raise ValueError(f"video {name} of {file} has no list of annotations")
         for number, annotation in enumerate(annotations, start=1):
             where = f"annotation {number} of video {name} of {file}"
             label, start, end = _annotation(annotation, where)
-            shown = f"{name} [{start:g}, {end:g}] {label}"
-            if label == AMBIGUOUS:
-                listing.left_out.add("segments that are marked as ambiguous", shown)
-                continue
-            listing.labels.add(label)
-            if end <= start:
-                listing.left_out.add("segments that end where they begin, or before", shown)
-            elif start < 0:
-                listing.left_out.add("segments that begin before their video", shown)
-            elif start >= _number(video.get("duration") or math.inf, f"video {name} of {file}", "duration"):
-                listing.left_out.add("segments after the end of their video", shown)
-            else:
-                listing.add(path, name, [label], seconds=(start, end), group=name)
+            last = math.inf if duration is None else _number(duration, f"video {name} of {file}", "duration")
+            _add_segment(listing, path, name, label, start, end, last)
     return listing.checked(file, root)
+
+
+def thumos14(source: Path, root: Path, *, test: bool) -> Listing:
+    """THUMOS14's annotations: a file in ActivityNet's layout, or a folder with CLASS_val.txt, or CLASS_test.txt, a line
+    "VIDEO START END" each.
+
+    What nothing can be learnt from is left out as in `activitynet`.
+    """
+    if not source.is_dir():
+        if test:
+            return activitynet(source, root, subset="test")
+        return activitynet(source, root, subset="training", instead="validation")
+    videos, listing = Videos(root), Listing()
+    ending = "_test.txt" if test else "_val.txt"
+    files = sorted(path for path in source.glob(f"*{ending}") if not is_hidden(path))
+    if not files:
+        raise ValueError(f"{source} has no annotations CLASS{ending}; those of the other side may be in another folder")
+    for file in files:
+        for where, line in read_lines(file):
+            fields = line.split()
+            if len(fields) != 3:
+                raise ValueError(f"{where} is {line!r}; expected VIDEO START END")
+            start, end = (_number(field, where, what) for field, what in zip(fields[1:], ("start", "end"), strict=True))
+            label = file.name.removesuffix(ending)
+            _add_segment(listing, videos.find_anywhere(fields[0]), fields[0], label, start, end, math.inf)
+    return listing.checked(source, root)
+
+
+def _add_segment(
+    listing: Listing, path: Path | None, name: str, label: str, start: float, end: float, last: float
+) -> None:
+    """Add a segment of a video that is `last` seconds long, or leave it out where nothing can be learnt from it."""
+    shown = f"{name} [{start:g}, {end:g}] {label}"
+    if label == AMBIGUOUS:
+        listing.left_out.add("segments that are marked as ambiguous", shown)
+        return
+    listing.labels.add(label)
+    if end <= start:
+        listing.left_out.add("segments that end where they begin, or before", shown)
+    elif start < 0:
+        listing.left_out.add("segments that begin before their video", shown)
+    elif start >= last:
+        listing.left_out.add("segments after the end of their video", shown)
+    else:
+        listing.add(path, name, [label], seconds=(start, end), group=name)
 
 
 def _annotation(annotation: Any, where: str) -> tuple[str, float, float]:
@@ -188,8 +222,6 @@ def _annotation(annotation: Any, where: str) -> tuple[str, float, float]:
     if not isinstance(segment, list) or len(segment) != 2:
         raise ValueError(f"{where}: the segment is {segment!r}; expected [start, end] in seconds")
     start, end = (_number(value, where, what) for value, what in zip(segment, ("start", "end"), strict=True))
-    if not (math.isfinite(start) and math.isfinite(end)):
-        raise ValueError(f"{where}: the segment is {segment!r}; expected [start, end] in seconds")
     return str(annotation["label"]), start, end
 
 
@@ -203,9 +235,12 @@ def ut_interaction(file: Path, root: Path) -> Listing:
 
 def _number(value: Any, where: str, what: str) -> float:
     try:
-        return float(value)
+        number = float(value)
     except (TypeError, ValueError):
-        raise ValueError(f"{where}: {what} is {value!r}; expected a number") from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{where}: {what} is {value!r}; expected a number")
+    return number
 
 
 def _json(file: Path, kind: type) -> Any:

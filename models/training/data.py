@@ -15,6 +15,7 @@ from models.training.annotations import (
     jester,
     kinetics,
     something_something,
+    thumos14,
     ucf101_split,
     ut_interaction,
 )
@@ -84,7 +85,7 @@ class Data:
             raise ValueError(f"none of the clips to learn from has a label: {'; '.join(training.left_out.lines())}")
         there = {label for clip in training for label in clip.labels}
         if self.labels is None:
-            labels = tuple(sorted(there, key=_by_number if self.format == "list" else None))
+            labels = tuple(sorted(there, key=_by_number if self.format in ("list", "charades") else None))
             return training, _known(validation, there), labels
         labels = tuple(read_labels(self.labels))
         if unknown := {label for clip in [*training, *validation] for label in clip.labels} - set(labels):
@@ -151,9 +152,7 @@ class Data:
             "kinetics": lambda: kinetics(file, root),
             "charades": lambda: charades(file, root, numbered),
             "activitynet": lambda: activitynet(file, root, subset="validation" if test else "training"),
-            "thumos14": lambda: activitynet(
-                file, root, subset="test" if test else "training", instead=None if test else "validation"
-            ),
+            "thumos14": lambda: thumos14(file, root, test=test),
         }
         return readers[self.format]()
 

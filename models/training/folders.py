@@ -29,20 +29,20 @@ def side_of(name: str) -> Side | None:
 
 
 def find_sides(root: Path) -> dict[Side, Path]:
-    """The folders of the sides of a data set; none where it has no folder for training with classes in it.
+    """The folders of the sides of a data set; none where it has no folder for training.
 
     Raises ValueError where two folders are the same side.
     """
     sides: dict[Side, Path] = {}
     for folder in _folders(root):
         side = side_of(folder.name)
-        # a class may be called "train": it has videos in it, and not classes
-        if side is None or all(is_video(inside) for inside in _folders(folder)):
-            continue
         if side in sides:
             raise ValueError(f"{sides[side]} and {folder} are both for {side}; give one of them another name")
-        sides[side] = folder
-    return sides if "training" in sides else {}
+        if side is not None:
+            sides[side] = folder
+    # beside no other side, a class may be called "train": it has videos in it, and not classes
+    is_class = len(sides) == 1 and not any(_has_videos(inside) for inside in _folders(next(iter(sides.values()))))
+    return sides if "training" in sides and not is_class else {}
 
 
 def folder_tree(root: Path) -> Listing:
@@ -84,6 +84,11 @@ def videos_under(root: Path, left_out: LeftOut) -> Iterator[Path]:
     return _videos_under(root, root, left_out)
 
 
+def _has_videos(folder: Path) -> bool:
+    """Whether a folder is one of videos, and not one of frames."""
+    return next(videos_under(folder, LeftOut()), None) is not None
+
+
 def _videos_under(folder: Path, root: Path, left_out: LeftOut) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
         if _is_clip(path):
@@ -91,7 +96,7 @@ def _videos_under(folder: Path, root: Path, left_out: LeftOut) -> Iterator[Path]
         elif not path.is_dir():
             if path.suffix.lower() not in PICTURE_SUFFIXES:
                 _leave_out(left_out, path, _name(path, root))
-        elif not is_hidden(path):
+        elif not is_hidden(path) and not (path.is_symlink() and folder.resolve().is_relative_to(path.resolve())):
             inside = list(_videos_under(path, root, left_out))
             yield from inside or ([path] if is_video(path) else [])
 

@@ -142,7 +142,7 @@ def test_subsets_by_the_names_they_have(format, subsets, tmp_path):
             database(a=("training", [{"segment": 3, "label": "x"}])),
             r"the segment is 3; expected \[start, end\] in seconds",
         ),
-        (database(a=("training", [segment(0, float("inf"))])), r"the segment is \[0, inf\]; expected \[start, end\]"),
+        (database(a=("training", [segment(0, float("inf"))])), "end is inf; expected a number"),
         (database(a=("training", KNOWN, "long")), "video a of .*: duration is 'long'; expected a number"),
     ],
 )
@@ -152,8 +152,33 @@ def test_annotations_in_another_layout(content, message, tmp_path):
 
 
 def test_a_folder_is_no_file_of_annotations(tmp_path):
-    data = Data(root=str(tmp_path), format="thumos14", training=str(tmp_path))
+    data = Data(root=str(tmp_path), format="activitynet", training=str(tmp_path))
     with pytest.raises(ValueError, match="is a folder; expected a file"):
+        data.open()
+
+
+def test_annotations_of_thumos14_as_released(tmp_path):
+    root, val, test = touch(tmp_path / "videos", "a.mp4", "b.mp4"), tmp_path / "val", tmp_path / "test"
+    written(val, "Diving_val.txt", "a  1.5 2.5\r\na 3 3\r\ngone 1 2\r\n", "utf-8-sig")
+    written(val, "Ambiguous_val.txt", "a 5 6\n")
+    written(val, "._Diving_val.txt", "Mac OS X")
+    written(test, "Diving_test.txt", "b 1 2\n")
+    data = Data(root=str(root), format="thumos14", training=str(val), validation=str(test))
+    training, validation, labels = data.open()
+    assert (names(training), names(validation), labels) == (
+        [("a", "Diving", (1.5, 2.5))],
+        [("b", "Diving", (1, 2))],
+        ("Diving",),
+    )
+    assert report(data, training, validation, labels)[2:] == [
+        "left out: segments that are marked as ambiguous: 1 (a [5, 6] Ambiguous)",
+        "left out: segments that end where they begin, or before: 1 (a [3, 3] Diving)",
+        "left out: videos that are not there: 1 (gone)",
+    ]
+    with pytest.raises(ValueError, match=r"val has no annotations CLASS_test.txt; those of the other side may be"):
+        Data(root=str(root), format="thumos14", training=str(val)).open()
+    written(val, "Diving_val.txt", "a 1 2\na 3\n")
+    with pytest.raises(ValueError, match=r"line 2 of .*Diving_val.txt is 'a 3'; expected VIDEO START END"):
         data.open()
 
 
@@ -187,6 +212,7 @@ def test_kinetics_as_folders_of_frames(tmp_path):
     [
         ("label,id\nzumba,x\n", "has no column youtube_id; it needs youtube_id, time_start, time_end"),
         ("label,youtube_id,time_start,time_end\n", "has a header and no row"),
+        ("label,youtube_id,time_start,time_end\na,b,1,nan\n", "line 2 of .*: time_end is 'nan'; expected a number"),
         ("label,youtube_id,time_start,time_end\na,b,1,11\nzumba,x\n", "line 3 of .* has 2 fields and no time_start"),
         (
             "label,youtube_id,time_start,time_end\n\na,b,one,11\n",

@@ -202,7 +202,7 @@ def test_ut_interaction_leaves_a_sequence_out():
         Data(root=str(root), format="ut-interaction", training=manifest, split=21).open()
 
 
-def test_data_finds_its_sides(ucf, tmp_path):
+def test_data_finds_its_sides(ucf, tmp_path, monkeypatch):
     training, validation, labels = Data(root=str(ucf)).open()
     assert (len(training), len(validation), labels) == (8, 4, ("Archery", "Diving"))
     sides = touch(tmp_path / "sides", "train/wave/a.mp4", "train/clap/b.mp4", "val/wave/c.mp4")
@@ -216,5 +216,9 @@ def test_data_finds_its_sides(ucf, tmp_path):
     )
     training, validation, labels = data.open()
     assert (training[0].labels, len(validation), labels) == (("clap",), 0, ("wave", "clap"))
+    monkeypatch.chdir(tmp_path)  # a run can be gone on with from anywhere
+    here = Data(root=".", format="list", training="list.txt", labels="names.txt")
+    assert here == data
+    assert Data(root=".", labels="jester").labels == "jester"
     with pytest.raises(ValueError, match=r"no file .*absent.txt"):
         Data(root=str(tmp_path), format="jester", training=str(tmp_path / "absent.txt")).open()

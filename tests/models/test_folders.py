@@ -119,6 +119,11 @@ def test_sides_that_are_not_clear(tmp_path):
     assert read(tmp_path / "more")[1:] == [
         "left out: folders and videos that are of no side of the data set: 3 (annotations, extra, x.mp4)"
     ]
+    thumbs = touch(tmp_path / "thumbs", "train/a/1.mp4", "train/a/1.jpg", "train/b/1.mp4", "train/b/1.jpg")
+    assert find_sides(thumbs) == {"training": thumbs / "train"}
+    stills = touch(tmp_path / "stills", "train/a/1.jpg", "val/a/1.jpg")
+    with pytest.raises(ValueError, match=r"stills/train has no folder with videos .*pictures that are not in a folder"):
+        Data(root=str(stills)).open()
     classes = touch(tmp_path / "traffic", "train/1.mp4", "bus/1.mp4", "train/frames/1.jpg")
     assert find_sides(classes) == {}
     assert Data(root=str(classes)).open()[2] == ("bus", "train")
@@ -164,6 +169,7 @@ def test_videos_by_their_names(tmp_path):
 
 def test_all_videos_of_a_tree(tmp_path):
     root = touch(tmp_path / "in", "a/1.jpg", "a/2.jpg", "b/c/x.MTS", "b/thumb.jpg", "y.mp4", "._y.mp4", "notes.pdf")
+    (root / "b" / "again").symlink_to(root)  # a loop has an end
     left_out = LeftOut()
     found = [path.relative_to(root).as_posix() for path in videos_under(root, left_out)]
     assert found == ["a", "b/c/x.MTS", "y.mp4"]
