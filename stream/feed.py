@@ -213,7 +213,8 @@ class Feed:
                 raise error
             seconds = wait_seconds(failures)
             self._note("disconnect" if self._connected else "retry", f"{error}; trying again in {seconds:.1f} s")
-            self._stopped.wait(seconds)
+            if self._stopped.wait(seconds):
+                return
 
     def _played(self) -> Generator[Frame]:
         """The frames of one connection, at their own speed if that is wanted."""

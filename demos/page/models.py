@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from demos.page.messages import plain
-from demos.page.site import Site
+from demos.page.site import CHECKPOINT_SUFFIXES, Site
 from models.table import COLUMNS, read_table
 
 SEARCH = """
@@ -42,7 +42,8 @@ def build(site: Site) -> None:
 
     with gr.Row(elem_classes="as-controls"):
         chosen = gr.Dropdown(site.model_names(), value=site.model, label="Model of Live and Video", min_width=200)
-        upload = gr.File(label="A checkpoint of your own (.safetensors)", file_types=[".safetensors"], height=120)
+        types = list(CHECKPOINT_SUFFIXES)
+        upload = gr.File(label="A checkpoint of your own (.safetensors)", file_types=types, height=120)
     upload.upload(take, upload, [upload, chosen], preprocess=False, show_progress="hidden")
     chosen.change(choose, chosen, None, show_progress="hidden", concurrency_limit=2)
     gr.HTML(SEARCH + _table(), apply_default_css=False)

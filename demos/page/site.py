@@ -6,6 +6,7 @@ import secrets
 import shutil
 import tempfile
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,7 @@ IDLE_SECONDS = 5.0
 UPLOAD_SECONDS = 60.0
 """What was received, and not taken into a session within this time, is removed."""
 MAX_STREAMS = 32
+CHECKPOINT_SUFFIXES = (".safetensors",)
 CAMERA_SHORT_SIDE = 128
 """Pixels that the page makes of its camera at least; more where the network wants more."""
 
@@ -136,7 +138,7 @@ class Site:
 
     def take_checkpoint(self, session: Session, upload: str) -> str:
         """Keep a checkpoint that was uploaded; its name. ValueError where it is none that can label a stream."""
-        path, name = self.take_upload(session, upload)
+        path, name = self.take_upload(session, upload, CHECKPOINT_SUFFIXES)
         try:
             if not is_checkpoint(path):
                 raise ValueError(f"{name} is no checkpoint of ours; `actionstream convert` makes one of other files")
@@ -179,10 +181,11 @@ class Site:
             "shortSide": max(CAMERA_SHORT_SIDE, size.short_side or 0, size.height, size.width),
         }
 
-    def take_upload(self, session: Session, upload: str) -> tuple[Path, str]:
+    def take_upload(self, session: Session, upload: str, suffixes: Sequence[str]) -> tuple[Path, str]:
         """Move a file that gradio has received into the folder of its session: where it is, and what it was called.
 
-        The text came from the page: ValueError where it is no file that was uploaded.
+        The text came from the page, or from anybody: ValueError where it is no file that was uploaded, or its name ends
+        in none of the suffixes.
         """
         path = Path(upload)
         if path.is_symlink() or not path.is_file() or not path.resolve().is_relative_to(self.uploads.resolve()):
@@ -190,6 +193,10 @@ class Site:
         if path.stat().st_size > self.limits.max_megabytes * 1e6:
             path.unlink()
             raise ValueError(f"{path.name} is larger than {self.limits.max_megabytes:g} MB, which is the most")
+        if path.suffix.lower() not in suffixes:
+            path.unlink()
+            kind = f"a file of type {path.suffix}" if path.suffix else "a file without a suffix"
+            raise ValueError(f"{path.name} is {kind}; expected {', '.join(suffixes)}; choose another one")
         kept = session.folder / f"{secrets.token_hex(8)}{path.suffix}"
         shutil.move(path, kept)
         return kept, path.name

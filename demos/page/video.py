@@ -53,7 +53,7 @@ def build(site: Site) -> None:
             return
         session = site.session(str(request.session_hash))
         try:
-            path, name = site.take_upload(session, str(upload.get("path", "")))
+            path, name = site.take_upload(session, str(upload.get("path", "")), SUFFIXES)
         except (ValueError, OSError) as error:
             gr.Warning(plain(error))
             yield None, progress(), None

@@ -161,13 +161,18 @@ def test_only_uploads_are_read_and_a_session_takes_them_with_it(site, tmp_path):
     (site.uploads / "link.mp4").symlink_to(outside)
     for path in (outside, site.uploads / ".." / ".." / "secret.mp4", site.uploads / "link.mp4", "", site.uploads):
         with pytest.raises(ValueError, match=r"that is no file that was uploaded here"):
-            site.take_upload(session, str(path))
+            site.take_upload(session, str(path), (".mp4",))
     (site.uploads / "large.mp4").write_bytes(bytes(600_000))
     with pytest.raises(ValueError, match=r"large.mp4 is larger than 0.5 MB"):
-        site.take_upload(session, str(site.uploads / "large.mp4"))
-    (site.uploads / "small.mp4").write_bytes(b"x")
-    kept, name = site.take_upload(session, str(site.uploads / "small.mp4"))
-    assert (name, kept.parent) == ("small.mp4", session.folder)
+        site.take_upload(session, str(site.uploads / "large.mp4"), (".mp4",))
+    for name, kind in (("notes.txt", "of type .txt"), ("film.mp4.m3u8", "of type .m3u8"), ("film", "without a suffix")):
+        (site.uploads / name).write_text("#EXTM3U")
+        with pytest.raises(ValueError, match=f"{name} is a file {kind}; expected .mp4, .mkv; choose another one"):
+            site.take_upload(session, str(site.uploads / name), (".mp4", ".mkv"))
+        assert not (site.uploads / name).exists()
+    (site.uploads / "small.MP4").write_bytes(b"x")
+    kept, name = site.take_upload(session, str(site.uploads / "small.MP4"), (".mp4",))
+    assert (name, kept.parent) == ("small.MP4", session.folder)
     site.end_session("a")
     assert not session.folder.exists()
     assert outside.read_text() == "secret"
@@ -207,7 +212,7 @@ def test_others_go_on_while_a_model_is_opened(site, checkpoint, monkeypatch):
 def test_a_clip_of_a_session_is_forgotten_with_it(site, tmp_path):
     session = site.session("a")
     upload = write_video(site.uploads / "film.mp4", images(30))
-    clip = site.begin_clip(session, *site.take_upload(session, str(upload)))
+    clip = site.begin_clip(session, *site.take_upload(session, str(upload), (".mp4",)))
     assert clip.done.wait(20)
     token = site.finish_clip(session, clip)["token"]
     assert all(path.is_file() for path in site.finished(token).files.values())
