@@ -21,7 +21,8 @@ def main(videos: str, annotations: str, model: str) -> None:
     rows = []
     left_out = LeftOut()
     files = find_videos(Path(videos), known, left_out)
-    print(*left_out.lines(), sep="\n", file=sys.stderr)
+    for line in left_out.lines():
+        print(line, file=sys.stderr)
     for name, path in files.items():
         found = label_video(open_source(path), scorer)
         rows += [row for row in rows_of(name, found.segments) if row[3] in known.labels]
