@@ -5,6 +5,7 @@ Letters in shapes: B streams, T snippets of each, C channels, K classes.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -100,10 +101,10 @@ def describe(
 
 @torch.inference_mode()
 def reference_scores(network: Network, card: Card) -> np.ndarray:
-    """Scores (NUM_CHECKED, K) of one stream that sees `check_snippets`."""
+    """Scores (NUM_CHECKED, K) of one stream that sees `check_snippets`, in float64: the same on every processor."""
     where = next(network.parameters()).device
     frames = card.preprocessing.normalise(torch.from_numpy(check_snippets(card)).to(where))
-    scores, _ = network(frames[None])
+    scores, _ = copy.deepcopy(network).double()(frames[None].double())
     return scores[0].cpu().numpy()
 
 

@@ -6,6 +6,8 @@ import sys
 import pytest
 import torch
 from helpers import randomised
+from precision import CONTRACT, apart, float64_bound
+from reference import NUM_CLASSES, few_layers, is_deep, small
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -77,30 +79,6 @@ MULTIPLY_ADDS = {  # as published, in 1e9, for so many frames of so many pixels
     "slowfast_r50_8x8": (32, 256, 65.71),
     "tsm_resnet50": (8, 224, 32.88),
 }
-SMALL = {  # frames and pixels that are enough for those that do not do with 8 of 32
-    "artnet_r18": (16, 32),
-    "c3d": (16, 112),
-    "i3d": (16, 64),
-    "s3d": (16, 64),
-    "i3d_resnet": (16, 32),
-    "resnet3d_101": (16, 32),
-    "slowfast": (16, 32),
-    "tsn_inception_v3": (2, 75),
-    "tsn_googlenet": (2, 64),
-    "tsn_vgg16": (2, 32),
-    "tsn": (3, 32),
-    "tsm": (4, 32),
-    "tam": (4, 32),
-    "timeception_resnet152": (4, 32),
-    "timeception_": (32, 32),
-    "timeception": (32, 7),  # maps of 1024 channels
-}
-NUM_CLASSES = 5
-
-
-def small(name):
-    best = max((prefix for prefix in SMALL if name.startswith(prefix)), key=len, default=None)
-    return SMALL.get(best, (8, 32))
 
 
 def on_meta(name, **arguments):
@@ -188,22 +166,13 @@ def test_what_does_not_exist_is_refused():
         create("tsm_resnet50", classes=3)
 
 
-def is_deep(name):
-    """Whether it is the code of a shallower one of the catalogue."""
-    return NETWORKS[name].arguments.get("depth", 0) > 50
-
-
-def apart(a, b):
-    return float((a - b).abs().max() / b.abs().max())
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_network(name, tmp_path):
     """Shapes, precision, gradients, saving and loading, and the laws of a stream, live in a window where it must be."""
     torch.manual_seed(0)
     num_frames, size = small(name)
-    fewer = {"num_layers": 2} if name.startswith("timeception") else {}
+    fewer = few_layers(name)
     network = filled(create_empty(name, num_classes=NUM_CLASSES, **fewer))
     assert isinstance(network, Network)
     assert network.streams == (NETWORKS[name].num_frames == 1)
@@ -219,16 +188,15 @@ def test_network(name, tmp_path):
     assert [n for n, p in network.named_parameters() if p.grad is None or not p.grad.any()] == []
     network.zero_grad()
 
+    exact, limit = float64_bound(network, clip)
+    assert apart(scores.detach(), exact) < 1e-4
     with torch.inference_mode():
         if network.streams:
-            check_laws(network, clip)
+            check_laws(network, clip, min(CONTRACT[torch.float32], limit))
         else:
-            check_window(network, clip, scores.detach())
-        if is_deep(name):
-            return
-        check_saved(name, network, fewer, clip, scores.detach(), tmp_path / "saved.safetensors")
-        exact = network.double()(clip.double())
-        assert apart(scores.detach(), exact[0] if network.streams else exact) < 1e-4
+            check_window(network, clip, exact, limit)
+        if not is_deep(name):
+            check_saved(name, network, fewer, clip, scores.detach(), tmp_path / "saved.safetensors")
 
 
 def filled(network):
@@ -269,7 +237,7 @@ def check_saved(name, network, arguments, clip, scores, path):
     assert torch.equal(found[0] if network.streams else found, scores)
 
 
-def check_laws(network, clip):
+def check_laws(network, clip, limit):
     """Chunking, causality, independence, reset."""
     other = torch.randn_like(clip)
     together, last = network(torch.cat([clip, other]))
@@ -277,22 +245,22 @@ def check_laws(network, clip):
     for t in range(clip.shape[1]):
         row, state = network(torch.cat([clip, other])[:, t : t + 1], state)
         rows.append(row)
-    assert apart(torch.cat(rows, dim=1), together) < 1e-5
+    assert apart(torch.cat(rows, dim=1), together) < limit
     for one, whole in zip(state, last, strict=True):
-        assert apart(one, whole) < 1e-5
+        assert apart(one, whole) < limit
     alone, _ = network(clip)
-    assert apart(alone, together[:1]) < 1e-5
+    assert apart(alone, together[:1]) < limit
     changed, _ = network(torch.cat([clip[:, :-1], other[:, -1:]], dim=1))
-    assert apart(changed[:, :-1], alone[:, :-1]) < 1e-5
+    assert apart(changed[:, :-1], alone[:, :-1]) < limit
     assert apart(changed[:, -1:], alone[:, -1:]) > 1e-3
     for leaf, empty in zip(last, network.empty_state(2, *clip.shape[-2:]), strict=True):
         assert leaf.shape == empty.shape
         leaf[0] = empty[0]
     fresh, _ = network(torch.cat([clip, clip])[:, :1], last)
-    assert apart(fresh[:1], alone[:, :1]) < 1e-5
+    assert apart(fresh[:1], alone[:, :1]) < limit
 
 
-def check_window(network, clip, scores):
+def check_window(network, clip, scores, limit):
     """The row of the last frame is the score of the clip, though it came in two calls and beside another stream."""
     num_frames = clip.shape[1]
     segment = network.segment or 1
@@ -305,7 +273,7 @@ def check_window(network, clip, scores):
     first, state = window(both[:, :cut])
     second, _ = window(both[:, cut:], state)
     rows = torch.cat([first, second], dim=1)[1]
-    assert apart(rows[-1], scores[0]) < 5e-5  # two sizes of batch are two algorithms, over a hundred layers
+    assert apart(rows[-1], scores[0]) < limit
     assert (rows[:stride] == rows[0]).all()
     assert (rows[stride:-1] == rows[stride]).all()
     assert apart(rows[0], rows[-1]) > 1e-3
@@ -319,8 +287,9 @@ def test_networks_that_stream_are_exported(name):
     frame, state = torch.randn(2, 1, 3, size, size), network.empty_state(2, size, size)
     program = torch.export.export(network, (frame, state))
     with torch.inference_mode():
-        expected, moved = network(frame, state)
+        _, moved = network(frame, state)
         scores, new = program.module()(frame, state)
-    torch.testing.assert_close(scores, expected)
+    expected, limit = float64_bound(network, frame)
+    assert apart(scores, expected) < limit
     for one, other in zip(new, moved, strict=True):
-        torch.testing.assert_close(one, other)
+        assert apart(one, other) < limit

@@ -8,11 +8,11 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from filelock import FileLock
-from golden import Golden
+from golden import AGREEMENT, Golden
+from precision import apart
 from torchvision.models import get_weight
 
 from models import create, load
@@ -203,7 +203,7 @@ def test_gestures_by_name(publisher, tmp_path, monkeypatch, run):
     with torch.inference_mode():
         scores, _ = network(golden.clips(""))
     expected = golden.arrays["logits64"]
-    assert np.abs(scores[0].numpy() - expected).max() / np.abs(expected).max() < 2e-5
+    assert apart(scores[0], expected) < AGREEMENT
     with pytest.raises(ValueError, match='trained with shift "uni" and cannot run with "none"'):
         load("tsm-jester", shift="none")
 

@@ -2,11 +2,11 @@
 
 import re
 
-import numpy as np
 import pytest
 import torch
-from golden import Golden
+from golden import AGREEMENT, Golden
 from helpers import shared
+from precision import apart
 
 from models import create, load
 from models.layouts import LAYOUTS, PROJECTS, load_layout
@@ -56,11 +56,6 @@ CASES = {
 OPTIONS = {"tsm_resnet50_uni_stream": ("--trained-shift", "uni")}  # it has the names of the one trained with "bi"
 STREAMED = ("tsm_mobilenetv2_online_jester", "tsm_resnet50_uni_stream")
 STRIDED = ("slowfast_r50_4x16", "slowfast_r50_4x16_pyslowfast")  # fed so, for once; their pipelines do it otherwise
-AGREEMENT = 2e-5
-
-
-def apart(ours, theirs):
-    return np.abs(ours.numpy() - theirs).max() / np.abs(theirs).max()
 
 
 @pytest.mark.parametrize("folder", CASES)

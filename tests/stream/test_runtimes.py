@@ -7,7 +7,9 @@ import numpy as np
 import onnx
 import openvino
 import pytest
+import torch
 from helpers import SIZE, random_card, random_network
+from precision import apart, float64_bound
 
 from models.checkpoint import save
 from models.export.cache import find_export, make_export
@@ -55,6 +57,14 @@ def frames(num_streams, num_snippets=1, seed=0):
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
+_, LIMIT = float64_bound(NETWORK, CARD.preprocessing.normalise(torch.from_numpy(frames(8, 3))))
+
+
+def assert_same_state(found, expected):
+    for ours, theirs in zip(found, expected, strict=True):
+        assert np.abs(ours - theirs).max() <= LIMIT * max(1, np.abs(theirs).max())
+
+
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n == "compile")) for n in OPENED])
 def test_scores_are_those_of_the_reference(name, folder):
     """Batches of any size, growth of the pool, several snippets at once, states that are reset, read and written."""
@@ -68,14 +78,13 @@ def test_scores_are_those_of_the_reference(name, folder):
         given = frames(count, snippets, turn)
         expected, found = (each.step(given, rows[chosen]) for each, rows in zip(both, slots, strict=True))
         assert found.dtype == np.float32
-        assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
+        assert apart(found, expected) < LIMIT
         reference.reset(slots[0][chosen[0]])
         runtime.reset(slots[1][chosen[0]])
         for each in both:  # the pools grow now and then
             [each.allocate() for _ in range(7)]
     states = [each.read(rows[3]) for each, rows in zip(both, slots, strict=True)]
-    for expected, found in zip(*states, strict=True):
-        assert np.abs(found - expected).max() <= 1e-4 * max(1, np.abs(expected).max())
+    assert_same_state(states[1], states[0])
     runtime.write(slots[1][4], states[0])  # the state of one runtime goes into another
     assert [row.tolist() for row in runtime.read(slots[1][4])] == [row.tolist() for row in states[0]]
     scores = runtime.step(frames(1), slots[1][:1]).copy()
@@ -91,9 +100,8 @@ def test_states_stay_when_the_pool_grows(folder):
     for turn in range(6):
         given = frames(1, seed=turn)
         expected, found = (each.step(given, row) for each, row in zip((reference, runtime), slots, strict=True))
-        assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
-        for expected, found in zip(reference.read(slots[0][0]), runtime.read(slots[1][0]), strict=True):
-            assert np.abs(found - expected).max() <= 1e-4 * max(1, np.abs(expected).max())
+        assert apart(found, expected) < LIMIT
+        assert_same_state(runtime.read(slots[1][0]), reference.read(slots[0][0]))
         for _ in range(turn):
             runtime.allocate()
 
@@ -194,7 +202,7 @@ def test_labels_do_not_wait_for_an_export(folder, cache, monkeypatch):
     while after < 3 and time.monotonic() < until:
         given = frames(2, seed=turn)
         found, expected = runtime.step(given, slots[[2, 0]]), reference.step(given, expected_slots[[2, 0]])
-        assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
+        assert apart(found, expected) < LIMIT
         turn += 1
         after += isinstance(runtime._now, OnnxRuntime)
         time.sleep(0.05)

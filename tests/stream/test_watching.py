@@ -12,9 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from helpers import images, random_card, random_network, write_video
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from precision import apart, float64_bound
 from servers import ball, free_port, rtsp_server, silent_server
 
 from stream import Connection, Engine, Frame, Prediction, Source, SourceError, Watch, watch
@@ -31,7 +33,10 @@ PICTURES = images(8)
 INTERVAL = CARD.interval_seconds
 
 
-RUNTIME = TorchRuntime(random_network(CARD), CARD, device="cpu")
+NETWORK = random_network(CARD)
+RUNTIME = TorchRuntime(NETWORK, CARD, device="cpu")
+FRAMES = CARD.preprocessing.normalise(torch.from_numpy(np.stack(list(map(CARD.preprocessing.resize, PICTURES)))[None]))
+_, LIMIT = float64_bound(NETWORK, FRAMES, of=CARD.probabilities)
 
 
 def engine():
@@ -94,7 +99,7 @@ def assert_as_alone(updates):
     for update, expected in zip(updates, alone(updates), strict=True):
         assert (update.prediction is None) == (expected is None)
         if expected:
-            assert np.abs(update.prediction.probabilities - expected.probabilities).max() < 1e-4
+            assert apart(update.prediction.probabilities, expected.probabilities) < LIMIT
             assert update.prediction.frames_since_reset == expected.frames_since_reset
 
 
@@ -671,7 +676,7 @@ def test_files_are_sampled_where_they_are_read_and_labelled_as_ever(tmp_path, mo
             assert_as_alone([update for update in updates if update.stream == name])
         found.append({u.frame.stream: u.prediction.scores for u in updates if u.prediction})
     for name in names:
-        assert np.allclose(found[0][name], found[1][name], atol=1e-4)
+        assert apart(found[0][name], found[1][name]) < LIMIT
 
 
 def test_a_stream_that_is_sampled_ahead_gets_over_a_bad_score():
