@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from models.errors import is_mistake
 from models.preprocessing import Preprocessing
 from models.training.augmentation import Augmentation
 from models.training.datasets import Clip
@@ -179,7 +180,7 @@ def load_batches(
     """
     broken = set() if broken is None else broken
     loader = DataLoader(
-        batches,
+        _Told(batches),
         batch_size=None,
         sampler=range(first, len(batches)),
         num_workers=workers,
@@ -187,13 +188,31 @@ def load_batches(
         # a fork of a process that has threads, as torch's, can wait for them for ever
         multiprocessing_context="spawn" if workers else None,
     )
-    for batch, messages in loader:
+    for loaded in loader:
+        if isinstance(loaded, str):
+            raise ValueError(loaded)
+        batch, messages = loaded
         broken.update(messages)
         if len(broken) > MAX_BROKEN * len(batches.clips):
             shown = "; ".join(sorted(broken)[:5])
             raise ValueError(f"{len(broken)} of {len(batches.clips)} clips cannot be read, more than 1 %: {shown}")
         if batch is not None:
             yield batch
+
+
+@dataclass(frozen=True)
+class _Told(Dataset[Loaded | str]):
+    """Batches, or what the user is told: torch would hand on an error of another process as the text of a traceback."""
+
+    batches: ClipBatches
+
+    def __getitem__(self, number: int) -> Loaded | str:
+        try:
+            return self.batches[number]
+        except ValueError as error:
+            if is_mistake(error):
+                return str(error)
+            raise
 
 
 def begin_worker(worker: int) -> None:
