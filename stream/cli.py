@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Mapping
 from functools import partial
@@ -700,14 +701,17 @@ def main() -> None:
             app()
     except signals.Stopped as stopped:
         sys.exit(stopped.exit_code)
-    except (ValueError, OSError, ArithmeticError) as error:
-        _say(" ".join(str(error).split()))
-        sys.exit(2)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  it is told, and with a code of its own
+        from models.errors import is_mistake, where
+
         if os.environ.get("ACTIONSTREAM_TRACEBACK"):
-            raise
+            traceback.print_exception(error)
+        if is_mistake(error):
+            _say(" ".join(str(error).split()))
+            sys.exit(2)
         what = " ".join(f"{type(error).__name__}: {error}".split())
-        _say(f"a fault in actionstream, please report it: {what} (ACTIONSTREAM_TRACEBACK=1 shows where)")
+        place = f" in {where(error)}" if where(error) else ""
+        _say(f"a fault in actionstream{place}, please report it: {what} (ACTIONSTREAM_TRACEBACK=1 shows the way)")
         sys.exit(3)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from models.errors import is_mistake
 from models.preprocessing import Preprocessing
 from models.training.augmentation import Augmentation
 from models.training.datasets import Clip
@@ -190,7 +191,7 @@ def load_batches(
     """
     broken = set() if broken is None else broken
     loader = DataLoader(
-        batches,
+        _Told(batches),
         batch_size=None,
         sampler=range(first, len(batches)),
         num_workers=workers,
@@ -198,7 +199,10 @@ def load_batches(
         # a fork of a process that has threads, as torch's, can wait for them for ever
         multiprocessing_context="spawn" if workers else None,
     )
-    for batch, messages, odd in loader:
+    for loaded in loader:
+        if isinstance(loaded, str):
+            raise ValueError(loaded)
+        batch, messages, odd = loaded
         broken.update(messages)
         if remarks is not None:
             remarks.update(odd)
@@ -207,6 +211,21 @@ def load_batches(
             raise ValueError(f"{len(broken)} of {len(batches.clips)} clips cannot be read, more than half: {shown}")
         if batch is not None:
             yield batch
+
+
+@dataclass(frozen=True)
+class _Told(Dataset[Loaded | str]):
+    """Batches, or what the user is told: torch would hand on an error of another process as the text of a traceback."""
+
+    batches: ClipBatches
+
+    def __getitem__(self, number: int) -> Loaded | str:
+        try:
+            return self.batches[number]
+        except ValueError as error:
+            if is_mistake(error):
+                return str(error)
+            raise
 
 
 def begin_worker(worker: int) -> None:

@@ -1,0 +1,104 @@
+"""Mistakes of users are told in a line with exit code 2; what a library did not like is a fault of ours."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from models.errors import is_mistake, where
+from models.preprocessing import Preprocessing
+from models.training.augmentation import Augmentation
+from models.training.clips import ClipBatches, Sampled, load_batches
+from models.training.optimisation import Optimisation
+
+
+def raised(call):
+    try:
+        call()
+    except Exception as error:  # noqa: BLE001  it is what is looked at
+        return error
+    raise AssertionError("nothing was raised")
+
+
+FAULTS = {
+    "of C code that a library calls": lambda: np.stack([np.zeros(2), np.zeros(3)]),
+    "of C code that is called at once": lambda: np.zeros((2, 3)) @ np.zeros((2, 3)),
+    "of Pillow": lambda: Image.new("RGB", (4, 4)).resize((2, 2), box=(0, 0, 9, 9)),
+    "of torch": lambda: torch.utils.data.DataLoader([1], batch_size=-1),
+    "of json": lambda: json.loads("{"),
+    "of Python": lambda: int("x"),
+    "of arithmetic": lambda: 1 // 0,
+    "of another kind": lambda: {}["x"],
+}
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_what_libraries_raise_is_a_fault(kind):
+    assert not is_mistake(raised(FAULTS[kind]))
+
+
+def test_what_we_raise_is_a_mistake():
+    error = raised(lambda: Preprocessing(height=0, width=8))
+    assert is_mistake(error)
+    assert where(error).startswith("models/preprocessing.py, line ")
+    assert is_mistake(raised(lambda: Optimisation(learning_rate=-1)))
+    assert is_mistake(raised(lambda: open("/absent/file")))  # noqa: SIM115
+
+
+def within_our_code(monkeypatch, fault):
+    """`actionstream models`, in which that goes wrong."""
+    monkeypatch.setattr("stream.commands.models.read_table", fault)
+
+
+@pytest.mark.parametrize("kind", ["of C code that a library calls", "of Pillow", "of json", "of arithmetic"])
+def test_a_fault_is_told_with_its_place(kind, monkeypatch, run):
+    within_our_code(monkeypatch, FAULTS[kind])
+    code, _, err = run("models")
+    error = raised(FAULTS[kind])
+    assert code == 3
+    (line,) = err.splitlines()
+    assert line.startswith("actionstream: a fault in actionstream in stream/commands/models.py, line ")
+    assert f"please report it: {type(error).__name__}: {error}" in line
+    assert line.endswith("(ACTIONSTREAM_TRACEBACK=1 shows the way)")
+
+
+@pytest.mark.parametrize("mistake", [False, True])
+def test_a_traceback_is_shown_where_one_is_asked_for(mistake, monkeypatch, run):
+    """Of a mistake as well, and the last line and the exit code are the same."""
+    fault = FAULTS["of Pillow"]
+    within_our_code(monkeypatch, (lambda: Preprocessing(height=0, width=8)) if mistake else fault)
+    code, _, err = run("models")
+    monkeypatch.setenv("ACTIONSTREAM_TRACEBACK", "1")
+    again, _, asked = run("models")
+    assert (again, asked.splitlines()[-1]) == (code, err.splitlines()[-1])
+    assert code == (2 if mistake else 3)
+    assert asked.startswith("Traceback (most recent call last):")
+    assert "stream/commands/models.py" in asked
+    assert "Traceback" not in err
+
+
+class Batches(ClipBatches):
+    def __getitem__(self, number):
+        if number:
+            return np.stack([np.zeros(2), np.zeros(3)])
+        return Preprocessing(height=0, width=8)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_what_another_process_says(workers):
+    """Batches are made in processes of their own: a mistake comes back in its own words, and a fault as one."""
+    wanted = Preprocessing(height=8, width=8)
+    batches = Batches([None], ("a",), Sampled(), wanted, Augmentation(), 1, 2, 0)
+    error = raised(lambda: next(load_batches(batches, workers=workers)))
+    assert is_mistake(error)
+    assert str(error) == "the network's input is 0 x 8 pixels; both must be positive"
+    assert not is_mistake(raised(lambda: next(load_batches(batches, first=1, workers=workers))))
+
+
+def test_an_error_without_a_place():
+    assert where(ValueError("never raised")) == ""
+    assert not is_mistake(ValueError("never raised"))
+    assert is_mistake(io.UnsupportedOperation("an OSError and a ValueError"))
