@@ -2,13 +2,17 @@
 
 import io
 import re
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 from models.training.motion import MOVEMENTS
+from stream.commands.label import _show
 from stream.commands.tables import print_table
 from stream.commands.test import show
+from stream.scoring.segments import Segment
 
 SETS = ("rendered, whole frame", "rendered, object", "real pictures, whole frame", "real pictures, cut-out")
 
@@ -71,3 +75,17 @@ def test_what_test_says_of_motion_on_a_terminal(width, monkeypatch, capsys):
     for name in SETS:
         rows = [line.strip() for line in lines if re.match(rf" *{name} +\d", line)]
         assert [word for row in rows for word in row.removeprefix(name).split()] == ["90.0", "10.0", *["50.0"] * 6]
+
+
+@pytest.mark.parametrize("width", [60, 34])
+def test_long_labels_of_a_video(width):
+    """Segments of one video: a label is broken into lines, and none of it is lost."""
+    label = "PlayingSomethingThatHasAVeryLongName"
+    segment = Segment(1.0, 2.5, label, 0.5)
+    found = SimpleNamespace(segments=[segment], overall=np.array([1.0]))
+    console = Console(file=io.StringIO(), width=width)
+    _show(console, "a.mp4", found, [segment], SimpleNamespace(labels=(label,)))
+    table = console.file.getvalue().partition("as a whole")[0]
+    cells = [re.sub(r"0:\d\d\.\d|0\.50|start|end|label|score|a\.mp4|[─\s]", "", line) for line in table.splitlines()]
+    assert "".join(cells) == label
+    assert "…" not in table
