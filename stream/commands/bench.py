@@ -35,6 +35,7 @@ from stream.commands.bench_tables import (
     show_streams,
     show_throughput,
 )
+from stream.commands.tables import open_console
 from stream.engine import Engine
 from stream.runtimes import RuntimeName
 from stream.sources import SAMPLE, SourceError, open_source
@@ -275,7 +276,7 @@ def _print(report: dict[str, Any], show: Callable[[Console, dict[str, Any]], Non
     if as_json:
         print(json.dumps(_plain(report), allow_nan=False))
         return
-    console = Console(markup=False, highlight=False, emoji=False)
+    console = open_console()
     show(console, report)
     show_machine(console, report["machine"])
 

@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 
 from models.files import read_text
+from stream.commands.tables import open_console, print_table
 from stream.evaluation import activitynet, thumos14
 from stream.evaluation.activitynet import Task
 from stream.evaluation.classification import activitynet_classification, hit_at, thumos14_classification
@@ -169,10 +167,11 @@ def print_figures(figures: dict[str, Any], *, as_json: bool) -> None:
 
 def show(figures: dict[str, Any]) -> None:
     """Print the figures as a table, in percent, and what was odd."""
-    console = Console(markup=False, highlight=False, emoji=False)
+    console = open_console()
     console.print(f"{figures['dataset']} {figures['task']}, {figures['subset']}, in %\n")
     of_classes = figures.get("AP", {})
     if len(of_classes) > MAX_CLASSES_SHOWN:
+        console.print(f"those of all {len(of_classes)} classes are in --json\n")
         of_classes = {}
     if figures["task"] == "detection":
         head = ["IoU", *figures["mAP"], "mean"]
@@ -185,14 +184,11 @@ def show(figures: dict[str, Any]) -> None:
         head = ["", ""]
         rows = {label: [ap] for label, ap in of_classes.items()}
         totals = {name: [figure] for name, figure in figures.items() if isinstance(figure, float)}
-    table = Table(head[0], show_header=any(head), box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
-    for column in head[1:]:
-        table.add_column(column, justify="right", no_wrap=True)
-    for part in (rows, totals):
-        for name, shares in part.items():
-            table.add_row(name, *(f"{100 * share:.2f}" for share in shares))
-        table.add_section()
-    console.print(table)
+    parts = [
+        [[name, *(f"{100 * share:.2f}" for share in shares)] for name, shares in part.items()]
+        for part in (rows, totals)
+    ]
+    print_table(console, head, *parts)
     console.print(
         "\n{annotations} annotations of {classes} classes in {videos} videos, {results} results".format(**figures)
     )

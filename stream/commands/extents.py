@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.table import Table
 
 from models.files import write_text
 from models.training.extents import NUM_STEPS, study_extents
 from models.training.pictures import draw_means
+from stream.commands.tables import open_console, print_table
 
 
 def train_timeception(folder: Path, *, steps: int = NUM_STEPS, seed: int, device: str) -> None:
@@ -43,9 +42,7 @@ def _show(found: dict[str, Any]) -> None:
     """Mean and standard deviation over the seeds, and by how many percent the mean falls when videos are altered."""
     seeds = len(found["seeds"])
     title = f"right on {found['videos']} videos, in %: mean and standard deviation of {seeds} seeds, and the drop in %"
-    table = Table("kernels", title=title)
-    for column in ("parameters", "reach", *found["pieces"]):
-        table.add_column(column, justify="right")
+    rows = []
     for kind, by_pieces in found["accuracy"].items():
         original = np.mean(by_pieces["original"])
         cells = []
@@ -54,5 +51,5 @@ def _show(found: dict[str, Any]) -> None:
             if name != "original" and original > 0:
                 cell += f" ({100 * (np.mean(values) / original - 1):+.0f})"
             cells.append(cell)
-        table.add_row(kind, f"{found['parameters'][kind]:,}", str(found["reach"][kind]), *cells)
-    Console().print(table)
+        rows.append([kind, f"{found['parameters'][kind]:,}", str(found["reach"][kind]), *cells])
+    print_table(open_console(), ["kernels", "parameters", "reach", *found["pieces"]], rows, title=f"{title}\n")

@@ -16,6 +16,7 @@ from models.checkpoint import Card
 from models.files import whole, write_text
 from models.labels import find_background
 from stream import signals
+from stream.commands.tables import open_console
 from stream.evaluation.activitynet import write_results
 from stream.evaluation.detection_table import write_table
 from stream.evaluation.segments import Row, Segments
@@ -72,7 +73,7 @@ def label_files(
     scorer = open_scorer(model, device=device)
     background = find_background(scorer.card.labels, background)
     folder.mkdir(parents=True, exist_ok=True)
-    console = Console(markup=False, highlight=False, emoji=False)
+    console = open_console()
     everything: list[Row] = []
     done: list[str] = []
     all_whole = True
@@ -227,7 +228,8 @@ def _show(console: Console, title: str, found: LabelledVideo, sure: list[Segment
     """The best segments in the order of time, and what the video shows as a whole."""
     table = Table(title=title, box=SIMPLE_HEAD, show_edge=False, title_justify="left")
     for column in ("start", "end", "label", "score"):
-        table.add_column(column, justify="left" if column == "label" else "right")
+        is_name = column == "label"
+        table.add_column(column, justify="left" if is_name else "right", no_wrap=not is_name, overflow="fold")
     for each in sorted(sure[:MAX_SEGMENTS_SHOWN], key=lambda each: (each.start_seconds, each.end_seconds)):
         times = clock(each.start_seconds, digits=1), clock(each.end_seconds, digits=1)
         table.add_row(*times, each.label, f"{each.score:.2f}")

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from models.checkpoint import find, find_local, load, read_card, resolve, save_card
 from models.training.accuracy import motion_accuracy
@@ -25,6 +23,7 @@ from models.training.motion import MOVEMENTS, PREPROCESSING
 from models.training.run import Run
 from models.training.testing import test, test_online
 from models.video import FEATURES
+from stream.commands.tables import open_console, print_table
 from stream.engine import Engine
 from stream.evaluation.false_starts import false_starts
 from stream.runtimes import RuntimeName, open_runtime
@@ -93,15 +92,14 @@ def test_clips(
             _say_left_out(message)
         print(json.dumps(figures))
         return
-    table = Table()
-    table.add_column("")
-    table.add_column("%", justify="right")
-    for name, value in {**figures, **figures.pop("per_class", {})}.items():
-        if isinstance(value, float):
-            table.add_row(name, f"{100 * value:.1f}")
-    console = Console()
-    console.print(f"{figures['videos']} videos, each as {num_clips} clips of {num_crops} crops")
-    console.print(table)
+    console = open_console()
+    console.print(f"{figures['videos']} videos, each as {num_clips} clips of {num_crops} crops\n")
+    per_class = figures.pop("per_class", {})
+    parts = [
+        [[name, f"{100 * value:.1f}"] for name, value in part.items() if isinstance(value, float)]
+        for part in (figures, per_class)
+    ]
+    print_table(console, ["", "%"], *filter(None, parts))
     for message in result.broken:
         console.print(f"left out: {message}")
 
@@ -112,11 +110,9 @@ def _show_online(right: dict[float, float], broken: Sequence[str], *, as_json: b
     if as_json:
         print(json.dumps({"seen": right}))
         return
-    table = Table("seen", title="right when so much has been seen, in %")
-    for part in right:
-        table.add_column(f"{100 * part:.0f}", justify="right")
-    table.add_row("top-1", *(f"{100 * value:.1f}" for value in right.values()))
-    Console().print(table)
+    head = ["seen", *(f"{100 * part:.0f}" for part in right)]
+    row = ["top-1", *(f"{100 * value:.1f}" for value in right.values())]
+    print_table(open_console(), head, [row], title="right when so much has been seen, in %\n")
 
 
 def is_motion(model: str) -> bool:
@@ -176,19 +172,14 @@ def test_motion(
 
 def show(figures: dict[str, Any]) -> None:
     """Print the figures as a table."""
-    table = Table(title="right, in %")
-    for column in (
-        "set",
-        "clips",
-        "opposites",
-        *(f"frame {n}" for n in next(iter(figures["sets"].values()))["frames"]),
-    ):
-        table.add_column(column, justify="left" if column == "set" else "right")
-    for name, values in figures["sets"].items():
-        shares = [values["clips"], values["opposites"], *values["frames"].values()]
-        table.add_row(name, *(f"{100 * share:.1f}" for share in shares))
-    console = Console()
-    console.print(table)
+    console = open_console()
+    moments = next(iter(figures["sets"].values()))["frames"]
+    rows = [
+        [name, *(f"{100 * share:.1f}" for share in (values["clips"], values["opposites"], *values["frames"].values()))]
+        for name, values in figures["sets"].items()
+    ]
+    head = ["set", "clips", "opposites", *(f"frame {number}" for number in moments)]
+    print_table(console, head, rows, title="right, in %\n")
     for name, values in figures["sets"].items():
         each = ", ".join(f"{movement} {100 * share:.0f}" for movement, share in values["by_movement"].items())
         console.print(f"{name}: {each}")

@@ -8,9 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 
 from models.checkpoint import load
 from models.files import check_target, write_text
@@ -20,6 +17,7 @@ from models.training.pictures import draw_confusion
 from models.training.testing import Tested
 from models.training.ut_interaction import Task, count_controls, find_maps, recipe_for, run_folds
 from models.training.ut_untrimmed import train_untrimmed
+from stream.commands.tables import open_console, print_table
 
 SEEN = (0.25, 0.5, 0.75, 1.0)
 NAMES = {"none": "TSN", "uni": "online TSM", "bi": "bidirectional TSM"}
@@ -116,18 +114,16 @@ def _joined(results: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, np.ndarra
 def _show(output: Path) -> None:
     summaries = [json.loads(file.read_text()) for file in sorted(output.glob("*-*/summary.json"))]
     sets = [name for name in summaries[0] if name != "settings"]
-    table = Table(title="clips told right, each by a network that has not seen its sequence", box=SIMPLE_HEAD)
-    table.add_column("", max_width=20)
-    columns = ["seed", *(f"{name}\nof {summaries[0][name]['clips']}" for name in sets), "one\nview"]
-    for name in [*columns, *(f"{100 * part:.0f} %\nseen" for part in SEEN[:-1])]:
-        table.add_column(name, justify="right", no_wrap=True)
+    head = ["", "seed", *(f"{name} of {summaries[0][name]['clips']}" for name in sets), "one view"]
+    rows = []
     for summary in summaries:
         settings, whole = summary["settings"], summary["all"]
         row = [summary[name]["right"] for name in sets] + [whole["right_in_one_view"]]
         row += [whole.get("seen", {}).get(str(part), "") for part in SEEN[:-1]]
-        table.add_row(NAMES[settings["shift"]], str(settings["seed"]), *map(str, row))
+        rows.append([NAMES[settings["shift"]], str(settings["seed"]), *map(str, row)])
     if (file := output / "controls.json").exists():
         for name, right in json.loads(file.read_text()).items():
             row = [sum(n for group, n in right.items() if each in ("all", group.split("_")[0])) for each in sets]
-            table.add_row(name, "", *map(str, row))
-    Console().print(table)
+            rows.append([name, "", *map(str, row)])
+    title = "clips told right, each by a network that has not seen its sequence\n"
+    print_table(open_console(), [*head, *(f"{100 * part:.0f} % seen" for part in SEEN[:-1])], rows, title=title)

@@ -2,11 +2,14 @@
 
 import json
 import math
+import os
+import re
 import subprocess
 import sys
 
 import pytest
 from evaluation import segments, truth
+from helpers import on_a_terminal
 
 from models.labels import read_labels
 from stream.evaluation import activitynet, thumos14
@@ -154,3 +157,54 @@ def test_bad_input_is_one_line(run, files, monkeypatch, arguments, message):
 def test_the_evaluators_need_no_torch():
     program = "import sys; sys.modules['torch'] = None; import stream.commands.evaluate, stream.evaluation.online"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+NAMES = ("CleanAndJerk", "Playing water polo [indoors]", "HighJump")
+
+
+@pytest.fixture
+def three_classes(tmp_path):
+    """A command that has eleven columns of figures of three classes."""
+    known = truth(*(("a", 10 * n, 10 * n + 5, name) for n, name in enumerate(NAMES)))
+    found = segments(*(("a", 10 * n, 10 * n + 4, name, 0.9) for n, name in enumerate(NAMES)))
+    activitynet.write_truth(tmp_path / "truth.json", known, subset="validation")
+    activitynet.write_results(tmp_path / "results.json", found)
+    files = ["--results", tmp_path / "results.json", "--truth", tmp_path / "truth.json"]
+    return [sys.executable, "-m", "stream.cli", "evaluate", "activitynet", *map(str, files)]
+
+
+@pytest.mark.parametrize("columns", ["80", "60", None])
+def test_through_a_pipe_a_class_is_a_line(three_classes, columns):
+    """However wide the terminal is from which the pipe was opened."""
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    environment |= {} if columns is None else {"COLUMNS": columns}
+    out = subprocess.run(three_classes, capture_output=True, text=True, check=True, env=environment).stdout
+    for name in (*NAMES, "mAP"):
+        (line,) = [line for line in out.splitlines() if line.strip().startswith(name)]
+        figures = [float(figure) for figure in line.strip().removeprefix(name).split()]
+        assert len(figures) == 11
+        assert figures[0] == 100
+    assert max(len(line) for line in out.splitlines()) < 150, "nothing is filled up"
+
+
+@pytest.mark.parametrize("columns", [200, 80, 60, 40])
+def test_on_a_terminal_no_name_and_no_figure_is_lost(three_classes, columns):
+    """What does not fit beside the names comes in further tables."""
+    code, screen = on_a_terminal(three_classes, columns=columns)
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen).splitlines()
+    assert code == 0
+    assert max(map(len, lines)) <= columns
+    for name in (*NAMES, "mAP"):
+        rows = [line.strip() for line in lines if line.strip().startswith(name)]
+        assert sum(len(row.removeprefix(name).split()) for row in rows) == 11
+    head = [word for line in lines if line.strip().startswith("IoU") for word in line.split()[1:]]
+    assert head == [f"{number / 100:g}" for number in range(50, 100, 5)] + ["mean"]
+    assert "…" not in screen
+
+
+def test_many_classes_are_left_to_json(run, tmp_path):
+    known = truth(*(("a", 10 * n, 10 * n + 5, f"class {n}") for n in range(31)))
+    activitynet.write_truth(tmp_path / "truth.json", known, subset="validation")
+    activitynet.write_results(tmp_path / "results.json", segments(("a", 0, 5, "class 0", 0.5)))
+    command = ("evaluate", "activitynet", "--results", tmp_path / "results.json", "--truth", tmp_path / "truth.json")
+    assert "those of all 31 classes are in --json" in run(*command)[1]
