@@ -69,7 +69,7 @@ def test_a_batch_has_each_clip_both_ways():
     plain = Preprocessing.of_features(3, 1, 1)
     labels = [BACKWARD, "forward"]
     given = (clips, labels, Sampled(num_frames=4, sampling="segments"), plain, Augmentation(), 2, 3, 0)
-    batch, broken = BothWays(*given, maps=maps)[1]
+    batch, broken, _ = BothWays(*given, maps=maps)[1]
     assert broken == []
     assert batch.clips.shape == (4, 4, 1, 1, 3)
     assert (batch.clips[2:] == batch.clips[:2, ::-1]).all()
