@@ -99,9 +99,14 @@ def every_frame(path: Path, *, remarks: set[str] | None = None) -> Iterator[np.n
     """The pictures at all places of a video, one after the other; see `read_frames`."""
     index = index_of(path)
     numbers = range(index.num_places) if index.pictures is None else index.pictures.tolist()
-    if path.is_dir() or path.suffix.lower() in ANIMATED_SUFFIXES:
-        for place in range(index.num_places):
-            yield read_frames(path, [place])[0]
+    remarks = set() if remarks is None else remarks
+    if path.is_dir():
+        files = _pictures_of(path)
+        yield from (_picture_shown(files, number, remarks) for number in numbers)
+        return
+    if path.suffix.lower() in ANIMATED_SUFFIXES:
+        pictures = [image for image, _ in read_pictures(path)]
+        yield from (pictures[number] for number in numbers)
         return
     convert = Converter()
     decoder = Decoder(f"file:{path}", name=str(path))
@@ -113,8 +118,7 @@ def every_frame(path: Path, *, remarks: set[str] | None = None) -> Iterator[np.n
             yield image
     finally:
         decoder.close()
-        if remarks is not None:
-            remarks.update(filter(None, [*decoder.warnings, index.remark]))
+        remarks.update(filter(None, [*decoder.warnings, index.remark]))
 
 
 def _pictures_of(folder: Path) -> list[Path]:
@@ -190,12 +194,12 @@ def _grid(times: np.ndarray, end_seconds: float, *, rate: float) -> VideoIndex:
 def _decode(path: Path, index: VideoIndex, numbers: list[int], remarks: set[str]) -> dict[int, np.ndarray]:
     """Pictures by their numbers, which increase: decoded from the key frame before the first up to the last."""
     convert = Converter()
-    for seek in (True, False):
+    begins = [None] if index.stamps is None or numbers[0] == 0 else [index.stamps[numbers[0]], None]
+    for begin in begins:
         decoder = Decoder(f"file:{path}", name=str(path))
         try:
-            if seek and not (index.stamps is not None and numbers[0] > 0 and _seek(decoder, index.stamps[numbers[0]])):
-                continue
-            return {number: convert(picture) for number, picture in _shown(decoder, index, numbers)}
+            if begin is None or _seek(decoder, begin):
+                return {number: convert(picture) for number, picture in _shown(decoder, index, numbers)}
         except _Missed:
             continue
         finally:
