@@ -334,10 +334,10 @@ def test_what_fails_at_the_end_of_a_stream_or_in_a_snapshot_ends_it_alone(monkey
     for name in ("flush", "snapshot"):
         inner = getattr(machine, name)
 
-        def outer(stream, name=name, inner=inner):
+        def outer(stream, *rest, name=name, inner=inner):
             if stream == name:
                 raise RuntimeError(f"no {name} today")
-            return inner(stream)
+            return inner(stream, *rest)
 
         monkeypatch.setattr(machine, name, outer)
 
