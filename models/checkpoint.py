@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from difflib import get_close_matches
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,6 +22,7 @@ from models.files import whole
 from models.preprocessing import Preprocessing
 from models.probabilities import sigmoid, softmax
 from models.published import PUBLISHED, load_published
+from models.said import say_once
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -136,12 +135,12 @@ def resolve(name: str | os.PathLike[str]) -> Path | str:
     known = text if known is None and text in PUBLISHED else known
     if there is not None:
         if known is not None:
-            _say_which(f"the model {text} is {path.resolve()}, not the checkpoint that `actionstream models` lists")
+            say_once(f"the model {text} is {path.resolve()}, not the checkpoint that `actionstream models` lists")
         return there
     unfinished = (path / "settings.json").is_file()
     if known is not None:
         if unfinished:
-            _say_which(f"the model {text} is that of `actionstream models`; the run {path.resolve()} has none yet")
+            say_once(f"the model {text} is that of `actionstream models`; the run {path.resolve()} has none yet")
         return known
     if unfinished:
         raise ValueError(f"{path} is a run without a checkpoint: it has not come to the end of an epoch")
@@ -149,12 +148,6 @@ def resolve(name: str | os.PathLike[str]) -> Path | str:
     raise ValueError(
         f"no model {text!r}: give the path of a checkpoint, or a name of `actionstream models`; nearest are {near}"
     )
-
-
-@cache
-def _say_which(which: str) -> None:
-    """Once, though many ask what is meant; the filter of warnings forgets what it has shown."""
-    warnings.warn(which, RuntimeWarning, stacklevel=3)
 
 
 def find(name: str | os.PathLike[str]) -> Path:

@@ -24,6 +24,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from models.label_files import read_label_file
+from models.said import say_once
 
 FOLDER = Path(__file__).parent / "label_lists"
 BACKGROUND = "background"
@@ -40,7 +41,11 @@ def read_labels(name: str | os.PathLike[str]) -> list[str]:
 
     Raises ValueError for a list that does not exist, and for a file that does not say which label has which number.
     """
-    path = FOLDER / f"{name}.txt" if name in list_labels() else Path(name)
+    path = Path(name)
+    if not path.is_file() and name in list_labels():
+        path = FOLDER / f"{name}.txt"
+    elif path.is_file() and name in list_labels():
+        say_once(f"the labels {name} are those of the file {path.resolve()}, not the list that comes with actionstream")
     if not path.is_file():
         raise ValueError(f"no labels {str(name)!r}: give a file, or one of {', '.join(list_labels())}")
     return read_label_file(path)

@@ -35,7 +35,7 @@ from models.training.optimisation import Optimisation
 from models.training.pictures import draw_confusion, draw_curves
 from models.training.testing import test
 
-LABELS, TEACHER = "labels.txt", "teacher.safetensors"
+LABELS, START, TEACHER = "labels.txt", "start.safetensors", "teacher.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +94,8 @@ class Run:
 
     settings.json     what it is
     labels.txt        the labels, where a list of them was given, which is needed no more
-    teacher.safetensors    a copy of the teacher, where there is one
+    start.safetensors       a copy of the checkpoint that it begins with, until the first epoch has ended
+    teacher.safetensors     a copy of the teacher, where there is one
     last.pt           all that is needed to go on after the last whole epoch
     last.safetensors, best.safetensors    checkpoints, of that epoch and of the one with the best figure
     figures.csv, curves.png, confusion.png, tensorboard/    what was measured after each epoch
@@ -113,7 +114,8 @@ class Run:
             if (folder / "last.pt").is_file():
                 raise ValueError(f"{folder} has a run in it; go on with it (--resume {folder}) or take another folder")
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / LABELS).unlink(missing_ok=True)  # of one that came to nothing
+            for name in (LABELS, START, TEACHER):  # of one that came to nothing
+                (folder / name).unlink(missing_ok=True)
             if settings.data.labels is not None:
                 write_text(folder / LABELS, "".join(f"{label}\n" for label in read_labels(settings.data.labels)))
             write_text(folder / "settings.json", json.dumps(asdict(settings), indent=1, ensure_ascii=False))
@@ -159,8 +161,8 @@ class Run:
             )
         state = self._state()
         if settings.start is not None and state is None:  # later its weights are in the state
-            start_from(network, settings.start)
-        teacher = None if settings.teacher is None else self._teacher(settings.teacher, begins=state is None)
+            start_from(network, self._copied(settings.start, START)[0], settings.start)
+        teacher = None if settings.teacher is None else self._teacher(settings.teacher)
         batches = ClipBatches(
             training,
             settings.labels,
@@ -204,6 +206,7 @@ class Run:
                 self._write_figures(rows, board)
                 lists = {"rows": rows, "broken": sorted(broken), "untested": sorted(untested)}
                 save_state(self.folder / "last.pt", {**state, **lists})
+                (self.folder / START).unlink(missing_ok=True)
 
         with Board(self.folder / "tensorboard") as board:
             train(
@@ -268,17 +271,21 @@ class Run:
                 f"mixup needs 2 clips or more for each of {processes} processes; give a larger --batch-size"
             )
 
-    def _teacher(self, checkpoint: str, *, begins: bool) -> Network:
-        """The network of a checkpoint, of which the run keeps a copy to go on with.
-
-        Raises ValueError where it would be shown something else, or scores something else.
-        """
-        copy = self.folder / TEACHER
-        is_there = copy.is_file() and not begins
+    def _copied(self, checkpoint: str, name: str) -> tuple[Network, Card]:
+        """A checkpoint, of which the run keeps a copy to go on with."""
+        copy = self.folder / name
         try:
-            network, card = load(copy if is_there else checkpoint)
+            network, card = load(copy if copy.is_file() else checkpoint)
         except ValueError as error:
-            raise ValueError(f"the teacher of the run cannot be read: {error}") from error
+            raise ValueError(f"the {copy.stem} of the run cannot be read: {error}") from error
+        if distributed.rank() == 0 and not copy.is_file():
+            with self._room():
+                save(copy, network, card)
+        return network, card
+
+    def _teacher(self, checkpoint: str) -> Network:
+        """The network to follow; ValueError where it would be shown something else, or scores something else."""
+        network, card = self._copied(checkpoint, TEACHER)
         if card.labels != self.settings.labels:
             raise ValueError(
                 f"the teacher {checkpoint} has other labels than the run, or in another order; --labels FILE gives the "
@@ -289,9 +296,6 @@ class Run:
             raise ValueError(
                 f"the teacher {checkpoint} wants its pictures in another way, {card.preprocessing}, than the run, {own}"
             )
-        if distributed.rank() == 0 and not is_there:
-            with self._room():
-                save(copy, network, card)
         return network
 
     @contextmanager
@@ -324,12 +328,11 @@ def _from_anywhere(model: str | None) -> str | None:
     return model if model is None or find_local(model) is None else str(Path(model).resolve())
 
 
-def start_from(network: Network, checkpoint: str) -> None:
-    """Take over what fits of a checkpoint's weights; ValueError where that is less than half of the network.
+def start_from(network: Network, other: Network, name: str) -> None:
+    """Take over what fits of the weights of another network; ValueError where that is less than half of this one.
 
     One for RGB is a start for other modalities, too (models.initialisation.cross_modality).
     """
-    other = load(checkpoint)[0]
     given: Mapping[str, Tensor] = other.state_dict()
     if other.in_channels == 3 != network.in_channels:
         given = cross_modality(given, network.in_channels)
@@ -337,9 +340,7 @@ def start_from(network: Network, checkpoint: str) -> None:
     fitting = {name: tensor for name, tensor in given.items() if name in own and own[name].shape == tensor.shape}
     taken, wanted = sum(own[name].numel() for name in fitting), sum(tensor.numel() for tensor in own.values())
     if 2 * taken < wanted:
-        raise ValueError(
-            f"of {checkpoint} only {taken:,} of {wanted:,} values fit this network; start from another one"
-        )
+        raise ValueError(f"of {name} only {taken:,} of {wanted:,} values fit this network; start from another one")
     network.load_state_dict({**own, **fitting})
 
 

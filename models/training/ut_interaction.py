@@ -90,7 +90,7 @@ class Recipe:
         """The network before it has learnt anything here."""
         torch.manual_seed(self.seed)
         network = create(NETWORK, **self.arguments(num_classes))
-        start_from(network, self.start)
+        start_from(network, load(self.start)[0], self.start)
         assert isinstance(network, MobileNetV2)
         return network.eval()
 

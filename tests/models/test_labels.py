@@ -67,3 +67,11 @@ def test_which_label_is_background():
     assert find_background(("a", "background"), "a") == "a"
     with pytest.raises(ValueError, match=r"no label is called 'c'; there are a, b"):
         find_background(("a", "b"), "c")
+
+
+def test_a_local_file_wins_over_a_list_of_the_package(tmp_path, monkeypatch):
+    (tmp_path / "jester").write_text("wave\nclap\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.warns(RuntimeWarning, match="the labels jester are those of the file .*jester, not the list"):
+        assert read_labels("jester") == ["wave", "clap"]
+    assert len(read_labels("ucf101")) == 101

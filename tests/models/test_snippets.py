@@ -247,12 +247,12 @@ def test_labels_that_a_network_does_not_know(clip):
 
 
 def test_a_start_from_a_network_for_rgb(tmp_path):
-    from models.checkpoint import save
+    from models.checkpoint import load, save
 
     network, card = network_and_card("rgb")
     save(tmp_path / "rgb.safetensors", network, card)
     flow, _ = network_and_card("flow")
-    start_from(flow, str(tmp_path / "rgb.safetensors"))
+    start_from(flow, load(tmp_path / "rgb.safetensors")[0], "rgb.safetensors")
     expected = cross_modality(network.state_dict(), 4)
     assert all(torch.equal(tensor, expected[name]) for name, tensor in flow.state_dict().items())
     mean = network.conv1.weight.mean(dim=1)

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -153,6 +154,25 @@ def test_a_run_goes_on_without_what_it_began_with(finished, data, tmp_path, run,
     assert code == 0, err
     check_same(elsewhere / "moved", there / "whole")
     assert run("test", "moved", "--json", "--device", "cpu")[0] == 0
+
+
+def test_a_run_that_was_killed_in_its_first_epoch_needs_no_more_than_its_folder(
+    finished, data, tmp_path, run, monkeypatch
+):
+    start, teacher = (
+        shutil.copy(finished / "best.safetensors", tmp_path / name) for name in ("a.safetensors", "b.safetensors")
+    )
+    command = ("train", "--data", data, "--epochs", 2, "--start", start, "--teacher", teacher, *SMALL, *NETWORK)
+    assert run(*command, "-o", tmp_path / "whole")[0] == 0
+    assert not (tmp_path / "whole" / "start.safetensors").exists()  # an epoch has what is needed
+    with monkeypatch.context() as patch:
+        patch.setattr("models.training.run.train", Mock(side_effect=KeyboardInterrupt))
+        assert run(*command, "-o", tmp_path / "half")[0] != 0
+    start.unlink()
+    teacher.unlink()
+    code, _, err = run("train", "--resume", tmp_path / "half", "--workers", 0, "--device", "cpu")
+    assert code == 0, err
+    check_same(tmp_path / "half", tmp_path / "whole")
 
 
 def test_a_run_of_before_has_no_copy_of_its_teacher(finished, data, tmp_path, run, killed_after):
