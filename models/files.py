@@ -38,6 +38,8 @@ def write_text(path: Path, text: str) -> None:
 def read_text(path: Path) -> str:
     """The text of a file in UTF-8, or in UTF-16 with a byte order mark, plain or with gzip (.gz); the mark is left out.
 
+    Lines end in newlines, whatever they end in there.
+
     Raises ValueError when the file is not there, is cut short, or is other text.
     """
     if not path.is_file():
@@ -47,7 +49,8 @@ def read_text(path: Path) -> str:
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ValueError(f"{path} is no whole gzip file, it may have been cut short: {error}") from error
     try:
-        return data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+        text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+        return text.replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ValueError(f"{path} is not text in UTF-8 (line {line}: {error}); save it as UTF-8") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,22 @@ WRAPPERS = ("labels", "classes", "names", "categories", "id2label", "label2id")
 """What an object of JSON may call its labels."""
 
 
-def read_label_file(path: Path) -> list[str]:
+class Labels(list[str]):
+    """Labels in the order of the scores.
+
+    first  the number that their file gives to the first one: lists that go with it count from there
+    """
+
+    def __init__(self, names: Iterable[str], *, first: int = 0):
+        super().__init__(names)
+        self.first = first
+
+    def to_text(self) -> str:
+        """The text of a file that says the same."""
+        return "".join(f"{n} {name}\n" if self.first else f"{name}\n" for n, name in enumerate(self, self.first))
+
+
+def read_label_file(path: Path) -> Labels:
     """The labels of a file in the order of the scores.
 
     Text has one a line, as they are or with their numbers before or after them ("0 wave", "c012 Opening a door",
@@ -40,7 +55,7 @@ def read_label_file(path: Path) -> list[str]:
     labels = _of_json(path, text) if _is_json(path, text) else _of_text(path, text)
     if twice := [label for label, count in Counter(labels).items() if count > 1]:
         raise ValueError(f"{path} has the label {twice[0]!r} twice; each score needs a name of its own")
-    return labels
+    return labels if isinstance(labels, Labels) else Labels(labels)
 
 
 def _is_json(path: Path, text: str) -> bool:
@@ -54,7 +69,7 @@ def _is_json(path: Path, text: str) -> bool:
 
 
 def _of_text(path: Path, text: str) -> list[str]:
-    lines = [line.strip() for line in re.split(r"\r\n|\r|\n", text.rstrip())]
+    lines = [line.strip() for line in text.rstrip().split("\n")]
     if not all(lines):
         raise ValueError(f"line {lines.index('') + 1} of {path} is empty; each line is a label")
     for divider in DIVIDERS:
@@ -150,7 +165,7 @@ def _in_order(path: Path, pairs: Sequence[tuple[int, str]]) -> list[str]:
             f"{path} has {len(numbers)} labels with numbers, and {wrong}{name} {what}; expected each number from "
             "0 or 1 on once"
         )
-    return [label for _, label in sorted(pairs)]
+    return Labels([label for _, label in sorted(pairs)], first=min(numbers))
 
 
 def _is_count(numbers: Sequence[int]) -> bool:

@@ -23,7 +23,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from models.label_files import read_label_file
+from models.label_files import Labels, read_label_file
 from models.said import say_once
 
 FOLDER = Path(__file__).parent / "label_lists"
@@ -36,7 +36,7 @@ def list_labels() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.txt"))
 
 
-def read_labels(name: str | os.PathLike[str]) -> list[str]:
+def read_labels(name: str | os.PathLike[str]) -> Labels:
     """The labels of a list of the package, or of a file (models.label_files), in the order of the scores.
 
     Raises ValueError for a list that does not exist, and for a file that does not say which label has which number.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from models.files import read_text
@@ -19,7 +19,7 @@ def read_lines(path: Path) -> list[tuple[str, str]]:
 
     Raises ValueError for a file without such a line.
     """
-    lines = enumerate(re.split(r"\r\n|\r|\n", read_text(path)), start=1)
+    lines = enumerate(read_text(path).split("\n"), start=1)
     rows = [(f"line {number} of {path}", line.strip()) for number, line in lines if line.strip()]
     if not rows:
         raise ValueError(f"{path} is empty")
@@ -30,7 +30,12 @@ def split_row(text: str, divider: str | None) -> list[str]:
     """The fields of a row without quotes; divided by spaces where `divider` is None."""
     if divider is None:
         return [_unquoted(field) for field in re.findall(r"\"[^\"]*\"(?=\s|$)|'[^']*'(?=\s|$)|\S+", text)]
-    return [_unquoted(field.strip()) for field in next(csv.reader([text], delimiter=divider, skipinitialspace=True))]
+    try:
+        return [
+            _unquoted(field.strip()) for field in next(csv.reader([text], delimiter=divider, skipinitialspace=True))
+        ]
+    except csv.Error as error:
+        raise ValueError(f"a row of {len(text)} characters is no row of a table: {error}") from error
 
 
 def _unquoted(field: str) -> str:
@@ -66,7 +71,7 @@ def read_table(path: Path, *needed: str) -> list[tuple[str, dict[str, str]]]:
         next(lines)
         skipped = text[: len(text) - len(text.lstrip())].count("\n")
         rows = []
-        for fields in lines:
+        for fields in rows_of(lines, path):
             where = f"line {lines.line_num + skipped} of {path}"
             row = {name: field.strip() for name, field in zip(names, fields, strict=False)}
             if any(row.values()):
@@ -77,3 +82,11 @@ def read_table(path: Path, *needed: str) -> list[tuple[str, dict[str, str]]]:
             return rows
         raise ValueError(f"{path} has a header and no row")
     raise ValueError(f"{path} has no column {missing[0]}; it needs {', '.join(needed)}, and a row")
+
+
+def rows_of(lines: Iterator[list[str]], path: Path) -> Iterator[list[str]]:
+    """The rows of a csv.reader; ValueError where one cannot be read."""
+    try:
+        yield from lines
+    except csv.Error as error:
+        raise ValueError(f"{path} cannot be read as a table: {error}") from error

@@ -162,7 +162,10 @@ def report(data: Data, training: Listing, validation: Listing, labels: Sequence[
     lines = [f"read: {len(training)} clips to learn from, {len(validation)} of validation, {len(labels)} labels"]
     if data.format in ("hmdb51", "thumos14") or (data.validation and "test" in Path(data.validation).stem.lower()):
         lines.append("the best epoch is chosen on clips for testing; the last one is kept, too")
-    return lines + left_out_of(training, validation).lines()
+    left_out = left_out_of(training, validation)
+    used = {label for clip in [*training, *validation] for label in clip.labels}
+    left_out.add("labels without a clip", *(label for label in labels if label not in used))
+    return lines + left_out.lines()
 
 
 def left_out_of(*sides: Listing) -> LeftOut:

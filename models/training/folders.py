@@ -10,7 +10,7 @@ from typing import Literal
 
 from models.training.datasets import Listing
 from models.training.left_out import LeftOut
-from models.video import FEATURES, PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_hidden, is_video
+from models.video import FEATURES, NOTES, PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_hidden, is_video
 
 Side = Literal["training", "validation", "test"]
 SIDES: dict[Side, tuple[str, ...]] = {
@@ -49,8 +49,10 @@ def folder_tree(root: Path) -> Listing:
     """A folder for each class, with its videos or folders of frames: UCF101, HMDB51, and trees of 00001.jpg."""
     listing = Listing()
     left_out = listing.left_out
-    beside = (_name(path, root) for path in sorted(root.iterdir()) if _is_clip(path))
-    left_out.add("videos beside the folders of the classes", *beside)
+    for path in sorted(root.iterdir()):
+        if not path.is_dir() and not is_hidden(path) and path.suffix.lower() not in NOTES:
+            what = "videos" if _is_clip(path) else "files"
+            left_out.add(f"{what} beside the folders of the classes", _name(path, root))
     for folder in _folders(root):
         before = len(listing)
         for path in sorted(folder.iterdir()):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from models.label_files import Labels
 from models.tables import DIVIDERS, find_columns, read_lines, split_row
 from models.training.datasets import Listing
 from models.training.folders import Videos
@@ -44,6 +45,10 @@ def frame_list(file: Path, root: Path, labels: Sequence[str], *, labelled: bool 
     videos, listing, known = Videos(root), Listing(), frozenset(labels)
     rows = read_lines(file)
     header = _header(rows[0][1], labelled)
+    if header:
+        titles = split_row(rows[0][1].lstrip("#"), header[0])
+        unread = (title for place, title in enumerate(titles) if place not in header[1].values())
+        listing.left_out.add("columns that are not read", *filter(None, unread))
     for where, text in rows[1:] if header else rows:
         if header:
             divider, columns = header
@@ -70,10 +75,13 @@ def name_of(labels: Sequence[str], label: str, where: str) -> str:
         if labels and label not in labels:
             raise ValueError(f"{where} has the label {label!r}, which is none of the {len(labels)} labels")
         return label
-    if not 0 <= int(label) < len(labels):
+    first = labels.first if isinstance(labels, Labels) else 0
+    if not first <= int(label) < first + len(labels):
         counted = "; it seems to count from 1, and labels count from 0" if int(label) == len(labels) else ""
-        raise ValueError(f"{where} has label {label}, and there are {len(labels)}, from 0 on{counted}")
-    return labels[int(label)]
+        if first:
+            counted = ", as the file of labels numbers them; a list that counts from 0 needs labels without numbers"
+        raise ValueError(f"{where} has label {label}, and there are {len(labels)}, from {first} on{counted}")
+    return labels[int(label) - first]
 
 
 def _stretch(numbers: tuple[int, ...], where: str, text: str) -> tuple[int, int] | None:

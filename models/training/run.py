@@ -117,7 +117,7 @@ class Run:
             for name in (LABELS, START, TEACHER):  # of one that came to nothing
                 (folder / name).unlink(missing_ok=True)
             if settings.data.labels is not None:
-                write_text(folder / LABELS, "".join(f"{label}\n" for label in read_labels(settings.data.labels)))
+                write_text(folder / LABELS, read_labels(settings.data.labels).to_text())
             write_text(folder / "settings.json", json.dumps(asdict(settings), indent=1, ensure_ascii=False))
         return cls(folder, settings)
 

@@ -6,12 +6,14 @@ from models.video.errors import SourceError
 from models.video.files import (
     ANIMATED_SUFFIXES,
     FEATURES,
+    NOTES,
     PICTURE_SUFFIXES,
     VIDEO_SUFFIXES,
     by_number,
     is_animated,
     is_hidden,
     is_video,
+    passed_over,
     pictures_in,
 )
 from models.video.pictures import FOLDER_RATE, RATE_FILE, rate_of_folder, read_picture, read_pictures
@@ -22,6 +24,7 @@ __all__ = [
     "FEATURES",
     "FOLDER_RATE",
     "LOOK_AHEAD",
+    "NOTES",
     "PICTURE_SUFFIXES",
     "RATE_FILE",
     "VIDEO_SUFFIXES",
@@ -35,6 +38,7 @@ __all__ = [
     "is_animated",
     "is_hidden",
     "is_video",
+    "passed_over",
     "pictures_in",
     "rate_of_folder",
     "read_frames",

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from models.video.decoder import Decoder, increase
+from models.video.decoder import LOOK_AHEAD, Decoder, increase
 from models.video.errors import SourceError
-from models.video.files import ANIMATED_SUFFIXES, pictures_in
+from models.video.files import ANIMATED_SUFFIXES, passed_over, pictures_in
 from models.video.pictures import rate_of_folder, read_picture, read_pictures
 from models.video.upright import Converter
 
@@ -49,7 +49,7 @@ class VideoIndex(NamedTuple):
 def index_of(path: Path) -> VideoIndex:
     """The index of a video file, an animated picture, or a folder of pictures. SourceError where it cannot be read."""
     if path.is_dir():
-        return VideoIndex(len(_pictures_of(path)), rate_of_folder(path))
+        return VideoIndex(len(_pictures_of(path)), rate_of_folder(path), remark=passed_over(path))
     if not path.exists():
         raise SourceError(f"no file {path}")
     if path.suffix.lower() in ANIMATED_SUFFIXES:
@@ -135,35 +135,39 @@ def _picture_shown(files: list[Path], number: int, remarks: set[str]) -> np.ndar
             return read_picture(file)
         except SourceError as error:
             remarks.add(f"{file.parent}: {error}")
-    raise SourceError(f"{files[0].parent} has no picture that can be read")
+            wrong = error
+    raise SourceError(f"{files[0].parent} has no picture that can be read: {wrong}")
 
 
 def _demuxed(decoder: Decoder) -> tuple[list[int | None], int, int | None]:
     """The pts of all packets that are shown, when the last picture ends, and the pts of the first that decodes.
 
-    Packets that an edit list hides are not shown; those before the first key frame do not decode.
+    Packets that an edit list hides are not shown; those before the first key frame do not decode. The last is None
+    where the first pictures come out in another order than that of their pts, which then mean nothing.
     """
     import av
 
     stamps: list[int | None] = []
-    end, origin, decoded = 0, None, False
+    ends: list[int] = []
+    first: list[int | None] = []  # pts of the first pictures
+    damaged = False
     try:
         for packet in decoder.container.demux(decoder.track):
-            if not decoded:
+            if len(first) < LOOK_AHEAD:
                 try:
-                    for picture in packet.decode():
-                        origin, decoded = picture.pts, True
-                        break
+                    first += [picture.pts for picture in packet.decode()]
                 except av.FFmpegError:
-                    pass
+                    damaged = True
             if packet.size and not packet.is_discard:
                 stamps.append(packet.pts)
-                end = max(end, (packet.pts or 0) + (packet.duration or 0))
+                if packet.pts is not None:
+                    ends.append(packet.pts + (packet.duration or 0))
+            decoder.hides |= packet.is_discard
     except av.FFmpegError:
         pass  # as far as it can be read
-    if not decoded:
+    if not first:
         raise SourceError(f"{decoder.name} is not a video that can be read: not one frame of it decodes")
-    return stamps, end, origin
+    return stamps, max(ends, default=0), first[0] if damaged or increase(first[:LOOK_AHEAD]) else None
 
 
 def _grid(times: np.ndarray, end_seconds: float, *, rate: float) -> VideoIndex:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterator, Sequence
 from itertools import chain, dropwhile, islice, pairwise
 from pathlib import Path
@@ -12,6 +13,7 @@ from models.video.errors import SourceError, reason
 if TYPE_CHECKING:
     import av
 
+NEAR_SECONDS = 1.0  # pictures that come out of order because of damage are no farther apart
 LOOK_AHEAD = 16  # pictures whose times are checked before the first one goes out
 
 
@@ -30,6 +32,8 @@ class Decoder:
     declared_seconds  how long the file says its track is; 0 where it does not say
     warnings          what is odd about it, each said once
     damaged           packets that did not decode, so far
+    concealed         pictures that are damaged in part, so far
+    hides             an edit list hides packets, of which the declared length may tell
     end_seconds       when the last picture that came out ceases to be shown, counted from the first one
     late_seconds      how long after the beginning of the track the first picture is shown, where others were damaged
 
@@ -41,7 +45,8 @@ class Decoder:
 
         self.name = name
         self.warnings: list[str] = []
-        self.damaged = 0
+        self.damaged = self.concealed = 0
+        self.hides = False
         self.end_seconds = self.late_seconds = 0.0
         try:
             self.container = av.open(file, "r", metadata_errors="replace", **options)
@@ -68,6 +73,8 @@ class Decoder:
         """
         pictures: Iterator[av.VideoFrame] = self.pictures()
         ahead = list(islice(pictures, look_ahead))
+        if self.damaged:  # what refers to a picture that is not there may come out in its place
+            ahead = [picture for n, picture in enumerate(ahead) if not n or _is_later(picture, ahead[n - 1])]
         times = [picture.time for picture in ahead]
         by_index = not increase(times)
         if by_index:
@@ -81,6 +88,8 @@ class Decoder:
         for picture in chain(ahead, pictures):
             time_seconds = index / self.rate if by_index or picture.time is None else picture.time - first
             if time_seconds <= last:
+                if self.damaged and not by_index and time_seconds > last - NEAR_SECONDS:
+                    continue
                 if not by_index:
                     self._say_timed_by_index()
                     by_index = True
@@ -98,22 +107,41 @@ class Decoder:
         """All pictures that decode; damaged packets are passed over and counted."""
         import av
 
+        behind: list[int] = []  # pts of packets later than all pictures so far
+        latest = -math.inf
         try:
             for packet in self._packets():
+                if packet.is_discard:
+                    self.hides = True
+                elif packet.size and packet.pts is not None and packet.pts > latest:
+                    behind.append(packet.pts)
                 try:
-                    yield from packet.decode()
+                    for picture in packet.decode():
+                        self.concealed += picture.is_corrupt
+                        if picture.pts is not None and picture.pts > latest:
+                            latest = picture.pts
+                            behind = [pts for pts in behind if pts > latest]
+                        yield picture
                 except av.FFmpegError:
                     self.damaged += 1
+            if not self.damaged and latest > -math.inf:  # threads do not tell what is wrong with the last packets
+                self.damaged = len(behind)
         finally:
             if self.damaged:
                 packets = "packet, which was" if self.damaged == 1 else "packets, which were"
                 self.warnings.append(f"{self.name} has {self.damaged} damaged {packets} passed over")
+            if self.concealed:
+                pictures = "picture that is" if self.concealed == 1 else "pictures that are"
+                self.warnings.append(f"{self.name} has {self.concealed} {pictures} damaged in part")
 
     def cut_short(self, end_seconds: float) -> str | None:
         """What is wrong where the pictures end at a time, counted from the first one, before the file says they do."""
+        if self.hides:
+            return None
         declared = self.declared_seconds - self.late_seconds
         slack = 2 / self.rate + min(1.0, 0.05 * declared)  # headers of whole files count a few frames too many
-        if end_seconds + slack >= declared:
+        begin = self.track.start_time or 0  # some formats count the time before the first picture as well
+        if end_seconds + max(float(begin * (self.track.time_base or 0)), 0.0) + slack >= declared:
             return None
         return f"{self.name} is cut short: it ends at {end_seconds:.2f} s of {declared:.2f} s"
 
@@ -159,14 +187,23 @@ class Decoder:
 
     def _declared_seconds(self) -> float:
         if self.track.duration is not None and self.track.time_base is not None:
-            return float(self.track.duration * self.track.time_base)
-        alone = len(self.container.streams) == 1
-        return (self.container.duration or 0) / 1_000_000 if alone else 0.0
+            # in an AVI that is cut short the former is that of what is there, and the latter is still in its header
+            return max(float(self.track.duration * self.track.time_base), self.track.frames / self.rate)
+        if len(self.container.streams) > 1 or self.container.duration is None:
+            return 0.0
+        # of many formats this is when it ends, and not how long it is
+        begin = 0 if self.container.start_time is None else max(self.container.start_time, 0)
+        duration = self.container.duration
+        return (duration - begin if duration > begin else duration) / 1_000_000
 
     def _say_timed_by_index(self) -> None:
         self.warnings.append(
             f"{self.name} has presentation times that do not increase; frames are timed by index / {self.rate:g}"
         )
+
+
+def _is_later(picture: av.VideoFrame, before: av.VideoFrame) -> bool:
+    return picture.time is None or before.time is None or picture.time > before.time
 
 
 def increase(times: Sequence[float | None]) -> bool:

@@ -12,9 +12,25 @@ VIDEO_SUFFIXES = (
     *(".mpg", ".mpeg", ".m2v", ".vob", ".ts", ".mts", ".m2ts", ".mxf", ".dv", ".ogv", ".ogg", ".ogm", ".rm", ".rmvb"),
     *(".nut", ".ivf", ".y4m", ".h264", ".264", ".h265", ".265", ".hevc", ".mjpeg", ".mjpg", ".gif"),
 )
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".apng", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+PICTURE_SUFFIXES = (
+    ".jpg",
+    ".jpeg",
+    ".jfif",
+    ".jpe",
+    ".png",
+    ".apng",
+    ".bmp",
+    ".webp",
+    ".tif",
+    ".tiff",
+    ".ppm",
+    ".pgm",
+    ".pnm",
+)
 ANIMATED_SUFFIXES = (".png", ".apng", ".webp", ".tif", ".tiff")
 """Of pictures that may have several frames or pages in them."""
+NOTES = (".txt", ".md", ".json", ".csv", ".xml", ".yaml", ".yml", ".toml", ".pdf", ".html")
+"""Of files that say something about videos and stand beside them."""
 FEATURES = ".npy"
 """Of files that `actionstream features` writes, a map for each segment of a video: float (T, D, h, w)."""
 
@@ -33,6 +49,16 @@ def pictures_in(folder: Path) -> list[Path]:
     """The pictures of a folder in the order of the numbers in their names."""
     files = (path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES and not is_hidden(path))
     return sorted(files, key=by_number)
+
+
+def passed_over(folder: Path) -> str | None:
+    """What is said of a folder of pictures that has other files in it, notes and hidden ones apart."""
+    known = (*PICTURE_SUFFIXES, *NOTES)
+    others = [path for path in folder.iterdir() if path.is_file() and path.suffix.lower() not in known]
+    names = sorted(path.name for path in others if not is_hidden(path) and path.name != "Thumbs.db")
+    if not names:
+        return None
+    return f"{folder} has files that are no pictures by their suffix: {len(names)} ({', '.join(names[:3])})"
 
 
 def is_video(path: Path) -> bool:

@@ -31,7 +31,10 @@ def read_pictures(path: Path) -> Iterator[tuple[np.ndarray, float]]:
     number = 0
     try:
         with Image.open(path) as opened:
-            for number in range(getattr(opened, "n_frames", 1)):
+            first = int(
+                bool(getattr(opened, "default_image", False))
+            )  # for who knows no animated PNG; none of its frames
+            for number in range(first, getattr(opened, "n_frames", 1)):
                 opened.seek(number)
                 image = to_rgb(ImageOps.exif_transpose(opened))
                 yield image, float(opened.info.get("duration") or 1000 / FOLDER_RATE) / 1000

@@ -26,6 +26,8 @@ def extract_frames(source: Path, target: Path, *, short_side: int | None) -> Non
     A folder that is there already is left as it is, and one is there only when it is whole. Videos that cannot be read
     are named in the end.
     """
+    if not source.is_dir():
+        raise ValueError(f"{source} is no folder; give the folder that the videos are in")
     left_out = LeftOut()
     videos = [path for path in videos_under(source, left_out) if path.is_file() and path.suffix != FEATURES]
     if not videos:

@@ -8,6 +8,7 @@ import math
 from pathlib import Path
 
 from models.files import read_text
+from models.tables import rows_of
 from stream.evaluation.files import write_text
 from stream.evaluation.segments import Row, Segments
 
@@ -21,7 +22,7 @@ def read_table(path: Path) -> Segments:
     if head != COLUMNS:
         raise ValueError(f"{path} begins with {','.join(head)!r}; the head of a table is {','.join(COLUMNS)}")
     rows: list[Row] = []
-    for fields in lines:
+    for fields in rows_of(lines, path):
         where = f"line {lines.line_num} of {path}"
         if not fields:
             continue

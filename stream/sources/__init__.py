@@ -6,7 +6,15 @@ import glob
 import os
 from pathlib import Path
 
-from models.video import ANIMATED_SUFFIXES, FOLDER_RATE, PICTURE_SUFFIXES, is_animated, pictures_in, rate_of_folder
+from models.video import (
+    ANIMATED_SUFFIXES,
+    FOLDER_RATE,
+    PICTURE_SUFFIXES,
+    is_animated,
+    passed_over,
+    pictures_in,
+    rate_of_folder,
+)
 from stream.connection import Connection
 from stream.sources.address import SCHEMES, masked, mistyped, scheme
 from stream.sources.images import AnimationSource, ImageSource
@@ -56,7 +64,9 @@ def open_source(text: str | int | Path, *, rate: float | None = None, connection
 
 def _open_path(path: Path, rate: float | None) -> Source:
     if path.is_dir():
-        return ImageSource(str(path), pictures_in(path), rate=rate or rate_of_folder(path))
+        source = ImageSource(str(path), pictures_in(path), rate=rate or rate_of_folder(path))
+        source.warnings += filter(None, [passed_over(path)])
+        return source
     if any(character in str(path) for character in "*?[") and not path.exists():
         return ImageSource(str(path), [Path(name) for name in glob.glob(str(path))], rate=rate or FOLDER_RATE)
     if not path.exists():

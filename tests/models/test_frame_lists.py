@@ -2,6 +2,7 @@
 
 import pytest
 
+from models.labels import read_labels
 from models.training.data import Data
 from models.training.frame_lists import frame_list
 
@@ -139,3 +140,24 @@ def test_what_cannot_be_understood_is_refused(text, message, root):
 def test_text_in_another_encoding(root):
     with pytest.raises(ValueError, match=r"list.txt is not text in UTF-8 \(line 2: .*; save it as UTF-8"):
         rows(root, "right/c1.mp4 1\ncafé.mp4 1\n", encoding="latin-1")
+
+
+def test_a_list_counts_as_its_file_of_labels_does(root, tmp_path):
+    (tmp_path / "classInd.txt").write_text("1 right\n2 left\n3 brushing hair\n")
+    labels = read_labels(tmp_path / "classInd.txt")
+    assert rows(root, "right/c1.mp4 1\na,b.mp4 3", labels)[0] == [
+        ("right/c1.mp4", "right", None),
+        ("a,b.mp4", "brushing hair", None),
+    ]
+    with pytest.raises(
+        ValueError, match=r"line 1 of .* has label 0, and there are 3, from 1 on, as the file of labels"
+    ):
+        rows(root, "right/c1.mp4 0", labels)
+    (tmp_path / "copy.txt").write_text(labels.to_text())  # as a run keeps it
+    assert (read_labels(tmp_path / "copy.txt"), read_labels(tmp_path / "copy.txt").first) == (labels, 1)
+
+
+def test_columns_that_nobody_reads_are_named(root):
+    found, left_out = rows(root, "path,start_time,label\nright/c1.mp4,0.5,2\n")
+    assert found == [("right/c1.mp4", "brushing hair", None)]
+    assert left_out.lines() == ["left out: columns that are not read: 1 (start_time)"]

@@ -294,6 +294,25 @@ def test_animations_are_videos(tmp_path, suffix, milliseconds):
     assert numbers(every_frame(path)) == numbers(read_frames(path, range(index_of(path).num_places)))
 
 
+def test_the_default_image_of_an_animation_is_none_of_its_frames(tmp_path):
+    first, *others = map(Image.fromarray, numbered(5))
+    first.save(tmp_path / "clip.png", save_all=True, append_images=others, duration=40, default_image=True)
+    assert numbers(frame.image for frame in open_source(tmp_path / "clip.png")) == [1, 2, 3, 4]
+    assert numbers(every_frame(tmp_path / "clip.png")) == [1, 2, 3, 4]
+
+
+def test_what_is_no_picture_in_a_folder_of_frames_is_told_of(tmp_path):
+    for n, picture in enumerate(numbered(3)):
+        Image.fromarray(picture).save(tmp_path / f"{n}.jfif", format="JPEG")
+    for name in ("3.xyz", "notes.txt", "Thumbs.db", ".DS_Store"):
+        (tmp_path / name).write_bytes(b"?")
+    source, remarks = open_source(tmp_path), set()
+    assert len(list(source)) == 3
+    assert len(read_frames(tmp_path, [0, 1, 2], remarks=remarks)) == 3
+    expected = f"{tmp_path} has files that are no pictures by their suffix: 1 (3.xyz)"
+    assert (source.warnings, remarks) == ([expected], {expected})
+
+
 def test_stills_are_no_videos(tmp_path):
     Image.fromarray(corners()).save(tmp_path / "still.png")
     (tmp_path / "broken.webp").write_bytes(b"RIFF")
@@ -341,6 +360,50 @@ def test_a_file_that_is_not_finished(tmp_path):
             read(cut)
 
 
+def test_a_last_packet_that_is_damaged_is_told_of(tmp_path):
+    """Threads of a decoder say nothing of the last ones."""
+    video = damage(encode(tmp_path / "clip.mp4", numbered(40), g="12", **EXACT), 39)
+    source, remarks = open_source(video), set()
+    shown = [frame.image for frame in source]
+    assert 36 <= len(shown) < 40
+    (warning,) = source.warnings
+    assert "damaged packet" in warning
+    assert len(list(every_frame(video, remarks=remarks))) == 40
+    assert len(remarks) == 1
+
+
+@pytest.mark.parametrize("broken", [[12], [4, 17, 30], [12, 13, 14, 15, 24]], ids=str)
+def test_damage_does_not_move_other_pictures(tmp_path, broken):
+    """With pictures that refer to later ones, too: what comes out in the place of another is not shown."""
+    video = damage(encode(tmp_path / "clip.mp4", numbered(40), g="12", bf="2", **EXACT), *broken)
+    source = open_source(video)
+    live = {round(frame.time_seconds * 30): frame.image for frame in source}
+    assert not any("times" in warning for warning in source.warnings)
+    grid = list(every_frame(video))
+    assert len(grid) == 40
+    assert len(live) >= 40 - 13 * len(broken)
+    assert all(np.array_equal(grid[place], image) for place, image in live.items())
+
+
+def test_times_before_zero_and_after_it(tmp_path):
+    """A transport stream whose clock goes over its end, and files that begin late."""
+    pictures = numbered(40)
+    for name, start in (("wrap.ts", 2**33 / 90000 - 0.7), ("late.mkv", 5), ("late.mp4", 5), ("late.ts", 5)):
+        video = encode(tmp_path / name, pictures, times=[start + n / 30 for n in range(40)], **EXACT)
+        for way, frames in all_ways(video).items():
+            assert numbers(frames) == list(range(40)), (name, way)
+        assert index_of(video).remark is None
+        source = open_source(video)
+        assert [frame.time_seconds for frame in source][-1] == pytest.approx(39 / 30, abs=2e-3)
+
+
+def test_pictures_that_come_out_in_another_order_than_that_of_their_times(tmp_path):
+    """An AVI has no times for them: they are counted."""
+    video = encode(tmp_path / "clip.avi", numbered(40), bf="2", **EXACT)
+    for way, frames in all_ways(video).items():
+        assert numbers(frames) == list(range(40)), way
+
+
 def test_a_video_that_is_cut_short_is_read_as_far_as_it_goes_and_said(containers, tmp_path):
     cut, remarks = tmp_path / "cut.mkv", set()
     cut.write_bytes(containers["clip.mkv"].read_bytes()[:-900])
@@ -351,6 +414,9 @@ def test_a_video_that_is_cut_short_is_read_as_far_as_it_goes_and_said(containers
     remarks.clear()
     read_frames(containers["clip.mkv"], [0], remarks=remarks)
     assert not remarks
+    cut = tmp_path / "cut.avi"
+    cut.write_bytes(containers["clip.avi"].read_bytes()[:-4000])
+    assert "cut.avi is cut short: it ends at " in index_of(cut).remark
 
 
 def test_times_of_places_increase(containers):

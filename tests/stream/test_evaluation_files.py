@@ -304,3 +304,13 @@ def test_a_video_without_results_can_be_named(tmp_path):
     written = json.loads((tmp_path / "r.json").read_text())["results"]
     assert written == {"a": [], "b": [{"segment": [0, 1], "label": "x", "score": 0.5}]}
     assert list(activitynet.read_results(tmp_path / "r.json", task="detection").videos) == ["b"]
+
+
+def test_tables_of_old_programs(tmp_path):
+    """Lines that end in carriage returns alone, and a field that no program of tables takes."""
+    table = tmp_path / "results.csv"
+    table.write_bytes(b"video,start_seconds,end_seconds,label,score\rv,1,2,jump,0.5\r")
+    assert len(read_table(table)) == 1
+    table.write_text(f"video,start_seconds,end_seconds,label,score\nv,1,2,{'x' * 200_000},0.5\n")
+    with pytest.raises(ValueError, match=r"results.csv cannot be read as a table: field larger than"):
+        read_table(table)
