@@ -232,11 +232,15 @@ def _shown(decoder: Decoder, index: VideoIndex, numbers: Collection[int]) -> Ite
     wanted = iter(numbers)
     number = next(wanted)
     before: av.VideoFrame | None = None
+    latest = -1
     with closing(decoder.pictures()) as pictures:
         for count, picture in enumerate(pictures):
             here = count
             if index.stamps is not None and picture.pts is not None:
                 here = int(np.searchsorted(index.stamps, picture.pts, side="right")) - 1
+            if here <= latest:  # where packets are damaged, it comes out in the place of another
+                continue
+            latest = here
             if before is None and number < here and number > 0:
                 raise _Missed
             while number <= here:
