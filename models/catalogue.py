@@ -254,7 +254,7 @@ def create(name: str, **arguments: Any) -> Network:
     entry = find_entry(name)
     try:
         return entry.build(**arguments)
-    except TypeError as error:
+    except (TypeError, ValueError, RuntimeError) as error:  # torch's own words for what it cannot build
         raise ValueError(f"{name} cannot be built with {arguments}: {error}") from error
 
 

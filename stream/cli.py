@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
@@ -696,6 +697,9 @@ def _say(message: str) -> None:
 def main() -> None:
     """Run the command line; every error and every warning is one line."""
     warnings.formatwarning = lambda message, *_: f"actionstream: {' '.join(str(message).split())}\n"
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name may have letters that the other side has not
+            stream.reconfigure(errors="backslashreplace")
     try:
         with signals.raised():
             app()

@@ -111,7 +111,8 @@ def draw_timeline(
     if len(shown) < len(labels):
         told += f", {len(shown)} of {len(labels)} classes"
     top = 1 - 0.3 / height
-    figure.text(left, top, title, color=INK, size=12, weight="bold", va="center", parse_math=False)
+    legible = title.encode("utf-8", "replace").decode()  # names of files may have bytes that are no text
+    figure.text(left, top, legible, color=INK, size=12, weight="bold", va="center", parse_math=False)
     figure.text(left + box["width"], top, told, color=FAINT, size=9, va="center", ha="right")
     scale = figure.add_axes((left + box["width"] - 1.6 / WIDTH_INCHES, 0.2 / height, 1.6 / WIDTH_INCHES, 0.09 / height))
     figure.colorbar(image, cax=scale, orientation="horizontal", ticks=[]).outline.set_visible(False)

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from models.files import read_text
+
 POLL_SECONDS = 0.4
 EMPTY_POLLS = 5  # an editor or a copy that begins with an empty file takes its time
 
@@ -52,7 +54,7 @@ class WatchList:
         """Follow the file from now on; ValueError when it cannot be read."""
         try:
             self.poll()
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
             raise ValueError(f"the watch list {self._path} cannot be read: {_reason(error)}") from error
         self._thread.start()
 
@@ -67,10 +69,11 @@ class WatchList:
         self._follow(self._read())
 
     def _read(self) -> str:
-        return self._path.read_text(encoding="utf-8-sig")
+        self._path.stat()  # where it is away, this says so in the words of the system
+        return read_text(self._path)
 
     def _follow(self, text: str) -> None:
-        lines = [line.strip() for line in text.splitlines()]
+        lines = [line.strip() for line in text.split("\n")]
         self._lines = [line for line in lines if line and not line.startswith("#")]
         for line in [line for line in self._names if line not in self._lines]:
             name = self._names.pop(line)
@@ -103,7 +106,7 @@ class WatchList:
         while not self._stopped.wait(POLL_SECONDS):
             try:
                 text = self._read()
-            except (OSError, UnicodeDecodeError) as error:
+            except (OSError, ValueError) as error:
                 num_same, num_failed = 0, num_failed + 1
                 if num_failed == 2:
                     self._say(f"the watch list {self._path} cannot be read: {_reason(error)}; all streams go on")

@@ -71,6 +71,8 @@ class Data:
             raise ValueError(f"the format {self.format} needs a list or annotations of the training clips")
         if self.format == "folders" and (self.training or self.validation):
             raise ValueError("lists and annotations have a format of their own; give it, --format list or another one")
+        if not isinstance(self.seed, int) or self.seed < 0:
+            raise ValueError(f"the seed of data is {self.seed!r}; expected a whole number from 0 on")
         if not Path(self.root).is_dir():
             raise ValueError(f"no folder {self.root}")
         for name in ("root", "training", "validation", "labels"):  # so that a run can be gone on with from anywhere

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import pickle
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -35,6 +36,7 @@ from models.training.optimisation import Optimisation
 from models.training.pictures import draw_confusion, draw_curves
 from models.training.testing import test
 
+MOST_SEED = 2**40  # what is made of it fits into 63 bits
 LABELS, START, TEACHER = "labels.txt", "start.safetensors", "teacher.safetensors"
 
 
@@ -73,12 +75,19 @@ class Settings:
                 f"batch_size is {self.batch_size}, epochs {self.epochs}, seed {self.seed}; the first two are 1 or "
                 "more, and a seed is 0 or more"
             )
+        whole = {"batch_size": self.batch_size, "epochs": self.epochs, "seed": self.seed}
+        if wrong := [name for name, value in whole.items() if not isinstance(value, int)]:
+            raise ValueError(f"{wrong[0]} is {whole[wrong[0]]!r}; expected a whole number")
+        if self.seed > MOST_SEED or self.data.seed > MOST_SEED:
+            raise ValueError(f"seeds are {self.seed} and {self.data.seed}; the highest is {MOST_SEED}")
         if not self.labels or len(set(self.labels)) < len(self.labels):
             raise ValueError(f"labels are {', '.join(self.labels) or 'none'}; each score has one, and no two the same")
 
     @classmethod
     def from_json(cls, text: str) -> Settings:
         values = json.loads(text)
+        if not isinstance(values, dict):
+            raise ValueError(f"they are {text.strip()[:20]!r}, and no object")
         parts = {"data": Data, "preprocessing": Preprocessing, "sampled": Sampled}
         parts |= {"augmentation": Augmentation, "optimisation": Optimisation}
         built = {name: kind(**_tuples(values.pop(name))) for name, kind in parts.items()}
@@ -264,6 +273,12 @@ class Run:
                 f"{len(unknown)} labels of the clips are not among the {len(settings.labels)} of the run, such as "
                 f"{min(unknown)!r}; begin a new run for others"
             )
+        opposites = settings.augmentation.opposites
+        if strange := {*opposites, *opposites.values()} - {*settings.labels}:
+            raise ValueError(
+                f"augmentation.opposites has {min(strange)!r}, which is no label; expected some of "
+                f"{', '.join(settings.labels)}"
+            )
         if settings.batch_size % processes:
             raise ValueError(f"a batch of {settings.batch_size} clips cannot be shared by {processes} processes")
         if settings.optimisation.mixup and settings.batch_size == processes > 1:
@@ -310,7 +325,15 @@ class Run:
 
     def _state(self) -> dict[str, Any] | None:
         file = self.folder / "last.pt"
-        return torch.load(file, map_location="cpu", weights_only=True) if file.is_file() else None
+        if not file.is_file():
+            return None
+        try:
+            return torch.load(file, map_location="cpu", weights_only=True)
+        except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            raise ValueError(
+                f"{file} is damaged, and the run cannot be gone on with; its checkpoints are last.safetensors and "
+                "best.safetensors, with which --start begins another one"
+            ) from error
 
     def _write_figures(self, rows: Sequence[dict[str, float]], board: Board) -> None:
         lines = io.StringIO()

@@ -46,12 +46,15 @@ class NetworkSource(VideoSource):
             options["rtsp_transport"] = self._connection.transport
         elif not self._connection.redirects:
             options["max_redirects"] = "0"
+        timeout = self._connection.open_seconds, self._connection.read_seconds
         try:
-            self._open(
-                self._address,
-                options=options,
-                timeout=(self._connection.open_seconds, self._connection.read_seconds),
-            )
+            try:
+                self._open(self._address, options=options, timeout=timeout)
+            except SourceError as error:
+                if not isinstance(error.__cause__, EOFError):
+                    raise
+                # FFmpeg's reader of GIFs goes back in what it has not kept, unless it is told that it cannot
+                self._open(self._address, options={**options, "seekable": "0"}, timeout=timeout)
         except SourceError as error:
             why = self._why_not_open(error.__cause__) if error.__cause__ else str(error)
             raise SourceError(f"{self.name} cannot be opened: {why}") from error

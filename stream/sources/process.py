@@ -86,12 +86,13 @@ class ProcessSource(Source):
         while True:
             message = json.loads(receive())
             self.lost = before + Counter(message["lost"])
+            self.live = message["live"]
             if "frame" not in message:
                 self.warnings += message["warnings"]
                 if message["error"] is not None:
                     raise SourceError(message["error"])
                 return
-            self.live, self.rate = message["live"], message["rate"]
+            self.rate = message["rate"]
             image = np.frombuffer(receive(), np.uint8).reshape(message["shape"])
             yield Frame(stream=self.name, image=image, **message["frame"])
             limit, missing = self._connection.stall_seconds, "stalled: no frame"
@@ -137,7 +138,8 @@ def _main(descriptor: int) -> None:
         error = str(failure)
     except Exception as failure:  # noqa: BLE001  told over there, whatever it is
         error = f"{source.name} failed: {reason(failure).replace(order['target'], source.name)}"
-    wire.send_bytes(json.dumps({"error": error, "warnings": source.warnings, "lost": source.lost}).encode())
+    last = {"error": error, "warnings": source.warnings, "lost": source.lost, "live": source.live}
+    wire.send_bytes(json.dumps(last).encode())
 
 
 def _leave_with(wire: Wire) -> None:

@@ -9,7 +9,7 @@ from odd_videos import damage, encode, orient, seen_through, trim
 from PIL import Image
 from servers import http_server
 
-from stream import Connection, open_source, watch
+from stream import Connection, Engine, Watch, open_source, watch
 from stream.sources import SAMPLE
 
 CLIPS = {"right": 73, "left": 136, "down": 195, "up": 255}
@@ -97,19 +97,33 @@ def labels_at(predictions):
 
 
 @pytest.mark.alone
-@pytest.mark.parametrize("name", ["film.ts", "film.webm", "film.mkv", "film.avi", "film.h264"])
+@pytest.mark.parametrize("name", ["film.ts", "film.webm", "film.mkv", "film.avi", "film.h264", "film.gif"])
 def test_a_file_on_a_server_ends(film, tmp_path, name):
     """It has a length in bytes, though not all of them say how long they play."""
-    codecs = {"film.webm": "libvpx", "film.avi": "mpeg4"}
+    codecs = {"film.webm": "libvpx", "film.avi": "mpeg4", "film.gif": "gif"}
+    if name == "film.gif":
+        film = [picture[::3, ::3] for picture in film[:60]]
     fast = {"deadline": "realtime", "cpu-used": "8"} if name == "film.webm" else {}
-    encode(tmp_path / name, film, codec=codecs.get(name, "libx264"), b="2M", **fast)
+    pixels = "rgb8" if name == "film.gif" else "yuv420p"
+    encode(tmp_path / name, film, pixels=pixels, codec=codecs.get(name, "libx264"), b="2M", **fast)
     with http_server(tmp_path) as address:
         predictions = list(watch(f"{address}/{name}", connection=Connection(retries=2)))
-    expected = 165 if name != "film.h264" else 198  # raw video has no rate: FFmpeg takes it for 25
-    assert len(predictions) == expected
-    if name != "film.h264":
+    # raw video has no rate, and FFmpeg takes it for 25
+    assert len(predictions) == {"film.h264": 198, "film.gif": 30}.get(name, 165)
+    if name not in ("film.h264", "film.gif"):
         found, right = labels_at(predictions)
         assert found == right
+
+
+@pytest.mark.alone
+def test_a_file_on_a_server_without_a_frame_is_not_tried_again(film, tmp_path):
+    whole = encode(tmp_path / "whole.mkv", film[:30])
+    (tmp_path / "head.mkv").write_bytes(whole.read_bytes()[:700])
+    with http_server(tmp_path) as address, Watch(Engine("motion")) as session:
+        session.add(f"{address}/head.mkv", name="head")
+        notices = [update.notice for update in session if update.notice is not None]
+    assert [notice.event for notice in notices] == ["close"]
+    assert "head.mkv" in notices[0].reason
 
 
 def test_frames_keep_what_is_shown_and_when(film, tmp_path, run):

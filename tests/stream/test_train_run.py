@@ -175,6 +175,44 @@ def test_a_run_that_was_killed_in_its_first_epoch_needs_no_more_than_its_folder(
     check_same(tmp_path / "half", tmp_path / "whole")
 
 
+@pytest.mark.parametrize("contents", [b"", b"PK\3\4 and no more"], ids=["empty", "cut"])
+def test_a_state_that_is_damaged(half, run, contents):
+    (half / "last.pt").write_bytes(contents)
+    code, _, err = run("train", "--resume", half, "--workers", 0, "--device", "cpu")
+    assert code == 2
+    assert "last.pt is damaged, and the run cannot be gone on with" in err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"epochs": 2', '"epochs": 2.5', "epochs is 2.5; expected a whole number"),
+        (None, "null", "are no settings of a run: they are 'null', and no object"),
+    ],
+)
+def test_settings_that_were_changed_by_hand(half, run, old, new, message):
+    file = half / "settings.json"
+    file.write_text(new if old is None else file.read_text().replace(old, new))
+    code, _, err = run("train", "--resume", half, "--workers", 0, "--device", "cpu")
+    assert code == 2
+    assert message in err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("seed=99999999999999999999", "the highest is"),
+        ("data.seed=-5", "the seed of data is -5; expected a whole number from 0 on"),
+        ("arguments.dropout=2", "cannot be built with"),
+        ('augmentation.opposites={"left": "up"}', "augmentation.opposites has 'up', which is no label"),
+    ],
+)
+def test_settings_that_nothing_can_be_done_with(data, tmp_path, run, change, message):
+    code, _, err = run("train", "--data", data, "-o", tmp_path / "run", "--set", change, *SMALL, *NETWORK)
+    assert code == 2
+    assert message in err.splitlines()[-1]
+
+
 def test_a_run_of_before_has_no_copy_of_its_teacher(finished, data, tmp_path, run, killed_after):
     """It is looked for where it was, and where it is gone that is said; with it a copy is made."""
     teacher = shutil.copytree(finished, tmp_path / "teacher")

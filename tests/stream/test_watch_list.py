@@ -236,6 +236,15 @@ def test_lists_of_any_editor(tmp_path, encoding, end):
     assert streams.done == [("add", "sample", "Küche"), ("add", "rtsp://cam/x", None)]
 
 
+def test_lists_in_utf_16_and_names_with_odd_spaces(tmp_path):
+    added = []
+    path = tmp_path / "list.txt"
+    path.write_bytes("a.mp4 as door\u2028left\r\nb.mp4\r\n".encode("utf-16"))
+    follow = WatchList(path, add=lambda source, name: added.append((source, name)) or source, remove=print, say=print)
+    follow.poll()
+    assert added == [("a.mp4", "door\u2028left"), ("b.mp4", None)]
+
+
 def test_as_in_a_path(tmp_path, monkeypatch):
     """What is there is meant; else the last one begins the name."""
     monkeypatch.chdir(tmp_path)
