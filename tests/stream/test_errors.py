@@ -6,12 +6,13 @@ import json
 import numpy as np
 import pytest
 import torch
+from broken_batches import BrokenBatches
 from PIL import Image
 
 from models.errors import is_mistake, where
 from models.preprocessing import Preprocessing
 from models.training.augmentation import Augmentation
-from models.training.clips import ClipBatches, Sampled, load_batches
+from models.training.clips import Sampled, load_batches
 from models.training.optimisation import Optimisation
 
 
@@ -80,18 +81,11 @@ def test_a_traceback_is_shown_where_one_is_asked_for(mistake, monkeypatch, run):
     assert "Traceback" not in err
 
 
-class Batches(ClipBatches):
-    def __getitem__(self, number):
-        if number:
-            return np.stack([np.zeros(2), np.zeros(3)])
-        return Preprocessing(height=0, width=8)
-
-
 @pytest.mark.parametrize("workers", [0, 1])
 def test_what_another_process_says(workers):
     """Batches are made in processes of their own: a mistake comes back in its own words, and a fault as one."""
     wanted = Preprocessing(height=8, width=8)
-    batches = Batches([None], ("a",), Sampled(), wanted, Augmentation(), 1, 2, 0)
+    batches = BrokenBatches([None], ("a",), Sampled(), wanted, Augmentation(), 1, 2, 0)
     error = raised(lambda: next(load_batches(batches, workers=workers)))
     assert is_mistake(error)
     assert str(error) == "the network's input is 0 x 8 pixels; both must be positive"

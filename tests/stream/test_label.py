@@ -70,7 +70,8 @@ def test_the_sample(run, folder):
     cues = (folder / "sample.srt").read_text().split("\n\n")
     assert [cue.split("\n")[2].split()[0] for cue in cues] == movements
 
-    kept = np.load(folder / "sample.npz")
+    with np.load(folder / "sample.npz") as file:
+        kept = dict(file)
     card = read_card("motion")
     assert tuple(kept["labels"]) == card.labels
     assert kept["scores"].shape == kept["probabilities"].shape == (330 - card.context, 10)
@@ -131,7 +132,8 @@ def labelled(run, folder, model):
     code, _, err = run("label", "match.mp4", "--scores", "--model", model)
     assert (code, err) == (0, "")
     found = activitynet.read_results(folder / "match.json", task="detection")
-    kept = np.load(folder / "match.npz")
+    with np.load(folder / "match.npz") as file:
+        kept = dict(file)
     assert len(found) > 0
     assert set(found.labels) <= set(kept["labels"])
     return kept["scores"], kept["probabilities"]
