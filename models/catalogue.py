@@ -254,6 +254,8 @@ def create(name: str, **arguments: Any) -> Network:
     entry = find_entry(name)
     try:
         return entry.build(**arguments)
+    except NotImplementedError:  # of the meta device, see `create_empty`
+        raise
     except (TypeError, ValueError, RuntimeError) as error:  # torch's own words for what it cannot build
         raise ValueError(f"{name} cannot be built with {arguments}: {error}") from error
 

@@ -189,12 +189,8 @@ class Decoder:
         if self.track.duration is not None and self.track.time_base is not None:
             # in an AVI that is cut short the former is that of what is there, and the latter is still in its header
             return max(float(self.track.duration * self.track.time_base), self.track.frames / self.rate)
-        if len(self.container.streams) > 1 or self.container.duration is None:
-            return 0.0
-        # of many formats this is when it ends, and not how long it is
-        begin = 0 if self.container.start_time is None else max(self.container.start_time, 0)
-        duration = self.container.duration
-        return (duration - begin if duration > begin else duration) / 1_000_000
+        alone = len(self.container.streams) == 1
+        return (self.container.duration or 0) / 1_000_000 if alone else 0.0
 
     def _say_timed_by_index(self) -> None:
         self.warnings.append(

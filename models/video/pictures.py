@@ -31,10 +31,8 @@ def read_pictures(path: Path) -> Iterator[tuple[np.ndarray, float]]:
     number = 0
     try:
         with Image.open(path) as opened:
-            first = int(
-                bool(getattr(opened, "default_image", False))
-            )  # for who knows no animated PNG; none of its frames
-            for number in range(first, getattr(opened, "n_frames", 1)):
+            has_default = getattr(opened, "default_image", False)  # for who knows no animated PNG; none of its frames
+            for number in range(1 if has_default else 0, getattr(opened, "n_frames", 1)):
                 opened.seek(number)
                 image = to_rgb(ImageOps.exif_transpose(opened))
                 yield image, float(opened.info.get("duration") or 1000 / FOLDER_RATE) / 1000

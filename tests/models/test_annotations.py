@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from helpers import touch
 
 from models.training.annotations import (
     activitynet,
@@ -16,14 +17,6 @@ from models.training.annotations import (
 )
 from models.training.data import Data, report
 from models.training.folders import folder_tree
-
-
-def touch(root, *names):
-    for name in names:
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    return root
 
 
 def written(folder, name, content, encoding="utf-8"):

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -293,3 +294,15 @@ def test_networks_that_stream_are_exported(name):
     assert apart(scores, expected) < limit
     for one, other in zip(new, moved, strict=True):
         assert apart(one, other) < limit
+
+
+def test_networks_that_look_at_numbers_while_they_are_built_get_some(monkeypatch):
+    """What the meta device cannot do is no mistake in the arguments."""
+    entry = NETWORKS["tsn_resnet18"]
+
+    def build(**arguments):
+        torch.zeros(1).cpu()
+        return entry.build(**arguments)
+
+    monkeypatch.setitem(NETWORKS, "tsn_resnet18", SimpleNamespace(build=build))
+    assert create_empty("tsn_resnet18", num_classes=3).num_classes == 3

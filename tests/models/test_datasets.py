@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from helpers import shared
+from helpers import shared, touch
 
 from models.labels import read_labels
 from models.training.annotations import (
@@ -19,14 +19,6 @@ from models.training.data import Data
 from models.training.datasets import Clip, check_split, split_by_group
 from models.training.folders import folder_tree
 from models.training.frame_lists import frame_list
-
-
-def touch(root, *names):
-    for name in names:
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    return root
 
 
 @pytest.fixture

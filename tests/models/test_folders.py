@@ -1,20 +1,12 @@
 """Folders of videos: what is read, what is left out and said, which folder is which side."""
 
 import pytest
-from helpers import images
+from helpers import images, touch
 from PIL import Image
 
 from models.training.data import Data, report
 from models.training.folders import Videos, find_sides, folder_tree, side_of, videos_under
 from models.training.left_out import LeftOut
-
-
-def touch(root, *names):
-    for name in names:
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    return root
 
 
 def read(root):

@@ -1,20 +1,13 @@
 """Lists of videos: each way of writing a row, and each that is refused with its line."""
 
 import pytest
+from helpers import touch
 
 from models.labels import read_labels
 from models.training.data import Data
 from models.training.frame_lists import frame_list
 
 LABELS = ["right", "left", "brushing hair"]
-
-
-def touch(root, *names):
-    for name in names:
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    return root
 
 
 @pytest.fixture

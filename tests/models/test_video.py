@@ -1,6 +1,7 @@
 """One reader: what a player shows, live, by place, and one after the other."""
 
 from itertools import pairwise
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -15,8 +16,9 @@ from models.preprocessing import Preprocessing
 from models.training.datasets import Clip
 from models.training.reading import stretch_of
 from models.training.snippets import read_snippets
-from models.video import SourceError, every_frame, index_of, is_video, read_frames
+from models.video import SourceError, VideoIndex, access, every_frame, index_of, is_video, read_frames
 from stream import open_source
+from stream.sources import SAMPLE
 
 EXACT = {"crf": "1", "preset": "veryfast"}
 
@@ -372,23 +374,54 @@ def test_a_last_packet_that_is_damaged_is_told_of(tmp_path):
     assert len(remarks) == 1
 
 
-@pytest.mark.parametrize("broken", [[12], [4, 17, 30], [12, 13, 14, 15, 24]], ids=str)
+@pytest.mark.parametrize("broken", [[12], [24], [4, 17, 30], [12, 24, 36]], ids=str)
 def test_damage_does_not_move_other_pictures(tmp_path, broken):
     """With pictures that refer to later ones, too: what comes out in the place of another is not shown."""
-    video = damage(encode(tmp_path / "clip.mp4", numbered(40), g="12", bf="2", **EXACT), *broken)
+    film = [frame.image for frame in open_source(SAMPLE) if 73 <= frame.index < 127]
+    video = damage(encode(tmp_path / "clip.mp4", film, g="12", crf="18", preset="veryfast"), *broken)
     source = open_source(video)
     live = {round(frame.time_seconds * 30): frame.image for frame in source}
     assert not any("times" in warning for warning in source.warnings)
+    assert source.seconds == pytest.approx(54 / 30, abs=0.02)
     grid = list(every_frame(video))
-    assert len(grid) == 40
-    assert len(live) >= 40 - 13 * len(broken)
+    assert len(grid) == 54
+    assert len(live) >= 54 - 12 * len(broken)
     assert all(np.array_equal(grid[place], image) for place, image in live.items())
+    for place in set(range(54)) - live.keys():
+        assert np.array_equal(grid[place], grid[place - 1])
+
+
+def test_a_picture_that_comes_late_stands_for_no_later_one():
+    """After damage 2 comes out behind 3, and 4 not at all."""
+    pictures = [SimpleNamespace(pts=pts) for pts in (0, 1, 3, 2, 5)]
+    decoder = SimpleNamespace(pictures=lambda: (picture for picture in pictures))
+    index = VideoIndex(6, 30.0, stamps=np.arange(6))
+    assert [picture.pts for _, picture in access._shown(decoder, index, range(6))] == [0, 1, 1, 3, 3, 5]
+
+
+def test_pictures_that_are_damaged_in_part_are_told_of(tmp_path):
+    """Their packets decode, to something."""
+    film = [frame.image for frame in open_source(SAMPLE) if frame.index < 40]
+    video = encode(tmp_path / "clip.avi", film, codec="mpeg4", g="12", b="2M")
+    for behind in (60, 100, 300, 1500):
+        damage(video, 12, behind=behind)
+    source, remarks = open_source(video), set()
+    assert len(list(source)) == 40
+    assert any("damaged in part" in warning for warning in source.warnings)
+    assert len(list(every_frame(video, remarks=remarks))) == 40
+    assert any("damaged in part" in remark for remark in remarks)
 
 
 def test_times_before_zero_and_after_it(tmp_path):
     """A transport stream whose clock goes over its end, and files that begin late."""
     pictures = numbered(40)
-    for name, start in (("wrap.ts", 2**33 / 90000 - 0.7), ("late.mkv", 5), ("late.mp4", 5), ("late.ts", 5)):
+    for name, start in (
+        ("wrap.ts", 2**33 / 90000 - 0.7),
+        ("near.ts", 2**33 / 90000 - 41.4),
+        ("late.mkv", 5),
+        ("late.mp4", 5),
+        ("late.ts", 5),
+    ):
         video = encode(tmp_path / name, pictures, times=[start + n / 30 for n in range(40)], **EXACT)
         for way, frames in all_ways(video).items():
             assert numbers(frames) == list(range(40)), (name, way)

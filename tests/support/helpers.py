@@ -42,6 +42,15 @@ def tracked() -> list[Path]:
     return [ROOT / line for line in output.splitlines() if (ROOT / line).is_file()]
 
 
+def touch(root: Path, *names: str) -> Path:
+    """Empty files in a folder, by their paths in it; the folder."""
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return root
+
+
 def missing(what: str) -> None:
     """A part of the system is not there: skip, or fail where CI promised it."""
     if STRICT:

@@ -102,12 +102,13 @@ def show_only(path: Path, seconds: float) -> Path:
     return path
 
 
-def damage(path: Path, *numbers: int) -> Path:
-    """Overwrite the first bytes of packets, by their numbers."""
+def damage(path: Path, *numbers: int, behind: int = 0) -> Path:
+    """Overwrite the first bytes of packets, by their numbers, or those behind so many."""
     with av.open(str(path)) as container:
         places = [packet.pos for packet in container.demux(video=0) if packet.size]
     data = bytearray(path.read_bytes())
     for number in numbers:
-        data[places[number] : places[number] + 8] = b"\xff" * 8
+        place = places[number] + behind
+        data[place : place + 8] = b"\xff" * 8
     path.write_bytes(data)
     return path
