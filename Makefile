@@ -12,6 +12,8 @@ watch: .venv/ready
 test: .venv/ready-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	rm -rf .venv/links && mkdir -p .venv/links/actionstream  # the one name, as type checkers look for it
+	ln -s $(CURDIR)/stream/* $(addprefix $(CURDIR)/,models kernels demos) .venv/links/actionstream/
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not slow and not alone"
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -m "slow and not alone"
@@ -19,9 +21,9 @@ test: .venv/ready-dev
 
 .venv/ready: pyproject.toml
 	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --disable-pip-version-check --progress-bar on --editable .
+	$(BIN)/pip install --disable-pip-version-check --progress-bar on --editable ".[all]"
 	touch $@
 
 .venv/ready-dev: .venv/ready
-	$(BIN)/pip install --disable-pip-version-check --editable ".[dev]"
+	$(BIN)/pip install --disable-pip-version-check --editable ".[all,dev]"
 	touch $@

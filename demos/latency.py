@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 
-from stream import Engine, Frame, open_source
+from actionstream import Engine, Frame, open_source
 
 SIZES = (1, 2, 4, 8)
 

@@ -1,9 +1,9 @@
-"""Several sources through one network, in one batch: python -m demos.many_streams SOURCE SOURCE ..."""
+"""Several sources through one network, in one batch: python -m actionstream.demos.many_streams SOURCE SOURCE ..."""
 
 import sys
 from contextlib import suppress
 
-from stream import Engine, Watch
+from actionstream import Engine, Watch
 
 
 def main(*sources: str) -> None:

@@ -1,9 +1,9 @@
-"""Follow a camera in the network, through breaks and returns: python -m demos.rtsp ADDRESS [SECONDS]"""
+"""Follow a camera in the network, through breaks and returns: python -m actionstream.demos.rtsp ADDRESS [SECONDS]"""
 
 import sys
 from contextlib import suppress
 
-from stream import Connection, Engine, Watch
+from actionstream import Connection, Engine, Watch
 
 
 def main(address: str, seconds: str = "inf") -> None:

@@ -3,15 +3,15 @@
 import sys
 from pathlib import Path
 
-from models.training.left_out import LeftOut
-from stream import open_source
-from stream.commands.evaluate_videos import find_videos
-from stream.commands.label import rows_of
-from stream.evaluation import thumos14
-from stream.evaluation.detection import thumos14_detection
-from stream.evaluation.segments import Segments
-from stream.fusion import open_scorer
-from stream.labelling import label_video
+from actionstream import open_source
+from actionstream.commands.evaluate_videos import find_videos
+from actionstream.commands.label import rows_of
+from actionstream.engine.fusion import open_scorer
+from actionstream.evaluation import thumos14
+from actionstream.evaluation.detection import thumos14_detection
+from actionstream.evaluation.segments import Segments
+from actionstream.models.training.left_out import LeftOut
+from actionstream.videos.label import label_video
 
 
 def main(videos: str, annotations: str, model: str) -> None:

@@ -4,10 +4,10 @@ import argparse
 from contextlib import suppress
 from pathlib import Path
 
-from models.training.data import Data
-from stream import watch
-from stream.commands.record import record_clips
-from stream.commands.train import train_clips
+from actionstream import watch
+from actionstream.commands.record import record_clips
+from actionstream.commands.train import train_clips
+from actionstream.models.training.data import Data
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -1,13 +1,13 @@
-"""What happens when in a video: python -m demos.video_file [VIDEO] [MODEL]"""
+"""What happens when in a video: python -m actionstream.demos.video_file [VIDEO] [MODEL]"""
 
 import sys
 
 import numpy as np
 
-from stream import open_source
-from stream.fusion import open_scorer
-from stream.labelling import label_video
-from stream.scoring import sure_segments
+from actionstream import open_source
+from actionstream.engine.fusion import open_scorer
+from actionstream.scoring import sure_segments
+from actionstream.videos.label import label_video
 
 
 def main(video: str = "sample", model: str = "motion") -> None:

@@ -1,9 +1,9 @@
-"""Say what happens in front of a camera: python -m demos.webcam [CAMERA]"""
+"""Say what happens in front of a camera: python -m actionstream.demos.webcam [CAMERA]"""
 
 import sys
 from contextlib import suppress
 
-from stream import watch
+from actionstream import watch
 
 
 def main(camera: str = "0") -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kernels.torch_form import memory_format
+from actionstream.kernels.torch_form import memory_format
 
 SOURCE = Path(__file__).with_name("temporal_shift.cu")
 THREADS = 256  # in a block

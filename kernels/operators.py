@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from kernels import cuda, torch_form
+from actionstream.kernels import cuda, torch_form
 
 
 @torch.library.custom_op("actionstream::shift_clip", mutates_args=())

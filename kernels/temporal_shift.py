@@ -10,8 +10,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from kernels import operators, torch_form
-from kernels.leaf import Leaf, Slots
+from actionstream.kernels import operators, torch_form
+from actionstream.kernels.leaf import Leaf, Slots
 
 Direction = Literal["uni", "bi"]
 Padding = Literal["zero", "circulant"]

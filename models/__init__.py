@@ -1,12 +1,14 @@
-"""Networks, checkpoints and preprocessing. Everything offline is in models.training."""
+"""Networks, checkpoints and preprocessing. Everything offline is in actionstream.models.training."""
 
 from __future__ import annotations
 
 import os
 
-from models.catalogue import create, list_models
-from models.checkpoint import Card, load, packaged, read_card, save
-from models.preprocessing import Preprocessing
+from actionstream.models.card import Card
+from actionstream.models.catalogue import create, list_models
+from actionstream.models.preprocessing import Preprocessing
+from actionstream.models.weights.checkpoint import packaged, read_card, save
+from actionstream.models.weights.loading import load
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # ONNX Runtime reads it when it is imported, after this
 

@@ -8,10 +8,11 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from models.preprocessing import FlowMethod, ModalityName, Preprocessing
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.preprocessing import FlowMethod, ModalityName, Preprocessing
 
 if TYPE_CHECKING:
-    from models.network import Network
+    from actionstream.models.network import Network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +43,7 @@ class Entry:
     many_labels: bool = False
 
     def network_class(self) -> type[Network]:
-        return getattr(import_module(f"models.{self.module}"), self.name)
+        return getattr(import_module(f"actionstream.models.networks.{self.module}"), self.name)
 
     def build(self, **more: Any) -> Network:
         return self.network_class()(**{**self.arguments, **more})
@@ -71,7 +72,7 @@ class Entry:
             **of_modality,
         )
         if preprocessing.in_channels != in_channels:
-            raise ValueError(f"the network takes {in_channels} channels, which {modality} has not")
+            raise ActionstreamError(f"the network takes {in_channels} channels, which {modality} has not")
         return preprocessing
 
 
@@ -239,7 +240,9 @@ def find_entry(name: str) -> Entry:
     """The entry of a network; ValueError for a name that does not exist."""
     if name not in NETWORKS:
         near = ", ".join(get_close_matches(name, NETWORKS, n=3, cutoff=0))
-        raise ValueError(f"no network is named {name!r}; nearest are {near}, and `actionstream models` lists all")
+        raise ActionstreamError(
+            f"no network is named {name!r}; nearest are {near}, and `actionstream models` lists all"
+        )
     return NETWORKS[name]
 
 
@@ -257,7 +260,7 @@ def create(name: str, **arguments: Any) -> Network:
     except NotImplementedError:  # of the meta device, see `create_empty`
         raise
     except (TypeError, ValueError, RuntimeError) as error:  # torch's own words for what it cannot build
-        raise ValueError(f"{name} cannot be built with {arguments}: {error}") from error
+        raise ActionstreamError(f"{name} cannot be built with {arguments}: {error}") from error
 
 
 def create_empty(name: str, **arguments: Any) -> Network:

@@ -1,13 +1,21 @@
-"""Files that are written whole or not at all, and text that is read however it was saved."""
+"""Files that are written whole or not at all; text, lists and tables that are read however they were saved."""
 
 from __future__ import annotations
 
+import csv
 import gzip
+import io
 import os
+import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+from actionstream.models.errors import ActionstreamError
+
+DIVIDERS = ("\t", ";", ",")
+"""What stands between the columns of a table; where none of them does, it is spaces."""
 
 
 @contextmanager
@@ -25,7 +33,7 @@ def check_target(path: Path) -> None:
     """Make the folder of a file that is to be written when long work is done; ValueError where it could not be."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not os.access(path.parent, os.W_OK) or path.is_dir():
-        raise ValueError(f"{path} cannot be written; give the path of a file in a folder of yours")
+        raise ActionstreamError(f"{path} cannot be written; give the path of a file in a folder of yours")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -43,14 +51,94 @@ def read_text(path: Path) -> str:
     Raises ValueError when the file is not there, is cut short, or is other text.
     """
     if not path.is_file():
-        raise ValueError(f"{path} is a folder; expected a file" if path.is_dir() else f"no file {path}")
+        raise ActionstreamError(f"{path} is a folder; expected a file" if path.is_dir() else f"no file {path}")
     try:
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ValueError(f"{path} is no whole gzip file, it may have been cut short: {error}") from error
+        raise ActionstreamError(f"{path} is no whole gzip file, it may have been cut short: {error}") from error
     try:
         text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
         return text.replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"{path} is not text in UTF-8 (line {line}: {error}); save it as UTF-8") from error
+        raise ActionstreamError(f"{path} is not text in UTF-8 (line {line}: {error}); save it as UTF-8") from error
+
+
+def read_lines(path: Path) -> list[tuple[str, str]]:
+    """Where each line that is not blank stands ("line 3 of FILE"), and its text without the spaces around it.
+
+    Raises ValueError for a file without such a line.
+    """
+    lines = enumerate(read_text(path).split("\n"), start=1)
+    rows = [(f"line {number} of {path}", line.strip()) for number, line in lines if line.strip()]
+    if not rows:
+        raise ActionstreamError(f"{path} is empty")
+    return rows
+
+
+def split_row(text: str, divider: str | None) -> list[str]:
+    """The fields of a row without quotes; divided by spaces where `divider` is None."""
+    if divider is None:
+        return [_unquoted(field) for field in re.findall(r"\"[^\"]*\"(?=\s|$)|'[^']*'(?=\s|$)|\S+", text)]
+    try:
+        return [
+            _unquoted(field.strip()) for field in next(csv.reader([text], delimiter=divider, skipinitialspace=True))
+        ]
+    except csv.Error as error:
+        raise ActionstreamError(f"a row of {len(text)} characters is no row of a table: {error}") from error
+
+
+def _unquoted(field: str) -> str:
+    return field[1:-1] if len(field) > 1 and field[0] == field[-1] and field[0] in "\"'" else field
+
+
+def find_columns(header: Sequence[str], names: Mapping[str, Collection[str]]) -> dict[str, int]:
+    """The place of each column that a header has, by its role; `names` are without spaces and dashes."""
+    columns: dict[str, int] = {}
+    for place, title in enumerate(header):
+        letters = re.sub(r"[^a-z0-9]", "", title.lower())
+        for role, known in names.items():
+            if letters in known:
+                columns.setdefault(role, place)
+    return columns
+
+
+def read_table(path: Path, *needed: str) -> list[tuple[str, dict[str, str]]]:
+    """Where each row of a table stands, and its fields by the names in the header.
+
+    Commas, semicolons or tabs are between them. Raises ValueError for a table without a row or a needed column, and for
+    a row without a needed field.
+    """
+    text = read_text(path)
+    header = text.lstrip().partition("\n")[0]
+    missing: list[str] = []
+    for divider in (",", ";", "\t"):
+        names = [name.strip().lower() for name in split_row(header, divider)]
+        missing = missing or [name for name in needed if name not in names]  # said for commas
+        if not set(needed) <= set(names):
+            continue
+        lines = csv.reader(io.StringIO(text.lstrip()), delimiter=divider)
+        next(lines)
+        skipped = text[: len(text) - len(text.lstrip())].count("\n")
+        rows = []
+        for fields in rows_of(lines, path):
+            where = f"line {lines.line_num + skipped} of {path}"
+            row = {name: field.strip() for name, field in zip(names, fields, strict=False)}
+            if any(row.values()):
+                if absent := [name for name in needed if name not in row]:
+                    raise ActionstreamError(
+                        f"{where} has {len(fields)} fields and no {absent[0]}; expected {','.join(names)}"
+                    )
+                rows.append((where, row))
+        if rows:
+            return rows
+        raise ActionstreamError(f"{path} has a header and no row")
+    raise ActionstreamError(f"{path} has no column {missing[0]}; it needs {', '.join(needed)}, and a row")
+
+
+def rows_of(lines: Iterator[list[str]], path: Path) -> Iterator[list[str]]:
+    """The rows of a csv.reader; ValueError where one cannot be read."""
+    try:
+        yield from lines
+    except csv.Error as error:
+        raise ActionstreamError(f"{path} cannot be read as a table: {error}") from error

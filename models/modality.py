@@ -11,7 +11,8 @@ from typing import Protocol
 
 import numpy as np
 
-from models.preprocessing import FlowMethod, Preprocessing
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.preprocessing import FlowMethod, Preprocessing
 
 BOUND = 20.0
 """Pixels: flow from -20 to 20 is what a byte holds, as in the TSN authors' code."""
@@ -35,7 +36,7 @@ def open_modality(preprocessing: Preprocessing, *, interval_seconds: float = 0.0
     interval_seconds  from one snippet to the next, where a snippet is a stack; flow that no stack holds is not computed
     """
     if preprocessing.modality == "features":
-        raise ValueError("this network takes features that another one has made, and no pictures")
+        raise ActionstreamError("this network takes features that another one has made, and no pictures")
     if preprocessing.modality == "rgb":
         return Pictures(preprocessing)
     return (Flow if preprocessing.is_flow else Differences)(preprocessing, interval_seconds)
@@ -213,7 +214,7 @@ def has_tvl1() -> bool:
 
 def _tvl1():
     if not has_tvl1():
-        raise ValueError("flow by TVL1 needs pip install opencv-contrib-python, in place of opencv-python")
+        raise ActionstreamError("flow by TVL1 needs pip install opencv-contrib-python, in place of opencv-python")
     import cv2
 
     return cv2.optflow.DualTVL1OpticalFlow_create()  # type: ignore[attr-defined]

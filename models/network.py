@@ -11,7 +11,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from kernels import Leaf, temporal_shift
+from actionstream.kernels import Leaf, temporal_shift
+from actionstream.models.errors import ActionstreamError
 
 State = tuple[Leaf, ...]
 """What a network remembers of each stream: one leaf for each layer that looks back, in their order."""
@@ -35,7 +36,7 @@ class Carry:
         try:
             return next(self._old)
         except StopIteration:
-            raise ValueError(
+            raise ActionstreamError(
                 f"the state has {len(self._new)} leaves, fewer than the network; was it another's?"
             ) from None
 
@@ -47,7 +48,9 @@ class Carry:
     def state(self) -> State:
         """The new leaves, when all layers have been passed."""
         if self._old is not None and next(self._old, None) is not None:
-            raise ValueError(f"the state has more than the {len(self._new)} leaves of the network; was it another's?")
+            raise ActionstreamError(
+                f"the state has more than the {len(self._new)} leaves of the network; was it another's?"
+            )
         return tuple(self._new)
 
 
@@ -96,9 +99,9 @@ class Network(nn.Module):
     def __init__(self, *, num_classes: int, in_channels: int, shift: Shift, n_div: int, shift_padding: ShiftPadding):
         super().__init__()
         if shift not in ("none", "uni", "bi"):
-            raise ValueError(f'shift is {shift!r}; it is "none", "uni" or "bi"')
+            raise ActionstreamError(f'shift is {shift!r}; it is "none", "uni" or "bi"')
         if shift_padding not in ("zero", "circulant"):
-            raise ValueError(f'shift_padding is {shift_padding!r}; it is "zero" or "circulant"')
+            raise ActionstreamError(f'shift_padding is {shift_padding!r}; it is "zero" or "circulant"')
         self.num_classes = num_classes
         self.in_channels = in_channels
         self.shift: Shift = shift
@@ -132,12 +135,12 @@ class Network(nn.Module):
 
     def forward(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State] | Tensor:
         if frames.dim() != 5 or frames.shape[2] != self.in_channels:
-            raise ValueError(
+            raise ActionstreamError(
                 f"frames are (B, T, {self.in_channels}, H, W): streams, snippets, channels, height, width; "
                 f"these are {tuple(frames.shape)}"
             )
         if state is not None and not self.streams:
-            raise ValueError("this network needs whole clips and takes no state; call it as network(clip)")
+            raise ActionstreamError("this network needs whole clips and takes no state; call it as network(clip)")
         features, state = self.trunk(frames, state)
         scores = self.head(features)
         return (scores, state) if self.streams else scores.mean(dim=1)
@@ -145,7 +148,7 @@ class Network(nn.Module):
     def empty_state(self, num_streams: int, height: int, width: int) -> tuple[Tensor, ...]:
         """The state of streams that have seen nothing, for frames of height x width pixels: all zeros."""
         if not self.streams:
-            raise ValueError("this network needs whole clips and has no state")
+            raise ActionstreamError("this network needs whole clips and has no state")
         _, state = call_on_meta(self, (1, 2, self.in_channels, height, width))
         reference = next(self.parameters())
         return tuple(reference.new_zeros(num_streams, *leaf.shape[1:]) for leaf in state)
@@ -186,7 +189,7 @@ class ClipNetwork(Network):
 
     def forward(self, clip: Tensor) -> Tensor:  # type: ignore[override]
         if clip.dim() != 5 or clip.shape[2] != self.in_channels:
-            raise ValueError(
+            raise ActionstreamError(
                 f"a clip is (B, T, {self.in_channels}, H, W): clips, frames, channels, height, width; "
                 f"this is {tuple(clip.shape)}"
             )

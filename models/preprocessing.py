@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 from PIL import Image
 
+from actionstream.models.errors import ActionstreamError
+
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
@@ -51,26 +53,32 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         if min(self.height, self.width) < 1:
-            raise ValueError(f"the network's input is {self.height} x {self.width} pixels; both must be positive")
+            raise ActionstreamError(
+                f"the network's input is {self.height} x {self.width} pixels; both must be positive"
+            )
         if self.short_side is not None and self.short_side < max(self.height, self.width):
-            raise ValueError(f"short_side {self.short_side} is less than the {self.height} x {self.width} to cut out")
+            raise ActionstreamError(
+                f"short_side {self.short_side} is less than the {self.height} x {self.width} to cut out"
+            )
         if self.order not in ("rgb", "bgr"):
-            raise ValueError(f'order is {self.order!r}; it is "rgb" or "bgr"')
+            raise ActionstreamError(f'order is {self.order!r}; it is "rgb" or "bgr"')
         if self.modality not in get_args(ModalityName):
-            raise ValueError(f"no modality {self.modality!r}; there are {', '.join(get_args(ModalityName))}")
+            raise ActionstreamError(f"no modality {self.modality!r}; there are {', '.join(get_args(ModalityName))}")
         if self.flow_method not in get_args(FlowMethod):
-            raise ValueError(f"no flow method {self.flow_method!r}; there are {', '.join(get_args(FlowMethod))}")
+            raise ActionstreamError(f"no flow method {self.flow_method!r}; there are {', '.join(get_args(FlowMethod))}")
         if self.stack < 1 or (self.modality == "rgb" and self.stack > 1):
-            raise ValueError(f"a stack of {self.stack} of {self.modality}: 1 or more, and 1 for rgb")
+            raise ActionstreamError(f"a stack of {self.stack} of {self.modality}: 1 or more, and 1 for rgb")
         if self.is_flow and self.order == "bgr":
-            raise ValueError('flow has no colours to turn round; its order is "rgb"')
+            raise ActionstreamError('flow has no colours to turn round; its order is "rgb"')
         object.__setattr__(self, "mean", tuple(self.mean))
         object.__setattr__(self, "std", tuple(self.std))
         if not all(value > 0 for value in self.std):
-            raise ValueError(f"std is {self.std}; each is positive")
+            raise ActionstreamError(f"std is {self.std}; each is positive")
         for name, values in (("mean", self.mean), ("std", self.std)):
             if len(values) not in (1, self.in_channels):
-                raise ValueError(f"{name} has {len(values)} values; it has 1, or one for each of {self.in_channels}")
+                raise ActionstreamError(
+                    f"{name} has {len(values)} values; it has 1, or one for each of {self.in_channels}"
+                )
 
     @classmethod
     def of_features(cls, channels: int, height: int, width: int) -> Preprocessing:
@@ -155,7 +163,7 @@ class Preprocessing:
     def _checked_map(self, values: np.ndarray) -> np.ndarray:
         wanted = self.height, self.width, self.stack
         if values.shape != wanted or not np.issubdtype(values.dtype, np.floating):
-            raise ValueError(
+            raise ActionstreamError(
                 f"a feature map is float {wanted}, height, width and channels; this is {values.dtype} {values.shape}"
             )
         return values
@@ -202,6 +210,6 @@ def check_image(image: np.ndarray) -> None:
     """Raise ValueError unless `image` is an RGB picture, uint8 (h, w, 3) with pixels in it."""
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         given = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-        raise ValueError(f"an image is an RGB array, uint8 (height, width, 3); this is {given}")
+        raise ActionstreamError(f"an image is an RGB array, uint8 (height, width, 3); this is {given}")
     if 0 in image.shape:
-        raise ValueError(f"an image of {image.shape[1]} x {image.shape[0]} pixels has nothing in it")
+        raise ActionstreamError(f"an image of {image.shape[1]} x {image.shape[0]} pixels has nothing in it")

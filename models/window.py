@@ -8,8 +8,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from kernels import read, replace
-from models.network import Network, State, call_on_meta
+from actionstream.kernels import read, replace
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.network import Network, State, call_on_meta
 
 
 class Window(Network):
@@ -38,10 +39,12 @@ class Window(Network):
             shift_padding="zero",
         )
         if network.streams:
-            raise ValueError("this network streams by itself and needs no window")
+            raise ActionstreamError("this network streams by itself and needs no window")
         self.stride = (network.segment or 1) if stride is None else stride
         if num_frames < 1 or self.stride < 1:
-            raise ValueError(f"a window of {num_frames} frames with stride {self.stride}: both must be 1 or more")
+            raise ActionstreamError(
+                f"a window of {num_frames} frames with stride {self.stride}: both must be 1 or more"
+            )
         self.network = network
         self.num_frames = num_frames
         segment = network.segment or num_frames + 1
@@ -50,7 +53,7 @@ class Window(Network):
 
     def forward(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         if frames.dim() != 5 or frames.shape[2] != self.in_channels:
-            raise ValueError(
+            raise ActionstreamError(
                 f"frames are (B, T, {self.in_channels}, H, W): streams, snippets, channels, height, width; "
                 f"these are {tuple(frames.shape)}"
             )
@@ -58,12 +61,12 @@ class Window(Network):
         if state is None:
             state = self.empty_state(len(frames), *frames.shape[-2:])
         if len(state) != num_leaves:
-            raise ValueError(
+            raise ActionstreamError(
                 f"the state of this window has {num_leaves} leaves, not {len(state)}; was it another network's?"
             )
         values = tuple(read(leaf) for leaf in state)
         if not frames.shape[1] or any(len(rows) != len(frames) for rows in values):
-            raise ValueError(
+            raise ActionstreamError(
                 f"frames of {len(frames)} streams, {frames.shape[1]} each, and a state of {len(values[0])}: there must "
                 "be a frame, and a row of the state for each stream"
             )

@@ -1,6 +1,6 @@
 """Everything that happens to a frame at run time.
 
-from stream import watch
+from actionstream import watch
 
 for prediction in watch("film.mp4"):
     print(prediction.time_seconds, prediction.label, prediction.score)
@@ -11,30 +11,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stream.connection import Connection
-    from stream.engine import Engine, Snapshot
-    from stream.frame import Frame
-    from stream.prediction import Counts, Event, Label, Notice, Prediction, Skipped, Update
-    from stream.sources import Source, SourceError, open_source
-    from stream.watching import Watch, watch
+    from actionstream.engine.engine import Engine, Snapshot
+    from actionstream.frame import Frame
+    from actionstream.live.watch import Watch, watch
+    from actionstream.results import Counts, Event, Label, Notice, Prediction, Skipped, Update
+    from actionstream.sources import Source, SourceError, open_source
+    from actionstream.sources.connection import Connection
 
 _HOMES = {
-    "Connection": "connection",
-    "Counts": "prediction",
-    "Engine": "engine",
-    "Event": "prediction",
+    "Connection": "sources.connection",
+    "Counts": "results",
+    "Engine": "engine.engine",
+    "Event": "results",
     "Frame": "frame",
-    "Label": "prediction",
-    "Notice": "prediction",
-    "Prediction": "prediction",
-    "Skipped": "prediction",
-    "Snapshot": "engine",
+    "Label": "results",
+    "Notice": "results",
+    "Prediction": "results",
+    "Skipped": "results",
+    "Snapshot": "engine.engine",
     "Source": "sources",
     "SourceError": "sources",
-    "Update": "prediction",
-    "Watch": "watching",
+    "Update": "results",
+    "Watch": "live.watch",
     "open_source": "sources",
-    "watch": "watching",
+    "watch": "live.watch",
 }
 
 __all__ = [
@@ -63,4 +63,4 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"stream.{_HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from models.preprocessing import check_image
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.preprocessing import check_image
 
 
 class Missing(Enum):
@@ -46,7 +47,7 @@ class Frame:
     def __post_init__(self) -> None:
         check_image(self.image)
         if not math.isfinite(self.time_seconds):
-            raise ValueError(f"frame {self.index} of {self.stream} has the time {self.time_seconds}")
+            raise ActionstreamError(f"frame {self.index} of {self.stream} has the time {self.time_seconds}")
 
     def __repr__(self) -> str:
         height, width = self.image.shape[:2]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import median
 
+from actionstream.models.errors import ActionstreamError
+
 SLOW = 1.6
 """Times the interval of a model: frames that are further apart make a source too slow for it."""
 PACE_FRAMES = 15
@@ -16,7 +18,7 @@ SIZE_PIXELS, SIZE_SHARE = 4, 0.02
 def gap_after(interval_seconds: float) -> float:
     """The pause in a stream, in seconds, after which its state is of no use, where nobody says otherwise."""
     if not interval_seconds > 0:
-        raise ValueError(f"interval_seconds is {interval_seconds}; it must be positive")
+        raise ActionstreamError(f"interval_seconds is {interval_seconds}; it must be positive")
     return max(8 * interval_seconds, 0.5)
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from helpers import ROOT, random_card, random_network, tracked
 
-from models.checkpoint import save
-from stream import cli
+from actionstream.cli import main as cli
+from actionstream.models.weights.checkpoint import save
 
 pytest.register_assert_rewrite("browser", "servers")  # what they find wrong is told in full
 

@@ -17,7 +17,7 @@ ALLOWED = {  # imports point one way
     "stream": {"kernels", "models", "stream"},
     "demos": {"kernels", "models", "stream", "demos"},
 }
-PAGE = {"demos.page.server", "demos.page.site"}
+PAGE = {"actionstream.demos.page.server", "actionstream.demos.page.site"}
 """What the command `demo` imports when it is asked for: the one exception."""
 LAZY = {  # imported inside functions only, so that they cost nothing before they are used and may be absent
     "kernels": {"cupy"},
@@ -59,8 +59,8 @@ import sys
 for name in ("av", "gradio", "typer", "cupy"):
     sys.modules[name] = None
 import numpy as np
-import stream
-engine = stream.Engine(device="cpu")
+import actionstream
+engine = actionstream.Engine(device="cpu")
 name = engine.open()
 print(engine.push(name, np.zeros((48, 64, 3), np.uint8), 0.0).frames_since_reset)
 """
@@ -142,9 +142,9 @@ def test_the_wheel_works_outside_the_checkout(tmp_path, wheel):
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(target), str(wheel)]
     subprocess.run(install, check=True, capture_output=True)
     program = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import models, stream, models.training.motion\n"
+        "import sys; sys.path.insert(0, sys.argv[1]); import models, stream, actionstream.models.training.motion\n"
         "assert models.__file__.startswith(sys.argv[1])\n"
-        "print(len(list(stream.watch('sample', max_frames=20))))"
+        "print(len(list(actionstream.watch('sample', max_frames=20))))"
     )
     run = [sys.executable, "-I", "-c", program, str(target)]
     assert subprocess.check_output(run, cwd=tmp_path, text=True).split() == ["10"]

@@ -15,14 +15,15 @@ from helpers import images, write_video
 from safetensors.torch import save_file
 from servers import ball, free_port, rtsp_server
 
-from models import create, read_card, save
-from models.labels import read_labels
-from models.published import PUBLISHED, cached_file
-from models.weights import load_weights
-from stream.commands.recipes import train_motion_recipe
-from stream.evaluation import activitynet, thumos14
-from stream.evaluation.detection_table import write_table
-from stream.sources import SAMPLE
+from actionstream.commands.recipes import train_motion_recipe
+from actionstream.evaluation import activitynet, thumos14
+from actionstream.evaluation.detection_table import write_table
+from actionstream.models import create, read_card, save
+from actionstream.models.cache import cached_file
+from actionstream.models.labels import read_labels
+from actionstream.models.weights.convert import load_weights
+from actionstream.models.weights.published import PUBLISHED
+from actionstream.sources import SAMPLE
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

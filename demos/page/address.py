@@ -6,7 +6,8 @@ import ipaddress
 import socket
 from urllib.parse import urlsplit
 
-from stream.sources.address import masked
+from actionstream.models.errors import ActionstreamError
+from actionstream.sources.address import masked
 
 SCHEMES = ("rtsp", "rtsps", "http", "https")
 
@@ -23,20 +24,22 @@ def check_address(text: str, *, allow_private: bool) -> str:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise ValueError(f"that is no address: {error}") from error
+        raise ActionstreamError(f"that is no address: {error}") from error
     if parts.scheme.lower() not in SCHEMES or not host:
-        raise ValueError("give an address such as rtsp://camera/stream; it begins with rtsp, rtsps, http or https")
+        raise ActionstreamError(
+            "give an address such as rtsp://camera/stream; it begins with rtsp, rtsps, http or https"
+        )
     if any(character.isspace() or not character.isprintable() for character in text):
-        raise ValueError("an address has no spaces in it")
+        raise ActionstreamError("an address has no spaces in it")
     if allow_private:
         return text
     try:
         found = socket.getaddrinfo(host, port or 80, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise ValueError(f"{masked(text)} cannot be reached: no machine is called {host}") from error
+        raise ActionstreamError(f"{masked(text)} cannot be reached: no machine is called {host}") from error
     for *_, place in found:
         if not _is_public(str(place[0])):
-            raise ValueError(
+            raise ActionstreamError(
                 f"{masked(text)} is a private address; whoever started this page can allow those with --allow-private"
             )
     return text

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from stream.prediction import Prediction
+from actionstream.results import Prediction
 
 MAX_CLASSES = 20
 """Of many classes only the best are told: more rows nobody can read."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gradio as gr
 
-from demos.page import compare, live, models, video
-from demos.page.site import Site
+from actionstream.demos.page import compare, live, models, video
+from actionstream.demos.page.site import Site
 
 TITLE = """
 <header class="as-head">

@@ -12,18 +12,19 @@ from typing import Any
 
 import numpy as np
 
-from demos.page.hub import Hub, Settings
-from models.labels import find_background
-from stream.commands.label import rows_of, write_found
-from stream.engine import Snapshot
-from stream.evaluation.segments import Segments
-from stream.labelling import LabelledVideo, label_scores
-from stream.prediction import Prediction, Update
-from stream.scoring import sure_segments
-from stream.sources import SourceError
-from stream.sources.video import FileSource
-from stream.timeline_picture import Thumbnails, choose_classes, score_columns
-from stream.video_scores import VideoScores
+from actionstream.commands.label import rows_of, write_found
+from actionstream.demos.page.hub import Hub, Settings
+from actionstream.engine.engine import Snapshot
+from actionstream.evaluation.segments import Segments
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.labels import find_background
+from actionstream.results import Prediction, Update
+from actionstream.scoring import sure_segments
+from actionstream.sources import SourceError
+from actionstream.sources.video import FileSource
+from actionstream.videos.label import LabelledVideo, label_scores
+from actionstream.videos.picture import Thumbnails, choose_classes, score_columns
+from actionstream.videos.scores import VideoScores
 
 MAX_SNAPSHOTS = 600
 KINDS = ("json", "csv", "srt", "png")
@@ -52,7 +53,7 @@ class Clip:
         self._max_seconds = 60 * max_minutes
         self._max_height = max_height
         if self.seconds > self._max_seconds:
-            raise ValueError(self._too_long())
+            raise ActionstreamError(self._too_long())
         self._rows: list[tuple[float, np.ndarray, int]] = []
         self._moments: list[tuple[float, Snapshot, Prediction]] = []
         self._spacing_seconds = 1.0
@@ -91,11 +92,11 @@ class Clip:
     def finish(self) -> LabelledVideo:
         """What was found in it, when it is done."""
         if self.hub.failure:
-            raise ValueError(self.hub.failure)
+            raise ActionstreamError(self.hub.failure)
         if self._problem is not None:  # half of a video is none
-            raise ValueError(self._problem)
+            raise ActionstreamError(self._problem)
         if len(self._rows) < 2:
-            raise ValueError(f"{self.name} is too short: nothing can happen in it")
+            raise ActionstreamError(f"{self.name} is too short: nothing can happen in it")
         times, scores, ages = map(np.array, zip(*self._rows, strict=True))
         card = self.hub.engine.card
         rows = VideoScores(

@@ -11,17 +11,18 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from demos.page.answers import describe
-from demos.page.messages import plain, progress
-from demos.page.site import Session, Site
-from models.checkpoint import load
-from models.network import Network
-from models.window import Window
-from stream.engine import Engine
-from stream.runtimes import RuntimeName
-from stream.runtimes.choice import PACKAGES
-from stream.sources import SAMPLE
-from stream.sources.video import FileSource
+from actionstream.demos.page.answers import describe
+from actionstream.demos.page.messages import plain, progress
+from actionstream.demos.page.site import Session, Site
+from actionstream.engine.engine import Engine
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.network import Network
+from actionstream.models.weights.loading import load
+from actionstream.models.window import Window
+from actionstream.runtimes import RuntimeName
+from actionstream.runtimes.choice import PACKAGES
+from actionstream.sources import SAMPLE
+from actionstream.sources.video import FileSource
 
 FIRST, SECOND = "motion-tsn", "motion"
 MAX_SECONDS = 60.0
@@ -57,7 +58,9 @@ def build(site: Site) -> None:
             for name, runtime in ((first, first_runtime), (second, second_runtime)):
                 yield progress(f"Opening {name} for {runtime}"), None
                 if runtime != "torch" and name in session.checkpoints:
-                    raise ValueError(f"{name} was uploaded: it runs with torch, since nothing is made of it here")
+                    raise ActionstreamError(
+                        f"{name} was uploaded: it runs with torch, since nothing is made of it here"
+                    )
                 for side in _run(name, site.find_model(session, name), path, runtime=runtime, device=site.device):
                     if isinstance(side, float):
                         yield progress(name, side, 1.0), None
@@ -99,7 +102,7 @@ def _video(session: Session, which: str) -> Path:
     if which == THE_SAMPLE:
         return SAMPLE
     if session.clip is None:
-        raise ValueError("there is no video in the tab Video yet; choose one there")
+        raise ActionstreamError("there is no video in the tab Video yet; choose one there")
     return session.clip.path
 
 
@@ -129,7 +132,7 @@ def _run(name: str, model: str, path: Path, *, runtime: RuntimeName, device: str
             if len(spent) % TOLD_EVERY == 0:
                 yield frame.time_seconds / seconds
     if not rows:
-        raise ValueError(f"the video is too short for {name}")
+        raise ActionstreamError(f"the video is too short for {name}")
     weights = sum(parameter.nbytes for parameter in network.parameters())
     yield {
         "name": f"{name} ({runtime})",

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from stream.connection import Connection
-from stream.engine import Engine, Snapshot
-from stream.frame import Frame
-from stream.prediction import Counts, Event, Prediction, Skipped
-from stream.runtimes import RuntimeName
-from stream.sinks.sink import Sink
-from stream.sources import Source
-from stream.watching import Watch
+from actionstream.engine.engine import Engine, Snapshot
+from actionstream.frame import Frame
+from actionstream.live.watch import Watch
+from actionstream.models.errors import ActionstreamError
+from actionstream.results import Counts, Event, Prediction, Skipped
+from actionstream.runtimes import RuntimeName
+from actionstream.sinks.sink import Sink
+from actionstream.sources import Source
+from actionstream.sources.connection import Connection
 
 CONNECTION = Connection(retries=3)
 """A visitor who gave an address waits for it: it is not tried for ever."""
@@ -29,9 +30,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         if not 0 <= self.threshold <= 1:
-            raise ValueError(f"the threshold is {self.threshold}; it is a number from 0 to 1")
+            raise ActionstreamError(f"the threshold is {self.threshold}; it is a number from 0 to 1")
         if not 0 <= self.smoothing_seconds <= 10:
-            raise ValueError(f"the smoothing time is {self.smoothing_seconds} s; it is a number from 0 to 10")
+            raise ActionstreamError(f"the smoothing time is {self.smoothing_seconds} s; it is a number from 0 to 10")
 
 
 class SharedEngine(Engine):

@@ -6,9 +6,9 @@ from typing import Any
 
 import gradio as gr
 
-from demos.page.hub import Settings
-from demos.page.messages import plain
-from demos.page.site import Site
+from actionstream.demos.page.hub import Settings
+from actionstream.demos.page.messages import plain
+from actionstream.demos.page.site import Site
 
 CAMERA, ADDRESS = "This device's camera", "An address"
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import gradio as gr
 
-from demos.page.messages import plain
-from demos.page.site import CHECKPOINT_SUFFIXES, Site
-from models.table import COLUMNS, read_table
+from actionstream.demos.page.messages import plain
+from actionstream.demos.page.site import CHECKPOINT_SUFFIXES, Site
+from actionstream.models.networks.table import COLUMNS, read_table
 
 SEARCH = """
 <label class="as-search">Search <input type="search" data-part="models-search" autocomplete="off"

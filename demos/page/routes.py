@@ -11,11 +11,12 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from demos.page.answers import describe
-from demos.page.clips import timeline
-from demos.page.hub import Settings
-from demos.page.site import Site
-from demos.page.visitor import MAX_BYTES, PageSource, read_picture
+from actionstream.demos.page.answers import describe
+from actionstream.demos.page.clips import timeline
+from actionstream.demos.page.hub import Settings
+from actionstream.demos.page.site import Site
+from actionstream.demos.page.visitor import MAX_BYTES, PageSource, read_picture
+from actionstream.models.errors import ActionstreamError
 
 FILES = {name: Path(__file__).with_name(name) for name in ("page.js", "page.css")}
 GONE = PlainTextResponse("this is not here any more", status_code=404)
@@ -68,7 +69,7 @@ class Routes:
             if data and isinstance(visitor.source, PageSource):
                 time_seconds = float(request.query_params["time"])
                 if not math.isfinite(time_seconds):
-                    raise ValueError("a time is a number")
+                    raise ActionstreamError("a time is a number")
                 visitor.source.put(read_picture(bytes(data)), time_seconds)
         except (KeyError, ValueError) as error:
             return PlainTextResponse(str(error), status_code=400)

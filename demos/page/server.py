@@ -8,9 +8,10 @@ import socket
 from collections.abc import Callable
 from threading import Event
 
-from demos.page.site import Limits, Site
-from stream import signals
-from stream.runtimes import RuntimeName
+from actionstream.cli import signals
+from actionstream.demos.page.site import Limits, Site
+from actionstream.models.errors import ActionstreamError
+from actionstream.runtimes import RuntimeName
 
 HEAD = '<link rel="stylesheet" href="page/page.css"><script src="page/page.js"></script>'
 
@@ -28,13 +29,13 @@ def serve(
 ) -> None:
     """Serve the page until the program is stopped; ValueError or OSError where it cannot be."""
     if port is not None and not _is_free(host, port):
-        raise ValueError(f"port {port} is taken by another program; give another one, --port")
+        raise ActionstreamError(f"port {port} is taken by another program; give another one, --port")
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before they are imported: nothing calls home
     site = Site(model=model, runtime=runtime, device=device, limits=limits)
     os.environ["GRADIO_TEMP_DIR"] = str(site.uploads)
     try:
-        from demos.page.blocks import build, theme
-        from demos.page.routes import Routes
+        from actionstream.demos.page.blocks import build, theme
+        from actionstream.demos.page.routes import Routes
 
         blocks = build(site)
         blocks.queue(api_open=False)
@@ -73,5 +74,5 @@ def _is_free(host: str, port: int) -> bool:
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 return False
-            raise ValueError(f"nothing can listen at {host}:{port}: {error.strerror}") from error
+            raise ActionstreamError(f"nothing can listen at {host}:{port}: {error.strerror}") from error
     return True

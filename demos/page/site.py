@@ -13,17 +13,20 @@ from pathlib import Path
 from time import perf_counter, time
 from typing import Any
 
-from demos.page.address import check_address
-from demos.page.clips import Clip
-from demos.page.hub import Hub, Settings, SharedEngine
-from demos.page.visitor import PageSource, Visitor
-from models.checkpoint import is_checkpoint, load, packaged
-from models.published import PUBLISHED, cached_file
-from stream.connection import Connection
-from stream.labelling import LabelledVideo
-from stream.runtimes import RuntimeName
-from stream.runtimes.eager import TorchRuntime
-from stream.sources import Source, open_source
+from actionstream.demos.page.address import check_address
+from actionstream.demos.page.clips import Clip
+from actionstream.demos.page.hub import Hub, Settings, SharedEngine
+from actionstream.demos.page.visitor import PageSource, Visitor
+from actionstream.models.cache import cached_file
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.weights.checkpoint import is_checkpoint, packaged
+from actionstream.models.weights.loading import load
+from actionstream.models.weights.published import PUBLISHED
+from actionstream.runtimes import RuntimeName
+from actionstream.runtimes.eager import TorchRuntime
+from actionstream.sources import Source, open_source
+from actionstream.sources.connection import Connection
+from actionstream.videos.label import LabelledVideo
 
 IDLE_SECONDS = 5.0
 """A live stream whose page has not asked for this long has no page any more."""
@@ -47,7 +50,7 @@ class Limits:
     def __post_init__(self) -> None:
         for name in ("max_megabytes", "max_minutes", "max_height"):
             if not 0 < getattr(self, name) < float("inf"):
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be a positive number")
+                raise ActionstreamError(f"{name} is {getattr(self, name)}; it must be a positive number")
 
 
 @dataclass(frozen=True)
@@ -131,9 +134,9 @@ class Site:
         return list(dict.fromkeys([self.model, *packaged(), *cached, *(session.checkpoints if session else ())]))
 
     def find_model(self, session: Session, name: str) -> str:
-        """What `models.load` takes for a name that can be chosen; ValueError for any other."""
+        """What `actionstream.models.load` takes for a name that can be chosen; ValueError for any other."""
         if name not in self.model_names(session):
-            raise ValueError(f"no model {name!r} is here; there are {', '.join(self.model_names(session))}")
+            raise ActionstreamError(f"no model {name!r} is here; there are {', '.join(self.model_names(session))}")
         return session.checkpoints.get(name, name)
 
     def take_checkpoint(self, session: Session, upload: str) -> str:
@@ -141,7 +144,9 @@ class Site:
         path, name = self.take_upload(session, upload, CHECKPOINT_SUFFIXES)
         try:
             if not is_checkpoint(path):
-                raise ValueError(f"{name} is no checkpoint of ours; `actionstream convert` makes one of other files")
+                raise ActionstreamError(
+                    f"{name} is no checkpoint of ours; `actionstream convert` makes one of other files"
+                )
             network, card = load(path)
             TorchRuntime(network, card, device="cpu")
         except Exception:
@@ -155,7 +160,7 @@ class Site:
         """Begin the live stream of a session, from its page's camera or from an address; what the page has to know."""
         hub = self.hub(session.model)
         if hub.failure:
-            raise ValueError(hub.failure)
+            raise ActionstreamError(hub.failure)
         token = secrets.token_urlsafe(16)
         source: Source = PageSource("your camera")
         if address is not None:
@@ -166,7 +171,7 @@ class Site:
             self.end_live(session.live)
         with self._lock:
             if len(self._live) >= MAX_STREAMS:
-                raise ValueError(f"{MAX_STREAMS} live streams are open, which is the most; try again later")
+                raise ActionstreamError(f"{MAX_STREAMS} live streams are open, which is the most; try again later")
             self._live[token] = hub, visitor
             session.live = token
         hub.add(token, source, visitor, settings, realtime=True)
@@ -189,14 +194,14 @@ class Site:
         """
         path = Path(upload)
         if path.is_symlink() or not path.is_file() or not path.resolve().is_relative_to(self.uploads.resolve()):
-            raise ValueError("that is no file that was uploaded here; choose one again")
+            raise ActionstreamError("that is no file that was uploaded here; choose one again")
         if path.stat().st_size > self.limits.max_megabytes * 1e6:
             path.unlink()
-            raise ValueError(f"{path.name} is larger than {self.limits.max_megabytes:g} MB, which is the most")
+            raise ActionstreamError(f"{path.name} is larger than {self.limits.max_megabytes:g} MB, which is the most")
         if path.suffix.lower() not in suffixes:
             path.unlink()
             kind = f"a file of type {path.suffix}" if path.suffix else "a file without a suffix"
-            raise ValueError(f"{path.name} is {kind}; expected {', '.join(suffixes)}; choose another one")
+            raise ActionstreamError(f"{path.name} is {kind}; expected {', '.join(suffixes)}; choose another one")
         kept = session.folder / f"{secrets.token_hex(8)}{path.suffix}"
         shutil.move(path, kept)
         return kept, path.name
@@ -222,7 +227,7 @@ class Site:
         finished = Finished(clip, found, clip.write(found, session.folder / clip.token))
         with self._lock:
             if session.clip is not clip:
-                raise ValueError("another video was chosen meanwhile")
+                raise ActionstreamError("another video was chosen meanwhile")
             self._finished[clip.token] = finished
         return {"token": clip.token}
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import gradio as gr
 
-from demos.page.messages import plain, progress
-from demos.page.site import Session, Site
-from stream.sources import SAMPLE
+from actionstream.demos.page.messages import plain, progress
+from actionstream.demos.page.site import Session, Site
+from actionstream.sources import SAMPLE
 
 SUFFIXES = [".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".ogv", ".wmv", ".flv", ".3gp"]
 LOOK_EVERY_SECONDS = 0.3

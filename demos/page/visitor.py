@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from demos.page.answers import describe
-from stream.frame import Frame
-from stream.prediction import Update
-from stream.sources import Source
+from actionstream.demos.page.answers import describe
+from actionstream.frame import Frame
+from actionstream.models.errors import ActionstreamError
+from actionstream.results import Update
+from actionstream.sources import Source
 
 MAX_PIXELS = 1280 * 1280
 MAX_BYTES = 1_000_000
@@ -101,11 +102,11 @@ class Visitor:
 def read_picture(data: bytes) -> np.ndarray:
     """RGB pixels of a JPEG, PNG or WebP from the page; ValueError where it is none, or too large."""
     if len(data) > MAX_BYTES:
-        raise ValueError(f"a frame of {len(data)} bytes; the most is {MAX_BYTES}")
+        raise ActionstreamError(f"a frame of {len(data)} bytes; the most is {MAX_BYTES}")
     try:
         with Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "WEBP")) as opened:
             if opened.width * opened.height > MAX_PIXELS:
-                raise ValueError(f"a frame of {opened.width} x {opened.height} pixels; the most is {MAX_PIXELS}")
+                raise ActionstreamError(f"a frame of {opened.width} x {opened.height} pixels; the most is {MAX_PIXELS}")
             return np.asarray(opened.convert("RGB"))
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError("that is no picture") from error
+        raise ActionstreamError("that is no picture") from error

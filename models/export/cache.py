@@ -9,8 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from models.checkpoint import PACKAGED, load, resolve
-from models.published import cache_folder
+from actionstream.models.cache import cache_folder
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.weights.checkpoint import PACKAGED, resolve
+from actionstream.models.weights.loading import load
 
 FORMAT = 1
 """Counted up when an export of the same checkpoint is to be made anew."""
@@ -37,7 +39,7 @@ def find_export(model: str | os.PathLike[str], **loading: Any) -> Path | None:
             path = path.with_suffix(".onnx")
         else:
             path = _place(key(model, **loading))
-    except (ValueError, OSError):  # there is no such model, as `models.load` will say better
+    except (ValueError, OSError):  # there is no such model, as `actionstream.models.load` will say better
         return None
     return path if path.is_file() else None
 
@@ -49,7 +51,7 @@ def make_export(model: str | os.PathLike[str], **loading: Any) -> Path:
         return there
     from filelock import FileLock
 
-    from models.export.files import export
+    from actionstream.models.export.files import export
 
     of = key(model, **loading)
     path = _place(of)
@@ -59,10 +61,14 @@ def make_export(model: str | os.PathLike[str], **loading: Any) -> Path:
             if not path.is_file():
                 network, card = load(model, **loading)
                 if not network.streams:
-                    raise ValueError(f"{model} needs whole clips; live it runs in a window, with --runtime torch")
+                    raise ActionstreamError(
+                        f"{model} needs whole clips; live it runs in a window, with --runtime torch"
+                    )
                 export(network, card, path, checkpoint=of)
     except OSError as error:
-        raise ValueError(f"{path} cannot be written ({error}); ACTIONSTREAM_CACHE names another folder") from error
+        raise ActionstreamError(
+            f"{path} cannot be written ({error}); ACTIONSTREAM_CACHE names another folder"
+        ) from error
     return path
 
 

@@ -16,12 +16,13 @@ import numpy as np
 import onnx_ir
 import torch
 
-from models.checkpoint import Card
-from models.export.split_channels import split_channels
-from models.export.step import describe, trace
-from models.exported import KEY, Exported, Takes
-from models.files import whole
-from models.network import Network
+from actionstream.models.card import Card
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.export.exported import KEY, Exported, Takes
+from actionstream.models.export.split_channels import split_channels
+from actionstream.models.export.step import describe, trace
+from actionstream.models.files import whole
+from actionstream.models.network import Network
 
 Target = Literal["onnx", "openvino", "torch-export"]
 SUFFIXES: dict[Target, str] = {"onnx": ".onnx", "openvino": ".xml", "torch-export": ".pt2"}
@@ -44,9 +45,9 @@ def export(
     calibration               videos for `int8.quantise`, which are wanted for int8
     """
     if path.suffix != SUFFIXES[to]:
-        raise ValueError(f"{path} is for {to}; let its name end in {SUFFIXES[to]}")
+        raise ActionstreamError(f"{path} is for {to}; let its name end in {SUFFIXES[to]}")
     if to == "torch-export" and calibration is not None:
-        raise ValueError("int8 is for onnx and openvino")
+        raise ActionstreamError("int8 is for onnx and openvino")
     exported = describe(network, card, takes=takes, chunk=chunk, checkpoint=checkpoint)
     with _quiet(), TemporaryDirectory() as folder:
         program = trace(network, exported)
@@ -57,7 +58,7 @@ def export(
         step = Path(folder) / "step.onnx"
         _write_onnx(step, program, exported)
         if calibration is not None:
-            from models.export.int8 import quantise
+            from actionstream.models.export.int8 import quantise
 
             exported = quantise(step, step, calibration)
         if to == "onnx":
@@ -89,7 +90,7 @@ def _convert_to_openvino(step: Path, path: Path) -> None:
     try:
         import openvino
     except ImportError:
-        raise ValueError("this needs OpenVINO, which is not installed: pip install openvino") from None
+        raise ActionstreamError("this needs OpenVINO, which is not installed: pip install openvino") from None
     result = step.with_suffix(".xml")
     openvino.save_model(openvino.Core().read_model(step), result, compress_to_fp16=False)
     for suffix in (".bin", ".xml"):  # the .xml last: it says that both are there

@@ -16,8 +16,9 @@ import torch
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from models.exported import KEY, Exported, check_snippets
-from models.files import whole
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.export.exported import KEY, Exported, check_snippets
+from actionstream.models.files import whole
 
 Inputs = dict[str, np.ndarray]
 MAX_CALIBRATED = 512
@@ -50,7 +51,7 @@ def quantise(path: Path, out: Path, videos: Sequence[Iterable[np.ndarray]]) -> E
     exported = Exported.from_json(session.get_modelmeta().custom_metadata_map[KEY])
     longest = max((len(video) // exported.chunk for video in snippets), default=0)
     if longest < 2:
-        raise ValueError(f"{longest} calls of the step are not enough to calibrate with; give longer videos")
+        raise ActionstreamError(f"{longest} calls of the step are not enough to calibrate with; give longer videos")
     with TemporaryDirectory() as folder:
         between, result = Path(folder) / "float32.onnx", Path(folder) / "int8.onnx"
         level = logging.root.manager.disable

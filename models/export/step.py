@@ -13,11 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.checkpoint import Card
-from models.exported import Exported, Takes, check_snippets
-from models.folding import fold_batch_norms
-from models.network import Network
-from models.preprocessing import Preprocessing
+from actionstream.models.card import Card
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.export.exported import Exported, Takes, check_snippets
+from actionstream.models.network import Network
+from actionstream.models.networks.folding import fold_batch_norms
+from actionstream.models.preprocessing import Preprocessing
 
 Leaves = tuple[Tensor, ...]
 
@@ -80,9 +81,9 @@ def describe(
     """
     size = card.preprocessing
     if takes == "pictures" and size.modality != "rgb":
-        raise ValueError(f"{size.modality} is made of several pictures; export it with --takes pixels")
+        raise ActionstreamError(f"{size.modality} is made of several pictures; export it with --takes pixels")
     if chunk < 1 or (chunk > 1 and not network.streams):
-        raise ValueError(f"a chunk of {chunk}: 1 or more, and 1 for a network that takes whole clips")
+        raise ActionstreamError(f"a chunk of {chunk}: 1 or more, and 1 for a network that takes whole clips")
     state: tuple[tuple[int, ...], ...] = ()
     check: list[list[float]] = []
     if network.streams:

@@ -10,10 +10,10 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from models.checkpoint import Card
-from models.training import textures
-from models.training.motion import CONTEXT, SIZE
-from models.training.scenes import (
+from actionstream.models.card import Card
+from actionstream.models.training import textures
+from actionstream.models.training.motion import CONTEXT, SIZE
+from actionstream.models.training.scenes import (
     MOVEMENTS,
     OPPOSITES,
     Mover,

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from models.files import read_text
-from models.tables import find_columns, read_lines, read_table, split_row
-from models.training.datasets import Clip, Listing
-from models.training.folders import Side, Videos, side_of, stem_of
-from models.training.frame_lists import name_of
-from models.video import is_hidden
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.files import find_columns, read_lines, read_table, read_text, split_row
+from actionstream.models.training.datasets import Clip, Listing
+from actionstream.models.training.folders import Side, Videos, side_of, stem_of
+from actionstream.models.training.frame_lists import name_of
+from actionstream.models.video import is_hidden
 
 JESTER_COLUMNS = {"id": ("id", "videoid", "video"), "label": ("label", "class", "template")}
 """Where a table for Jester has a header, what the columns are called in it, without spaces or dashes."""
@@ -36,7 +36,7 @@ def ucf101_split(clips: Sequence[Clip], file: Path) -> Listing:
         folder, _, name = path.replace("\\", "/").rpartition("/")
         known = [folder.rpartition("/")[2]] if folder else labels.get(stem_of(name), [])
         if len(known) > 1:
-            raise ValueError(f"{where} is {line!r}, which {' and '.join(known)} have; expected CLASS/VIDEO.avi")
+            raise ActionstreamError(f"{where} is {line!r}, which {' and '.join(known)} have; expected CLASS/VIDEO.avi")
         wanted.append((known[0] if known else "", name))
     return _named(clips, wanted, file)
 
@@ -46,13 +46,13 @@ def hmdb51_split(clips: Sequence[Clip], folder: Path, number: int, *, test: bool
     ending = f"_test_split{number}.txt"
     files = sorted(path for path in folder.glob(f"*{ending}") if not is_hidden(path))
     if not files:
-        raise ValueError(f"{folder} has no lists of split {number}, such as wave{ending}")
+        raise ActionstreamError(f"{folder} has no lists of split {number}, such as wave{ending}")
     wanted = []
     for file in files:
         for where, line in read_lines(file):
             row = re.fullmatch(r"(.+?)[\s,;]+([012])", line)
             if row is None:
-                raise ValueError(f"{where} is {line!r}; expected VIDEO.avi and 0, 1 (training) or 2 (test)")
+                raise ActionstreamError(f"{where} is {line!r}; expected VIDEO.avi and 0, 1 (training) or 2 (test)")
             if row[2] == ("2" if test else "1"):
                 wanted.append((file.name.removesuffix(ending), row[1]))
     return _named(clips, wanted, folder)
@@ -78,7 +78,7 @@ def something_something(file: Path, root: Path) -> Listing:
     videos, listing = Videos(root), Listing()
     for number, entry in enumerate(_json(file, list), start=1):
         if not isinstance(entry, dict) or "id" not in entry:
-            raise ValueError(f"entry {number} of {file} has no id; expected {{'id': ..., 'template': ...}}")
+            raise ActionstreamError(f"entry {number} of {file} has no id; expected {{'id': ..., 'template': ...}}")
         name, template = str(entry["id"]), str(entry.get("template") or "").replace("[", "").replace("]", "")
         listing.add(videos.find_anywhere(name), name, [template] if template else [])
     return listing.checked(file, root)
@@ -95,7 +95,7 @@ def jester(file: Path, root: Path) -> Listing:
         fields = split_row(line, divider)
         id_, label = (columns["id"], columns.get("label", len(fields))) if header else (0, 1)
         if len(fields) <= id_ or (not header and len(fields) > 2):
-            raise ValueError(f"{where} is {line!r}; expected id{divider}label, or id alone")
+            raise ActionstreamError(f"{where} is {line!r}; expected id{divider}label, or id alone")
         listing.add(
             videos.find_anywhere(fields[id_]), fields[id_], [text for text in fields[label : label + 1] if text]
         )
@@ -125,7 +125,7 @@ def charades(file: Path, root: Path, labels: Sequence[str]) -> Listing:
         for action in filter(None, map(str.strip, row["actions"].split(";"))):
             number = action.split()[0].removeprefix("c")
             if not number.isdecimal():
-                raise ValueError(f"{where} has the action {action!r}; expected such as c092 11.90 21.20")
+                raise ActionstreamError(f"{where} has the action {action!r}; expected such as c092 11.90 21.20")
             numbers.add(int(number))
         names = [name_of(labels, str(number), where) for number in sorted(numbers)]
         listing.add(videos.find_anywhere(row["id"]), row["id"], names, group=row.get("subject", ""))
@@ -143,15 +143,15 @@ def activitynet(file: Path, root: Path, *, subset: Side, instead: Side | None = 
     videos, listing = Videos(root), Listing()
     database = _json(file, dict).get("database")
     if not isinstance(database, dict):
-        raise ValueError(f"{file} has no object 'database', which ActivityNet's layout asks for")
+        raise ActionstreamError(f"{file} has no object 'database', which ActivityNet's layout asks for")
     for name, video in database.items():
         if not isinstance(video, dict) or "subset" not in video:
-            raise ValueError(f"video {name} of {file} does not say which subset it is in")
+            raise ActionstreamError(f"video {name} of {file} does not say which subset it is in")
     sides = {name: side_of(str(video["subset"])) for name, video in database.items()}
     chosen = subset if instead is None or subset in sides.values() else instead
     if chosen not in sides.values():
         there = ", ".join(sorted({str(video["subset"]) for video in database.values()})) or "none"
-        raise ValueError(f"{file} has no videos of the subset {chosen!r}; its subsets: {there}")
+        raise ActionstreamError(f"{file} has no videos of the subset {chosen!r}; its subsets: {there}")
     for name, video in database.items():
         if sides[name] is None:
             listing.left_out.add("videos of a subset that is not for training, validation or test", name)
@@ -160,7 +160,7 @@ def activitynet(file: Path, root: Path, *, subset: Side, instead: Side | None = 
         path = videos.find_anywhere(name)
         annotations, duration = video.get("annotations", []), video.get("duration")
         if not isinstance(annotations, list):
-            raise ValueError(f"video {name} of {file} has no list of annotations")
+            raise ActionstreamError(f"video {name} of {file} has no list of annotations")
         for number, annotation in enumerate(annotations, start=1):
             where = f"annotation {number} of video {name} of {file}"
             label, start, end = _annotation(annotation, where)
@@ -183,12 +183,14 @@ def thumos14(source: Path, root: Path, *, test: bool) -> Listing:
     ending = "_test.txt" if test else "_val.txt"
     files = sorted(path for path in source.glob(f"*{ending}") if not is_hidden(path))
     if not files:
-        raise ValueError(f"{source} has no annotations CLASS{ending}; those of the other side may be in another folder")
+        raise ActionstreamError(
+            f"{source} has no annotations CLASS{ending}; those of the other side may be in another folder"
+        )
     for file in files:
         for where, line in read_lines(file):
             fields = line.split()
             if len(fields) != 3:
-                raise ValueError(f"{where} is {line!r}; expected VIDEO START END")
+                raise ActionstreamError(f"{where} is {line!r}; expected VIDEO START END")
             start, end = (_number(field, where, what) for field, what in zip(fields[1:], ("start", "end"), strict=True))
             label = file.name.removesuffix(ending)
             _add_segment(listing, videos.find_anywhere(fields[0]), fields[0], label, start, end, math.inf)
@@ -217,10 +219,10 @@ def _add_segment(
 def _annotation(annotation: Any, where: str) -> tuple[str, float, float]:
     """Label, and start and end in seconds."""
     if not isinstance(annotation, dict) or not {"label", "segment"} <= annotation.keys():
-        raise ValueError(f"{where} is {annotation!r}; expected {{'segment': [start, end], 'label': ...}}")
+        raise ActionstreamError(f"{where} is {annotation!r}; expected {{'segment': [start, end], 'label': ...}}")
     segment = annotation["segment"]
     if not isinstance(segment, list) or len(segment) != 2:
-        raise ValueError(f"{where}: the segment is {segment!r}; expected [start, end] in seconds")
+        raise ActionstreamError(f"{where}: the segment is {segment!r}; expected [start, end] in seconds")
     start, end = (_number(value, where, what) for value, what in zip(segment, ("start", "end"), strict=True))
     return str(annotation["label"]), start, end
 
@@ -239,7 +241,7 @@ def _number(value: Any, where: str, what: str) -> float:
     except (TypeError, ValueError):
         number = math.nan
     if not math.isfinite(number):
-        raise ValueError(f"{where}: {what} is {value!r}; expected a number")
+        raise ActionstreamError(f"{where}: {what} is {value!r}; expected a number")
     return number
 
 
@@ -247,7 +249,7 @@ def _json(file: Path, kind: type) -> Any:
     try:
         value = json.loads(read_text(file))
     except json.JSONDecodeError as error:
-        raise ValueError(f"{file} is not JSON: {error}") from error
+        raise ActionstreamError(f"{file} is not JSON: {error}") from error
     if not isinstance(value, kind):
-        raise ValueError(f"{file} holds a {type(value).__name__}, and a {kind.__name__} is wanted")
+        raise ActionstreamError(f"{file} holds a {type(value).__name__}, and a {kind.__name__} is wanted")
     return value

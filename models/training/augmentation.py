@@ -13,6 +13,8 @@ from torch import Tensor
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
+from actionstream.models.errors import ActionstreamError
+
 Crop = Literal["corners", "random-resized", "random", "centre"]
 
 
@@ -38,9 +40,9 @@ class Augmentation:
 
     def __post_init__(self) -> None:
         if self.crop not in get_args(Crop):
-            raise ValueError(f"no crop {self.crop!r}; there are {', '.join(get_args(Crop))}")
+            raise ActionstreamError(f"no crop {self.crop!r}; there are {', '.join(get_args(Crop))}")
         if not self.scales or not all(0 < scale <= 1 for scale in self.scales) or not 0 <= self.colours <= 1:
-            raise ValueError(f"scales {self.scales} and colours {self.colours}: they are from 0 to 1")
+            raise ActionstreamError(f"scales {self.scales} and colours {self.colours}: they are from 0 to 1")
         object.__setattr__(self, "scales", tuple(self.scales))
 
     def __call__(

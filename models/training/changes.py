@@ -13,8 +13,9 @@ from inspect import signature
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from models.catalogue import find_entry
-from models.training.run import Settings
+from actionstream.models.catalogue import find_entry
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.training.run import Settings
 
 ARGUMENTS = "arguments"
 OTHERS = "arguments.**"
@@ -37,10 +38,10 @@ def changed(settings: Settings, changes: Sequence[str]) -> Settings:
         section, _, name = path.rpartition(".")
         try:
             if not equals:
-                raise ValueError(f"it is NAME=VALUE, and the names are {', '.join(get_type_hints(Settings))}")
+                raise ActionstreamError(f"it is NAME=VALUE, and the names are {', '.join(get_type_hints(Settings))}")
             value = _parse(text, _find(path, kinds), path)
         except ValueError as error:
-            raise ValueError(f"--set {change}: {error}") from error
+            raise ActionstreamError(f"--set {change}: {error}") from error
         parts.setdefault(section, {})[name] = value
     given = parts.pop("", {})
     arguments = {**given.get(ARGUMENTS, settings.arguments), **parts.pop(ARGUMENTS, {})}
@@ -48,7 +49,7 @@ def changed(settings: Settings, changes: Sequence[str]) -> Settings:
         given |= {section: replace(getattr(settings, section), **values) for section, values in parts.items()}
         return replace(settings, **{**given, ARGUMENTS: arguments})
     except ValueError as error:
-        raise ValueError(f"--set {' --set '.join(changes)}: {error}") from error
+        raise ActionstreamError(f"--set {' --set '.join(changes)}: {error}") from error
 
 
 def _kinds(settings: Settings) -> dict[str, Any]:
@@ -71,7 +72,7 @@ def _kinds(settings: Settings) -> dict[str, Any]:
 def _find(path: str, kinds: Mapping[str, Any]) -> Any:
     """The annotation of a name; ValueError names the nearest where there is none."""
     if path in REPLACED:
-        raise ValueError(f"a run finds it out from {REPLACED[path]}")
+        raise ActionstreamError(f"a run finds it out from {REPLACED[path]}")
     known = [name for name in kinds if name not in (*REPLACED, OTHERS) and not is_dataclass(kinds[name])]
     section, _, name = path.rpartition(".")
     if path in known or (section == ARGUMENTS and name and OTHERS in kinds):
@@ -82,7 +83,7 @@ def _find(path: str, kinds: Mapping[str, Any]) -> Any:
     names = [each.removeprefix(f"{inside}.") for each in known if inside and each.startswith(f"{inside}.")]
     names = names or list(get_type_hints(Settings))
     what = "has parts, which are set one by one" if has_parts else "there is no such setting"
-    raise ValueError(f"{what}; nearest is {nearest}, and the names are {', '.join(names)}")
+    raise ActionstreamError(f"{what}; nearest is {nearest}, and the names are {', '.join(names)}")
 
 
 def _alike(one: str, other: str) -> float:
@@ -93,14 +94,14 @@ def _parse(text: str, kind: Any, name: str) -> Any:
     """The value of a text where an annotation is expected; ValueError says what it should be."""
     inner, origin = get_args(kind), get_origin(kind)
     if not text:
-        raise ValueError(f"{name} is given no value")
+        raise ActionstreamError(f"{name} is given no value")
     if origin in (Union, UnionType):
         if NoneType in inner and text.lower() in NONE:
             return None
         return _parse(text, next(each for each in inner if each is not NoneType), name)
     if origin is Literal:
         if text not in inner:
-            raise ValueError(f"no {name.rpartition('.')[2]} {text!r}; there are {', '.join(inner)}")
+            raise ActionstreamError(f"no {name.rpartition('.')[2]} {text!r}; there are {', '.join(inner)}")
         return text
     if origin in (dict, Mapping):
         values = _read(text, dict, name, 'names and values, {"name": value}')
@@ -123,7 +124,7 @@ def _parse(text: str, kind: Any, name: str) -> Any:
             return json.loads(text.lower() if text.lower() in ("true", "false", "null") else text)
         return text
     wanted = {bool: "true or false", int: "a whole number", float: "a finite number"}[kind]
-    raise ValueError(f"{text!r} is no value of {name}; expected {wanted}")
+    raise ActionstreamError(f"{text!r} is no value of {name}; expected {wanted}")
 
 
 def _read(text: str, kind: type, name: str, wanted: str) -> Any:
@@ -132,7 +133,7 @@ def _read(text: str, kind: type, name: str, wanted: str) -> Any:
     except ValueError:
         values = None
     if not isinstance(values, kind):
-        raise ValueError(f"{text!r} is no value of {name}; expected {wanted}")
+        raise ActionstreamError(f"{text!r} is no value of {name}; expected {wanted}")
     return values
 
 

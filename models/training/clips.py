@@ -12,15 +12,15 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from models.errors import is_mistake
-from models.preprocessing import Preprocessing
-from models.training.augmentation import Augmentation
-from models.training.datasets import Clip
-from models.training.loop import Batch
-from models.training.reading import stretch_of
-from models.training.sampling import consecutive, dense, segments
-from models.training.snippets import read_snippets
-from models.video import SourceError
+from actionstream.models.errors import ActionstreamError, is_mistake
+from actionstream.models.preprocessing import Preprocessing
+from actionstream.models.training.augmentation import Augmentation
+from actionstream.models.training.datasets import Clip
+from actionstream.models.training.loop import Batch
+from actionstream.models.training.reading import stretch_of
+from actionstream.models.training.sampling import consecutive, dense, segments
+from actionstream.models.training.snippets import read_snippets
+from actionstream.models.video import SourceError
 
 Sampling = Literal["segments", "dense", "consecutive"]
 MAX_BROKEN = 0.5
@@ -48,14 +48,14 @@ class Sampled:
 
     def __post_init__(self) -> None:
         if self.sampling not in get_args(Sampling):
-            raise ValueError(f"no sampling {self.sampling!r}; there are {', '.join(get_args(Sampling))}")
+            raise ActionstreamError(f"no sampling {self.sampling!r}; there are {', '.join(get_args(Sampling))}")
         if self.num_frames < 1 or self.num_warm < 0 or self.speed < 1 or not self.interval_seconds > 0:
-            raise ValueError(
+            raise ActionstreamError(
                 f"{self.num_frames} frames after {self.num_warm}, {self.interval_seconds} s apart, speed {self.speed}: "
                 "num_frames and speed are 1 or more, num_warm 0 or more, and the interval is positive"
             )
         if not 0 <= self.frame_seconds <= self.interval_seconds:
-            raise ValueError(
+            raise ActionstreamError(
                 f"pictures of a snippet {self.frame_seconds} s apart, and snippets {self.interval_seconds} s: the "
                 "former is at most the latter"
             )
@@ -201,14 +201,16 @@ def load_batches(
     )
     for loaded in loader:
         if isinstance(loaded, str):
-            raise ValueError(loaded)
+            raise ActionstreamError(loaded)
         batch, messages, odd = loaded
         broken.update(messages)
         if remarks is not None:
             remarks.update(odd)
         if len(broken) > MAX_BROKEN * len(batches.clips):
             shown = "; ".join(sorted(broken)[:5])
-            raise ValueError(f"{len(broken)} of {len(batches.clips)} clips cannot be read, more than half: {shown}")
+            raise ActionstreamError(
+                f"{len(broken)} of {len(batches.clips)} clips cannot be read, more than half: {shown}"
+            )
         if batch is not None:
             yield batch
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.training.datasets import Clip, leave_one_out
-from models.training.reading import read_frames, stretch_of
+from actionstream.models.training.datasets import Clip, leave_one_out
+from actionstream.models.training.reading import read_frames, stretch_of
 
 BINS = 4
 """Parts of a clip, in their order, of which a read-out of frozen features sees the mean."""

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
-from models.labels import list_labels, read_labels
-from models.training.annotations import (
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.labels import list_labels, read_labels
+from actionstream.models.training.annotations import (
     activitynet,
     charades,
     hmdb51_split,
@@ -19,11 +20,11 @@ from models.training.annotations import (
     ucf101_split,
     ut_interaction,
 )
-from models.training.datasets import Listing, leave_one_out, split_by_group
-from models.training.folders import find_sides, folder_tree
-from models.training.frame_lists import frame_list
-from models.training.left_out import LeftOut
-from models.video import is_hidden, is_video
+from actionstream.models.training.datasets import Listing, leave_one_out, split_by_group
+from actionstream.models.training.folders import find_sides, folder_tree
+from actionstream.models.training.frame_lists import frame_list
+from actionstream.models.training.left_out import LeftOut
+from actionstream.models.video import is_hidden, is_video
 
 Format = Literal[
     "folders",
@@ -48,7 +49,7 @@ class Data:
     format      "folders": a folder for each class. Where there are folders train and val (or valid, validation, dev) of
                 such, these are the sides, and one called test is not touched; else a fifth of the groups is held out,
                 by `seed`. "ucf101" and "hmdb51": folders, and the official lists. Others: see
-                models.training.annotations and models.training.frame_lists
+                actionstream.models.training.annotations and actionstream.models.training.frame_lists
     training    list or annotations of the clips to learn from; for hmdb51 the folder of its lists
     validation  of those to test on; for activitynet and thumos14 the same file, of which the subsets are taken
     labels      a list of models.labels or a file, where the annotations have numbers; else those that occur, in order
@@ -66,15 +67,17 @@ class Data:
 
     def __post_init__(self) -> None:
         if self.format not in get_args(Format):
-            raise ValueError(f"no format {self.format!r}; there are {', '.join(get_args(Format))}")
+            raise ActionstreamError(f"no format {self.format!r}; there are {', '.join(get_args(Format))}")
         if self.format != "folders" and self.training is None:
-            raise ValueError(f"the format {self.format} needs a list or annotations of the training clips")
+            raise ActionstreamError(f"the format {self.format} needs a list or annotations of the training clips")
         if self.format == "folders" and (self.training or self.validation):
-            raise ValueError("lists and annotations have a format of their own; give it, --format list or another one")
+            raise ActionstreamError(
+                "lists and annotations have a format of their own; give it, --format list or another one"
+            )
         if not isinstance(self.seed, int) or self.seed < 0:
-            raise ValueError(f"the seed of data is {self.seed!r}; expected a whole number from 0 on")
+            raise ActionstreamError(f"the seed of data is {self.seed!r}; expected a whole number from 0 on")
         if not Path(self.root).is_dir():
-            raise ValueError(f"no folder {self.root}")
+            raise ActionstreamError(f"no folder {self.root}")
         for name in ("root", "training", "validation", "labels"):  # so that a run can be gone on with from anywhere
             value = getattr(self, name)
             if value is not None and not (name == "labels" and value in list_labels()):
@@ -84,14 +87,18 @@ class Data:
         """Clips for training, clips for validation, and the labels."""
         training, validation = (_labelled(side) for side in self._sides())
         if not training.clips:
-            raise ValueError(f"none of the clips to learn from has a label: {'; '.join(training.left_out.lines())}")
+            raise ActionstreamError(
+                f"none of the clips to learn from has a label: {'; '.join(training.left_out.lines())}"
+            )
         there = {label for clip in training for label in clip.labels}
         if self.labels is None:
             labels = tuple(sorted(there, key=_by_number if self.format in ("list", "charades") else None))
             return training, _known(validation, there), labels
         labels = tuple(read_labels(self.labels))
         if unknown := {label for clip in [*training, *validation] for label in clip.labels} - set(labels):
-            raise ValueError(f"{len(unknown)} labels of the clips are not in {self.labels}, such as {min(unknown)!r}")
+            raise ActionstreamError(
+                f"{len(unknown)} labels of the clips are not in {self.labels}, such as {min(unknown)!r}"
+            )
         return training, validation, labels
 
     def to_test(self) -> Listing:
@@ -143,7 +150,7 @@ class Data:
     def _read(self, name: str, tree: Listing, *, test: bool) -> Listing:
         file, root = Path(name), Path(self.root)
         if not file.exists():
-            raise ValueError(f"no file {file}")
+            raise ActionstreamError(f"no file {file}")
         numbered: Sequence[str] = () if self.labels is None else read_labels(self.labels)
         readers: dict[str, Callable[[], Listing]] = {
             "ucf101": lambda: ucf101_split(tree, file),
@@ -192,7 +199,9 @@ def _known(validation: Listing, labels: Collection[str]) -> Listing:
         left_out = len(validation) - len(known)
         what = f"labels of {left_out} clips of validation that no clip of training has"
         if not known:
-            raise ValueError(f"{len(strange)} {what}: {', '.join(sorted(strange)[:5])}; none is left to validate on")
+            raise ActionstreamError(
+                f"{len(strange)} {what}: {', '.join(sorted(strange)[:5])}; none is left to validate on"
+            )
         validation.left_out.add(what, *sorted(strange))
     return replace(validation, clips=known)
 

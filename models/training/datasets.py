@@ -9,7 +9,8 @@ from typing import overload
 
 import numpy as np
 
-from models.training.left_out import LeftOut
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.training.left_out import LeftOut
 
 NOT_THERE = "videos that are not there"
 NO_CLIP = "labels without a clip"
@@ -35,7 +36,7 @@ class Clip:
     def __post_init__(self) -> None:
         for stretch in (self.seconds, self.frames):
             if stretch is not None and not 0 <= stretch[0] < stretch[1]:
-                raise ValueError(
+                raise ActionstreamError(
                     f"{self.path} from {stretch[0]} to {stretch[1]}: a clip begins at 0 or later, and ends"
                 )
 
@@ -84,7 +85,7 @@ class Listing(Sequence[Clip]):
         """Itself, with the labels that have no clip left named; ValueError where there is no clip at all."""
         if not self.clips:
             why = "; ".join(self.left_out.lines()) or "it has no row"
-            raise ValueError(f"none of the clips of {source} can be used, with videos in {root}: {why}")
+            raise ActionstreamError(f"none of the clips of {source} can be used, with videos in {root}: {why}")
         if gone := self.labels - {label for clip in self.clips for label in clip.labels}:
             self.left_out.add(NO_CLIP, *sorted(gone))
         return self
@@ -92,7 +93,7 @@ class Listing(Sequence[Clip]):
     def complete(self) -> list[Clip]:
         """The clips; ValueError where something was left out."""
         if self.left_out:
-            raise ValueError(f"the data set is not complete: {'; '.join(self.left_out.lines())}")
+            raise ActionstreamError(f"the data set is not complete: {'; '.join(self.left_out.lines())}")
         return self.clips
 
 
@@ -113,7 +114,7 @@ def check_split(training: Sequence[Clip], validation: Sequence[Clip]) -> None:
     """ValueError where a recording is on both sides."""
     groups = [{clip.group or str(clip.path) for clip in side} for side in (training, validation)]
     if leaked := groups[0] & groups[1]:
-        raise ValueError(f"{len(leaked)} groups are in training and validation, such as {min(leaked)}")
+        raise ActionstreamError(f"{len(leaked)} groups are in training and validation, such as {min(leaked)}")
 
 
 def leave_one_out(clips: Sequence[Clip], number: int) -> tuple[list[Clip], list[Clip]]:
@@ -123,7 +124,7 @@ def leave_one_out(clips: Sequence[Clip], number: int) -> tuple[list[Clip], list[
     """
     groups = sorted({clip.group for clip in clips})
     if not 1 <= number <= len(groups):
-        raise ValueError(f"no group {number} to leave out; there are {len(groups)}: {groups[0]} to {groups[-1]}")
+        raise ActionstreamError(f"no group {number} to leave out; there are {len(groups)}: {groups[0]} to {groups[-1]}")
     out = groups[number - 1]
     same_set = [clip for clip in clips if clip.group.split("_")[0] == out.split("_")[0]]
     return [clip for clip in same_set if clip.group != out], [clip for clip in same_set if clip.group == out]

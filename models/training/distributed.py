@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from actionstream.models.errors import ActionstreamError
+
 Item = TypeVar("Item")
 
 
@@ -30,10 +32,10 @@ def joined(device: str) -> Iterator[None]:
     if device == "cuda":
         place, there = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
         if place >= there:
-            raise ValueError(f"there is no GPU for process {place + 1} of this machine, which has {there}")
+            raise ActionstreamError(f"there is no GPU for process {place + 1} of this machine, which has {there}")
         torch.cuda.set_device(place)
     elif device != "cpu":
-        raise ValueError(f"several processes train on GPUs (cuda) or on the CPU, not on {device}")
+        raise ActionstreamError(f"several processes train on GPUs (cuda) or on the CPU, not on {device}")
     store, number, size = next(distributed.rendezvous("env://"))
     backend = "nccl" if device == "cuda" else "gloo"
     distributed.init_process_group(backend, store=distributed.PrefixStore("group", store), rank=number, world_size=size)

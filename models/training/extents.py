@@ -20,15 +20,16 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from models.catalogue import create
-from models.checkpoint import PACKAGED, load
-from models.network import Network
-from models.preprocessing import Preprocessing
-from models.timeception import SCALES, segment_maps
-from models.training.loop import Batch, train
-from models.training.motion import SIZE
-from models.training.optimisation import Optimisation
-from models.training.scenes import Mover, Random, make_pose, make_scene, render
+from actionstream.models.catalogue import create
+from actionstream.models.network import Network
+from actionstream.models.networks.timeception import SCALES, segment_maps
+from actionstream.models.preprocessing import Preprocessing
+from actionstream.models.training.loop import Batch, train
+from actionstream.models.training.motion import SIZE
+from actionstream.models.training.optimisation import Optimisation
+from actionstream.models.training.scenes import Mover, Random, make_pose, make_scene, render
+from actionstream.models.weights.checkpoint import PACKAGED
+from actionstream.models.weights.loading import load
 
 PARTS = ("left", "up", "closer", "clockwise")
 ORDERS = tuple(permutations(range(len(PARTS))))

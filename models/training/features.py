@@ -12,15 +12,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from models.checkpoint import Card
-from models.files import whole, write_text
-from models.network import Network
-from models.preprocessing import Preprocessing
-from models.timeception import segment_maps
-from models.training.datasets import Clip
-from models.training.reading import read_frames, stretch_of
-from models.training.sampling import segments
-from models.video import SourceError
+from actionstream.models.card import Card
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.files import whole, write_text
+from actionstream.models.network import Network
+from actionstream.models.networks.timeception import segment_maps
+from actionstream.models.preprocessing import Preprocessing
+from actionstream.models.training.datasets import Clip
+from actionstream.models.training.reading import read_frames, stretch_of
+from actionstream.models.training.sampling import segments
+from actionstream.models.video import SourceError
 
 FRAMES_AT_ONCE = 64
 """Of a video in memory, whatever its length."""
@@ -61,7 +62,7 @@ class FeatureSettings:
             preprocessing = Preprocessing(**values.pop("preprocessing"))
             return cls(**{**values, "shape": tuple(values["shape"])}, preprocessing=preprocessing)
         except (ValueError, TypeError, KeyError) as error:
-            raise ValueError(f"{file} are no settings of features: {error}") from error
+            raise ActionstreamError(f"{file} are no settings of features: {error}") from error
 
     def keep(self, folder: Path) -> None:
         """Write them into a folder; ValueError where it has features that were made with others."""
@@ -71,7 +72,7 @@ class FeatureSettings:
         elif there.to_json() != self.to_json():
             ours, theirs = json.loads(self.to_json()), json.loads(there.to_json())
             name = next(name for name in ours if ours[name] != theirs[name])
-            raise ValueError(
+            raise ActionstreamError(
                 f"{folder} has features that were made with {name} {theirs[name]}, not {ours[name]}; "
                 "take another folder"
             )
@@ -83,9 +84,11 @@ class Extractor:
 
     def __init__(self, network: Network, card: Card, *, num_segments: int, device: str = "cpu"):
         if card.preprocessing.modality != "rgb":
-            raise ValueError(f"features are made of pictures, and {card.network} takes {card.preprocessing.modality}")
+            raise ActionstreamError(
+                f"features are made of pictures, and {card.network} takes {card.preprocessing.modality}"
+            )
         if network.segment is not None:
-            raise ValueError(f"{card.network} stands on another network; give a checkpoint of that one")
+            raise ActionstreamError(f"{card.network} stands on another network; give a checkpoint of that one")
         self._network = network.to(device).eval()
         self._device = device
         alone = network.streams and network.shift == "none"
@@ -94,7 +97,9 @@ class Extractor:
         try:
             one = self._maps(torch.zeros(1, segment_frames, network.in_channels, *size, device=device))
         except RuntimeError as error:
-            raise ValueError(f"{card.network} cannot take segments of {segment_frames} frames: {error}") from error
+            raise ActionstreamError(
+                f"{card.network} cannot take segments of {segment_frames} frames: {error}"
+            ) from error
         self.settings = FeatureSettings(
             network=card.network,
             arguments=json.loads(json.dumps(card.arguments)),

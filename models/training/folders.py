@@ -8,9 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from models.training.datasets import Listing
-from models.training.left_out import LeftOut
-from models.video import FEATURES, NOTES, PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_hidden, is_video
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.training.datasets import Listing
+from actionstream.models.training.left_out import LeftOut
+from actionstream.models.video import FEATURES, NOTES, PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_hidden, is_video
 
 Side = Literal["training", "validation", "test"]
 SIDES: dict[Side, tuple[str, ...]] = {
@@ -37,7 +38,7 @@ def find_sides(root: Path) -> dict[Side, Path]:
     for folder in _folders(root):
         side = side_of(folder.name)
         if side in sides:
-            raise ValueError(f"{sides[side]} and {folder} are both for {side}; give one of them another name")
+            raise ActionstreamError(f"{sides[side]} and {folder} are both for {side}; give one of them another name")
         if side is not None:
             sides[side] = folder
     # beside no other side, a class may be called "train": it has videos in it, and not classes
@@ -74,7 +75,7 @@ def folder_tree(root: Path) -> Listing:
             left_out.add("folders of classes without a clip", _name(folder, root))
     if not listing.clips:
         why = "; ".join(left_out.lines())
-        raise ValueError(f"{root} has no folder with videos or folders of frames in it{why and f' ({why})'}")
+        raise ActionstreamError(f"{root} has no folder with videos or folders of frames in it{why and f' ({why})'}")
     return listing
 
 

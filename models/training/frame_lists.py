@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from models.label_files import Labels
-from models.tables import DIVIDERS, find_columns, read_lines, split_row
-from models.training.datasets import Listing
-from models.training.folders import Videos
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.files import DIVIDERS, find_columns, read_lines, split_row
+from actionstream.models.labels.files import Labels
+from actionstream.models.training.datasets import Listing
+from actionstream.models.training.folders import Videos
 
 COLUMNS = {
     "path": ("path", "video", "videopath", "videoname", "videoid", "file", "filename", "filepath", "clip", "folder"),
@@ -58,7 +59,7 @@ def frame_list(file: Path, root: Path, labels: Sequence[str], *, labelled: bool 
             if not readings:
                 what = "path, path num_frames, or path start end" + (", and a label" if labelled else "")
                 and_labels = " from 0 on, or one of the names in the labels" if labelled and labels else ""
-                raise ValueError(f"{where} is {text!r}; expected {what}{and_labels}")
+                raise ActionstreamError(f"{where} is {text!r}; expected {what}{and_labels}")
             found = next((reading for reading in readings if videos.find(reading.path)), readings[0])
         names = (name_of(labels, found.label, where),) if labelled else ()
         if found.numbers == (0,):
@@ -73,14 +74,14 @@ def name_of(labels: Sequence[str], label: str, where: str) -> str:
     """The name of a label by its number; a label that is a name, and a number where there are no labels, is one."""
     if not labels or not INTEGER.fullmatch(label):
         if labels and label not in labels:
-            raise ValueError(f"{where} has the label {label!r}, which is none of the {len(labels)} labels")
+            raise ActionstreamError(f"{where} has the label {label!r}, which is none of the {len(labels)} labels")
         return label
     first = labels.first if isinstance(labels, Labels) else 0
     if not first <= int(label) < first + len(labels):
         counted = "; it seems to count from 1, and labels count from 0" if int(label) == len(labels) else ""
         if first:
             counted = ", as the file of labels numbers them; a list that counts from 0 needs labels without numbers"
-        raise ValueError(f"{where} has label {label}, and there are {len(labels)}, from {first} on{counted}")
+        raise ActionstreamError(f"{where} has label {label}, and there are {len(labels)}, from {first} on{counted}")
     return labels[int(label) - first]
 
 
@@ -90,7 +91,9 @@ def _stretch(numbers: tuple[int, ...], where: str, text: str) -> tuple[int, int]
         return None
     first, last = (1, *numbers) if len(numbers) == 1 else numbers
     if not 0 <= first <= max(last, 1) or last < 1:
-        raise ValueError(f"{where} is {text!r}: frames from {first} to {last}; expected a start, and an end after it")
+        raise ActionstreamError(
+            f"{where} is {text!r}: frames from {first} to {last}; expected a start, and an end after it"
+        )
     return max(first, 1) - 1, last
 
 
@@ -123,10 +126,10 @@ def _header(text: str, labelled: bool) -> tuple[str | None, dict[str, int]] | No
 def _row_of(fields: Sequence[str], columns: dict[str, int], where: str) -> _Row:
     """A row by the columns of the header."""
     if len(fields) <= max(columns.values()):
-        raise ValueError(f"{where} has {len(fields)} fields; the header has {', '.join(columns)}")
+        raise ActionstreamError(f"{where} has {len(fields)} fields; the header has {', '.join(columns)}")
     named = {role: fields[place] for role, place in columns.items()}
     wanted = ("start", "end") if {"start", "end"} <= columns.keys() else ("frames",) if "frames" in columns else ()
     for role in wanted:
         if not INTEGER.fullmatch(named[role]):
-            raise ValueError(f"{where}: {role} is {named[role]!r}; expected a number of frames")
+            raise ActionstreamError(f"{where}: {role} is {named[role]!r}; expected a number of frames")
     return _Row(named["path"], tuple(int(named[role]) for role in wanted), named.get("label", ""))

@@ -15,13 +15,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from models.files import whole
-from models.network import Network
-from models.preprocessing import Preprocessing
-from models.training import distributed
-from models.training.optimisation import Optimisation, hold_still, sync_norms
-from models.training.progress import StepProgress
-from models.training.recomputation import recomputed
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.files import whole
+from actionstream.models.network import Network
+from actionstream.models.preprocessing import Preprocessing
+from actionstream.models.training import distributed
+from actionstream.models.training.optimisation import Optimisation, hold_still, sync_norms
+from actionstream.models.training.progress import StepProgress
+from actionstream.models.training.recomputation import recomputed
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def train(
 ) -> None:
     """Train `network` in place on `batches`, `how.accumulate` of them for each step.
 
-    Where there are several processes (models.training.distributed), `batches` are the shares of this one.
+    Where there are several processes (actionstream.models.training.distributed), `batches` are the shares of this one.
 
     teacher        a network for the same clips, whose scores are followed as well (how.distillation)
     seed           all randomness of a step comes from it and the step
@@ -67,7 +68,7 @@ def train(
                    mean where there is one), in eval mode, and all that is needed to go on
     show_progress  how far it is, in the terminal
 
-    Raises FloatingPointError when the loss or a gradient is not a number; the parameters are then those of the last
+    Raises ActionstreamError when the loss or a gradient is not a number; the parameters are then those of the last
     good step.
     """
     network.to(device).train()
@@ -92,7 +93,7 @@ def train(
             try:
                 part.load_state_dict(start[name])
             except (ValueError, RuntimeError, KeyError) as error:
-                raise ValueError(
+                raise ActionstreamError(
                     f"the {name} of the state to go on from is of other settings, or of another version of this "
                     f"program; begin anew: {error}"
                 ) from error
@@ -110,14 +111,14 @@ def train(
                     loss, right = _loss(network, learner, batch, how, preprocessing, activation, teacher, device)
                     shown = distributed.mean(torch.stack([loss.detach(), right])).tolist()
                     if not math.isfinite(shown[0]):
-                        raise FloatingPointError(f"the loss is {shown[0]} at step {step}; try a smaller learning rate")
+                        raise ActionstreamError(f"the loss is {shown[0]} at step {step}; try a smaller learning rate")
                     scaler.scale(loss / len(group)).backward()
                 losses.append(shown[0])
                 rights.append(shown[1])
             scaler.unscale_(optimiser)
             length = torch.nn.utils.clip_grad_norm_(network.parameters(), how.max_norm)
             if not (scaler.is_enabled() or length.isfinite()):  # a scaler leaves such a step out
-                raise FloatingPointError(f"the gradient is {length} at step {step}; try a smaller learning rate")
+                raise ActionstreamError(f"the gradient is {length} at step {step}; try a smaller learning rate")
             scaler.step(optimiser)
             scaler.update()
             if mean is not None:

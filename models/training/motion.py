@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from models.catalogue import create
-from models.checkpoint import Card
-from models.network import Network, Shift
-from models.preprocessing import Preprocessing
-from models.training.clips import begin_worker
-from models.training.loop import Batch, train
-from models.training.optimisation import Optimisation
-from models.training.scenes import MOVEMENTS, SHAKING, STILL, Mover, join, make_pose, make_scene, render
+from actionstream.models.card import Card
+from actionstream.models.catalogue import create
+from actionstream.models.network import Network, Shift
+from actionstream.models.preprocessing import Preprocessing
+from actionstream.models.training.clips import begin_worker
+from actionstream.models.training.loop import Batch, train
+from actionstream.models.training.optimisation import Optimisation
+from actionstream.models.training.scenes import MOVEMENTS, SHAKING, STILL, Mover, join, make_pose, make_scene, render
 
 SIZE = 64
 INTERVAL_SECONDS = 1 / 15
@@ -138,7 +138,7 @@ def train_motion(
 ) -> Network:
     """Train the network of `motion` from nothing; with shift "none" the same network that cannot look back.
 
-    `start`, `every` and `on_progress` are those of models.training.loop.train.
+    `start`, `every` and `on_progress` are those of actionstream.models.training.loop.train.
     """
     torch.manual_seed(seed)
     network = create(NETWORK, shift=shift, **ARGUMENTS)

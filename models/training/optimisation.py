@@ -9,6 +9,8 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from actionstream.models.errors import ActionstreamError
+
 Optimiser = Literal["adamw", "sgd"]
 Decline = Literal["cosine", "steps"]
 Norms = Literal["all", "first", "none"]
@@ -38,7 +40,7 @@ class Optimisation:
     average             part of the old that stays in the running mean of the weights, at each step; 0: none is kept
     precision           of what autocast lowers: "float32", "bfloat16" or "float16"
     recompute           what is inside of blocks is computed twice rather than kept for the backward pass, see
-                        models.training.recomputation
+                        actionstream.models.training.recomputation
     label_smoothing     part of the target that all labels share
     mixup               Beta(a, a) mixes pairs of clips of a process (arXiv:1710.09412); 0: not
     distillation        weight of following a teacher beside the labels (arXiv:1503.02531)
@@ -68,23 +70,23 @@ class Optimisation:
     def __post_init__(self) -> None:
         for name, allowed in (("optimiser", Optimiser), ("decline", Decline), ("norms", Norms)):
             if getattr(self, name) not in get_args(allowed):
-                raise ValueError(f"no {name} {getattr(self, name)!r}; there are {', '.join(get_args(allowed))}")
+                raise ActionstreamError(f"no {name} {getattr(self, name)!r}; there are {', '.join(get_args(allowed))}")
         if self.precision not in get_args(Precision):
-            raise ValueError(f"no precision {self.precision!r}; there are {', '.join(get_args(Precision))}")
+            raise ActionstreamError(f"no precision {self.precision!r}; there are {', '.join(get_args(Precision))}")
         if self.num_steps < 1 or self.accumulate < 1 or not 0 < self.learning_rate < math.inf:
-            raise ValueError(
+            raise ActionstreamError(
                 f"{self.num_steps} steps of {self.accumulate} batches at a rate of {self.learning_rate}: all positive"
             )
         for name in ("average", "label_smoothing"):
             if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it is from 0 to 1, and less than 1")
+                raise ActionstreamError(f"{name} is {getattr(self, name)}; it is from 0 to 1, and less than 1")
         for name in ("weight_decay", "first_conv_factor", "bias_factor", "mixup", "distillation"):
             if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name} is {getattr(self, name)}; it is a number from 0 on")
+                raise ActionstreamError(f"{name} is {getattr(self, name)}; it is a number from 0 on")
         if not self.max_norm > 0:
-            raise ValueError(f"max_norm is {self.max_norm}; it is a positive number")
+            raise ActionstreamError(f"max_norm is {self.max_norm}; it is a positive number")
         if not all(0 <= part <= 1 for part in (self.warmup, *self.milestones)):
-            raise ValueError(
+            raise ActionstreamError(
                 f"warmup is {self.warmup}, milestones are {self.milestones}; these are parts of the training, 0 to 1"
             )
 
@@ -132,7 +134,7 @@ def hold_still(network: nn.Module, how: Optimisation) -> None:
         try:
             still.append(network.get_submodule(name))
         except AttributeError as error:
-            raise ValueError(f"the network has no part {name!r} that could be frozen: {error}") from error
+            raise ActionstreamError(f"the network has no part {name!r} that could be frozen: {error}") from error
     for module in still:
         module.eval()
         module.requires_grad_(False)
@@ -141,5 +143,5 @@ def hold_still(network: nn.Module, how: Optimisation) -> None:
 def sync_norms(network: nn.Module, device: str) -> None:
     """Replace batch norms by such that see the batches of all processes; the names of their tensors stay."""
     if device != "cuda":
-        raise ValueError(f"sync_norms is for GPUs, as torch's SyncBatchNorm is; the device is {device}")
+        raise ActionstreamError(f"sync_norms is for GPUs, as torch's SyncBatchNorm is; the device is {device}")
     nn.SyncBatchNorm.convert_sync_batchnorm(network)

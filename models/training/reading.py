@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from models import video
-from models.training.datasets import Clip
-from models.video import FEATURES, FOLDER_RATE, SourceError, VideoIndex
+from actionstream.models import video
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.training.datasets import Clip
+from actionstream.models.video import FEATURES, FOLDER_RATE, SourceError, VideoIndex
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ def stretch_of(clip: Clip) -> Stretch:
     """Where a clip is in its video. SourceError where that has no frame there, ValueError for a part of features."""
     if clip.path.suffix == FEATURES:
         if clip.seconds or clip.frames:
-            raise ValueError(
+            raise ActionstreamError(
                 f"{clip.path} has the features of a whole video, and the list asks for a part of it; give a list of "
                 "videos"
             )
@@ -49,7 +50,7 @@ def stretch_of(clip: Clip) -> Stretch:
 def read_frames(path: Path, places: Sequence[int], *, remarks: set[str] | None = None) -> list[np.ndarray]:
     """Frames by their places, in the order asked for: RGB, uint8 (height, width, 3), or maps (h, w, D).
 
-    See models.video.read_frames, also for `remarks`.
+    See actionstream.models.video.read_frames, also for `remarks`.
     """
     if path.suffix == FEATURES:
         maps = _maps(path)

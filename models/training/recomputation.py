@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
-from kernels import Leaf
-from models.network import Carry
+from actionstream.kernels import Leaf
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.network import Carry
 
 
 @contextmanager
@@ -23,7 +24,9 @@ def recomputed(network: nn.Module) -> Iterator[None]:
     """
     parts = list(blocks(network))
     if not parts:
-        raise ValueError(f"{type(network).__name__} has no blocks that could be computed twice; leave recompute out")
+        raise ActionstreamError(
+            f"{type(network).__name__} has no blocks that could be computed twice; leave recompute out"
+        )
     for block in parts:
         block.forward = partial(_call, block, block.forward)  # for as long as this lasts: no copy must take it along
     try:

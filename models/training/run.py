@@ -18,23 +18,26 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from models.catalogue import create
-from models.checkpoint import Card, find_local, load, save
-from models.files import whole, write_text
-from models.initialisation import cross_modality
-from models.labels import read_labels
-from models.network import Network
-from models.preprocessing import Preprocessing
-from models.training import distributed
-from models.training.augmentation import Augmentation
-from models.training.board import Board
-from models.training.clips import ClipBatches, Sampled, load_batches
-from models.training.data import Data, left_out_of, report
-from models.training.datasets import Clip, check_split
-from models.training.loop import save_state, train
-from models.training.optimisation import Optimisation
-from models.training.pictures import draw_confusion, draw_curves
-from models.training.testing import test
+from actionstream.models.card import Card
+from actionstream.models.catalogue import create
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.files import whole, write_text
+from actionstream.models.labels import read_labels
+from actionstream.models.network import Network
+from actionstream.models.networks.initialisation import cross_modality
+from actionstream.models.preprocessing import Preprocessing
+from actionstream.models.training import distributed
+from actionstream.models.training.augmentation import Augmentation
+from actionstream.models.training.board import Board
+from actionstream.models.training.clips import ClipBatches, Sampled, load_batches
+from actionstream.models.training.data import Data, left_out_of, report
+from actionstream.models.training.datasets import Clip, check_split
+from actionstream.models.training.loop import save_state, train
+from actionstream.models.training.optimisation import Optimisation
+from actionstream.models.training.pictures import draw_confusion, draw_curves
+from actionstream.models.training.testing import test
+from actionstream.models.weights.checkpoint import find_local, save
+from actionstream.models.weights.loading import load
 
 MOST_SEED = 2**40  # what is made of it fits into 63 bits
 LABELS, START, TEACHER = "labels.txt", "start.safetensors", "teacher.safetensors"
@@ -71,23 +74,25 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.batch_size < 1 or self.epochs < 1 or self.seed < 0:
-            raise ValueError(
+            raise ActionstreamError(
                 f"batch_size is {self.batch_size}, epochs {self.epochs}, seed {self.seed}; the first two are 1 or "
                 "more, and a seed is 0 or more"
             )
         whole = {"batch_size": self.batch_size, "epochs": self.epochs, "seed": self.seed}
         if wrong := [name for name, value in whole.items() if not isinstance(value, int)]:
-            raise ValueError(f"{wrong[0]} is {whole[wrong[0]]!r}; expected a whole number")
+            raise ActionstreamError(f"{wrong[0]} is {whole[wrong[0]]!r}; expected a whole number")
         if self.seed > MOST_SEED or self.data.seed > MOST_SEED:
-            raise ValueError(f"seeds are {self.seed} and {self.data.seed}; the highest is {MOST_SEED}")
+            raise ActionstreamError(f"seeds are {self.seed} and {self.data.seed}; the highest is {MOST_SEED}")
         if not self.labels or len(set(self.labels)) < len(self.labels):
-            raise ValueError(f"labels are {', '.join(self.labels) or 'none'}; each score has one, and no two the same")
+            raise ActionstreamError(
+                f"labels are {', '.join(self.labels) or 'none'}; each score has one, and no two the same"
+            )
 
     @classmethod
     def from_json(cls, text: str) -> Settings:
         values = json.loads(text)
         if not isinstance(values, dict):
-            raise ValueError(f"they are {text.strip()[:20]!r}, and no object")
+            raise ActionstreamError(f"they are {text.strip()[:20]!r}, and no object")
         parts = {"data": Data, "preprocessing": Preprocessing, "sampled": Sampled}
         parts |= {"augmentation": Augmentation, "optimisation": Optimisation}
         built = {name: kind(**_tuples(values.pop(name))) for name, kind in parts.items()}
@@ -121,7 +126,9 @@ class Run:
         settings = replace(settings, start=_from_anywhere(settings.start), teacher=_from_anywhere(settings.teacher))
         if distributed.rank() == 0:
             if (folder / "last.pt").is_file():
-                raise ValueError(f"{folder} has a run in it; go on with it (--resume {folder}) or take another folder")
+                raise ActionstreamError(
+                    f"{folder} has a run in it; go on with it (--resume {folder}) or take another folder"
+                )
             folder.mkdir(parents=True, exist_ok=True)
             for name in (LABELS, START, TEACHER):  # of one that came to nothing
                 (folder / name).unlink(missing_ok=True)
@@ -135,14 +142,14 @@ class Run:
         """A run that has been begun."""
         file = folder / "settings.json"
         if not file.is_file():
-            raise ValueError(f"{folder} has no run in it: there is no settings.json")
+            raise ActionstreamError(f"{folder} has no run in it: there is no settings.json")
         try:
             settings = Settings.from_json(file.read_text(encoding="utf-8"))
             if (folder / LABELS).is_file():
                 settings = replace(settings, data=replace(settings.data, labels=str(folder / LABELS)))
             return cls(folder, settings)
         except (ValueError, TypeError, KeyError) as error:
-            raise ValueError(f"{file} are no settings of a run: {error}") from error
+            raise ActionstreamError(f"{file} are no settings of a run: {error}") from error
 
     def train(
         self, *, device: str = "cpu", workers: int = 1, say: Callable[[str], None] | None = None
@@ -164,7 +171,7 @@ class Run:
         torch.manual_seed(settings.seed)
         network = create(settings.network, **{**settings.arguments, "num_classes": len(settings.labels)})
         if network.in_channels != settings.preprocessing.in_channels:
-            raise ValueError(
+            raise ActionstreamError(
                 f"{settings.network} takes {network.in_channels} channels, and snippets of "
                 f"{settings.preprocessing.modality} have {settings.preprocessing.in_channels}; say which --modality"
             )
@@ -269,20 +276,20 @@ class Run:
         """ValueError where the clips, or the processes, are not those that the settings are for."""
         settings, processes = self.settings, distributed.num_processes()
         if unknown := {label for clip in training for label in clip.labels} - set(settings.labels):
-            raise ValueError(
+            raise ActionstreamError(
                 f"{len(unknown)} labels of the clips are not among the {len(settings.labels)} of the run, such as "
                 f"{min(unknown)!r}; begin a new run for others"
             )
         opposites = settings.augmentation.opposites
         if strange := {*opposites, *opposites.values()} - {*settings.labels}:
-            raise ValueError(
+            raise ActionstreamError(
                 f"augmentation.opposites has {min(strange)!r}, which is no label; expected some of "
                 f"{', '.join(settings.labels)}"
             )
         if settings.batch_size % processes:
-            raise ValueError(f"a batch of {settings.batch_size} clips cannot be shared by {processes} processes")
+            raise ActionstreamError(f"a batch of {settings.batch_size} clips cannot be shared by {processes} processes")
         if settings.optimisation.mixup and settings.batch_size == processes > 1:
-            raise ValueError(
+            raise ActionstreamError(
                 f"mixup needs 2 clips or more for each of {processes} processes; give a larger --batch-size"
             )
 
@@ -292,7 +299,7 @@ class Run:
         try:
             network, card = load(copy if copy.is_file() else checkpoint)
         except ValueError as error:
-            raise ValueError(f"the {copy.stem} of the run cannot be read: {error}") from error
+            raise ActionstreamError(f"the {copy.stem} of the run cannot be read: {error}") from error
         if distributed.rank() == 0 and not copy.is_file():
             with self._room():
                 save(copy, network, card)
@@ -302,13 +309,13 @@ class Run:
         """The network to follow; ValueError where it would be shown something else, or scores something else."""
         network, card = self._copied(checkpoint, TEACHER)
         if card.labels != self.settings.labels:
-            raise ValueError(
+            raise ActionstreamError(
                 f"the teacher {checkpoint} has other labels than the run, or in another order; --labels FILE gives the "
                 "run an order"
             )
         own = self.settings.preprocessing
         if replace(card.preprocessing, height=own.height, width=own.width, short_side=own.short_side) != own:
-            raise ValueError(
+            raise ActionstreamError(
                 f"the teacher {checkpoint} wants its pictures in another way, {card.preprocessing}, than the run, {own}"
             )
         return network
@@ -330,7 +337,7 @@ class Run:
         try:
             return torch.load(file, map_location="cpu", weights_only=True)
         except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
-            raise ValueError(
+            raise ActionstreamError(
                 f"{file} is damaged, and the run cannot be gone on with; its checkpoints are last.safetensors and "
                 "best.safetensors, with which --start begins another one"
             ) from error
@@ -354,7 +361,7 @@ def _from_anywhere(model: str | None) -> str | None:
 def start_from(network: Network, other: Network, name: str) -> None:
     """Take over what fits of the weights of another network; ValueError where that is less than half of this one.
 
-    One for RGB is a start for other modalities, too (models.initialisation.cross_modality).
+    One for RGB is a start for other modalities, too (actionstream.models.networks.initialisation.cross_modality).
     """
     given: Mapping[str, Tensor] = other.state_dict()
     if other.in_channels == 3 != network.in_channels:
@@ -363,7 +370,9 @@ def start_from(network: Network, other: Network, name: str) -> None:
     fitting = {name: tensor for name, tensor in given.items() if name in own and own[name].shape == tensor.shape}
     taken, wanted = sum(own[name].numel() for name in fitting), sum(tensor.numel() for tensor in own.values())
     if 2 * taken < wanted:
-        raise ValueError(f"of {name} only {taken:,} of {wanted:,} values fit this network; start from another one")
+        raise ActionstreamError(
+            f"of {name} only {taken:,} of {wanted:,} values fit this network; start from another one"
+        )
     network.load_state_dict({**own, **fitting})
 
 

@@ -1,6 +1,6 @@
 """The sample clip: a hand over a desk that makes all ten movements, and when it makes which.
 
-python -m models.training.sample stream/assets/sample.mp4
+python -m actionstream.models.training.sample stream/assets/sample.mp4
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from models.training import textures
-from models.training.scenes import AXES, Pose, Scene, render
+from actionstream.models.training import textures
+from actionstream.models.training.scenes import AXES, Pose, Scene, render
 
 RATE = 30
 SIZE = 288

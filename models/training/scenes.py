@@ -11,8 +11,8 @@ from typing import Literal, NamedTuple
 import cv2
 import numpy as np
 
-from models.training import textures
-from models.training.textures import Random
+from actionstream.models.training import textures
+from actionstream.models.training.textures import Random
 
 MOVEMENTS = ("left", "right", "up", "down", "closer", "away", "clockwise", "anticlockwise", "shaking", "still")
 OPPOSITES = (("left", "right"), ("up", "down"), ("closer", "away"), ("clockwise", "anticlockwise"))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from models.modality import find_flow, to_grey
-from models.preprocessing import Preprocessing
-from models.training.reading import read_frames
+from actionstream.models.modality import find_flow, to_grey
+from actionstream.models.preprocessing import Preprocessing
+from actionstream.models.training.reading import read_frames
 
 
 def read_snippets(

@@ -19,16 +19,16 @@ from rich.progress import track
 from torch import Tensor
 from torch.nn import Sequential
 
-from models.files import whole
-from models.mobilenet_v2 import MobileNetV2
-from models.network import Carry
-from models.preprocessing import Preprocessing
-from models.training.clips import ClipBatches, Loaded
-from models.training.datasets import Clip
-from models.training.features import digest
-from models.training.loop import Batch
-from models.training.sampling import segments
-from models.video import every_frame
+from actionstream.models.files import whole
+from actionstream.models.network import Carry
+from actionstream.models.networks.mobilenet_v2 import MobileNetV2
+from actionstream.models.preprocessing import Preprocessing
+from actionstream.models.training.clips import ClipBatches, Loaded
+from actionstream.models.training.datasets import Clip
+from actionstream.models.training.features import digest
+from actionstream.models.training.loop import Batch
+from actionstream.models.training.sampling import segments
+from actionstream.models.video import every_frame
 
 VIEWS = 10
 """The whole picture and its four corners, each also from left to right: in the manner of TSN's ten crops."""

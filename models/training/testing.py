@@ -11,15 +11,16 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
-from models.checkpoint import Card
-from models.modality import open_modality
-from models.network import Network, call_on_meta
-from models.training import distributed
-from models.training.clips import Sampled
-from models.training.datasets import Clip
-from models.training.reading import read_frames, stretch_of
-from models.training.snippets import read_snippets
-from models.video import SourceError
+from actionstream.models.card import Card
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.modality import open_modality
+from actionstream.models.network import Network, call_on_meta
+from actionstream.models.training import distributed
+from actionstream.models.training.clips import Sampled
+from actionstream.models.training.datasets import Clip
+from actionstream.models.training.reading import read_frames, stretch_of
+from actionstream.models.training.snippets import read_snippets
+from actionstream.models.video import SourceError
 
 PARTS = tuple(round(0.1 * tenth, 1) for tenth in range(1, 11))
 CHUNK = 32
@@ -95,7 +96,7 @@ def test(
     Raises ValueError where `full` pictures do not fit the network.
     """
     if num_clips < 1 or num_crops not in (1, 3):
-        raise ValueError(f"{num_clips} clips of {num_crops} crops: 1 clip or more, and 1 or 3 crops")
+        raise ActionstreamError(f"{num_clips} clips of {num_crops} crops: 1 clip or more, and 1 or 3 crops")
     _check_labels(clips, card)
     network = network.to(device).eval()
     scores, truth, broken = [], [], []
@@ -120,7 +121,7 @@ def test(
         truth.append(row)
     scores, truth, broken = distributed.gathered(scores), distributed.gathered(truth), distributed.gathered(broken)
     if not scores:
-        raise ValueError(f"none of the {len(clips)} videos can be read: {'; '.join(broken[:3])}")
+        raise ActionstreamError(f"none of the {len(clips)} videos can be read: {'; '.join(broken[:3])}")
     remarks = set(distributed.gathered(sorted(remarks)))
     return Tested(np.stack(scores), np.stack(truth), card.labels, tuple(broken), tuple(sorted(remarks)))
 
@@ -142,7 +143,7 @@ def test_online(
     """
     _check_labels(clips, card)
     if not network.streams:
-        raise ValueError(f"{card.network} needs whole clips, and cannot say anything before it has one")
+        raise ActionstreamError(f"{card.network} needs whole clips, and cannot say anything before it has one")
     network = network.to(device).eval()
     right = []
     for clip in _shown(clips, progress):
@@ -170,7 +171,7 @@ def test_online(
         ends = [made[max(round(part * len(made)), 1) - 1] for part in PARTS]
         right.append([said[end] in clip.labels for end in ends])
     if not right:
-        raise ValueError(f"none of the {len(clips)} videos can be read")
+        raise ActionstreamError(f"none of the {len(clips)} videos can be read")
     return dict(zip(PARTS, np.mean(right, axis=0).tolist(), strict=True))
 
 
@@ -182,7 +183,7 @@ def _shown(clips: Sequence[Clip], progress: str) -> Iterable[Clip]:
 def _check_labels(clips: Sequence[Clip], card: Card) -> None:
     for clip in clips:
         if missing := set(clip.labels) - set(card.labels):
-            raise ValueError(f"{clip.path} is labelled {min(missing)!r}, which the network does not know")
+            raise ActionstreamError(f"{clip.path} is labelled {min(missing)!r}, which the network does not know")
 
 
 def _check_fits(network: Network, card: Card, views: tuple[int, ...]) -> None:
@@ -191,7 +192,7 @@ def _check_fits(network: Network, card: Card, views: tuple[int, ...]) -> None:
     try:
         call_on_meta(network, (1, num_frames, network.in_channels, height, width))
     except (ValueError, RuntimeError) as error:
-        raise ValueError(
+        raise ActionstreamError(
             f"{card.network} takes pictures of {card.preprocessing.width} x {card.preprocessing.height} pixels only, "
             f"not whole ones of {width} x {height}; test it without --full: {error}"
         ) from error

@@ -22,21 +22,22 @@ from rich.progress import track
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from models.catalogue import create
-from models.checkpoint import load
-from models.files import write_text
-from models.mobilenet_v2 import MobileNetV2
-from models.network import Shift
-from models.preprocessing import Preprocessing
-from models.training.annotations import ut_interaction
-from models.training.augmentation import Augmentation
-from models.training.clips import Sampled, begin_worker, load_batches
-from models.training.controls import BINS, binned_features, count_right, shape_features
-from models.training.datasets import Clip, leave_one_out
-from models.training.loop import train
-from models.training.optimisation import Optimisation
-from models.training.run import start_from
-from models.training.stem_maps import BACKWARD, BothWays, MapBatches, make_maps, read_maps, rows_of, split
+from actionstream.models.catalogue import create
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.files import write_text
+from actionstream.models.network import Shift
+from actionstream.models.networks.mobilenet_v2 import MobileNetV2
+from actionstream.models.preprocessing import Preprocessing
+from actionstream.models.training.annotations import ut_interaction
+from actionstream.models.training.augmentation import Augmentation
+from actionstream.models.training.clips import Sampled, begin_worker, load_batches
+from actionstream.models.training.controls import BINS, binned_features, count_right, shape_features
+from actionstream.models.training.datasets import Clip, leave_one_out
+from actionstream.models.training.loop import train
+from actionstream.models.training.optimisation import Optimisation
+from actionstream.models.training.run import start_from
+from actionstream.models.training.stem_maps import BACKWARD, BothWays, MapBatches, make_maps, read_maps, rows_of, split
+from actionstream.models.weights.loading import load
 
 Task = Literal["interactions", "direction"]
 FORWARD = "forward"
@@ -166,7 +167,7 @@ def run_folds(recipe: Recipe, folder: Path, *, device: str = "cpu", workers: int
     settings = folder / "settings.json"
     text = json.dumps(asdict(recipe), indent=1)
     if settings.exists() and settings.read_text(encoding="utf-8") != text:
-        raise ValueError(f"{folder} was begun with other settings, see {settings}; take another folder")
+        raise ActionstreamError(f"{folder} was begun with other settings, see {settings}; take another folder")
     write_text(settings, text)
     maps_file = find_maps(recipe, folder.parent)
     groups = sorted({clip.group for clip in recipe.clips()})

@@ -15,14 +15,15 @@ from PIL import Image, ImageFilter
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from models.checkpoint import Card, save
-from models.labels import BACKGROUND
-from models.preprocessing import Preprocessing
-from models.training.annotations import ut_interaction
-from models.training.datasets import Clip
-from models.training.loop import Batch, train
-from models.training.stem_maps import VIEWS, join, make_maps, read_maps, split
-from models.training.ut_interaction import EVERY, HOW, NETWORK, RATE, STEM, Recipe
+from actionstream.models.card import Card
+from actionstream.models.labels import BACKGROUND
+from actionstream.models.preprocessing import Preprocessing
+from actionstream.models.training.annotations import ut_interaction
+from actionstream.models.training.datasets import Clip
+from actionstream.models.training.loop import Batch, train
+from actionstream.models.training.stem_maps import VIEWS, join, make_maps, read_maps, split
+from actionstream.models.training.ut_interaction import EVERY, HOW, NETWORK, RATE, STEM, Recipe
+from actionstream.models.weights.checkpoint import save
 
 PICTURE = (320, 240)
 HELD_OUT = (

@@ -1,9 +1,9 @@
 """Videos and folders of pictures, read one way: live, in training, and by all commands."""
 
-from models.video.access import VideoIndex, every_frame, index_of, read_frames
-from models.video.decoder import LOOK_AHEAD, Decoder
-from models.video.errors import SourceError
-from models.video.files import (
+from actionstream.models.video.access import VideoIndex, every_frame, index_of, read_frames
+from actionstream.models.video.decoder import LOOK_AHEAD, Decoder
+from actionstream.models.video.errors import SourceError
+from actionstream.models.video.files import (
     ANIMATED_SUFFIXES,
     FEATURES,
     NOTES,
@@ -16,8 +16,8 @@ from models.video.files import (
     passed_over,
     pictures_in,
 )
-from models.video.pictures import FOLDER_RATE, RATE_FILE, rate_of_folder, read_picture, read_pictures
-from models.video.upright import Converter
+from actionstream.models.video.pictures import FOLDER_RATE, RATE_FILE, rate_of_folder, read_picture, read_pictures
+from actionstream.models.video.upright import Converter
 
 __all__ = [
     "ANIMATED_SUFFIXES",

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from models.video.decoder import LOOK_AHEAD, Decoder, increase
-from models.video.errors import SourceError
-from models.video.files import ANIMATED_SUFFIXES, passed_over, pictures_in
-from models.video.pictures import rate_of_folder, read_picture, read_pictures
-from models.video.upright import Converter
+from actionstream.models.video.decoder import LOOK_AHEAD, Decoder, increase
+from actionstream.models.video.errors import SourceError
+from actionstream.models.video.files import ANIMATED_SUFFIXES, passed_over, pictures_in
+from actionstream.models.video.pictures import rate_of_folder, read_picture, read_pictures
+from actionstream.models.video.upright import Converter
 
 if TYPE_CHECKING:
     import av

@@ -8,7 +8,7 @@ from itertools import chain, dropwhile, islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.video.errors import SourceError, reason
+from actionstream.models.video.errors import SourceError, reason
 
 if TYPE_CHECKING:
     import av

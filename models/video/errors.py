@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from actionstream.models.errors import ActionstreamError
 
-class SourceError(ValueError):
+
+class SourceError(ActionstreamError):
     """A source that cannot be opened or read, or ends before its time; the message is one line for the user."""
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from models.video.errors import SourceError, reason
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.video.errors import SourceError, reason
 
 FOLDER_RATE = 30.0
 """Pictures a second where nobody says how many."""
@@ -48,7 +49,9 @@ def to_rgb(picture: Image.Image) -> np.ndarray:
         return np.asarray(picture.convert("RGB"))
     values = np.asarray(picture)
     if picture.mode == "F" or values.min(initial=0) < 0 or values.max(initial=0) > 65535:
-        raise ValueError(f"it has {values.dtype} from {values.min():g} to {values.max():g}; save it with 16 bits")
+        raise ActionstreamError(
+            f"it has {values.dtype} from {values.min():g} to {values.max():g}; save it with 16 bits"
+        )
     grey = np.rint(values.astype(np.float32) / 257).astype(np.uint8)
     return np.repeat(grey[:, :, None], 3, axis=2)
 

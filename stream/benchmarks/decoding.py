@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from models.preprocessing import Preprocessing
-from stream.benchmarks.alternation import Done, Quartiles, alternate, nobody, timed
-from stream.sources.video import FileSource
+from actionstream.benchmarks.alternation import Done, Quartiles, alternate, nobody, timed
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.preprocessing import Preprocessing
+from actionstream.sources.video import FileSource
 
 
 def _pyav(threads: str) -> Callable[[Path], Iterator[np.ndarray]]:
@@ -70,7 +71,7 @@ def measure_decoders(
             if resized:
                 preprocessing.resize(image)
         if seen < count:
-            raise ValueError(f"{path}: {decoder} decodes {seen} frames of it where PyAV decodes {count}")
+            raise ActionstreamError(f"{path}: {decoder} decodes {seen} frames of it where PyAV decodes {count}")
 
     cases = {f"{name}{' + resizing' * resized}": (name, resized) for name in DECODERS for resized in (False, True)}
     seconds = alternate({name: timed(partial(read, *case)) for name, case in cases.items()}, rounds=rounds, done=done)

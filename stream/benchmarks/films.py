@@ -11,10 +11,11 @@ from fractions import Fraction
 from pathlib import Path
 from time import perf_counter, thread_time
 
-from stream.frame import Frame
-from stream.sources import open_source
-from stream.sources.source import Source
-from stream.sources.video import FileSource
+from actionstream.frame import Frame
+from actionstream.models.errors import ActionstreamError
+from actionstream.sources import open_source
+from actionstream.sources.source import Source
+from actionstream.sources.video import FileSource
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -22,7 +23,7 @@ def parse_size(text: str) -> tuple[int, int]:
     found = re.fullmatch(r"(\d+)x(\d+)", text)
     width, height = map(int, found.groups()) if found else (0, 0)
     if not (2 <= width <= 8192 and 2 <= height <= 8192) or width % 2 or height % 2:
-        raise ValueError(f"a size is WIDTHxHEIGHT, even numbers of pixels such as 640x480; this is {text!r}")
+        raise ActionstreamError(f"a size is WIDTHxHEIGHT, even numbers of pixels such as 640x480; this is {text!r}")
     return width, height
 
 
@@ -34,7 +35,7 @@ def loop_video(video: Path, target: Path, *, seconds: float) -> None:
         read = source.streams.video[0]
         rate, time_base = read.average_rate, read.time_base
         if rate is None or time_base is None:
-            raise ValueError(f"{video} does not say how many frames a second it has")
+            raise ActionstreamError(f"{video} does not say how many frames a second it has")
         written = sink.add_stream_from_template(read)
         packets = [(each, each.pts, each.dts) for each in source.demux(read) if each.pts is not None]
         times = [pts for _, pts, _ in packets]

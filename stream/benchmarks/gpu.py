@@ -1,6 +1,6 @@
 """The temporal shift and the engine on a GPU: is it right, and how fast is it.
 
-    python -m stream.benchmarks.gpu OUT
+    python -m actionstream.benchmarks.gpu OUT
 
 writes OUT/gpu.json and OUT/gpu.md. Needs CuPy, and neither av nor gradio nor typer. Times are medians by CUDA
 events, each from an empty cache and with the launch queued in advance; what is compared is measured in turn, and each
@@ -25,13 +25,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kernels import operators, torch_form
-from models.catalogue import create
-from models.network import Network, TemporalShift
-from stream.benchmarks.alternation import alternate, timed
-from stream.benchmarks.machine import machine
-from stream.benchmarks.networks import card_of
-from stream.runtimes.graphs import GraphRuntime
+from actionstream.benchmarks.alternation import alternate, timed
+from actionstream.benchmarks.machine import machine
+from actionstream.benchmarks.networks import card_of
+from actionstream.kernels import operators, torch_form
+from actionstream.models.catalogue import create
+from actionstream.models.network import Network, TemporalShift
+from actionstream.runtimes.graphs import GraphRuntime
 
 NETWORKS = ("tsm_resnet50", "tsm_mobilenet_v2")
 FRAME_SECONDS = 1 / 30

@@ -10,13 +10,14 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from stream.benchmarks.alternation import Done, nobody, percentiles
-from stream.benchmarks.films import LiveFilm
-from stream.benchmarks.neighbours import Neighbours
-from stream.engine import Engine
-from stream.prediction import Update
-from stream.sinks import JsonLines
-from stream.watching import Watch
+from actionstream.benchmarks.alternation import Done, nobody, percentiles
+from actionstream.benchmarks.films import LiveFilm
+from actionstream.benchmarks.neighbours import Neighbours
+from actionstream.engine.engine import Engine
+from actionstream.live.watch import Watch
+from actionstream.models.errors import ActionstreamError
+from actionstream.results import Update
+from actionstream.sinks import JsonLines
 
 PARTS = ("decode", "waiting", "preprocess", "model", "scoring", "sink")
 STRETCHES = 8  # quiet and busy in turn
@@ -99,7 +100,7 @@ def measure_latency(
                     done(min(1.0, (update.frame.index + 1) / (warm_up + num_frames)))
                 elif update.notice is not None and update.notice.event == "close":
                     if update.notice.reason is not None:
-                        raise ValueError(update.notice.reason)
+                        raise ActionstreamError(update.notice.reason)
                     lost = num_frames - seen
     report: dict[str, Any] = {
         "frames": num_frames,
@@ -124,7 +125,7 @@ def measure_latency(
 def summary(times: list[FrameTime]) -> dict[str, Any]:
     """Percentiles of frames, in all and by part."""
     if not times:
-        raise ValueError("too few frames were labelled to say anything; measure more of them (--frames)")
+        raise ActionstreamError("too few frames were labelled to say anything; measure more of them (--frames)")
     return {
         "total_ms": percentiles([each.total for each in times]),
         "parts_ms": {name: percentiles([each.parts[name] for each in times]) for name in PARTS},

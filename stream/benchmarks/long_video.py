@@ -1,6 +1,6 @@
 """How much time and memory a long video takes: is it decoded while the model works, and is nothing kept but the rows.
 
-    python -m stream.benchmarks.long_video VIDEO --hours 2
+    python -m actionstream.benchmarks.long_video VIDEO --hours 2
 
 loops VIDEO until it is so long (packets are copied, nothing is encoded), labels it as `label` does, and prints one JSON
 object. Memory is read at each minute of the video and, as the highest that there ever was, when its segments have been
@@ -21,24 +21,24 @@ from typing import Any
 
 import torch
 
-from stream.benchmarks.alternation import alternate, timed
-from stream.benchmarks.films import loop_video
-from stream.benchmarks.machine import machine
-from stream.benchmarks.memory import forget_peak, resident_megabytes
-from stream.frame import Frame
-from stream.fusion import open_scorer
-from stream.labelling import label_video
-from stream.runtimes.eager import core_left_free
-from stream.scorer import Scorer
-from stream.sources import open_source
-from stream.timeline_picture import Thumbnails
-from stream.video_scores import STREAM, scored_chunks
+from actionstream.benchmarks.alternation import alternate, timed
+from actionstream.benchmarks.films import loop_video
+from actionstream.benchmarks.machine import machine
+from actionstream.benchmarks.memory import forget_peak, resident_megabytes
+from actionstream.engine.fusion import open_scorer
+from actionstream.engine.scorer import Scorer
+from actionstream.frame import Frame
+from actionstream.runtimes.eager import core_left_free
+from actionstream.sources import open_source
+from actionstream.videos.label import label_video
+from actionstream.videos.picture import Thumbnails
+from actionstream.videos.scores import STREAM, scored_chunks
 
 PASS_SECONDS = 120.0
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m stream.benchmarks.long_video", description="A long video.")
+    parser = argparse.ArgumentParser(prog="python -m actionstream.benchmarks.long_video", description="A long video.")
     parser.add_argument("video", type=Path)
     parser.add_argument("--hours", type=float, default=2.0)
     parser.add_argument("--model", default="motion")

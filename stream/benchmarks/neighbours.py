@@ -8,6 +8,8 @@ import subprocess
 import sys
 from types import TracebackType
 
+from actionstream.models.errors import ActionstreamError
+
 BURN = "while True: pass"
 
 
@@ -20,7 +22,7 @@ class Neighbours:
 
     def __init__(self, count: int):
         if count and not hasattr(signal, "SIGSTOP"):
-            raise ValueError("busy neighbours need a system that can hold processes still, such as Linux")
+            raise ActionstreamError("busy neighbours need a system that can hold processes still, such as Linux")
         self.count = count
         self._processes: list[subprocess.Popen[bytes]] = []
 

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from models.catalogue import create, find_entry
-from models.checkpoint import Card, save
-from models.modality import open_modality
-from stream.sources import SAMPLE, open_source
+from actionstream.models.card import Card
+from actionstream.models.catalogue import create, find_entry
+from actionstream.models.modality import open_modality
+from actionstream.models.weights.checkpoint import save
+from actionstream.sources import SAMPLE, open_source
 
 WEIGHTS = "random weights, batch norms with the statistics of the sample's pictures"
 """What `write_checkpoint` fills a network with, in words."""

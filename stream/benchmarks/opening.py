@@ -9,7 +9,8 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from stream.runtimes import Runtime, RuntimeName, open_runtime
+from actionstream.models.errors import ActionstreamError
+from actionstream.runtimes import Runtime, RuntimeName, open_runtime
 
 
 @contextmanager
@@ -32,7 +33,7 @@ def thread_counts() -> list[int]:
 def check_threads(number: int) -> None:
     """Raise ValueError for more threads than there are cores."""
     if number > (os.cpu_count() or 1):
-        raise ValueError(f"{number} threads are more than this machine has cores, {os.cpu_count()}")
+        raise ActionstreamError(f"{number} threads are more than this machine has cores, {os.cpu_count()}")
 
 
 def open_with_threads(model: str | os.PathLike[str], *, runtime: RuntimeName, device: str, num_threads: int) -> Runtime:

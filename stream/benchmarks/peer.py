@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from actionstream.models.errors import ActionstreamError
+
 NAME = "MoViNet-A0-Stream"
 
 
@@ -22,19 +24,21 @@ class Peer:
         try:
             from ai_edge_litert.interpreter import Interpreter
         except ImportError:
-            raise ValueError(
+            raise ActionstreamError(
                 "the peer is a TFLite file, which LiteRT runs: pip install ai-edge-litert, or leave --peer out"
             ) from None
         files = sorted(folder.glob("*.tflite"))
         if len(files) != 1:
-            raise ValueError(f"{folder} has {len(files)} TFLite files; --peer is a folder with one, {NAME}")
+            raise ActionstreamError(f"{folder} has {len(files)} TFLite files; --peer is a folder with one, {NAME}")
         self.file = files[0].name
         self._interpreter = Interpreter(model_path=str(files[0]), num_threads=num_threads)
         names = list(self._interpreter.get_signature_list())
         self._call = self._interpreter.get_signature_runner(names[0])
         inputs = self._call.get_input_details()
         if "image" not in inputs or "logits" not in self._call.get_output_details():
-            raise ValueError(f"{files[0]} is not a streaming MoViNet: it has no input image, or no output logits")
+            raise ActionstreamError(
+                f"{files[0]} is not a streaming MoViNet: it has no input image, or no output logits"
+            )
         self.height, self.width = inputs["image"]["shape"][2:4]
         self._state = {
             name: np.zeros(details["shape"], details["dtype"]) for name, details in inputs.items() if name != "image"

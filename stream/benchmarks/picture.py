@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from stream.benchmarks.latency import PARTS
+from actionstream.benchmarks.latency import PARTS
 
 COLOURS = ("#0b3d6e", "#ced4da", "#74c0fc", "#d9480f", "#f59f00", "#2f9e44")  # of PARTS
 INK, FAINT = "#1f2933", "#7b8794"

@@ -15,22 +15,24 @@ import numpy as np
 import onnxruntime
 import torch
 
-from models.catalogue import NETWORKS
-from models.checkpoint import Card, load
-from models.export.files import export
-from models.table import read_table
-from stream.benchmarks.alternation import Stage, alternate, burst, no_stage, ratios, timed
-from stream.benchmarks.films import encode_film
-from stream.benchmarks.networks import card_of, sample_snippets, write_checkpoint
-from stream.benchmarks.opening import batch_step, open_with_threads, threads
-from stream.benchmarks.peer import NAME, Peer
-from stream.benchmarks.products import MULTIPLY_ADDS, matrix_product
-from stream.engine import Engine
-from stream.runtimes import Runtime, RuntimeName
-from stream.runtimes.onnx import open_session
-from stream.sinks import JsonLines
-from stream.sources import SAMPLE, open_source
-from stream.watching import Watch
+from actionstream.benchmarks.alternation import Stage, alternate, burst, no_stage, ratios, timed
+from actionstream.benchmarks.films import encode_film
+from actionstream.benchmarks.networks import card_of, sample_snippets, write_checkpoint
+from actionstream.benchmarks.opening import batch_step, open_with_threads, threads
+from actionstream.benchmarks.peer import NAME, Peer
+from actionstream.benchmarks.products import MULTIPLY_ADDS, matrix_product
+from actionstream.engine.engine import Engine
+from actionstream.live.watch import Watch
+from actionstream.models.card import Card
+from actionstream.models.catalogue import NETWORKS
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.export.files import export
+from actionstream.models.networks.table import read_table
+from actionstream.models.weights.loading import load
+from actionstream.runtimes import Runtime, RuntimeName
+from actionstream.runtimes.onnx import open_session
+from actionstream.sinks import JsonLines
+from actionstream.sources import SAMPLE, open_source
 
 REFERENCE = "torch"
 EAGER = "eager torch"
@@ -131,10 +133,10 @@ def check_variants(names: Sequence[str]) -> None:
     """Raise ValueError for a name that is not in VARIANTS, or not installed."""
     for name in names:
         if name not in VARIANTS:
-            raise ValueError(f"no runtime {name!r} to measure; there are {', '.join(VARIANTS)}")
+            raise ActionstreamError(f"no runtime {name!r} to measure; there are {', '.join(VARIANTS)}")
         package = _PACKAGES.get(VARIANTS[name].runtime)
         if package and find_spec(package) is None:
-            raise ValueError(f"{name} needs {package}, which is not installed: pip install {package}")
+            raise ActionstreamError(f"{name} needs {package}, which is not installed: pip install {package}")
 
 
 def check_networks(names: Sequence[str]) -> None:
@@ -145,7 +147,7 @@ def check_networks(names: Sequence[str]) -> None:
             known = [
                 each for each in NETWORKS if each.startswith("tsm_") and each.replace("tsm_", "tsn_", 1) in NETWORKS
             ]
-            raise ValueError(f"{name} has no twin without shift; these have: {', '.join(known)}")
+            raise ActionstreamError(f"{name} has no twin without shift; these have: {', '.join(known)}")
 
 
 class _Steps:

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from stream.benchmarks.alternation import Done, nobody, percentiles
-from stream.benchmarks.memory import resident_megabytes
-from stream.engine import Engine
-from stream.prediction import Prediction
+from actionstream.benchmarks.alternation import Done, nobody, percentiles
+from actionstream.benchmarks.memory import resident_megabytes
+from actionstream.engine.engine import Engine
+from actionstream.models.errors import ActionstreamError
+from actionstream.results import Prediction
 
 WARM_UP = 1000  # frames: libraries fill their caches
 LOOKS = 100  # at the memory
@@ -28,7 +29,7 @@ def measure_soak(
     """
     warm_up = min(WARM_UP, num_frames // 10)
     if num_frames - warm_up < 20:
-        raise ValueError(f"{num_frames} frames are too few to see a drift; push 30 or more (--frames)")
+        raise ActionstreamError(f"{num_frames} frames are too few to see a drift; push 30 or more (--frames)")
     name = engine.open()
     measured = num_frames - warm_up
     spent_ms = np.zeros(measured, np.float32)  # all of it now, so that it is no growth

@@ -12,8 +12,9 @@ from functools import partial
 from time import perf_counter
 from typing import Any
 
-from stream.benchmarks.alternation import Done, Quartiles, alternate, nobody
-from stream.runtimes import RuntimeName
+from actionstream.benchmarks.alternation import Done, Quartiles, alternate, nobody
+from actionstream.models.errors import ActionstreamError
+from actionstream.runtimes import RuntimeName
 
 HELP_SECONDS, LABEL_SECONDS = 0.5, 4.0
 """What is aimed at."""
@@ -22,10 +23,10 @@ HELP_SECONDS, LABEL_SECONDS = 0.5, 4.0
 def measure_start(model: str, *, runtime: RuntimeName, rounds: int, done: Done = nobody) -> list[dict[str, Any]]:
     """Fresh processes in turn: Python that does nothing, the help text, and `watch` to its first label."""
     chosen = ["--model", model, "--runtime", runtime]
-    watch = ["-m", "stream.cli", "watch", "sample", "--json", *chosen, "--max-frames", "1"]
+    watch = ["-m", "actionstream.cli.main", "watch", "sample", "--json", *chosen, "--max-frames", "1"]
     commands: dict[str, tuple[list[str], Callable[[str], bool], float | None]] = {
         "python alone": (["-c", "print()"], lambda line: True, None),
-        "actionstream --help": (["-m", "stream.cli", "--help"], lambda line: True, HELP_SECONDS),
+        "actionstream --help": (["-m", "actionstream.cli.main", "--help"], lambda line: True, HELP_SECONDS),
         "actionstream watch, to the first label": (watch, _has_labels, LABEL_SECONDS),
     }
     sides = {name: partial(_until, command, wanted) for name, (command, wanted, _) in commands.items()}
@@ -55,4 +56,4 @@ def _until(command: Sequence[str], wanted: Callable[[str], bool]) -> float:
                 process.stdout.read()
                 return seconds
         why = process.stderr.read().strip().splitlines() or ["it says nothing"]
-    raise ValueError(f"{' '.join(command)}: {why[-1]}")
+    raise ActionstreamError(f"{' '.join(command)}: {why[-1]}")

@@ -11,16 +11,16 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from stream.benchmarks.alternation import Done, Stage, no_stage, nobody, percentiles
-from stream.benchmarks.films import LiveFilm
-from stream.connection import Connection
-from stream.engine import Engine
-from stream.frame import Frame
-from stream.prediction import Prediction, Skipped, Update
-from stream.sinks import JsonLines, Sink
-from stream.sources import Source, SourceError, open_source
-from stream.sources.address import scheme
-from stream.watching import Watch
+from actionstream.benchmarks.alternation import Done, Stage, no_stage, nobody, percentiles
+from actionstream.benchmarks.films import LiveFilm
+from actionstream.engine.engine import Engine
+from actionstream.frame import Frame
+from actionstream.live.watch import Watch
+from actionstream.results import Prediction, Skipped, Update
+from actionstream.sinks import JsonLines, Sink
+from actionstream.sources import Source, SourceError, open_source
+from actionstream.sources.address import scheme
+from actionstream.sources.connection import Connection
 
 WARM_UP_SECONDS = 1.0
 GOLDEN = 0.618034  # multiples of it are spread over the time between two frames, however many there are

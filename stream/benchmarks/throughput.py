@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from stream.benchmarks.alternation import Done, Quartiles, alternate, burst, nobody, ratios
-from stream.benchmarks.networks import sample_snippets
-from stream.benchmarks.opening import batch_step, open_with_threads
-from stream.runtimes import RuntimeName
+from actionstream.benchmarks.alternation import Done, Quartiles, alternate, burst, nobody, ratios
+from actionstream.benchmarks.networks import sample_snippets
+from actionstream.benchmarks.opening import batch_step, open_with_threads
+from actionstream.runtimes import RuntimeName
 
 BATCHES = (1, 2, 4, 8)
 

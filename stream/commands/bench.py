@@ -15,17 +15,16 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from models.preprocessing import Preprocessing
-from stream.benchmarks.alternation import Done, Stage
-from stream.benchmarks.decoding import measure_decoders
-from stream.benchmarks.films import encode_film, parse_size
-from stream.benchmarks.latency import STRETCHES, measure_latency
-from stream.benchmarks.machine import machine
-from stream.benchmarks.peer import NAME, Peer
-from stream.benchmarks.soak import measure_soak
-from stream.benchmarks.start import measure_start
-from stream.benchmarks.streams import MeteredEngine, find_most_streams
-from stream.commands.bench_tables import (
+from actionstream.benchmarks.alternation import Done, Stage
+from actionstream.benchmarks.decoding import measure_decoders
+from actionstream.benchmarks.films import encode_film, parse_size
+from actionstream.benchmarks.latency import STRETCHES, measure_latency
+from actionstream.benchmarks.machine import machine
+from actionstream.benchmarks.peer import NAME, Peer
+from actionstream.benchmarks.soak import measure_soak
+from actionstream.benchmarks.start import measure_start
+from actionstream.benchmarks.streams import MeteredEngine, find_most_streams
+from actionstream.commands.bench_tables import (
     show_decoders,
     show_latency,
     show_machine,
@@ -35,12 +34,14 @@ from stream.commands.bench_tables import (
     show_streams,
     show_throughput,
 )
-from stream.commands.tables import open_console
-from stream.engine import Engine
-from stream.runtimes import RuntimeName
-from stream.sources import SAMPLE, SourceError, open_source
-from stream.sources.address import masked, scheme
-from stream.sources.video import FileSource
+from actionstream.commands.tables import open_console
+from actionstream.engine.engine import Engine
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.preprocessing import Preprocessing
+from actionstream.runtimes import RuntimeName
+from actionstream.sources import SAMPLE, SourceError, open_source
+from actionstream.sources.address import masked, scheme
+from actionstream.sources.video import FileSource
 
 FILM_FRAMES = 300  # of a film that is encoded anew
 CAMERA_SIZE = "640x480"
@@ -61,7 +62,7 @@ def bench_latency(
 ) -> None:
     """Where the time of each frame of a live stream goes."""
     if num_busy and num_frames < 4 * STRETCHES:
-        raise ValueError(
+        raise ActionstreamError(
             f"--busy has {STRETCHES} stretches, quiet and busy in turn: --frames {num_frames} are too few, "
             f"{4 * STRETCHES} or more would do"
         )
@@ -75,7 +76,7 @@ def bench_latency(
             engine, path, rate=rate, num_frames=num_frames, num_busy=num_busy, done=stage("latency")
         )
     if picture is not None:
-        from stream.benchmarks.picture import draw_latency
+        from actionstream.benchmarks.picture import draw_latency
 
         quiet = [each for each in report["each"] if not each["busy"]]
         draw_latency(picture, quiet, title=f"{model}, {source} at {rate:g} frames/s")
@@ -93,8 +94,8 @@ def bench_throughput(
     as_json: bool,
 ) -> None:
     """Frames a second of a runtime's step."""
-    from stream.benchmarks.opening import check_threads, thread_counts
-    from stream.benchmarks.throughput import BATCHES, measure_throughput
+    from actionstream.benchmarks.opening import check_threads, thread_counts
+    from actionstream.benchmarks.throughput import BATCHES, measure_throughput
 
     for number in threads:
         check_threads(number)
@@ -127,9 +128,9 @@ def bench_streams(
     """How many live streams are held."""
     _checked_rate(rate)
     if not 1 <= seconds <= 3600:
-        raise ValueError(f"--seconds {seconds:g}: each number of streams is tried for 1 to 3600 seconds")
+        raise ActionstreamError(f"--seconds {seconds:g}: each number of streams is tried for 1 to 3600 seconds")
     if scheme(source) and size is not None:
-        raise ValueError("--size is for a file, which is encoded anew; a live source has its own")
+        raise ActionstreamError("--size is for a file, which is encoded anew; a live source has its own")
     if source == "sample" and size is None:
         size = CAMERA_SIZE
     report = _described("streams", model=model, runtime=runtime, source=masked(source), size=size)
@@ -160,9 +161,9 @@ def bench_ratios(
     as_json: bool,
 ) -> None:
     """The figures that the project promises."""
-    from stream.benchmarks.networks import WEIGHTS
-    from stream.benchmarks.opening import check_threads
-    from stream.benchmarks.ratios import (
+    from actionstream.benchmarks.networks import WEIGHTS
+    from actionstream.benchmarks.opening import check_threads
+    from actionstream.benchmarks.ratios import (
         REFERENCE,
         Plan,
         check_networks,
@@ -240,7 +241,9 @@ def _stages() -> Iterator[Stage]:
 def _film(source: str, size: str | None) -> Iterator[Path]:
     """The file of a source; with a size what it is after it was encoded anew."""
     if scheme(source) or source == "-" or source.isdecimal():
-        raise ValueError(f"{source}: this is measured with a video file, or with sample, the clip of the package")
+        raise ActionstreamError(
+            f"{source}: this is measured with a video file, or with sample, the clip of the package"
+        )
     wanted = None if size is None else parse_size(size)
     with closing(open_source(source)) as opened:
         is_file = isinstance(opened, FileSource)
@@ -263,13 +266,13 @@ def _own_rate(path: Path) -> float:
 
 def _checked_rate(rate: float) -> float:
     if not 0.1 <= rate <= 1000:
-        raise ValueError(f"--rate {rate:g}: frames a second are 0.1 to 1000")
+        raise ActionstreamError(f"--rate {rate:g}: frames a second are 0.1 to 1000")
     return rate
 
 
 def _check_folder(path: Path) -> None:
     if not path.parent.is_dir():
-        raise ValueError(f"{path} cannot be written: there is no folder {path.parent}")
+        raise ActionstreamError(f"{path} cannot be written: there is no folder {path.parent}")
 
 
 def _print(report: dict[str, Any], show: Callable[[Console, dict[str, Any]], None], *, as_json: bool) -> None:

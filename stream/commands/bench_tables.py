@@ -8,7 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from stream.benchmarks.latency import PARTS
+from actionstream.benchmarks.latency import PARTS
 
 
 def show_machine(console: Console, on: dict[str, Any]) -> None:

@@ -6,23 +6,26 @@ import os
 from pathlib import Path
 from typing import Any
 
-from models.checkpoint import is_checkpoint, save
-from models.labels import read_labels
-from models.weights import load_weights
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.labels import read_labels
+from actionstream.models.weights.checkpoint import is_checkpoint, save
+from actionstream.models.weights.convert import load_weights
 
 
 def convert_file(file: Path, output: Path, *, labels: str | None, **loading: Any) -> None:
-    """Write the checkpoint of a file, and say what the file was; `loading` as models.weights.load_weights takes it."""
+    """Write the checkpoint of a file, and say what the file was; `loading` as models.weights.convert.load_weights takes it."""
     if output.suffix != ".safetensors":
-        raise ValueError(f"{output}: a checkpoint is a safetensors file; call it {output.with_suffix('.safetensors')}")
+        raise ActionstreamError(
+            f"{output}: a checkpoint is a safetensors file; call it {output.with_suffix('.safetensors')}"
+        )
     if output.exists() and file.exists() and output.samefile(file):
-        raise ValueError(f"{output} is the file to be converted; write the checkpoint to another one")
+        raise ActionstreamError(f"{output} is the file to be converted; write the checkpoint to another one")
     if not output.parent.is_dir():
-        raise ValueError(f"no folder {output.parent}")
+        raise ActionstreamError(f"no folder {output.parent}")
     if is_checkpoint(file):
-        raise ValueError(f"{file} is a checkpoint already; `watch --model` takes it as it is")
+        raise ActionstreamError(f"{file} is a checkpoint already; `watch --model` takes it as it is")
     if not os.access(output.parent, os.W_OK):
-        raise ValueError(f"{output.parent} cannot be written to")
+        raise ActionstreamError(f"{output.parent} cannot be written to")
     names = None if labels is None else read_labels(labels)
     network, card, found = load_weights(file, labels=names, **loading)
     save(output, network, card)

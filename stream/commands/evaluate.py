@@ -10,22 +10,23 @@ from typing import Any, Literal
 
 import numpy as np
 
-from models.files import read_text
-from stream.commands.tables import open_console, print_table
-from stream.evaluation import activitynet, thumos14
-from stream.evaluation.activitynet import Task
-from stream.evaluation.classification import activitynet_classification, hit_at, thumos14_classification
-from stream.evaluation.detection import (
+from actionstream.commands.tables import open_console, print_table
+from actionstream.evaluation import activitynet, thumos14
+from actionstream.evaluation.activitynet import Task
+from actionstream.evaluation.classification import activitynet_classification, hit_at, thumos14_classification
+from actionstream.evaluation.detection import (
     ACTIVITYNET_IOU_THRESHOLDS,
     THUMOS14_IOU_THRESHOLDS,
     DetectionAccuracy,
     activitynet_detection,
     thumos14_detection,
 )
-from stream.evaluation.detection_table import read_table
-from stream.evaluation.proposals import activitynet_proposals
-from stream.evaluation.remarks import MEANINGS, remarks
-from stream.evaluation.segments import Segments, Truth
+from actionstream.evaluation.detection_table import read_table
+from actionstream.evaluation.proposals import activitynet_proposals
+from actionstream.evaluation.remarks import MEANINGS, remarks
+from actionstream.evaluation.segments import Segments, Truth
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.files import read_text
 
 Dataset = Literal["thumos14", "activitynet"]
 
@@ -63,14 +64,16 @@ def evaluate_results(
 def check_task(dataset: Dataset, task: Task, truth: Path, iou_thresholds: Sequence[float]) -> None:
     """Raise ValueError for what cannot be asked of a data set."""
     if dataset == "thumos14" and task == "proposals":
-        raise ValueError("THUMOS14 has no proposals; `evaluate activitynet` takes THUMOS14's truth in its layout, too")
+        raise ActionstreamError(
+            "THUMOS14 has no proposals; `evaluate activitynet` takes THUMOS14's truth in its layout, too"
+        )
     wrong = [threshold for threshold in iou_thresholds if not 0 <= threshold <= 1]
     if wrong:
-        raise ValueError(f"an IoU threshold is a number from 0 to 1, not {wrong[0]}")
+        raise ActionstreamError(f"an IoU threshold is a number from 0 to 1, not {wrong[0]}")
     if iou_thresholds and task == "classification":
-        raise ValueError("classification has no IoU thresholds; leave --iou out")
+        raise ActionstreamError("classification has no IoU thresholds; leave --iou out")
     if dataset == "thumos14" and task == "classification" and truth.is_dir():
-        raise ValueError(
+        raise ActionstreamError(
             f"{truth} has 20 of THUMOS14's 101 classes and no background videos; classification needs all, in a file "
             "in ActivityNet's layout, where a background video has no annotations"
         )
@@ -141,13 +144,13 @@ def read_results(path: Path, truth: Path, dataset: Dataset, task: Task) -> Segme
         if task == "classification":
             return thumos14.read_recognition_scores(path)
         if not truth.is_dir():
-            raise ValueError(
+            raise ActionstreamError(
                 f"{path} has numbers for classes; the folder with THUMOS14's annotations says which, {truth} not"
             )
         return thumos14.read_detections(path, classes=thumos14.read_class_list(truth / "detclasslist.txt"))
     if kind == ".json":
         return activitynet.read_results(path, task=task)
-    raise ValueError(f"{path}: results of {dataset} {task} are not read from a file that ends in {kind!r}")
+    raise ActionstreamError(f"{path}: results of {dataset} {task} are not read from a file that ends in {kind!r}")
 
 
 def read_blocked(name: str) -> list[str]:

@@ -10,13 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from models.checkpoint import Card
-from models.labels import find_background
-from models.training.datasets import NOT_THERE
-from models.training.folders import videos_under
-from models.training.left_out import LeftOut
-from models.video import FEATURES
-from stream.commands.evaluate import (
+from actionstream.commands.evaluate import (
     SUBSETS,
     Dataset,
     check_task,
@@ -26,13 +20,20 @@ from stream.commands.evaluate import (
     read_blocked,
     read_truth,
 )
-from stream.commands.label import label_each, rows_of
-from stream.evaluation.activitynet import Task, write_results
-from stream.evaluation.baselines import thresholded_scores, uniform_segments
-from stream.evaluation.remarks import MEANINGS, remarks
-from stream.evaluation.segments import Row, Segments, Truth
-from stream.fusion import open_scorer
-from stream.labelling import LabelledVideo
+from actionstream.commands.label import label_each, rows_of
+from actionstream.engine.fusion import open_scorer
+from actionstream.evaluation.activitynet import Task, write_results
+from actionstream.evaluation.baselines import thresholded_scores, uniform_segments
+from actionstream.evaluation.remarks import MEANINGS, remarks
+from actionstream.evaluation.segments import Row, Segments, Truth
+from actionstream.models.card import Card
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.labels import find_background
+from actionstream.models.training.datasets import NOT_THERE
+from actionstream.models.training.folders import videos_under
+from actionstream.models.training.left_out import LeftOut
+from actionstream.models.video import FEATURES
+from actionstream.videos.label import LabelledVideo
 
 UNIFORM, THRESHOLDED = "uniform segments with video-level labels", "thresholded raw frame scores"
 
@@ -59,9 +60,11 @@ def evaluate_videos(
     """
     check_task(dataset, task, truth, iou_thresholds)
     if results.exists():
-        raise ValueError(f"{results} is there already; remove it, or give another name for the results, --results FILE")
+        raise ActionstreamError(
+            f"{results} is there already; remove it, or give another name for the results, --results FILE"
+        )
     if not results.parent.is_dir():
-        raise ValueError(f"no folder {results.parent} for the results")
+        raise ActionstreamError(f"no folder {results.parent} for the results")
     subset = subset or SUBSETS[dataset]
     known = read_truth(dataset, truth, subset).without(() if blocked is None else read_blocked(blocked))
     left_out = LeftOut()
@@ -71,7 +74,7 @@ def evaluate_videos(
     background = find_background(labels, background)
     wanted = np.unique(known.segments.labels)
     if not np.isin(labels, wanted).any():
-        raise ValueError(
+        raise ActionstreamError(
             f"{model} knows no label that has annotations: it has {labels[0]!r} and the like, "
             f"the truth has {str(wanted[0])!r}"
         )
@@ -93,7 +96,7 @@ def evaluate_videos(
         for detector, rows in detect(name, found, scorer.card, background).items():
             detectors[detector] += rows
     if not done:
-        raise ValueError(f"none of the {len(files)} videos could be labelled: {results} is not written")
+        raise ActionstreamError(f"none of the {len(files)} videos could be labelled: {results} is not written")
     ours = Segments.from_rows(detectors["ours"])
     write_results(results, ours, task=task, videos=done)
     counts = {
@@ -126,7 +129,7 @@ def find_videos(folder: Path, known: Truth, left_out: LeftOut) -> dict[str, Path
     ValueError where there are none, or two of one name.
     """
     if not folder.is_dir():
-        raise ValueError(f"no folder {folder}; --videos is one with the videos of the truth")
+        raise ActionstreamError(f"no folder {folder}; --videos is one with the videos of the truth")
     there = defaultdict(list)
     for path in videos_under(folder, left_out):
         if path.suffix != FEATURES:
@@ -135,13 +138,13 @@ def find_videos(folder: Path, known: Truth, left_out: LeftOut) -> dict[str, Path
     for name in known.durations_seconds:
         paths = there.get(name, []) + there.get(f"v_{name}", [])
         if len(paths) > 1:
-            raise ValueError(f"the video {name} is there twice, {paths[0]} and {paths[1]}; remove one")
+            raise ActionstreamError(f"the video {name} is there twice, {paths[0]} and {paths[1]}; remove one")
         if paths:
             files[name] = paths[0]
         else:
             left_out.add(NOT_THERE, name)
     if not files:
-        raise ValueError(
+        raise ActionstreamError(
             f"{folder} has none of the {len(known.durations_seconds)} videos of the truth, such as "
             f"{next(iter(known.durations_seconds))}.mp4, but {sum(map(len, there.values()))} others"
         )

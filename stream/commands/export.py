@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from models.checkpoint import Card, load
-from models.export.cache import key
-from models.export.files import Target, export
-from models.exported import Exported, Takes
-from models.files import check_target
-from stream.scorer import Sampling
-from stream.sources import open_source
+from actionstream.engine.scorer import Sampling
+from actionstream.models.card import Card
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.export.cache import key
+from actionstream.models.export.exported import Exported, Takes
+from actionstream.models.export.files import Target, export
+from actionstream.models.files import check_target
+from actionstream.models.weights.loading import load
+from actionstream.sources import open_source
 
 
 def export_checkpoint(
@@ -31,9 +33,9 @@ def export_checkpoint(
     calibrate: Sequence[str],
     **loading: Any,
 ) -> None:
-    """Write the file, and say what it takes; `loading` as models.load takes it."""
+    """Write the file, and say what it takes; `loading` as actionstream.models.load takes it."""
     if calibrate and not int8:
-        raise ValueError("--calibrate is for --int8")
+        raise ActionstreamError("--calibrate is for --int8")
     check_target(output)
     console = Console(stderr=True)
     with console.status(f"exporting {model}"):

@@ -12,16 +12,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.files import write_text
-from models.training.extents import NUM_STEPS, study_extents
-from models.training.pictures import draw_means
-from stream.commands.tables import open_console, print_table
+from actionstream.commands.tables import open_console, print_table
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.files import write_text
+from actionstream.models.training.extents import NUM_STEPS, study_extents
+from actionstream.models.training.pictures import draw_means
 
 
 def train_timeception(folder: Path, *, steps: int = NUM_STEPS, seed: int, device: str) -> None:
     """Run the studies and write results.json and results.png into a folder."""
     if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder} is a file; the results go into a folder")
+        raise ActionstreamError(f"{folder} is a file; the results go into a folder")
     folder.mkdir(parents=True, exist_ok=True)
     begin = perf_counter()
     found = study_extents(num_steps=steps, seed=seed, device=device)

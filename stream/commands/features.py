@@ -11,12 +11,13 @@ from zlib import crc32
 from rich.console import Console
 from rich.progress import track
 
-from models.checkpoint import load
-from models.training.features import Extractor, write_features
-from models.training.folders import videos_under
-from models.training.left_out import LeftOut
-from models.video import FEATURES, SourceError, is_video
-from stream.runtimes.eager import choose_device
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.training.features import Extractor, write_features
+from actionstream.models.training.folders import videos_under
+from actionstream.models.training.left_out import LeftOut
+from actionstream.models.video import FEATURES, SourceError, is_video
+from actionstream.models.weights.loading import load
+from actionstream.runtimes.eager import choose_device
 
 
 def extract_features(
@@ -51,7 +52,7 @@ def extract_features(
         except SourceError as error:
             broken.append(str(error))
     if mine and len(broken) == len(mine):
-        raise ValueError(f"none of the {len(mine)} videos can be read: {'; '.join(broken[:3])}")
+        raise ActionstreamError(f"none of the {len(mine)} videos can be read: {'; '.join(broken[:3])}")
     of_all = f" (part {shard} of {len(files)})" if count > 1 else ""
     were_there = len(mine) - written - len(broken)
     print(f"{target}: {written} of {len(mine)} videos written{of_all}, {were_there} were there")
@@ -65,21 +66,21 @@ def _targets(sources: Iterable[Path]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for source in sources:
         if not source.exists():
-            raise ValueError(f"no file or folder {source}")
+            raise ActionstreamError(f"no file or folder {source}")
         left_out = LeftOut()
         under = videos_under(source, left_out) if source.is_dir() else ()
         inside = [path for path in under if path.suffix != FEATURES]
         videos = inside or [path for path in [source] if is_video(path)]
         if not videos:
             what = f"{source} has no videos or folders of frames in it; expected files such as NAME.mp4"
-            raise ValueError("; ".join([what, *left_out.lines()]))
+            raise ActionstreamError("; ".join([what, *left_out.lines()]))
         for line in left_out.lines():
             print(line, file=sys.stderr)
         for video in videos:
             place = video.relative_to(source) if inside else Path(video.name)
             name = place.with_name((video.name if video.is_dir() else video.stem) + FEATURES).as_posix()
             if name in found:
-                raise ValueError(f"{found[name]} and {video} would both become {name}; give them other names")
+                raise ActionstreamError(f"{found[name]} and {video} would both become {name}; give them other names")
             found[name] = video
     return dict(sorted(found.items()))
 
@@ -88,5 +89,5 @@ def _shard(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"(\d+)/(\d+)", text)
     number, count = (int(part) for part in match.groups()) if match else (0, 0)
     if not 1 <= number <= count:
-        raise ValueError(f"--shard {text}: it is such as 2/8, the second of eight parts")
+        raise ActionstreamError(f"--shard {text}: it is such as 2/8, the second of eight parts")
     return number, count

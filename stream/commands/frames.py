@@ -11,9 +11,10 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
-from models.training.folders import videos_under
-from models.training.left_out import LeftOut
-from models.video import FEATURES, RATE_FILE, SourceError, every_frame, index_of
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.training.folders import videos_under
+from actionstream.models.training.left_out import LeftOut
+from actionstream.models.video import FEATURES, RATE_FILE, SourceError, every_frame, index_of
 
 QUALITY = 95
 
@@ -27,21 +28,23 @@ def extract_frames(source: Path, target: Path, *, short_side: int | None) -> Non
     are named in the end.
     """
     if not source.is_dir():
-        raise ValueError(f"{source} is no folder; give the folder that the videos are in")
+        raise ActionstreamError(f"{source} is no folder; give the folder that the videos are in")
     left_out = LeftOut()
     videos = [path for path in videos_under(source, left_out) if path.is_file() and path.suffix != FEATURES]
     if not videos:
         what = f"{source} has no videos in it; expected files such as NAME.mp4"
-        raise ValueError("; ".join([what, *left_out.lines()]))
+        raise ActionstreamError("; ".join([what, *left_out.lines()]))
     for line in left_out.lines():
         print(line, file=sys.stderr)
     if target.resolve().is_relative_to(source.resolve()):
-        raise ValueError(f"{target} is inside {source}; write the frames to another folder")
+        raise ActionstreamError(f"{target} is inside {source}; write the frames to another folder")
     folders: dict[Path, Path] = {}
     for video in videos:
         folder = target / video.relative_to(source).with_suffix("")
         if folder in folders:
-            raise ValueError(f"{video} and {folders[folder]} would both be written to {folder}; rename one of them")
+            raise ActionstreamError(
+                f"{video} and {folders[folder]} would both be written to {folder}; rename one of them"
+            )
         folders[folder] = video
     broken, written = [], 0
     remarks: set[str] = set()

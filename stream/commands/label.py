@@ -12,24 +12,26 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from models.checkpoint import Card
-from models.files import whole, write_text
-from models.labels import find_background
-from stream import signals
-from stream.commands.tables import open_console
-from stream.evaluation.activitynet import write_results
-from stream.evaluation.detection_table import write_table
-from stream.evaluation.segments import Row, Segments
-from stream.frame import Frame
-from stream.fusion import open_scorer
-from stream.labelling import LabelledVideo, label_video
-from stream.runtimes.eager import core_left_free
-from stream.scorer import Scorer
-from stream.scoring.segments import Segment, sure_segments
-from stream.sources import Source, SourceError, open_source
-from stream.sources.source import reason
-from stream.subtitles import Subtitles, subtitles
-from stream.timeline_picture import Thumbnails, clock, draw_timeline
+from actionstream.cli import signals
+from actionstream.commands.tables import open_console
+from actionstream.engine.fusion import open_scorer
+from actionstream.engine.scorer import Scorer
+from actionstream.evaluation.activitynet import write_results
+from actionstream.evaluation.detection_table import write_table
+from actionstream.evaluation.segments import Row, Segments
+from actionstream.frame import Frame
+from actionstream.models.card import Card
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.files import whole, write_text
+from actionstream.models.labels import find_background
+from actionstream.results import Segment
+from actionstream.runtimes.eager import core_left_free
+from actionstream.scoring.segments import sure_segments
+from actionstream.sources import Source, SourceError, open_source
+from actionstream.sources.source import reason
+from actionstream.videos.label import LabelledVideo, label_video
+from actionstream.videos.picture import Thumbnails, clock, draw_timeline
+from actionstream.videos.subtitles import Subtitles, subtitles
 
 MAX_SEGMENTS_SHOWN = 40
 OVERALL_SHOWN = 3
@@ -60,7 +62,7 @@ def label_files(
     rows that mean something; overall (K,), probabilities of the whole video; labels (K,); duration_seconds.
     """
     if not 0 <= threshold <= 1:
-        raise ValueError(f"the threshold is {threshold}; it is a number from 0 to 1")
+        raise ActionstreamError(f"the threshold is {threshold}; it is a number from 0 to 1")
     kinds = [
         "json",
         "png",
@@ -170,7 +172,7 @@ def _check_targets(videos: Sequence[str], names: Sequence[str], folder: Path, ki
     taken = {ALL: "the results of all"} if len(videos) > 1 else {}
     for video, name in zip(videos, names, strict=True):
         if name in taken:
-            raise ValueError(
+            raise ActionstreamError(
                 f"{video} and {taken[name]} would both be written as {folder / name}.json; label them one by one, "
                 "each with another --out"
             )
@@ -178,7 +180,7 @@ def _check_targets(videos: Sequence[str], names: Sequence[str], folder: Path, ki
     targets = {(folder / f"{name}.{kind}").resolve() for name in taken for kind in kinds}
     for video in videos:
         if Path(video).resolve() in targets:
-            raise ValueError(f"{video} would be written over; give another folder, --out DIR")
+            raise ActionstreamError(f"{video} would be written over; give another folder, --out DIR")
 
 
 def write_found(

@@ -6,10 +6,12 @@ from dataclasses import asdict
 from difflib import get_close_matches
 from urllib.parse import urlsplit
 
-from models.catalogue import NETWORKS, find_entry
-from models.checkpoint import PACKAGED, packaged, read_card
-from models.published import PUBLISHED, cached_file
-from models.table import COLUMNS, read_table
+from actionstream.models.cache import cached_file
+from actionstream.models.catalogue import NETWORKS, find_entry
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.networks.table import COLUMNS, read_table
+from actionstream.models.weights.checkpoint import PACKAGED, packaged, read_card
+from actionstream.models.weights.published import PUBLISHED
 
 
 def print_table() -> None:
@@ -47,13 +49,13 @@ def print_network(name: str) -> None:
         print(f"{'kept at':<18}{cached_file(published.address)}\n")
         name = published.network
     elif name not in NETWORKS and (near := get_close_matches(name, PUBLISHED, n=1)):
-        raise ValueError(f"no network or checkpoint is named {name!r}; nearest is {near[0]}")
+        raise ActionstreamError(f"no network or checkpoint is named {name!r}; nearest is {near[0]}")
     entry = find_entry(name)
 
     import torch
 
-    from models.catalogue import create_empty
-    from models.window import Window
+    from actionstream.models.catalogue import create_empty
+    from actionstream.models.window import Window
 
     row = next(row for row in read_table() if row.name == name)
     for column, cell in zip(COLUMNS, row.cells, strict=True):

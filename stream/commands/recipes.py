@@ -12,15 +12,16 @@ from typing import Any
 
 import torch
 
-from models.checkpoint import save
-from models.files import check_target
-from models.network import Network, Shift
-from models.training import distributed
-from models.training.loop import save_state
-from models.training.motion import NUM_STEPS, motion_card, train_motion
-from stream.commands.extents import train_timeception
-from stream.commands.ut_interaction import train_ut_interaction, train_ut_untrimmed
-from stream.runtimes.eager import choose_device
+from actionstream.commands.extents import train_timeception
+from actionstream.commands.ut_interaction import train_ut_interaction, train_ut_untrimmed
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.files import check_target
+from actionstream.models.network import Network, Shift
+from actionstream.models.training import distributed
+from actionstream.models.training.loop import save_state
+from actionstream.models.training.motion import NUM_STEPS, motion_card, train_motion
+from actionstream.models.weights.checkpoint import save
+from actionstream.runtimes.eager import choose_device
 
 
 def train_motion_recipe(
@@ -34,7 +35,7 @@ def train_motion_recipe(
     command = f"actionstream train motion --shift {shift} --steps {steps} --seed {seed}"
     training: dict[str, Any] = {
         "command": command,
-        "data": "clips rendered by models.training.scenes",
+        "data": "clips rendered by actionstream.models.training.scenes",
         "start": "random weights",
         "torch": torch.__version__.split("+")[0],
         "machine": platform.machine(),
@@ -44,7 +45,7 @@ def train_motion_recipe(
     state_file = output.with_suffix(".state")
     begun = torch.load(state_file, map_location="cpu", weights_only=True) if state_file.exists() else None
     if begun is not None and begun["command"] != command:
-        raise ValueError(f"{state_file} is of {begun['command']}; go on with that, or delete it to begin anew")
+        raise ActionstreamError(f"{state_file} is of {begun['command']}; go on with that, or delete it to begin anew")
 
     def keep(done: int, network: Network, state: dict[str, Any]) -> None:
         save(output, network, motion_card(shift, {**training, "steps": done}, {}), half=True)
@@ -72,9 +73,9 @@ def train_recipe(name: str, output: Path, **options: Any) -> None:
     Raises ValueError for a recipe that is not there, and for an option that it has not.
     """
     if name not in RECIPES:
-        raise ValueError(f"no recipe {name!r}; there are {', '.join(RECIPES)}")
+        raise ActionstreamError(f"no recipe {name!r}; there are {', '.join(RECIPES)}")
     if distributed.num_processes() > 1:
-        raise ValueError(f"the recipe {name} is trained by one process; start it without torchrun")
+        raise ActionstreamError(f"the recipe {name} is trained by one process; start it without torchrun")
     parameters = inspect.signature(RECIPES[name]).parameters.values()
     takes = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
     options["device"] = choose_device(options["device"]).type
@@ -82,6 +83,6 @@ def train_recipe(name: str, output: Path, **options: Any) -> None:
     for option in [option for option in given if option not in takes]:
         if option not in COMMON:
             wrong = option.replace("_", "-")
-            raise ValueError(f"the recipe {name} has no --{wrong}; it has --{', --'.join(takes)}")
+            raise ActionstreamError(f"the recipe {name} has no --{wrong}; it has --{', --'.join(takes)}")
         del given[option]
     RECIPES[name](output, **given)

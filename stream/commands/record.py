@@ -10,9 +10,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from stream.prediction import Update
-from stream.sinks.video_file import VideoFile
-from stream.sources import SourceError, open_source
+from actionstream.models.errors import ActionstreamError
+from actionstream.results import Update
+from actionstream.sinks.video_file import VideoFile
+from actionstream.sources import SourceError, open_source
 
 
 def record_clips(
@@ -20,9 +21,11 @@ def record_clips(
 ) -> None:
     """Record clips of a label one after the other, with a pause before each; a clip is kept when it is whole."""
     if not label.strip() or label != Path(label).name or label.startswith("."):
-        raise ValueError(f"{label!r} cannot be the name of a folder, and a label's clips are in one of its name")
+        raise ActionstreamError(f"{label!r} cannot be the name of a folder, and a label's clips are in one of its name")
     if not seconds > 0 or not pause_seconds >= 0:
-        raise ValueError(f"clips of {seconds} s with pauses of {pause_seconds} s: both are times, the first above 0")
+        raise ActionstreamError(
+            f"clips of {seconds} s with pauses of {pause_seconds} s: both are times, the first above 0"
+        )
     camera = open_source(int(source) if source.isdecimal() else source)  # here a number is no folder of that name
     place = folder / label
     place.mkdir(parents=True, exist_ok=True)

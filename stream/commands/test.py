@@ -12,24 +12,26 @@ from typing import Any
 
 import numpy as np
 
-from models.checkpoint import find, find_local, load, read_card, resolve, save_card
-from models.training.accuracy import motion_accuracy
-from models.training.clips import Sampled
-from models.training.data import Data
-from models.training.datasets import Listing
-from models.training.folders import videos_under
-from models.training.left_out import LeftOut
-from models.training.motion import MOVEMENTS, PREPROCESSING
-from models.training.run import Run
-from models.training.testing import test, test_online
-from models.video import FEATURES
-from stream.commands.tables import open_console, print_table
-from stream.engine import Engine
-from stream.evaluation.false_starts import false_starts
-from stream.runtimes import RuntimeName, open_runtime
-from stream.runtimes.choice import is_exported
-from stream.runtimes.eager import choose_device
-from stream.sources import open_source
+from actionstream.commands.tables import open_console, print_table
+from actionstream.engine.engine import Engine
+from actionstream.evaluation.false_starts import false_starts
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.training.accuracy import motion_accuracy
+from actionstream.models.training.clips import Sampled
+from actionstream.models.training.data import Data
+from actionstream.models.training.datasets import Listing
+from actionstream.models.training.folders import videos_under
+from actionstream.models.training.left_out import LeftOut
+from actionstream.models.training.motion import MOVEMENTS, PREPROCESSING
+from actionstream.models.training.run import Run
+from actionstream.models.training.testing import test, test_online
+from actionstream.models.video import FEATURES
+from actionstream.models.weights.checkpoint import find, find_local, read_card, resolve, save_card
+from actionstream.models.weights.loading import load
+from actionstream.runtimes import RuntimeName, open_runtime
+from actionstream.runtimes.choice import is_exported
+from actionstream.runtimes.eager import choose_device
+from actionstream.sources import open_source
 
 PICTURES_OF_A_VIDEO = 12
 
@@ -56,7 +58,7 @@ def test_clips(
     else:
         clips = Listing() if settings is None else settings.data.open()[1]
     if not clips:
-        raise ValueError(f"{model} has no clips to be tested on; give a folder of them, --data DIR")
+        raise ActionstreamError(f"{model} has no clips to be tested on; give a folder of them, --data DIR")
     for line in (f"read: {len(clips)} clips of {len(clips.labels)} labels", *clips.left_out.lines()):
         print(line, file=sys.stderr)
     where = choose_device(device).type
@@ -140,9 +142,11 @@ def test_motion(
     opened = open_runtime(model, runtime=runtime)
     card = opened.card
     if card.labels != MOVEMENTS:
-        raise ValueError(f"{model} is an export, which are tested here if they are of motion; test its checkpoint")
+        raise ActionstreamError(
+            f"{model} is an export, which are tested here if they are of motion; test its checkpoint"
+        )
     if write and is_exported(model):
-        raise ValueError("--write keeps the figures in a checkpoint; of an export they are only shown")
+        raise ActionstreamError("--write keeps the figures in a checkpoint; of an export they are only shown")
 
     def score(clips: np.ndarray) -> np.ndarray:
         slots = np.array([opened.allocate() for _ in clips])
@@ -193,7 +197,9 @@ def videos(folder: Path) -> list[Path]:
     left_out = LeftOut()
     found = [path for path in videos_under(folder, left_out) if path.is_file() and path.suffix != FEATURES]
     if not found:
-        raise ValueError("; ".join([f"no videos in {folder}; expected files such as NAME.mp4", *left_out.lines()]))
+        raise ActionstreamError(
+            "; ".join([f"no videos in {folder}; expected files such as NAME.mp4", *left_out.lines()])
+        )
     for line in left_out.lines():
         print(line, file=sys.stderr)
     return found
@@ -212,7 +218,7 @@ def real_pictures(folder: Path) -> list[np.ndarray]:
         chosen = np.linspace(0, len(images) - 1, min(PICTURES_OF_A_VIDEO, len(images))).astype(int)
         pictures += [images[index] for index in chosen]
     if not pictures:
-        raise ValueError(f"no video in {folder} can be read")
+        raise ActionstreamError(f"no video in {folder} can be read")
     return pictures
 
 

@@ -8,17 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from models.catalogue import find_entry
-from models.preprocessing import ModalityName, Preprocessing
-from models.training import distributed
-from models.training.augmentation import Augmentation, find_opposites
-from models.training.changes import changed
-from models.training.clips import Sampled
-from models.training.data import Data
-from models.training.features import FeatureSettings
-from models.training.optimisation import Optimisation
-from models.training.run import Run, Settings
-from stream.runtimes.eager import choose_device
+from actionstream.models.catalogue import find_entry
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.preprocessing import ModalityName, Preprocessing
+from actionstream.models.training import distributed
+from actionstream.models.training.augmentation import Augmentation, find_opposites
+from actionstream.models.training.changes import changed
+from actionstream.models.training.clips import Sampled
+from actionstream.models.training.data import Data
+from actionstream.models.training.features import FeatureSettings
+from actionstream.models.training.optimisation import Optimisation
+from actionstream.models.training.run import Run, Settings
+from actionstream.runtimes.eager import choose_device
 
 IN_CHANNELS: dict[str, int] = {"rgb": 3, "rgb-difference": 15, "flow": 10, "warped-flow": 10}
 """Of a snippet (TSN, arXiv:1608.00859), for networks that do not say how many they take."""
@@ -43,7 +44,7 @@ def train_clips(
     features = FeatureSettings.read(Path(data.root))
     if (features is not None) != (model == "timeception"):
         what = "no features in it" if features is None else "features in it"
-        raise ValueError(
+        raise ActionstreamError(
             f"{data.root} has {what}, and the model is {model}: timeception, and no other, learns from what "
             "`actionstream features` has written"
         )

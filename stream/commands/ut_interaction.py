@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from models.checkpoint import load
-from models.files import check_target, write_text
-from models.mobilenet_v2 import MobileNetV2
-from models.network import Shift
-from models.training.pictures import draw_confusion
-from models.training.testing import Tested
-from models.training.ut_interaction import Task, count_controls, find_maps, recipe_for, run_folds
-from models.training.ut_untrimmed import train_untrimmed
-from stream.commands.tables import open_console, print_table
+from actionstream.commands.tables import open_console, print_table
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.files import check_target, write_text
+from actionstream.models.network import Shift
+from actionstream.models.networks.mobilenet_v2 import MobileNetV2
+from actionstream.models.training.pictures import draw_confusion
+from actionstream.models.training.testing import Tested
+from actionstream.models.training.ut_interaction import Task, count_controls, find_maps, recipe_for, run_folds
+from actionstream.models.training.ut_untrimmed import train_untrimmed
+from actionstream.models.weights.loading import load
 
 SEEN = (0.25, 0.5, 0.75, 1.0)
 NAMES = {"none": "TSN", "uni": "online TSM", "bi": "bidirectional TSM"}
@@ -67,18 +68,22 @@ def _claim(folder: Path, what: Mapping[str, str]) -> None:
     file = folder / "table.json"
     if file.exists() and (there := json.loads(file.read_text())) != what:
         name = next(name for name in what if what[name] != there.get(name))
-        raise ValueError(f"{folder} has results of {name} {there.get(name)}, not {what[name]}; take another folder")
+        raise ActionstreamError(
+            f"{folder} has results of {name} {there.get(name)}, not {what[name]}; take another folder"
+        )
     write_text(file, json.dumps(what, indent=1))
 
 
 def _given_both(data: Path | None, start: str | None) -> tuple[Path, str]:
     if data is None or not (data / "manifest.csv").is_file():
-        raise ValueError("give the folder of UT-Interaction's clips with its manifest.csv: --data DIR")
+        raise ActionstreamError("give the folder of UT-Interaction's clips with its manifest.csv: --data DIR")
     if start is None:
-        raise ValueError("give a checkpoint of MobileNetV2 to start from, such as --start mobilenet-v2-imagenet")
+        raise ActionstreamError("give a checkpoint of MobileNetV2 to start from, such as --start mobilenet-v2-imagenet")
     network, card = load(start)  # before a folder is made for what cannot begin
     if not isinstance(network, MobileNetV2):
-        raise ValueError(f"{start} is {card.network}, and the recipe starts from MobileNetV2, as mobilenet-v2-imagenet")
+        raise ActionstreamError(
+            f"{start} is {card.network}, and the recipe starts from MobileNetV2, as mobilenet-v2-imagenet"
+        )
     return data.resolve(), start
 
 

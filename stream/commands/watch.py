@@ -11,15 +11,16 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-from stream import signals
-from stream.engine import Engine
-from stream.prediction import Notice, Update
-from stream.sinks import JsonLines, Overlay, Sink, SinkClosed, Terminal, VideoFile, Window
-from stream.sources.address import masked
-from stream.sources.source import reason
-from stream.timeline import Timelines
-from stream.watch_list import WatchList
-from stream.watching import Watch
+from actionstream.cli import signals
+from actionstream.engine.engine import Engine
+from actionstream.live.timeline import Timelines
+from actionstream.live.watch import Watch
+from actionstream.live.watch_list import WatchList
+from actionstream.models.errors import ActionstreamError
+from actionstream.results import Notice, Update
+from actionstream.sinks import JsonLines, Overlay, Sink, SinkClosed, Terminal, VideoFile, Window
+from actionstream.sources.address import masked
+from actionstream.sources.source import reason
 
 
 def watch_sources(
@@ -55,7 +56,7 @@ def watch_sources(
             path = next(path for end in ends if (path := save / (name + end)) not in written)
             written.add(path)
         if path.exists() and Path(source).exists() and path.samefile(source):
-            raise ValueError(f"{path} is the source itself; write the labelled video to another file")
+            raise ActionstreamError(f"{path} is the source itself; write the labelled video to another file")
         return [_Saved(VideoFile(path, overlay()), lambda error: report.fail(stream, error))]
 
     with ExitStack() as stack:
@@ -181,5 +182,5 @@ class _Report:
 
 def _make_folder(path: Path) -> None:
     if path.suffix and not path.is_dir():
-        raise ValueError(f"{path}: where there are several streams, --save wants a folder, not a file")
+        raise ActionstreamError(f"{path}: where there are several streams, --save wants a folder, not a file")
     path.mkdir(parents=True, exist_ok=True)

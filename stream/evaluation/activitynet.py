@@ -16,8 +16,9 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal
 
-from stream.evaluation.files import read_json, write_text
-from stream.evaluation.segments import Row, Segments, Truth
+from actionstream.evaluation.files import read_json, write_text
+from actionstream.evaluation.segments import Row, Segments, Truth
+from actionstream.models.errors import ActionstreamError
 
 Task = Literal["detection", "classification", "proposals"]
 
@@ -42,7 +43,7 @@ def read_truth(path: Path, *, subset: str) -> Truth:
     for video, entry in data["database"].items():
         where = f"{path}: video {video}"
         if not isinstance(entry, dict) or "subset" not in entry:
-            raise ValueError(f"{where} does not say which subset it is in")
+            raise ActionstreamError(f"{where} does not say which subset it is in")
         subsets.add(str(entry["subset"]))
         annotations = _entries(entry.get("annotations", []), where, ("label",))
         labels.update(str(annotation["label"]) for annotation in annotations)
@@ -52,7 +53,9 @@ def read_truth(path: Path, *, subset: str) -> Truth:
                 start, end = _segment(annotation, where)
                 rows.append((video, start, end, str(annotation["label"]), 1.0))
     if not rows:
-        raise ValueError(f"{path} has no annotations of subset {subset!r}; there are {', '.join(sorted(subsets))}")
+        raise ActionstreamError(
+            f"{path} has no annotations of subset {subset!r}; there are {', '.join(sorted(subsets))}"
+        )
     return Truth(Segments.from_rows(rows), Segments.from_rows([]), durations, tuple(sorted(labels)))
 
 
@@ -106,11 +109,11 @@ def _by_video(segments: Segments, wanted: tuple[str, ...]) -> dict[str, list[dic
 
 def _entries(entries: Any, where: str, needed: tuple[str, ...]) -> list[dict[str, Any]]:
     if not isinstance(entries, list):
-        raise ValueError(f"{where} has no list of annotations or results")
+        raise ActionstreamError(f"{where} has no list of annotations or results")
     for number, entry in enumerate(entries, 1):
         missing = [name for name in needed if not isinstance(entry, dict) or name not in entry]
         if missing:
-            raise ValueError(f"{where}: number {number} has no {missing[0]!r}; needed are {', '.join(needed)}")
+            raise ActionstreamError(f"{where}: number {number} has no {missing[0]!r}; needed are {', '.join(needed)}")
     return entries
 
 
@@ -119,7 +122,7 @@ def _segment(entry: dict[str, Any], where: str) -> tuple[float, float]:
         return math.nan, math.nan
     segment = entry["segment"]
     if not isinstance(segment, list) or len(segment) != 2:
-        raise ValueError(f"{where}: a segment is [start, end] in seconds, not {segment!r}")
+        raise ActionstreamError(f"{where}: a segment is [start, end] in seconds, not {segment!r}")
     return _number(segment[0], where, "start"), _number(segment[1], where, "end")
 
 
@@ -128,4 +131,4 @@ def _number(value: Any, where: str, what: str) -> float:
     try:
         return float(value)
     except (TypeError, ValueError):
-        raise ValueError(f"{where}: {what} is {value!r}, which is no number") from None
+        raise ActionstreamError(f"{where}: {what} is {value!r}, which is no number") from None

@@ -10,7 +10,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from stream.scoring.segments import Segment, break_up
+from actionstream.results import Segment
+from actionstream.scoring.segments import break_up
 
 NUM_PARTS = 10
 THRESHOLD = 0.5

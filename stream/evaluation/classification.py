@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stream.evaluation.average_precision import average_precision, interpolated_average_precision
-from stream.evaluation.matching import number, places_in_groups
-from stream.evaluation.segments import Segments, Truth, check_comparable, check_known
+from actionstream.evaluation.average_precision import average_precision, interpolated_average_precision
+from actionstream.evaluation.matching import number, places_in_groups
+from actionstream.evaluation.segments import Segments, Truth, check_comparable, check_known
+from actionstream.models.errors import ActionstreamError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +107,7 @@ def hit_at(
     result = {}
     for each in k:
         if each < 1:
-            raise ValueError(f"Hit@k is for k of 1 or more, not {each}")
+            raise ActionstreamError(f"Hit@k is for k of 1 or more, not {each}")
         num_hit = np.bincount(of_video[np.isin(true_pairs, pairs[places < each])], minlength=len(num_true))
         result[each] = float((num_hit > 0).mean()), float((num_hit / num_true).mean())
     return result

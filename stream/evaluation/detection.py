@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stream.evaluation.average_precision import average_precision, interpolated_average_precision
-from stream.evaluation.matching import iou_activitynet, match, number, pairs_in_groups, places_in_groups
-from stream.evaluation.segments import Segments, Truth, check_comparable, check_known, check_times
+from actionstream.evaluation.average_precision import average_precision, interpolated_average_precision
+from actionstream.evaluation.matching import iou_activitynet, match, number, pairs_in_groups, places_in_groups
+from actionstream.evaluation.segments import Segments, Truth, check_comparable, check_known, check_times
 
 THUMOS14_IOU_THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 ACTIVITYNET_IOU_THRESHOLDS = tuple(np.linspace(0.5, 0.95, 10).tolist())
@@ -55,7 +55,7 @@ def thumos14_detection(
     Detections in videos without truth are false. Those of labels without truth do not count, and of classes without
     truth there is no AP. A segment that ends before it starts is turned round.
 
-    blocked  videos to leave out, such as stream.evaluation.thumos14.MISLABELLED
+    blocked  videos to leave out, such as actionstream.evaluation.thumos14.MISLABELLED
     """
     truth, detections = _compared(truth, detections, blocked)
     wanted, unclear = truth.segments, truth.ambiguous

@@ -7,10 +7,10 @@ import io
 import math
 from pathlib import Path
 
-from models.files import read_text
-from models.tables import rows_of
-from stream.evaluation.files import write_text
-from stream.evaluation.segments import Row, Segments
+from actionstream.evaluation.files import write_text
+from actionstream.evaluation.segments import Row, Segments
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.files import read_text, rows_of
 
 COLUMNS = ("video", "start_seconds", "end_seconds", "label", "score")
 
@@ -20,21 +20,23 @@ def read_table(path: Path) -> Segments:
     lines = csv.reader(io.StringIO(read_text(path)))
     head = tuple(next(lines, ()))
     if head != COLUMNS:
-        raise ValueError(f"{path} begins with {','.join(head)!r}; the head of a table is {','.join(COLUMNS)}")
+        raise ActionstreamError(f"{path} begins with {','.join(head)!r}; the head of a table is {','.join(COLUMNS)}")
     rows: list[Row] = []
     for fields in rows_of(lines, path):
         where = f"line {lines.line_num} of {path}"
         if not fields:
             continue
         if len(fields) != len(COLUMNS):
-            raise ValueError(f"{where} has {len(fields)} fields instead of {len(COLUMNS)}: {','.join(COLUMNS)}")
+            raise ActionstreamError(f"{where} has {len(fields)} fields instead of {len(COLUMNS)}: {','.join(COLUMNS)}")
         video, start, end, label, score = fields
         try:
             numbers = float(start), float(end), float(score)
         except ValueError as error:
-            raise ValueError(f"{where}: {error}") from None
+            raise ActionstreamError(f"{where}: {error}") from None
         if not math.isfinite(numbers[2]) or any(map(math.isinf, numbers)):
-            raise ValueError(f"{where}: {','.join(fields[1:])} has a score or a time that is not a finite number")
+            raise ActionstreamError(
+                f"{where}: {','.join(fields[1:])} has a score or a time that is not a finite number"
+            )
         rows.append((video, numbers[0], numbers[1], label, numbers[2]))
     return Segments.from_rows(rows)
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
 
-from stream.engine import Engine
-from stream.sources import open_source
+from actionstream.engine.engine import Engine
+from actionstream.models.errors import ActionstreamError
+from actionstream.sources import open_source
 
 
 def false_starts(
@@ -34,5 +35,5 @@ def false_starts(
             starts, seconds = starts + begun, seconds + last
         engine.close(stream)
     if not seconds:
-        raise ValueError("none of the videos without action can be read")
+        raise ActionstreamError("none of the videos without action can be read")
     return starts, seconds / 3600

@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from models.files import read_text, whole
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.files import read_text, whole
 
 
 def write_text(path: Path, text: str) -> None:
@@ -28,7 +29,7 @@ def read_json(path: Path, *, key: str) -> dict[str, Any]:
             if error.pos >= len(text.rstrip()) - 1 or "Unterminated" in str(error)
             else ""
         )
-        raise ValueError(f"{path} is no whole JSON file{cut}: {error}") from error
+        raise ActionstreamError(f"{path} is no whole JSON file{cut}: {error}") from error
     if not isinstance(data, dict) or not isinstance(data.get(key), dict):
-        raise ValueError(f"{path} has no object {key!r}, which ActivityNet's layout asks for")
+        raise ActionstreamError(f"{path} has no object {key!r}, which ActivityNet's layout asks for")
     return data

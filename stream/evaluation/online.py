@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from stream.evaluation.detection import score_driven_ap
-from stream.evaluation.segments import Segments, Truth, check_comparable, check_known, check_times
+from actionstream.evaluation.detection import score_driven_ap
+from actionstream.evaluation.segments import Segments, Truth, check_comparable, check_known, check_times
+from actionstream.models.errors import ActionstreamError
 
 OFFSETS_SECONDS = tuple(float(seconds) for seconds in range(1, 11))
 
@@ -32,7 +33,9 @@ def frame_labels(
     move mAP by points.
     """
     if not (frames_per_second > 0 and chunk >= 1):
-        raise ValueError(f"{frames_per_second} frames a second in chunks of {chunk} make no rows; both must be above 0")
+        raise ActionstreamError(
+            f"{frames_per_second} frames a second in chunks of {chunk} make no rows; both must be above 0"
+        )
     check_times(segments, "a segment")
     table = np.zeros((num_rows, len(labels)), bool)
     rows = segments.intervals * frames_per_second / chunk
@@ -77,15 +80,15 @@ def frame_accuracy(scores: np.ndarray, holds: np.ndarray, *, ignore: np.ndarray 
     scores, holds = np.asarray(scores), np.asarray(holds, bool)
     if scores.ndim != 2 or scores.shape != holds.shape or (ignore is not None and ignore.shape != scores.shape[:1]):
         shape = None if ignore is None else ignore.shape
-        raise ValueError(
+        raise ActionstreamError(
             f"scores {scores.shape}, holds {holds.shape} and ignore {shape} are not (N, K), (N, K) and (N,)"
         )
     if ignore is not None:
         scores, holds = scores[~ignore], holds[~ignore]
     if not np.isfinite(scores).all():
-        raise ValueError("a score is not a finite number; nothing can be ranked by it")
+        raise ActionstreamError("a score is not a finite number; nothing can be ranked by it")
     if not holds.any():
-        raise ValueError("no class holds in any frame that counts; there is nothing to measure")
+        raise ActionstreamError("no class holds in any frame that counts; there is nothing to measure")
     pairs = [_frame_ap(*column) for column in zip(scores.T, holds.T, strict=True)]
     ap, calibrated = np.array(pairs).T
     return FrameAccuracy(ap=ap, calibrated_ap=calibrated)

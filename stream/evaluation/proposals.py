@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from stream.evaluation.detection import ACTIVITYNET_IOU_THRESHOLDS
-from stream.evaluation.matching import iou_activitynet, number, pairs_in_groups, places_in_groups
-from stream.evaluation.segments import Segments, Truth, check_comparable, check_times
+from actionstream.evaluation.detection import ACTIVITYNET_IOU_THRESHOLDS
+from actionstream.evaluation.matching import iou_activitynet, number, pairs_in_groups, places_in_groups
+from actionstream.evaluation.segments import Segments, Truth, check_comparable, check_times
+from actionstream.models.errors import ActionstreamError
 
 NUM_POINTS = 100
 
@@ -60,7 +61,7 @@ def activitynet_proposals(
     check_times(truth.segments, "an annotation")
     check_times(proposals, "a proposal")
     if not max_proposals > 0:
-        raise ValueError(f"the average number of proposals is at most {max_proposals}; it must be above 0")
+        raise ActionstreamError(f"the average number of proposals is at most {max_proposals}; it must be above 0")
     wanted = truth.segments
     shares = np.arange(1, NUM_POINTS + 1) / NUM_POINTS
     num_given = len(proposals)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from stream.evaluation.activitynet import Task
-from stream.evaluation.segments import Segments, Truth
+from actionstream.evaluation.activitynet import Task
+from actionstream.evaluation.segments import Segments, Truth
 
 MEANINGS = {
     "annotations_without_duration": "annotations that end where they start, or before",

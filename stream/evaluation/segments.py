@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from actionstream.models.errors import ActionstreamError
+
 Row = tuple[str, float, float, str, float]
 """Video, start and end in seconds, label, score."""
 
@@ -29,12 +31,12 @@ class Segments:
     def __post_init__(self) -> None:
         shapes = {field.name: getattr(self, field.name).shape for field in fields(self)}
         if len(set(shapes.values())) > 1 or self.videos.ndim != 1:
-            raise ValueError(f"the columns of segments are all (N,), not {shapes}")
+            raise ActionstreamError(f"the columns of segments are all (N,), not {shapes}")
         if not np.isfinite(self.scores).all():
             video = self.videos[~np.isfinite(self.scores)][0]
-            raise ValueError(f"a score of video {video} is not a finite number; nothing can be ranked by it")
+            raise ActionstreamError(f"a score of video {video} is not a finite number; nothing can be ranked by it")
         if np.isinf(self.start_seconds).any() or np.isinf(self.end_seconds).any():
-            raise ValueError("a segment starts or ends at infinity; times are in seconds")
+            raise ActionstreamError("a segment starts or ends at infinity; times are in seconds")
 
     @classmethod
     def from_rows(cls, rows: Iterable[Row]) -> Segments:
@@ -88,10 +90,10 @@ class Truth:
     def __post_init__(self) -> None:
         missing = {*self.segments.videos.tolist(), *self.ambiguous.videos.tolist()} - set(self.durations_seconds)
         if missing:
-            raise ValueError(f"video {min(missing)} has annotations, but is not among the videos of the truth")
+            raise ActionstreamError(f"video {min(missing)} has annotations, but is not among the videos of the truth")
         unknown = set(self.segments.labels.tolist()) - set(self.labels)
         if unknown:
-            raise ValueError(f"label {min(unknown)!r} has annotations, but is not among the labels of the truth")
+            raise ActionstreamError(f"label {min(unknown)!r} has annotations, but is not among the labels of the truth")
 
     def without(self, videos: Collection[str]) -> Truth:
         """All but these videos."""
@@ -106,16 +108,16 @@ class Truth:
 def check_comparable(truth: Truth, results: Segments) -> None:
     """Raise ValueError when there is no truth, or when it and the results have nothing in common."""
     if not len(truth.segments):
-        raise ValueError("no annotations are left to compare with")
+        raise ActionstreamError("no annotations are left to compare with")
     if not len(results):
         return
     if not np.isin(results.videos, list(truth.durations_seconds)).any():
-        raise ValueError(
+        raise ActionstreamError(
             f"the results speak of no video of the truth: they have {results.videos[0]} and the like, "
             f"the truth has {truth.segments.videos[0]}"
         )
     if results.labels.any() and not np.isin(results.labels, truth.labels).any():
-        raise ValueError(
+        raise ActionstreamError(
             f"the results speak of no label of the truth: they have {str(results.labels[0])!r} and the like, "
             f"the truth has {truth.labels[0]!r}"
         )
@@ -126,7 +128,7 @@ def check_known(truth: Truth, results: Segments) -> None:
     unknown = np.unique(results.labels[~np.isin(results.labels, truth.labels)]).tolist()
     if unknown:
         shown = ", ".join(map(repr, unknown[:3])) + (", ..." if len(unknown) > 3 else "")
-        raise ValueError(
+        raise ActionstreamError(
             f"{len(unknown)} labels of the results are not in the truth: {shown}; it has {len(truth.labels)} labels, "
             f"such as {truth.labels[0]!r}"
         )
@@ -136,4 +138,6 @@ def check_times(segments: Segments, what: str) -> None:
     """Raise ValueError when a segment has no start or no end."""
     missing = np.isnan(segments.start_seconds) | np.isnan(segments.end_seconds)
     if missing.any():
-        raise ValueError(f"{what} of video {segments.videos[missing][0]} has no start and end; here they are needed")
+        raise ActionstreamError(
+            f"{what} of video {segments.videos[missing][0]} has no start and end; here they are needed"
+        )

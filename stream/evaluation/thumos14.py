@@ -15,11 +15,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from models.files import read_text
-from models.video import is_hidden
-from stream.evaluation import activitynet
-from stream.evaluation.files import write_text
-from stream.evaluation.segments import Row, Segments, Truth
+from actionstream.evaluation import activitynet
+from actionstream.evaluation.files import write_text
+from actionstream.evaluation.segments import Row, Segments, Truth
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.files import read_text
+from actionstream.models.video import is_hidden
 
 AMBIGUOUS = "Ambiguous"
 
@@ -54,7 +55,7 @@ def read_annotations(folder: Path, *, subset: str = "test") -> Truth:
         classes = [path.name.removesuffix(f"_{subset}.txt") for path in files]
         classes = [name for name in classes if name != AMBIGUOUS]
     if not any((folder / f"{name}_{subset}.txt").is_file() for name in classes):
-        raise ValueError(f"{folder} has no annotations CLASS_{subset}.txt; the subsets are called test and val")
+        raise ActionstreamError(f"{folder} has no annotations CLASS_{subset}.txt; the subsets are called test and val")
     segments = Segments.from_rows(
         row for name in classes for row in _read_segments(folder / f"{name}_{subset}.txt", name)
     )
@@ -96,7 +97,7 @@ def read_detections(path: Path, *, classes: dict[str, str]) -> Segments:
 
 def read_recognition_scores(path: Path) -> Segments:
     """The scores of whole videos in a text file of the challenge, a row for each video and class."""
-    from models.labels import read_labels
+    from actionstream.models.labels import read_labels
 
     classes = read_labels("ucf101")
     rows: list[Row] = []
@@ -120,7 +121,7 @@ def _lines(path: Path, layout: str) -> Iterator[tuple[str, list[str]]]:
         where = f"line {number} of {path}"
         if fields and len(fields) != num_fields:
             wanted = layout if num_fields < 10 else f"a video and {num_fields - 1} scores"
-            raise ValueError(f"{where} has {len(fields)} fields instead of {num_fields}: {wanted}")
+            raise ActionstreamError(f"{where} has {len(fields)} fields instead of {num_fields}: {wanted}")
         if fields:
             yield where, fields
 
@@ -129,7 +130,7 @@ def _number(text: str, where: str) -> float:
     try:
         number = float(text)
     except ValueError:
-        raise ValueError(f"{where}: {text!r} is no number") from None
+        raise ActionstreamError(f"{where}: {text!r} is no number") from None
     if not math.isfinite(number):
-        raise ValueError(f"{where}: {text!r} is not a finite number")
+        raise ActionstreamError(f"{where}: {text!r} is not a finite number")
     return number

@@ -8,7 +8,8 @@ from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 
-from models.checkpoint import Card
+from actionstream.models.card import Card
+from actionstream.models.errors import ActionstreamError
 
 StateArrays = tuple[np.ndarray, ...]
 """The state of one stream, an array for each leaf."""
@@ -73,15 +74,15 @@ def open_runtime(
     All but the reference are compared with it on a few pictures. ValueError for one that cannot be had, or is not the
     same; "auto" takes the next one then, with a RuntimeWarning.
     """
-    from stream.runtimes import choice
+    from actionstream.runtimes import choice
 
     if runtime not in get_args(RuntimeName):
-        raise ValueError(f"no runtime {runtime!r}; there are {', '.join(get_args(RuntimeName))}")
+        raise ActionstreamError(f"no runtime {runtime!r}; there are {', '.join(get_args(RuntimeName))}")
     if num_threads is not None and num_threads < 1:
-        raise ValueError(f"{num_threads} threads; 1 or more")
+        raise ActionstreamError(f"{num_threads} threads; 1 or more")
     if choice.is_exported(model):
         if loading:
-            raise ValueError(f"{model} is exported, and has labels and weights of its own")
+            raise ActionstreamError(f"{model} is exported, and has labels and weights of its own")
         return choice.open_exported(Path(model), runtime, device=device, num_threads=num_threads)
     if runtime == "auto":
         return choice.open_fastest(

@@ -11,8 +11,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from models.export.cache import find_export, make_export
-from stream.runtimes import Runtime, RuntimeName
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.export.cache import find_export, make_export
+from actionstream.runtimes import Runtime, RuntimeName
 
 EXPORTED: dict[str, tuple[RuntimeName, ...]] = {
     ".onnx": ("onnx", "openvino"),
@@ -32,20 +33,24 @@ def open_exported(path: Path, runtime: RuntimeName, *, device: str, num_threads:
     """The runtime of an exported file, checked with the scores in it."""
     possible = EXPORTED[path.suffix]
     if not path.is_file():
-        raise ValueError(f"no file {path}")
+        raise ActionstreamError(f"no file {path}")
     if runtime == "auto":
         runtime = next((name for name in possible if find_spec(PACKAGES[name])), possible[0])
     if runtime not in possible:
-        raise ValueError(f"{path} is exported; it runs with {' or '.join(possible)}, not with {runtime}")
+        raise ActionstreamError(f"{path} is exported; it runs with {' or '.join(possible)}, not with {runtime}")
     if device not in ("auto", "cpu"):
-        raise ValueError(f"{path} is exported, and runs on the CPU; on {device} run the checkpoint that it was made of")
+        raise ActionstreamError(
+            f"{path} is exported, and runs on the CPU; on {device} run the checkpoint that it was made of"
+        )
     if find_spec(PACKAGES[runtime]) is None:
-        raise ValueError(f"{path} needs {PACKAGES[runtime]}, which is not installed: pip install {PACKAGES[runtime]}")
+        raise ActionstreamError(
+            f"{path} needs {PACKAGES[runtime]}, which is not installed: pip install {PACKAGES[runtime]}"
+        )
     opened = _READERS[runtime](path, num_threads)
     try:
         opened.check()
     except RuntimeError as error:
-        raise ValueError(f"{path} does not do here what it did where it was exported: {error}") from error
+        raise ActionstreamError(f"{path} does not do here what it did where it was exported: {error}") from error
     return opened
 
 
@@ -56,16 +61,16 @@ def open_named(
     if runtime in ("onnx", "openvino"):
         return open_exported(make_export(model, **loading), runtime, device=device, num_threads=num_threads)
     if find_spec("torch") is None:
-        raise ValueError(
+        raise ActionstreamError(
             f"{model} needs torch, which is not installed here; export it where torch is, and run the file"
         )
-    from models.checkpoint import load
-    from stream.runtimes.eager import TorchRuntime, choose_device
+    from actionstream.models.weights.loading import load
+    from actionstream.runtimes.eager import TorchRuntime, choose_device
 
     where = choose_device(device).type
     wanted = {"graphs": "cuda", "compile": "cpu"}.get(runtime, where)
     if where != wanted:
-        raise ValueError(f"the runtime {runtime} is for {wanted}, and this is {where}")
+        raise ActionstreamError(f"the runtime {runtime} is for {wanted}, and this is {where}")
     if num_threads is not None:
         import torch
 
@@ -74,19 +79,19 @@ def open_named(
     if runtime == "torch":
         return TorchRuntime(network, card, device=device)
     if not network.streams:
-        raise ValueError(f"{model} needs whole clips; live it runs in a window, with the runtime torch")
+        raise ActionstreamError(f"{model} needs whole clips; live it runs in a window, with the runtime torch")
     try:
         if runtime == "graphs":
-            from stream.runtimes.graphs import GraphRuntime
+            from actionstream.runtimes.graphs import GraphRuntime
 
             return GraphRuntime.open(network, card, device=device)
-        from stream.runtimes.functional import FunctionalRuntime
+        from actionstream.runtimes.functional import FunctionalRuntime
 
         compiled = FunctionalRuntime.compile(network, card)
         compiled.check()
         return compiled
     except RuntimeError as error:
-        raise ValueError(f"the runtime {runtime} cannot be used here: {error}") from error
+        raise ActionstreamError(f"the runtime {runtime} cannot be used here: {error}") from error
 
 
 def open_fastest(
@@ -101,8 +106,8 @@ def open_fastest(
     if device not in ("auto", "cpu") or (device == "auto" and _may_have_accelerator()):
         if find_spec("torch") is None:
             return open_("torch")  # which says that it is missing
-        from kernels.cuda import has_cupy
-        from stream.runtimes.eager import choose_device
+        from actionstream.kernels.cuda import has_cupy
+        from actionstream.runtimes.eager import choose_device
 
         where = choose_device(device).type
         if where == "cuda" and has_cupy():
@@ -113,7 +118,7 @@ def open_fastest(
         return _first(open_, ["onnx", "torch"])
     runtime = open_("torch")
     if export_meanwhile and has_onnx and runtime.card.num_frames == 1:  # it streams by itself
-        from stream.runtimes.meanwhile import Meanwhile, export_apart
+        from actionstream.runtimes.meanwhile import Meanwhile, export_apart
 
         return Meanwhile(runtime, lambda: export_apart(model, loading), lambda: open_("onnx"))
     return runtime
@@ -143,13 +148,13 @@ def _may_have_accelerator() -> bool:
 
 
 def _read_onnx(path: Path, num_threads: int | None) -> Any:
-    from stream.runtimes.onnx import OnnxRuntime
+    from actionstream.runtimes.onnx import OnnxRuntime
 
     return OnnxRuntime(path, num_threads=num_threads)
 
 
 def _read_openvino(path: Path, num_threads: int | None) -> Any:
-    from stream.runtimes.openvino import OpenVinoRuntime
+    from actionstream.runtimes.openvino import OpenVinoRuntime
 
     return OpenVinoRuntime(path, num_threads=num_threads)
 
@@ -157,7 +162,7 @@ def _read_openvino(path: Path, num_threads: int | None) -> Any:
 def _read_torch(path: Path, num_threads: int | None) -> Any:
     import torch
 
-    from stream.runtimes.functional import FunctionalRuntime
+    from actionstream.runtimes.functional import FunctionalRuntime
 
     if num_threads is not None:
         torch.set_num_threads(num_threads)

@@ -10,13 +10,14 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from kernels import Slots
-from models.checkpoint import Card
-from models.folding import fold_batch_norms
-from models.network import Network
-from models.window import Window
-from stream.runtimes import StateArrays
-from stream.runtimes.slots import SlotPool
+from actionstream.kernels import Slots
+from actionstream.models.card import Card
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.network import Network
+from actionstream.models.networks.folding import fold_batch_norms
+from actionstream.models.window import Window
+from actionstream.runtimes import StateArrays
+from actionstream.runtimes.slots import SlotPool
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 CHUNK_PIXELS = {"cpu": 200_000, "cuda": 3_200_000, "mps": 3_200_000}
@@ -42,13 +43,13 @@ class TorchRuntime(SlotPool):
     ):
         size = card.preprocessing
         if not network.streams and card.num_frames == 1:
-            raise ValueError(
+            raise ActionstreamError(
                 f'{card.network} with shift "{card.shift}" needs whole clips and cannot label frame by frame; '
                 'use a "tsm_" network with shift "uni", or a "tsn_" one, or say in its card how many frames a clip has '
                 "(num_frames)"
             )
         if network.in_channels != size.in_channels:
-            raise ValueError(
+            raise ActionstreamError(
                 f"{card.network} takes {network.in_channels} channels, and the preprocessing in its card gives "
                 f"{size.in_channels} ({size.modality})"
             )
@@ -120,9 +121,9 @@ def choose_device(device: str) -> torch.device:
     if device == "auto":
         return torch.device(next((name for name in ("cuda", "mps") if there[name]), "cpu"))
     if device not in there:
-        raise ValueError(f"no device {device!r}; there are {', '.join(DEVICES)}")
+        raise ActionstreamError(f"no device {device!r}; there are {', '.join(DEVICES)}")
     if not there[device]:
-        raise ValueError(
+        raise ActionstreamError(
             f"device {device!r} is not available here; use one of {', '.join(k for k in there if there[k])}"
         )
     return torch.device(device)

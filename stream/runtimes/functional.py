@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.checkpoint import Card
-from models.export.step import Leaves, Step, describe
-from models.exported import KEY, Exported
-from models.folding import fold_batch_norms
-from models.network import Network
-from stream.runtimes.pool import PoolRuntime
+from actionstream.models.card import Card
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.export.exported import KEY, Exported
+from actionstream.models.export.step import Leaves, Step, describe
+from actionstream.models.network import Network
+from actionstream.models.networks.folding import fold_batch_norms
+from actionstream.runtimes.pool import PoolRuntime
 
 Program = Callable[[Tensor, Leaves], tuple[Tensor, Leaves]]
 
@@ -41,9 +42,9 @@ class FunctionalRuntime(PoolRuntime):
         try:
             program = torch.export.load(path, extra_files=extra)
         except Exception as error:  # of pickle, zip and torch, each its own
-            raise ValueError(f"{path} cannot be read as a program of torch.export: {error}") from error
+            raise ActionstreamError(f"{path} cannot be read as a program of torch.export: {error}") from error
         if not extra[KEY]:
-            raise ValueError(f"{path} is none of actionstream: make it with `actionstream export`")
+            raise ActionstreamError(f"{path} is none of actionstream: make it with `actionstream export`")
         return cls(program.module(), Exported.from_json(extra[KEY]))
 
     def _run(self, pixels: np.ndarray, slots: np.ndarray) -> np.ndarray:

@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kernels import Slots
-from kernels.leaf import check_rows
-from models.checkpoint import Card
-from models.export.step import reference_scores
-from models.network import Network
-from stream.runtimes.eager import TorchRuntime
-from stream.runtimes.pool import check_agreement
+from actionstream.kernels import Slots
+from actionstream.kernels.leaf import check_rows
+from actionstream.models.card import Card
+from actionstream.models.export.step import reference_scores
+from actionstream.models.network import Network
+from actionstream.runtimes.eager import TorchRuntime
+from actionstream.runtimes.pool import check_agreement
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 TOLERANCE = 0.02  # of a probability, against float32

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from stream.runtimes import Runtime, StateArrays
+from actionstream.models.errors import ActionstreamError
+from actionstream.runtimes import Runtime, StateArrays
 
 PATIENCE_SECONDS = 10.0
 """Of labelling before anything is made: what is over sooner is not worth it."""
@@ -83,7 +84,7 @@ class Meanwhile:
 def export_apart(model: str | os.PathLike[str], loading: dict[str, Any]) -> None:
     """Make the export of a model in a process of its own that gives way to others; ValueError when that fails."""
     arguments = json.dumps([os.fspath(model), loading], default=os.fspath)
-    command = [sys.executable, "-m", "models.export.cache", arguments]
+    command = [sys.executable, "-m", "actionstream.models.export.cache", arguments]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise ValueError(f"{model} could not be exported: {(done.stderr.strip() or '?').splitlines()[-1]}")
+        raise ActionstreamError(f"{model} could not be exported: {(done.stderr.strip() or '?').splitlines()[-1]}")

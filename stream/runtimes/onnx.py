@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from models.exported import KEY, Exported
-from stream.runtimes.pool import PoolRuntime, num_threads_here
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.export.exported import KEY, Exported
+from actionstream.runtimes.pool import PoolRuntime, num_threads_here
 
 
 @dataclass
@@ -94,12 +95,12 @@ def open_session(path: Path, options: Any = None) -> Any:
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # of the extension, which has a class of its own for each
-        raise ValueError(f"{path} cannot be read as an ONNX file: {error}") from error
+        raise ActionstreamError(f"{path} cannot be read as an ONNX file: {error}") from error
 
 
 def read_exported(path: Path, session: Any) -> Exported:
     """What an exported file says of itself; ValueError when it is another's."""
     text = session.get_modelmeta().custom_metadata_map.get(KEY)
     if text is None:
-        raise ValueError(f"{path} is an ONNX file, but none of actionstream: make it with `actionstream export`")
+        raise ActionstreamError(f"{path} is an ONNX file, but none of actionstream: make it with `actionstream export`")
     return Exported.from_json(text)

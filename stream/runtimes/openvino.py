@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import openvino
 
-from models.exported import KEY, Exported
-from stream.runtimes.pool import PoolRuntime, num_threads_here
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.export.exported import KEY, Exported
+from actionstream.runtimes.pool import PoolRuntime, num_threads_here
 
 METADATA = ["framework", KEY]
 """Where OpenVINO keeps an entry of an ONNX file's metadata."""
@@ -22,9 +23,9 @@ class OpenVinoRuntime(PoolRuntime):
         try:
             model = core.read_model(path)
         except RuntimeError as error:
-            raise ValueError(f"{path} cannot be read by OpenVINO: {error}") from error
+            raise ActionstreamError(f"{path} cannot be read by OpenVINO: {error}") from error
         if not model.has_rt_info(METADATA):
-            raise ValueError(f"{path} is none of actionstream: make it with `actionstream export`")
+            raise ActionstreamError(f"{path} is none of actionstream: make it with `actionstream export`")
         super().__init__(Exported.from_json(model.get_rt_info(METADATA).astype(str)))
         settings = {
             "INFERENCE_NUM_THREADS": num_threads or num_threads_here(),

@@ -7,10 +7,11 @@ from abc import abstractmethod
 
 import numpy as np
 
-from models.checkpoint import Card
-from models.exported import TOLERANCE, Exported, check_snippets
-from stream.runtimes import Runtime, StateArrays
-from stream.runtimes.slots import SlotPool
+from actionstream.models.card import Card
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.export.exported import TOLERANCE, Exported, check_snippets
+from actionstream.runtimes import Runtime, StateArrays
+from actionstream.runtimes.slots import SlotPool
 
 NUM_SLOTS = 4  # to begin with
 MAX_BATCH = 8
@@ -49,7 +50,7 @@ class PoolRuntime(SlotPool):
     def step(self, snippets: np.ndarray, slots: np.ndarray) -> np.ndarray:
         num_streams, num_snippets = snippets.shape[:2]
         if len(np.unique(slots)) < num_streams:
-            raise ValueError(f"slots {slots.tolist()} have one twice; a stream can be in a batch once")
+            raise ActionstreamError(f"slots {slots.tolist()} have one twice; a stream can be in a batch once")
         scores = np.empty((num_streams, num_snippets, len(self.card.labels)), np.float32)
         for begin in range(0, num_streams, MAX_BATCH):
             some = slice(begin, begin + MAX_BATCH)
@@ -100,7 +101,7 @@ def _refuse_what_cannot_stream(exported: Exported) -> None:
     elif exported.takes == "frames":
         reason = "takes frames that are normalised already"
     if reason:
-        raise ValueError(
+        raise ActionstreamError(
             f"this file {reason}, which is for other programs; to run here it has to be exported with one snippet at a "
             "time and --takes pixels"
         )

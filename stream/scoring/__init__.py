@@ -1,12 +1,13 @@
 """From scores to what a person wants to know: smoothing, events, what a whole video shows, the best of segments."""
 
-from stream.scoring.events import EventDetector
-from stream.scoring.integrator import Integrator
-from stream.scoring.mtwi import WindowPlan, integrate
-from stream.scoring.nms import nms, soft_nms
-from stream.scoring.segments import Segment, SegmentFinder, sure_segments
-from stream.scoring.smoothing import Smoother
-from stream.scoring.tracker import OpenSegment, SegmentTracker
+from actionstream.results import OpenSegment, Segment
+from actionstream.scoring.events import EventDetector
+from actionstream.scoring.integrator import Integrator
+from actionstream.scoring.mtwi import WindowPlan, integrate
+from actionstream.scoring.nms import nms, soft_nms
+from actionstream.scoring.segments import SegmentFinder, sure_segments
+from actionstream.scoring.smoothing import Smoother
+from actionstream.scoring.tracker import SegmentTracker
 
 __all__ = [
     "EventDetector",

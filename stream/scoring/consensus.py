@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.probabilities import softmax
+from actionstream.models.card import softmax
 
 
 def average(scores: np.ndarray) -> np.ndarray:

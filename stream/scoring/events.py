@@ -8,7 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from stream.prediction import Event
+from actionstream.models.errors import ActionstreamError
+from actionstream.results import Event
 
 Threshold = float | Mapping[str, float]
 
@@ -41,7 +42,7 @@ class EventDetector:
         self.set_thresholds(start, end)
         for what, seconds in (("minimum duration", min_duration_seconds), ("longest dip", max_dip_seconds)):
             if not seconds >= 0 or math.isinf(seconds):
-                raise ValueError(f"the {what} is {seconds} seconds; it must be 0 or more")
+                raise ActionstreamError(f"the {what} is {seconds} seconds; it must be 0 or more")
         self.min_duration_seconds = min_duration_seconds
         self.max_dip_seconds = max_dip_seconds
         self._up = np.full(len(self.names), np.nan)  # since when a label has been up; NaN where it is down
@@ -55,7 +56,7 @@ class EventDetector:
         self._end = self._start / 2 if end is None else thresholds(end, self.names)
         wrong = [name for name, up, down in zip(self.names, self._start, self._end, strict=True) if down > up]
         if wrong:
-            raise ValueError(f"the end threshold of {wrong[0]!r} is above its start threshold")
+            raise ActionstreamError(f"the end threshold of {wrong[0]!r} is above its start threshold")
 
     def push(self, smoothed: np.ndarray, time_seconds: float) -> list[Event]:
         """The events that a smoothed row (K,) makes; ends before starts."""
@@ -99,14 +100,14 @@ def thresholds(value: Threshold, names: Sequence[str]) -> np.ndarray:
     if isinstance(value, Mapping):
         unknown = set(value) - set(names) - {"*"}
         if unknown:
-            raise ValueError(f"no label is called {sorted(unknown)[0]!r}; there are {', '.join(names)}")
+            raise ActionstreamError(f"no label is called {sorted(unknown)[0]!r}; there are {', '.join(names)}")
         missing = [name for name in names if name not in value and "*" not in value]
         if missing:
-            raise ValueError(f"no threshold for {missing[0]!r}: name every label, or give '*' for the others")
+            raise ActionstreamError(f"no threshold for {missing[0]!r}: name every label, or give '*' for the others")
         numbers = [value.get(name, value.get("*")) for name in names]
     else:
         numbers = [value] * len(names)
     array = np.array(numbers, np.float64)
     if not ((array >= 0) & (array <= 1)).all():
-        raise ValueError(f"a threshold is a number from 0 to 1, not {value}")
+        raise ActionstreamError(f"a threshold is a number from 0 to 1, not {value}")
     return array

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from stream.scoring.mtwi import PUBLISHED, WindowPlan, cells_of, check_rows, starts_covering
+from actionstream.models.errors import ActionstreamError
+from actionstream.scoring.mtwi import PUBLISHED, WindowPlan, cells_of, check_rows, starts_covering
 
 
 class Integrator:
@@ -48,9 +49,11 @@ class Integrator:
         new = check_rows(np.asarray(row)[None], logits, self.plan)[0]
         rows = self._recent.rows
         if len(rows) and len(new) != rows.shape[1]:
-            raise ValueError(f"{len(new)} numbers in a row after rows of {rows.shape[1]}: the classes stay the same")
+            raise ActionstreamError(
+                f"{len(new)} numbers in a row after rows of {rows.shape[1]}: the classes stay the same"
+            )
         if not math.isfinite(time_seconds) or time_seconds < self._last_seconds:
-            raise ValueError(
+            raise ActionstreamError(
                 f"a row at {time_seconds} seconds after one at {self._last_seconds}: times are finite and never "
                 "decrease; begin a new Integrator where a stream begins anew"
             )
@@ -77,7 +80,7 @@ class Integrator:
     def query(self) -> np.ndarray:
         """Scores (K,), float64, before softmax; ValueError where there were no rows."""
         if not len(self._recent.rows):
-            raise ValueError("no row was pushed yet, and nothing can be said of none")
+            raise ActionstreamError("no row was pushed yet, and nothing can be said of none")
         last = int(self._recent.places[-1])
         oldest = self.plan.oldest(last)
         results = []
@@ -103,7 +106,7 @@ class Integrator:
     def restore(self, saved: dict[str, Any]) -> None:
         """Become what an Integrator of the same plan (ValueError where it is another) was when it was saved."""
         if saved["plan"] != self.plan:
-            raise ValueError(f"this was saved with {saved['plan']}; it cannot go on with {self.plan}")
+            raise ActionstreamError(f"this was saved with {saved['plan']}; it cannot go on with {self.plan}")
         self._first_seconds = saved["first_seconds"]
         self._last_seconds = saved["last_seconds"]
         self._recent = _Rows(*saved["recent"])

@@ -16,7 +16,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from stream.scoring.consensus import attention_weighting, average, maximum, top_k
+from actionstream.models.errors import ActionstreamError
+from actionstream.scoring.consensus import attention_weighting, average, maximum, top_k
 
 Inside = Literal["maximum", "average", "attention"]
 Across = Literal["top-k", "attention"]
@@ -49,25 +50,31 @@ class WindowPlan:
 
     def __post_init__(self) -> None:
         if not self.rows_per_second >= 1 or self.rows_per_second % 1 != 0:
-            raise ValueError(f"{self.rows_per_second} rows a second: the grid has a whole number of them, 1 or more")
+            raise ActionstreamError(
+                f"{self.rows_per_second} rows a second: the grid has a whole number of them, 1 or more"
+            )
         if not self.spans_seconds:
-            raise ValueError("there are no spans; give the length in seconds of one or more")
+            raise ActionstreamError("there are no spans; give the length in seconds of one or more")
         for seconds in self.spans_seconds:
             cells = seconds * self.rows_per_second
             if not 1 - 1e-9 <= cells < math.inf or abs(cells - round(cells)) > 1e-9:
-                raise ValueError(
+                raise ActionstreamError(
                     f"a span of {seconds} seconds at {self.rows_per_second} rows a second is {cells} rows; "
                     "it must be a whole number, 1 or more"
                 )
         if not 0 <= self.overlap < 1:
-            raise ValueError(f"the overlap is {self.overlap}; it is a part of a window, from 0 to below 1")
+            raise ActionstreamError(f"the overlap is {self.overlap}; it is a part of a window, from 0 to below 1")
         if self.inside not in get_args(Inside):
-            raise ValueError(f"no consensus {self.inside!r} inside a window; there are {', '.join(get_args(Inside))}")
+            raise ActionstreamError(
+                f"no consensus {self.inside!r} inside a window; there are {', '.join(get_args(Inside))}"
+            )
         if self.across not in get_args(Across):
-            raise ValueError(f"no consensus {self.across!r} across windows; there are {', '.join(get_args(Across))}")
+            raise ActionstreamError(
+                f"no consensus {self.across!r} across windows; there are {', '.join(get_args(Across))}"
+            )
         longest = max(self.spans_seconds)
         if self.horizon_seconds is not None and not longest <= self.horizon_seconds < math.inf:
-            raise ValueError(
+            raise ActionstreamError(
                 f"the horizon is {self.horizon_seconds} seconds; it must be no shorter than the longest span, "
                 f"{longest} seconds, or None to count all windows"
             )
@@ -141,9 +148,11 @@ def integrate(
     else:
         times = np.asarray(times_seconds, np.float64)
         if times.shape != (len(rows),):
-            raise ValueError(f"{len(rows)} rows with times of shape {times.shape}: give a time for each row")
+            raise ActionstreamError(f"{len(rows)} rows with times of shape {times.shape}: give a time for each row")
         if not np.isfinite(times).all() or (np.diff(times) < 0).any():
-            raise ValueError("times must be finite and never decrease: sort the rows by time, or integrate each part")
+            raise ActionstreamError(
+                "times must be finite and never decrease: sort the rows by time, or integrate each part"
+            )
         cells, firsts = np.unique(cells_of(times, times[0], plan), return_index=True)
         rows = np.maximum.reduceat(rows, firsts)
     oldest = plan.oldest(int(cells[-1]))
@@ -160,22 +169,26 @@ def check_rows(scores: np.ndarray, attention_logits: np.ndarray | None, plan: Wi
     """Rows (n, K), float64, maximum over crops; where the plan has attention (n, K + 1), the last of them the logit."""
     rows = np.asarray(scores, np.float64)
     if rows.ndim not in (2, 3) or 0 in rows.shape:
-        raise ValueError(f"scores are (rows, classes) or (rows, crops, classes), none of them 0, not {rows.shape}")
+        raise ActionstreamError(
+            f"scores are (rows, classes) or (rows, crops, classes), none of them 0, not {rows.shape}"
+        )
     finite = np.isfinite(rows).reshape(len(rows), -1).all(axis=1)
     if rows.ndim == 3:
         rows = rows.max(axis=1)
     if plan.needs_attention:
         if attention_logits is None:
-            raise ValueError("attention weighting needs the logit of attention of each row beside its scores")
+            raise ActionstreamError("attention weighting needs the logit of attention of each row beside its scores")
         logits = np.asarray(attention_logits, np.float64)
         if logits.shape != (len(rows),):
-            raise ValueError(f"{len(rows)} rows with logits of shape {logits.shape}: give a logit for each row")
+            raise ActionstreamError(f"{len(rows)} rows with logits of shape {logits.shape}: give a logit for each row")
         finite &= np.isfinite(logits)
         rows = np.column_stack([rows, logits])
     elif attention_logits is not None:
-        raise ValueError("there are logits of attention, but the plan has attention neither inside nor across windows")
+        raise ActionstreamError(
+            "there are logits of attention, but the plan has attention neither inside nor across windows"
+        )
     if not finite.all():
-        raise ValueError(
+        raise ActionstreamError(
             f"{len(rows) - finite.sum()} of {len(rows)} rows are not finite, the first of them row {finite.argmin()}: "
             "leave out the rows of frames that could not be scored"
         )

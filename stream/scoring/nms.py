@@ -10,6 +10,8 @@ from typing import Literal
 
 import numpy as np
 
+from actionstream.models.errors import ActionstreamError
+
 
 def nms(
     segments: np.ndarray, scores: np.ndarray, *, iou_threshold: float, groups: np.ndarray | None = None
@@ -66,12 +68,14 @@ def soft_nms(
     """
     segments, scores, groups = _checked(segments, scores, groups)
     if method not in ("linear", "gaussian"):
-        raise ValueError(f"no soft-NMS is called {method!r}; there are linear and gaussian")
+        raise ActionstreamError(f"no soft-NMS is called {method!r}; there are linear and gaussian")
     _check_share("IoU threshold", iou_threshold)
     if not sigma > 0:
-        raise ValueError(f"sigma is {sigma}; it must be above 0")
+        raise ActionstreamError(f"sigma is {sigma}; it must be above 0")
     if len(scores) and scores.min() < 0:
-        raise ValueError(f"a score is {scores.min()}; soft-NMS lowers scores by factors, so they must be 0 or more")
+        raise ActionstreamError(
+            f"a score is {scores.min()}; soft-NMS lowers scores by factors, so they must be 0 or more"
+        )
     left = np.argsort(groups, kind="stable")
     left = left[scores[left] >= min_score]
     segments, scores, groups = segments[left], scores[left], groups[left]
@@ -106,21 +110,21 @@ def _checked(
     if segments.size == 0:
         segments = segments.reshape(0, 2)
     if scores.ndim != 1 or segments.shape != (num, 2) or groups.shape != (num,):
-        raise ValueError(
+        raise ActionstreamError(
             f"segments {segments.shape}, scores {scores.shape} and groups {groups.shape} do not fit together; "
             "for N segments they are (N, 2), (N,) and (N,)"
         )
     if not (np.isfinite(segments).all() and np.isfinite(scores).all()):
-        raise ValueError("a time or a score of a segment is not a finite number")
+        raise ActionstreamError("a time or a score of a segment is not a finite number")
     if (segments[:, 1] < segments[:, 0]).any():
         start, end = segments[segments[:, 1] < segments[:, 0]][0]
-        raise ValueError(f"a segment starts at {start} s and ends before, at {end} s")
+        raise ActionstreamError(f"a segment starts at {start} s and ends before, at {end} s")
     return segments, scores, np.unique(groups, return_inverse=True)[1]
 
 
 def _check_share(what: str, value: float) -> None:
     if not 0 <= value <= 1:
-        raise ValueError(f"the {what} is {value}; it is a number from 0 to 1")
+        raise ActionstreamError(f"the {what} is {value}; it is a number from 0 to 1")
 
 
 def _overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -18,10 +18,12 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from stream.sampler import gap_after
-from stream.scoring.grouping import contrasts, group, refine, smooth
-from stream.scoring.mtwi import PUBLISHED, integrate
-from stream.scoring.nms import nms, soft_nms
+from actionstream.models.errors import ActionstreamError
+from actionstream.results import Segment
+from actionstream.sampler import gap_after
+from actionstream.scoring.grouping import contrasts, group, refine, smooth
+from actionstream.scoring.mtwi import PUBLISHED, integrate
+from actionstream.scoring.nms import nms, soft_nms
 
 Suppression = Literal["hard", "soft"]
 
@@ -31,16 +33,6 @@ SURE = 0.3
 """A segment of this score is worth being shown."""
 GRID = tuple(round(0.05 * step, 2) for step in range(1, 20))
 """TAG's thresholds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """A label from one time to another, and how sure that is (0 to 1)."""
-
-    start_seconds: float
-    end_seconds: float
-    label: str
-    score: float
 
 
 def sure_segments(segments: Iterable[Segment], min_score: float = SURE) -> list[Segment]:
@@ -91,17 +83,21 @@ class SegmentFinder:
     def __post_init__(self) -> None:
         for what, seconds in (("smoothing time", self.smoothing_seconds), ("minimum duration", self.min_seconds)):
             if not 0 <= seconds < math.inf:
-                raise ValueError(f"the {what} is {seconds} seconds; it must be 0 or more")
+                raise ActionstreamError(f"the {what} is {seconds} seconds; it must be 0 or more")
         for what, values in (("thresholds", self.thresholds), ("shares", self.shares)):
             if not values or not all(0 < value <= 1 for value in values):
-                raise ValueError(f"the {what} are {values}; give one or more, each above 0 and at most 1")
+                raise ActionstreamError(f"the {what} are {values}; give one or more, each above 0 and at most 1")
         if self.num_labels < 1 or self.max_segments < 1:
-            raise ValueError(f"num_labels is {self.num_labels}, max_segments {self.max_segments}; both are 1 or more")
+            raise ActionstreamError(
+                f"num_labels is {self.num_labels}, max_segments {self.max_segments}; both are 1 or more"
+            )
         if self.suppression not in get_args(Suppression):
-            raise ValueError(f"no suppression {self.suppression!r}; there are {', '.join(get_args(Suppression))}")
+            raise ActionstreamError(
+                f"no suppression {self.suppression!r}; there are {', '.join(get_args(Suppression))}"
+            )
         for what, share in (("IoU threshold", self.iou_threshold), ("minimum score", self.min_score)):
             if not 0 <= share <= 1:
-                raise ValueError(f"the {what} is {share}; it is a number from 0 to 1")
+                raise ActionstreamError(f"the {what} is {share}; it is a number from 0 to 1")
 
     def find(
         self,
@@ -245,16 +241,16 @@ def _checked(
 ) -> tuple[np.ndarray, np.ndarray]:
     rows, times = np.asarray(probabilities), np.asarray(times_seconds, np.float64)
     if rows.ndim != 2 or rows.shape[1] != len(labels) or times.shape != (len(rows),):
-        raise ValueError(
+        raise ActionstreamError(
             f"probabilities {rows.shape}, times {times.shape} and {len(labels)} labels do not fit together; "
             "for n rows and K labels they are (n, K) and (n,)"
         )
     if rows.size and not (rows.min() >= 0 and rows.max() <= 1):
-        raise ValueError("probabilities are numbers from 0 to 1; softmax or sigmoid makes them of scores")
+        raise ActionstreamError("probabilities are numbers from 0 to 1; softmax or sigmoid makes them of scores")
     if not np.isfinite(times).all() or (np.diff(times) <= 0).any():
-        raise ValueError("times must be finite and increase: sort the rows by time, and leave out repeated ones")
+        raise ActionstreamError("times must be finite and increase: sort the rows by time, and leave out repeated ones")
     if begins_anew is not None and (begins_anew.shape, begins_anew.dtype) != (times.shape, np.bool_):
-        raise ValueError(f"begins_anew is {begins_anew.dtype} {begins_anew.shape}; it is bool {times.shape}")
+        raise ActionstreamError(f"begins_anew is {begins_anew.dtype} {begins_anew.shape}; it is bool {times.shape}")
     if background is not None and background not in labels:
-        raise ValueError(f"no label is called {background!r}; there are {', '.join(labels)}")
+        raise ActionstreamError(f"no label is called {background!r}; there are {', '.join(labels)}")
     return rows, times

@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 
+from actionstream.models.errors import ActionstreamError
+
 
 class Smoother:
     """Exponential mean over time, of frames at any distance.
@@ -23,7 +25,7 @@ class Smoother:
     def set_seconds(self, seconds: float) -> None:
         """Another smoothing time from the next row on."""
         if not seconds >= 0 or math.isinf(seconds):
-            raise ValueError(f"the smoothing time is {seconds} seconds; it must be 0 or more")
+            raise ActionstreamError(f"the smoothing time is {seconds} seconds; it must be 0 or more")
         self.seconds = seconds
 
     def push(self, probabilities: np.ndarray, time_seconds: float) -> np.ndarray:

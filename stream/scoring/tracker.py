@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stream.prediction import Event
-from stream.sampler import gap_after
-from stream.scoring.events import EventDetector, Threshold
-from stream.scoring.segments import Segment
-from stream.scoring.smoothing import Smoother
+from actionstream.models.errors import ActionstreamError
+from actionstream.results import Event, OpenSegment, Segment
+from actionstream.sampler import gap_after
+from actionstream.scoring.events import EventDetector, Threshold
+from actionstream.scoring.smoothing import Smoother
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,15 +21,6 @@ class _Mark:
 
     sums: np.ndarray
     num_rows: int
-
-
-@dataclass(frozen=True, slots=True)
-class OpenSegment:
-    """A label that started and has not ended; `score` is that of what it has shown so far."""
-
-    start_seconds: float
-    label: str
-    score: float
 
 
 class SegmentTracker:
@@ -76,7 +67,7 @@ class SegmentTracker:
         max_dip_seconds: float = 0.4,
     ):
         if background is not None and background not in labels:
-            raise ValueError(f"no label is called {background!r}; there are {', '.join(labels)}")
+            raise ActionstreamError(f"no label is called {background!r}; there are {', '.join(labels)}")
         self._num_labels = len(labels)
         self._classes = [index for index, label in enumerate(labels) if label != background]
         self._places = {labels[index]: place for place, index in enumerate(self._classes)}
@@ -118,11 +109,11 @@ class SegmentTracker:
         """
         row = np.asarray(probabilities)
         if self._flushed:
-            raise ValueError("this tracker was flushed; reset() it before pushing more rows")
+            raise ActionstreamError("this tracker was flushed; reset() it before pushing more rows")
         if row.shape != (self._num_labels,) or not ((row >= 0) & (row <= 1)).all():
-            raise ValueError(f"a row is {self._num_labels} probabilities from 0 to 1, not {row}")
+            raise ActionstreamError(f"a row is {self._num_labels} probabilities from 0 to 1, not {row}")
         if not self._last_seconds < time_seconds < math.inf:
-            raise ValueError(
+            raise ActionstreamError(
                 f"a row at {time_seconds} seconds after one at {self._last_seconds}: times increase; flush() and "
                 "reset() where a stream begins anew"
             )

@@ -6,8 +6,8 @@ import json
 import os
 from typing import TextIO
 
-from stream.prediction import Update
-from stream.sinks.sink import SinkClosed
+from actionstream.results import Update
+from actionstream.sinks.sink import SinkClosed
 
 
 class JsonLines:

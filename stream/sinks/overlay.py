@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from stream.frame import Frame
-from stream.prediction import WARMING_UP, Prediction
+from actionstream.frame import Frame
+from actionstream.results import WARMING_UP, Prediction
 
 
 class Overlay:
     """Draws the current label and the best scores into a copy of each frame."""
 
     def __init__(self, *, top: int, threshold: float):
-        from stream.opencv import cv2
+        from actionstream.models.video.opencv import cv2
 
         self._cv2 = cv2
         self._top = top

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from stream.prediction import Update
+from actionstream.results import Update
 
 
 class Sink(Protocol):

@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich.markup import escape
 
-from stream.prediction import NOT_DUE, WARMING_UP, Counts, Prediction, Update
-from stream.scoring import Segment
+from actionstream.results import NOT_DUE, WARMING_UP, Counts, Prediction, Segment, Update
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-    from stream.timeline import TimelineNews, VideoLabels
-    from stream.watching import Watch
+    from actionstream.live.watch import Watch
+    from actionstream.results import TimelineNews, VideoLabels
 
 STATES = {
     "connect": "live",

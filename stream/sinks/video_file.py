@@ -9,8 +9,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stream.prediction import Update
-from stream.sinks.overlay import Overlay
+from actionstream.models.errors import ActionstreamError
+from actionstream.results import Update
+from actionstream.sinks.overlay import Overlay
 
 if TYPE_CHECKING:
     import av
@@ -34,14 +35,14 @@ class VideoFile:
         self._stream: av.VideoStream | None = None
         self._last = -1
         if self._path.suffix.lower() not in FORMATS:
-            raise ValueError(f"{self._path} cannot be written: its name must end in {', '.join(FORMATS)}")
+            raise ActionstreamError(f"{self._path} cannot be written: its name must end in {', '.join(FORMATS)}")
         if self._path.is_dir():
-            raise ValueError(f"{self._path} cannot be written: it is a folder")
+            raise ActionstreamError(f"{self._path} cannot be written: it is a folder")
         self._partial = self._path.with_name(f".{self._path.name}.{os.getpid()}.partial")
         try:
             self._partial.open("wb").close()  # PyAV would find out at the first frame only
         except OSError as error:
-            raise ValueError(f"{self._path} cannot be written: {error.strerror}") from error
+            raise ActionstreamError(f"{self._path} cannot be written: {error.strerror}") from error
         format = FORMATS[self._path.suffix.lower()]
         self._container: av.container.OutputContainer | None = av.open(f"file:{self._partial}", "w", format=format)
 

@@ -10,9 +10,10 @@ from time import perf_counter
 
 import numpy as np
 
-from stream.prediction import Update
-from stream.sinks.overlay import Overlay
-from stream.sinks.sink import SinkClosed
+from actionstream.models.errors import ActionstreamError
+from actionstream.results import Update
+from actionstream.sinks.overlay import Overlay
+from actionstream.sinks.sink import SinkClosed
 
 TILE = 480, 360  # width and height of a stream's picture, where there are several
 DRAWN_A_SECOND = 40
@@ -26,10 +27,12 @@ class Window:
     """
 
     def __init__(self, title: str, overlay: Callable[[], Overlay]):
-        from stream.opencv import cv2
+        from actionstream.models.video.opencv import cv2
 
         if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-            raise ValueError("--show needs a desktop, and there is none here (DISPLAY is not set); try --save OUT.mp4")
+            raise ActionstreamError(
+                "--show needs a desktop, and there is none here (DISPLAY is not set); try --save OUT.mp4"
+            )
         os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false;qt.qpa.fonts.warning=false")
         self._cv2 = cv2
         self._title = title

@@ -6,7 +6,7 @@ import glob
 import os
 from pathlib import Path
 
-from models.video import (
+from actionstream.models.video import (
     ANIMATED_SUFFIXES,
     FOLDER_RATE,
     PICTURE_SUFFIXES,
@@ -15,12 +15,12 @@ from models.video import (
     pictures_in,
     rate_of_folder,
 )
-from stream.connection import Connection
-from stream.sources.address import SCHEMES, masked, mistyped, scheme
-from stream.sources.images import AnimationSource, ImageSource
-from stream.sources.process import ProcessSource
-from stream.sources.source import Source, SourceError
-from stream.sources.video import FileSource, PipeSource
+from actionstream.sources.address import SCHEMES, masked, mistyped, scheme
+from actionstream.sources.connection import Connection
+from actionstream.sources.images import AnimationSource, ImageSource
+from actionstream.sources.process import ProcessSource
+from actionstream.sources.source import Source, SourceError
+from actionstream.sources.video import FileSource, PipeSource
 
 __all__ = ["SAMPLE", "Source", "SourceError", "open_source"]
 

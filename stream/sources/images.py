@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from models.video import PICTURE_SUFFIXES, SourceError, by_number, is_animated, is_hidden, read_picture, read_pictures
-from stream.frame import Frame
-from stream.sources.source import Source
+from actionstream.frame import Frame
+from actionstream.models.video import (
+    PICTURE_SUFFIXES,
+    SourceError,
+    by_number,
+    is_animated,
+    is_hidden,
+    read_picture,
+    read_pictures,
+)
+from actionstream.sources.source import Source
 
 
 class ImageSource(Source):

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from models.video import Converter, Decoder, SourceError
-from models.video.errors import reason
-from stream.connection import Connection
-from stream.frame import Frame
-from stream.sources.address import masked
-from stream.sources.video import VideoSource
+from actionstream.frame import Frame
+from actionstream.models.video import Converter, Decoder, SourceError
+from actionstream.models.video.errors import reason
+from actionstream.sources.address import masked
+from actionstream.sources.connection import Connection
+from actionstream.sources.video import VideoSource
 
 if TYPE_CHECKING:
     import av

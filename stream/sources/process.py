@@ -21,12 +21,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from stream.connection import Connection
-from stream.frame import Frame
-from stream.sources.address import masked
-from stream.sources.camera import CameraSource, camera_name
-from stream.sources.network import NetworkSource
-from stream.sources.source import Source, SourceError, reason
+from actionstream.frame import Frame
+from actionstream.sources.address import masked
+from actionstream.sources.camera import CameraSource, camera_name
+from actionstream.sources.connection import Connection
+from actionstream.sources.network import NetworkSource
+from actionstream.sources.source import Source, SourceError, reason
 
 GRACE_SECONDS = 1.0  # in which the library may say itself what is wrong
 LONGEST_POLL_SECONDS = 1e6  # the system counts milliseconds in 32 bits
@@ -102,7 +102,7 @@ def _start(wire: Wire) -> subprocess.Popen[bytes]:
     """The other side; what it is to read goes through the wire, since everybody can see a command line."""
     descriptor = wire.fileno()
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "stream.sources.process", str(descriptor)],
+        [sys.executable, "-P", "-m", "actionstream.sources.process", str(descriptor)],
         pass_fds=[descriptor],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         stdin=subprocess.DEVNULL,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from models.video.errors import SourceError, reason
-from stream.frame import Frame
+from actionstream.frame import Frame
+from actionstream.models.video.errors import SourceError, reason
 
 __all__ = ["Source", "SourceError", "reason"]
 

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from models.video import LOOK_AHEAD, Converter, Decoder, SourceError
-from stream.frame import Frame
-from stream.sources.source import Source
+from actionstream.frame import Frame
+from actionstream.models.video import LOOK_AHEAD, Converter, Decoder, SourceError
+from actionstream.sources.source import Source
 
 
 class VideoSource(Source):
-    """A video that PyAV can decode; frames are decoded one at a time, see `models.video.Decoder`."""
+    """A video that PyAV can decode; frames are decoded one at a time, see `actionstream.models.video.Decoder`."""
 
     threads = "AUTO"  # of the decoder: several frames at once are faster, and come later than SLICE
     look_ahead = LOOK_AHEAD

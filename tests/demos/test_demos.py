@@ -9,9 +9,9 @@ from evaluation import truth
 from helpers import images, write_video
 from servers import film, rtsp_server
 
-from demos import latency, many_streams, rtsp, thumos14, train_your_own, webcam
-from stream.evaluation.thumos14 import write_annotations
-from stream.sources import SAMPLE
+from actionstream.demos import latency, many_streams, rtsp, thumos14, train_your_own, webcam
+from actionstream.evaluation.thumos14 import write_annotations
+from actionstream.sources import SAMPLE
 
 FOLDER = Path(__file__).parents[2] / "demos"
 PROGRAMS = sorted(path for path in FOLDER.glob("*.py") if path.name != "__init__.py")
@@ -35,7 +35,7 @@ def test_webcam(capsys):
 
 def test_video_file_as_a_program(capsys, monkeypatch):
     monkeypatch.setattr("sys.argv", ["video_file"])
-    runpy.run_module("demos.video_file", run_name="__main__")
+    runpy.run_module("actionstream.demos.video_file", run_name="__main__")
     said = capsys.readouterr().out
     assert re.findall(r"s  (\w+) \(", said) == ORDER
     assert "as a whole: " in said

@@ -9,7 +9,7 @@ from browser import HEIGHT, MOVEMENTS, PHONE, WIDTH, part, take_pictures, visit,
 from playwright.sync_api import Error
 from servers import MotionJpeg, http_server, silent_server
 
-from stream.sources import SAMPLE
+from actionstream.sources import SAMPLE
 
 pytestmark = [pytest.mark.alone, pytest.mark.slow]
 

@@ -13,13 +13,13 @@ import pytest
 from helpers import images, write_video
 from PIL import Image
 
-from demos.page import clips, visitor
-from demos.page.address import check_address
-from demos.page.clips import Clip
-from demos.page.hub import Hub, Settings, SharedEngine
-from demos.page.site import Limits, Site
-from demos.page.visitor import PageSource, Visitor, read_picture
-from stream.sources.video import FileSource
+from actionstream.demos.page import clips, visitor
+from actionstream.demos.page.address import check_address
+from actionstream.demos.page.clips import Clip
+from actionstream.demos.page.hub import Hub, Settings, SharedEngine
+from actionstream.demos.page.site import Limits, Site
+from actionstream.demos.page.visitor import PageSource, Visitor, read_picture
+from actionstream.sources.video import FileSource
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_others_go_on_while_a_model_is_opened(site, checkpoint, monkeypatch):
         assert go.wait(10)
         return SharedEngine(*arguments, **options)
 
-    monkeypatch.setattr("demos.page.site.SharedEngine", slow)
+    monkeypatch.setattr("actionstream.demos.page.site.SharedEngine", slow)
     token = site.begin_live(site.session("a"), None, Settings())["token"]
     opening = threading.Thread(target=site.hub, args=("motion",))
     opening.start()

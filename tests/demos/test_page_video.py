@@ -12,8 +12,8 @@ from browser import PHONE, part, take_pictures, visit, wait_until
 from helpers import write_video
 from PIL import Image
 
-from stream.evaluation.detection_table import read_table
-from stream.sources import SAMPLE
+from actionstream.evaluation.detection_table import read_table
+from actionstream.sources import SAMPLE
 
 pytestmark = [pytest.mark.alone, pytest.mark.slow]
 

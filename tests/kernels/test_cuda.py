@@ -13,7 +13,7 @@ from helpers import missing
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kernels import cuda, torch_form
+from actionstream.kernels import cuda, torch_form
 
 EMULATOR = Path(__file__).parents[1] / "support" / "emulator.cpp"
 ARCHITECTURES = (75, 80, 86, 89, 90, 100, 120)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from kernels import operators, temporal_shift, torch_form
+from actionstream.kernels import operators, temporal_shift, torch_form
 
 pytestmark = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # of opcheck's own
 LAYOUTS = (torch.contiguous_format, torch.channels_last)

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernels import Slots, temporal_shift
+from actionstream.kernels import Slots, temporal_shift
 
 
 def by_definition(x, before, *, num_snippets, n_div, direction, padding):

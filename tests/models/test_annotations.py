@@ -5,7 +5,7 @@ import json
 import pytest
 from helpers import touch
 
-from models.training.annotations import (
+from actionstream.models.training.annotations import (
     activitynet,
     charades,
     hmdb51_split,
@@ -15,8 +15,8 @@ from models.training.annotations import (
     ucf101_split,
     ut_interaction,
 )
-from models.training.data import Data, report
-from models.training.folders import folder_tree
+from actionstream.models.training.data import Data, report
+from actionstream.models.training.folders import folder_tree
 
 
 def written(folder, name, content, encoding="utf-8"):

@@ -12,11 +12,11 @@ from reference import NUM_CLASSES, few_layers, is_deep, small
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from models import Card, create, list_models, load, save
-from models.catalogue import NETWORKS, create_empty
-from models.network import ClipNetwork, Network
-from models.table import FILE, Row, hash_tensors, main, measure, read_table
-from models.window import Window
+from actionstream.models import Card, create, list_models, load, save
+from actionstream.models.catalogue import NETWORKS, create_empty
+from actionstream.models.network import ClipNetwork, Network
+from actionstream.models.networks.table import FILE, Row, hash_tensors, main, measure, read_table
+from actionstream.models.window import Window
 
 NUM_PARAMETERS = {  # SPECS: computed from the reference code at 400 classes unless said
     ("artnet_r18", 400): 39_675_216,
@@ -122,9 +122,11 @@ def test_multiply_adds(name):
 
 
 def test_the_table_is_that_of_the_code(tmp_path, monkeypatch):
-    monkeypatch.setattr("models.table.FILE", tmp_path / "table.json")
+    monkeypatch.setattr("actionstream.models.networks.table.FILE", tmp_path / "table.json")
     main()
-    assert (tmp_path / "table.json").read_text() == FILE.read_text(), "run: python -m models.table"
+    assert (tmp_path / "table.json").read_text() == FILE.read_text(), (
+        "run: python -m actionstream.models.networks.table"
+    )
     assert [row.name for row in read_table()] == list_models()
 
 
@@ -150,14 +152,21 @@ def test_a_row_of_the_table():
 
 
 def test_importing_the_package_imports_no_network():
-    code = "import sys, models, models.catalogue; print([m for m in sys.modules if m.startswith(('models.', 'torch'))])"
+    code = (
+        "import sys, actionstream.models, actionstream.models.catalogue\n"
+        "print([m for m in sys.modules if m.startswith(('actionstream.models.', 'torch'))])"
+    )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "resnet" not in out
     assert "'torch" not in out
     code = "import sys; from models import create; create('tsn_resnet18'); print(*sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert {"models.resnet"} <= set(out)
-    assert not {"models.i3d", "models.slowfast", "models.mobilenet_v2"} & set(out)
+    assert {"actionstream.models.networks.resnet"} <= set(out)
+    assert not {
+        "actionstream.models.networks.i3d",
+        "actionstream.models.networks.slowfast",
+        "actionstream.models.networks.mobilenet_v2",
+    } & set(out)
 
 
 def test_what_does_not_exist_is_refused():

@@ -7,13 +7,13 @@ from typing import get_type_hints
 
 import pytest
 
-from models.preprocessing import Preprocessing
-from models.training.augmentation import Augmentation
-from models.training.changes import _kinds, changed
-from models.training.clips import Sampled
-from models.training.data import Data
-from models.training.optimisation import Optimisation
-from models.training.run import Settings
+from actionstream.models.preprocessing import Preprocessing
+from actionstream.models.training.augmentation import Augmentation
+from actionstream.models.training.changes import _kinds, changed
+from actionstream.models.training.clips import Sampled
+from actionstream.models.training.data import Data
+from actionstream.models.training.optimisation import Optimisation
+from actionstream.models.training.run import Settings
 
 
 @pytest.fixture

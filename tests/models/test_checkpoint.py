@@ -10,9 +10,10 @@ import torch
 from helpers import random_card, random_network, scores_of
 from safetensors.torch import load_file, save_file
 
-from models import Preprocessing, load, packaged, read_card, save
-from models.checkpoint import KEY, Card
-from models.training.accuracy import motion_accuracy
+from actionstream.models import Preprocessing, load, packaged, read_card, save
+from actionstream.models.card import Card
+from actionstream.models.training.accuracy import motion_accuracy
+from actionstream.models.weights.checkpoint import KEY
 
 
 def test_round_trip(tmp_path):

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from models import create
-from models.resnet3d import middle_channels
+from actionstream.models import create
+from actionstream.models.networks.resnet3d import middle_channels
 
 
 def test_middle_channels_of_the_paper():

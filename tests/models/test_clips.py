@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from models.preprocessing import Preprocessing
-from models.training.augmentation import Augmentation, find_opposites
-from models.training.clips import ClipBatches, Sampled, load_batches
-from models.training.datasets import Clip
-from models.training.reading import read_frames, stretch_of
-from models.training.sampling import consecutive, dense, segments
-from models.video import SourceError
+from actionstream.models.preprocessing import Preprocessing
+from actionstream.models.training.augmentation import Augmentation, find_opposites
+from actionstream.models.training.clips import ClipBatches, Sampled, load_batches
+from actionstream.models.training.datasets import Clip
+from actionstream.models.training.reading import read_frames, stretch_of
+from actionstream.models.training.sampling import consecutive, dense, segments
+from actionstream.models.video import SourceError
 
 
 def numbered(count, height=32, width=48):
@@ -118,7 +118,7 @@ def test_places_are_those_of_the_papers():
 
 
 def test_the_live_sampler_and_consecutive_take_the_same_frames():
-    from stream.sampler import Sampler
+    from actionstream.sampler import Sampler
 
     for rate in (30, 25, 24):
         sampler = Sampler(2 / 30)

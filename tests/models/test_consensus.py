@@ -4,9 +4,9 @@ import pytest
 import torch
 from precision import EXACT, apart
 
-from models import create
-from models.consensus import AttentionWeighting, Average, LinearWeighting, Maximum, TopK
-from models.window import Window
+from actionstream.models import create
+from actionstream.models.networks.consensus import AttentionWeighting, Average, LinearWeighting, Maximum, TopK
+from actionstream.models.window import Window
 
 B, T, K, D = 2, 5, 3, 4
 

@@ -5,8 +5,8 @@ import json
 import pytest
 from helpers import shared, touch
 
-from models.labels import read_labels
-from models.training.annotations import (
+from actionstream.models.labels import read_labels
+from actionstream.models.training.annotations import (
     activitynet,
     charades,
     hmdb51_split,
@@ -15,10 +15,10 @@ from models.training.annotations import (
     something_something,
     ucf101_split,
 )
-from models.training.data import Data
-from models.training.datasets import Clip, check_split, split_by_group
-from models.training.folders import folder_tree
-from models.training.frame_lists import frame_list
+from actionstream.models.training.data import Data
+from actionstream.models.training.datasets import Clip, check_split, split_by_group
+from actionstream.models.training.folders import folder_tree
+from actionstream.models.training.frame_lists import frame_list
 
 
 @pytest.fixture

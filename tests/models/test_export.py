@@ -10,13 +10,13 @@ import torch
 from helpers import SIZE, images, random_card, random_network
 from precision import EXACT, apart, float64_bound
 
-from models import Preprocessing
-from models.checkpoint import PACKAGED, read_card, save
-from models.export.cache import find_export, key, make_export
-from models.export.files import export
-from models.export.int8 import _calibrating, quantise
-from models.export.step import resize
-from models.exported import KEY, NUM_CHECKED, Exported, check_snippets
+from actionstream.models import Preprocessing
+from actionstream.models.export.cache import find_export, key, make_export
+from actionstream.models.export.exported import KEY, NUM_CHECKED, Exported, check_snippets
+from actionstream.models.export.files import export
+from actionstream.models.export.int8 import _calibrating, quantise
+from actionstream.models.export.step import resize
+from actionstream.models.weights.checkpoint import PACKAGED, read_card, save
 
 CARD = random_card("tsm_resnet18", width=0.25)
 
@@ -184,7 +184,7 @@ def test_int8_is_near_and_says_how_near(step, tmp_path):
 
 def test_all_videos_calibrate(step, tmp_path, monkeypatch):
     """Calls with even numbers, spread over the videos; the others are compared."""
-    monkeypatch.setattr("models.export.int8.MAX_CALIBRATED", 6)
+    monkeypatch.setattr("actionstream.models.export.int8.MAX_CALIBRATED", 6)
     session, exported = session_of(step[1]), exported_of(session_of(step[1]))
     videos = [snippets_of(CARD, 1, length, seed)[0] for seed, length in enumerate((9, 11, 1))]
     places = {snippet.tobytes(): (v, n) for v, video in enumerate(videos) for n, snippet in enumerate(video)}

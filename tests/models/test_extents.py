@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from models.catalogue import create
-from models.timeception import SCALES
-from models.training import extents
-from models.training.extents import NUM_SEGMENTS, ORDERS, PARTS, STILL, altered_places, make_video, reach
+from actionstream.models.catalogue import create
+from actionstream.models.networks.timeception import SCALES
+from actionstream.models.training import extents
+from actionstream.models.training.extents import NUM_SEGMENTS, ORDERS, PARTS, STILL, altered_places, make_video, reach
 
 
 @given(st.integers(1, 64), st.integers(0, 99))

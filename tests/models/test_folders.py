@@ -4,9 +4,9 @@ import pytest
 from helpers import images, touch
 from PIL import Image
 
-from models.training.data import Data, report
-from models.training.folders import Videos, find_sides, folder_tree, side_of, videos_under
-from models.training.left_out import LeftOut
+from actionstream.models.training.data import Data, report
+from actionstream.models.training.folders import Videos, find_sides, folder_tree, side_of, videos_under
+from actionstream.models.training.left_out import LeftOut
 
 
 def read(root):

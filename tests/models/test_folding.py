@@ -6,8 +6,8 @@ from helpers import randomised
 from precision import EXACT, apart
 from torch import nn
 
-from models import create
-from models.folding import fold_batch_norms
+from actionstream.models import create
+from actionstream.models.networks.folding import fold_batch_norms
 
 NETWORKS = {
     "tsm_resnet18": {"width": 0.125},

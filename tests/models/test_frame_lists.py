@@ -3,9 +3,9 @@
 import pytest
 from helpers import touch
 
-from models.labels import read_labels
-from models.training.data import Data
-from models.training.frame_lists import frame_list
+from actionstream.models.labels import read_labels
+from actionstream.models.training.data import Data
+from actionstream.models.training.frame_lists import frame_list
 
 LABELS = ["right", "left", "brushing hair"]
 

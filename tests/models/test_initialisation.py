@@ -5,8 +5,8 @@ import torch
 import torchvision
 from precision import EXACT, apart
 
-from models import create
-from models.initialisation import cross_modality, inflate
+from actionstream.models import create
+from actionstream.models.networks.initialisation import cross_modality, inflate
 
 
 def test_a_repeated_picture_gives_the_scores_of_the_picture():

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from models.label_files import read_label_file
+from actionstream.models.labels.files import read_label_file
 
 LABELS = ["right", "left", "point up"]
 

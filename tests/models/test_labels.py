@@ -5,7 +5,7 @@ from helpers import shared
 from torchvision.models import ResNet50_Weights
 from torchvision.models.video import R3D_18_Weights
 
-from models.labels import find_background, list_labels, read_labels
+from actionstream.models.labels import find_background, list_labels, read_labels
 
 
 def test_the_lists_have_as_many_labels_as_their_data_sets():

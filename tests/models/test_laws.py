@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from precision import CONTRACT, apart, float64_bound
 
-from kernels import Slots
-from models.window import Window
+from actionstream.kernels import Slots
+from actionstream.models.window import Window
 
 NETWORKS = {
     "tsm_mobilenet_v2": random_card(width=0.35),

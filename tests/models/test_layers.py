@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch.nn.functional import max_pool3d
 
-from models import create
-from models.network import Carry
-from models.non_local import NonLocal
-from models.slowfast import Lateral
-from models.tam import TemporalAggregation
-from models.timeception import GROUPS, Layer
+from actionstream.models import create
+from actionstream.models.network import Carry
+from actionstream.models.networks.non_local import NonLocal
+from actionstream.models.networks.slowfast import Lateral
+from actionstream.models.networks.tam import TemporalAggregation
+from actionstream.models.networks.timeception import GROUPS, Layer
 
 
 def test_temporal_aggregation_is_a_weighted_sum_of_three_frames():

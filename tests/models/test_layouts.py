@@ -8,9 +8,9 @@ from golden import AGREEMENT, Golden
 from helpers import shared
 from precision import apart
 
-from models import create, load
-from models.layouts import LAYOUTS, PROJECTS, load_layout
-from models.weights import recognise
+from actionstream.models import create, load
+from actionstream.models.weights.convert import recognise
+from actionstream.models.weights.layouts import LAYOUTS, PROJECTS, load_layout
 
 # a file as published: whose, and what has to be found; options where the file cannot tell
 CASES = {

@@ -6,8 +6,16 @@ import pytest
 import torch
 from helpers import images, shared
 
-from models.modality import BOUND, camera_motion, dense_flow, discretise, has_tvl1, open_modality, warped_flow
-from models.preprocessing import Preprocessing
+from actionstream.models.modality import (
+    BOUND,
+    camera_motion,
+    dense_flow,
+    discretise,
+    has_tvl1,
+    open_modality,
+    warped_flow,
+)
+from actionstream.models.preprocessing import Preprocessing
 
 SIZE = 48
 

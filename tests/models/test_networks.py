@@ -10,10 +10,10 @@ from helpers import shared
 from precision import EXACT, apart
 from safetensors.torch import load_file
 
-from models import Preprocessing, create
-from models.network import TemporalShift
-from models.weights import load_weights
-from stream import open_source
+from actionstream import open_source
+from actionstream.models import Preprocessing, create
+from actionstream.models.network import TemporalShift
+from actionstream.models.weights.convert import load_weights
 
 STATE_SHAPES = {
     "tsm_resnet50": [(8, 56)] + [(32, 56)] * 3 + [(64, 28)] * 4 + [(128, 14)] * 6 + [(256, 7)] * 2,
@@ -78,7 +78,7 @@ def test_width_of_mobilenet_v2_equals_torchvisions():
 
 def test_same_padding_follows_tensorflow():
     """A stride-2 3x3 convolution looks at rows 0..2 of an even picture first, and at rows -1..1 of an odd one."""
-    from models.mobilenet_v2 import SameConv2d
+    from actionstream.models.networks.mobilenet_v2 import SameConv2d
 
     conv = SameConv2d(1, 1, 3, 2, bias=False)
     conv.weight.data.fill_(1.0)

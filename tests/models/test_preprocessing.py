@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from torchvision.transforms import v2
 
-from models import Preprocessing
-from models.preprocessing import halve
-from stream.sources import SAMPLE, open_source
+from actionstream.models import Preprocessing
+from actionstream.models.preprocessing import halve
+from actionstream.sources import SAMPLE, open_source
 
 
 def test_squeezed_into_the_size():
@@ -85,7 +85,7 @@ def test_what_is_much_larger_is_halved_first(size, short_side, monkeypatch):
     image = np.asarray(picture.resize(size[::-1], Image.Resampling.BICUBIC))
     wanted = Preprocessing(height=36, width=36, short_side=short_side)
     found = wanted.resize(image)
-    monkeypatch.setattr("models.preprocessing.HALVED_FROM", math.inf)
+    monkeypatch.setattr("actionstream.models.preprocessing.HALVED_FROM", math.inf)
     exactly = wanted.resize(image)
     assert not np.array_equal(found, exactly)
     off = np.abs(found.astype(int) - exactly)

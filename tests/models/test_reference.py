@@ -8,7 +8,7 @@ from golden import AGREEMENT
 from precision import EXACT, apart, scores_in
 from reference import FILE, clip_for, filled, is_deep
 
-from models.catalogue import NETWORKS
+from actionstream.models.catalogue import NETWORKS
 
 SCORES = json.loads(FILE.read_text())
 LARGE = ("c3d", "tsn_vgg16")  # a second and more is what their weights take

@@ -9,21 +9,21 @@ from hypothesis import strategies as st
 from PIL import Image
 from precision import apart, float64_bound
 
-from models import create
-from models.checkpoint import Card
-from models.initialisation import cross_modality
-from models.modality import dense_flow, discretise, open_modality, to_grey
-from models.preprocessing import Preprocessing
-from models.training.augmentation import Augmentation
-from models.training.clips import ClipBatches, Sampled
-from models.training.datasets import Clip
-from models.training.reading import stretch_of
-from models.training.run import start_from
-from models.training.snippets import read_snippets
-from models.training.testing import test as score
-from models.training.testing import test_online as score_online
-from models.video import FOLDER_RATE
-from stream.sampler import Sampler
+from actionstream.models import create
+from actionstream.models.card import Card
+from actionstream.models.modality import dense_flow, discretise, open_modality, to_grey
+from actionstream.models.networks.initialisation import cross_modality
+from actionstream.models.preprocessing import Preprocessing
+from actionstream.models.training.augmentation import Augmentation
+from actionstream.models.training.clips import ClipBatches, Sampled
+from actionstream.models.training.datasets import Clip
+from actionstream.models.training.reading import stretch_of
+from actionstream.models.training.run import start_from
+from actionstream.models.training.snippets import read_snippets
+from actionstream.models.training.testing import test as score
+from actionstream.models.training.testing import test_online as score_online
+from actionstream.models.video import FOLDER_RATE
+from actionstream.sampler import Sampler
 
 STACKS = ("rgb-difference", "flow", "warped-flow")
 
@@ -247,7 +247,8 @@ def test_labels_that_a_network_does_not_know(clip):
 
 
 def test_a_start_from_a_network_for_rgb(tmp_path):
-    from models.checkpoint import load, save
+    from actionstream.models.weights.checkpoint import save
+    from actionstream.models.weights.loading import load
 
     network, card = network_and_card("rgb")
     save(tmp_path / "rgb.safetensors", network, card)

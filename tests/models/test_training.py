@@ -10,12 +10,13 @@ import torch
 from helpers import images, scores_of
 from precision import EXACT, apart
 
-from models.training import loop, scenes, textures
-from models.training.accuracy import motion_accuracy
-from models.training.loop import Batch, train
-from models.training.motion import MOVEMENTS, PREPROCESSING, MotionBatches, motion_card, train_motion
-from models.training.optimisation import Optimisation, hold_still, sync_norms
-from models.training.scenes import AXES, make_pose, make_scene, render
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.training import loop, scenes, textures
+from actionstream.models.training.accuracy import motion_accuracy
+from actionstream.models.training.loop import Batch, train
+from actionstream.models.training.motion import MOVEMENTS, PREPROCESSING, MotionBatches, motion_card, train_motion
+from actionstream.models.training.optimisation import Optimisation, hold_still, sync_norms
+from actionstream.models.training.scenes import AXES, make_pose, make_scene, render
 
 
 def moved(movement, *, mover="frame", num_frames=6, seed=0, **options):
@@ -154,7 +155,7 @@ def toy_batches(num_steps, broken_at=None):
 
 
 def toy_network():
-    from models import create
+    from actionstream.models import create
 
     torch.manual_seed(0)
     return create("tsm_resnet18", num_classes=2, width=0.125)
@@ -180,7 +181,7 @@ def test_the_loop_learns_and_tells_how_far_it_is():
 
 def test_a_loss_that_is_no_number_stops():
     network = toy_network()
-    with pytest.raises(FloatingPointError, match="the loss is nan at step 2; try a smaller learning rate"):
+    with pytest.raises(ActionstreamError, match="the loss is nan at step 2; try a smaller learning rate"):
         train(network, toy_batches(5, broken_at=2), Optimisation(num_steps=5), PREPROCESSING)
     assert all(p.isfinite().all() for p in network.parameters())
 
@@ -253,7 +254,7 @@ def test_a_gradient_that_is_no_number_stops():
     network = toy_network()
     network.fc.weight.register_hook(lambda gradient: gradient * torch.nan)
     before = {name: value.clone() for name, value in network.named_parameters()}
-    with pytest.raises(FloatingPointError, match="the gradient is nan at step 0; try a smaller learning rate"):
+    with pytest.raises(ActionstreamError, match="the gradient is nan at step 0; try a smaller learning rate"):
         train(network, toy_batches(1), Optimisation(num_steps=1), PREPROCESSING)
     assert all(torch.equal(value, before[name]) for name, value in network.named_parameters())
 

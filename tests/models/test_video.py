@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from odd_videos import ORIENTATIONS, damage, encode, orient, seen_through, show_only, trim
 from PIL import Image
 
-from models.preprocessing import Preprocessing
-from models.training.datasets import Clip
-from models.training.reading import stretch_of
-from models.training.snippets import read_snippets
-from models.video import SourceError, VideoIndex, access, every_frame, index_of, is_video, read_frames
-from stream import open_source
-from stream.sources import SAMPLE
+from actionstream import open_source
+from actionstream.models.preprocessing import Preprocessing
+from actionstream.models.training.datasets import Clip
+from actionstream.models.training.reading import stretch_of
+from actionstream.models.training.snippets import read_snippets
+from actionstream.models.video import SourceError, VideoIndex, access, every_frame, index_of, is_video, read_frames
+from actionstream.sources import SAMPLE
 
 EXACT = {"crf": "1", "preset": "veryfast"}
 
@@ -190,7 +190,7 @@ def test_random_access_is_reading_one_after_the_other(containers, name, places):
 
 
 def test_no_more_is_decoded_than_is_needed(tmp_path, monkeypatch):
-    from models.video import decoder
+    from actionstream.models.video import decoder
 
     video = encode(tmp_path / "clip.mp4", numbered(40) * 5, g="20")
     index_of(video)

@@ -10,9 +10,9 @@ import torchvision
 from helpers import images
 from safetensors.torch import save_file
 
-from models import create, load
-from models.weight_file import LARGEST_BYTES, read_weights, unwrapped
-from models.weights import load_weights, recognise
+from actionstream.models import create, load
+from actionstream.models.weights.convert import load_weights, recognise
+from actionstream.models.weights.weight_file import LARGEST_BYTES, read_weights, unwrapped
 
 
 def official_tsm(num_classes=3):

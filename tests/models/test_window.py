@@ -8,10 +8,10 @@ import torch
 from helpers import images, random_card, randomised
 from precision import EXACT, apart, float64_bound
 
-from models import create
-from models.window import Window
-from stream import Engine
-from stream.runtimes.eager import TorchRuntime
+from actionstream import Engine
+from actionstream.models import create
+from actionstream.models.window import Window
+from actionstream.runtimes.eager import TorchRuntime
 
 N = 4
 

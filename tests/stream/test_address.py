@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream import SourceError, open_source
-from stream.sources.address import masked, scheme
+from actionstream import SourceError, open_source
+from actionstream.sources.address import masked, scheme
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from stream.ahead import ahead
+from actionstream.videos.prefetch import ahead
 
 
 def counted(made, closed, end=100, error=None):

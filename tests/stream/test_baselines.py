@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.evaluation.baselines import thresholded_scores, uniform_segments
-from stream.scoring.segments import Segment
+from actionstream.evaluation.baselines import thresholded_scores, uniform_segments
+from actionstream.results import Segment
 
 
 def test_uniform_segments():

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.batching import Batcher, Candidate, StepTime
+from actionstream.live.batching import Batcher, Candidate, StepTime
 
 
 def candidates(count, *, age=0.0, perishable=True):

@@ -16,17 +16,17 @@ from hypothesis import strategies as st
 from PIL import Image
 from rich.console import Console
 
-from models.checkpoint import load
-from stream.benchmarks.alternation import Quartiles, alternate, burst, percentiles, ratios, timed
-from stream.benchmarks.films import LiveFilm, encode_film, loop_video
-from stream.benchmarks.neighbours import Neighbours
-from stream.benchmarks.networks import card_of, sample_snippets, write_checkpoint
-from stream.benchmarks.opening import thread_counts, threads
-from stream.benchmarks.peer import Peer
-from stream.benchmarks.streams import search
-from stream.commands import bench_tables
-from stream.runtimes.eager import TorchRuntime
-from stream.sources import open_source
+from actionstream.benchmarks.alternation import Quartiles, alternate, burst, percentiles, ratios, timed
+from actionstream.benchmarks.films import LiveFilm, encode_film, loop_video
+from actionstream.benchmarks.neighbours import Neighbours
+from actionstream.benchmarks.networks import card_of, sample_snippets, write_checkpoint
+from actionstream.benchmarks.opening import thread_counts, threads
+from actionstream.benchmarks.peer import Peer
+from actionstream.benchmarks.streams import search
+from actionstream.commands import bench_tables
+from actionstream.models.weights.loading import load
+from actionstream.runtimes.eager import TorchRuntime
+from actionstream.sources import open_source
 
 
 def measured(run, name, *options):

@@ -10,7 +10,7 @@ import pytest
 import torch
 from helpers import images, random_card, random_network, write_video
 
-from models import save
+from actionstream.models import save
 
 
 @pytest.mark.slow
@@ -20,7 +20,7 @@ def test_the_gpu_report_can_be_rehearsed(tmp_path):
         "import runpy, sys\n"
         "for name in ('av', 'gradio', 'typer'):\n    sys.modules[name] = None\n"
         "sys.argv[1:] = [sys.argv[1], '--rehearse']\n"
-        "runpy.run_module('stream.benchmarks.gpu', run_name='__main__')"
+        "runpy.run_module('actionstream.benchmarks.gpu', run_name='__main__')"
     )
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, capture_output=True)
     report = json.loads((tmp_path / "gpu.json").read_text())
@@ -35,7 +35,7 @@ def test_the_gpu_report_can_be_rehearsed(tmp_path):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, which the report would use for minutes")
 def test_without_a_gpu_it_says_so(tmp_path):
-    command = [sys.executable, "-m", "stream.benchmarks.gpu", str(tmp_path)]
+    command = [sys.executable, "-m", "actionstream.benchmarks.gpu", str(tmp_path)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr.count("\n")) == (1, 1)
     assert "there is no CUDA device here; --rehearse runs all of it on the CPU" in result.stderr
@@ -47,7 +47,7 @@ def test_ten_minutes_of_video_take_no_more_memory_than_one(tmp_path):
     save(tmp_path / "model.safetensors", random_network(card), card)
     write_video(tmp_path / "clip.mp4", images(90))
     arguments = ["--hours", str(1 / 6), "--model", str(tmp_path / "model.safetensors"), "--passes", "1"]
-    command = [sys.executable, "-m", "stream.benchmarks.long_video", str(tmp_path / "clip.mp4"), *arguments]
+    command = [sys.executable, "-m", "actionstream.benchmarks.long_video", str(tmp_path / "clip.mp4"), *arguments]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     report = json.loads(result.stdout)
     whole = report["whole"]

@@ -10,9 +10,9 @@ from helpers import shared
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.labels import read_labels
-from stream.evaluation import activitynet
-from stream.evaluation.classification import activitynet_classification, hit_at, thumos14_classification
+from actionstream.evaluation import activitynet
+from actionstream.evaluation.classification import activitynet_classification, hit_at, thumos14_classification
+from actionstream.models.labels import read_labels
 
 NOWHEN = (math.nan, math.nan)
 ANNOTATIONS = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xyz")), min_size=1, max_size=10)

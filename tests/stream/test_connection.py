@@ -6,9 +6,9 @@ import time
 import numpy as np
 import pytest
 
-from stream import Connection, Frame, Source, SourceError
-from stream.connection import wait_seconds
-from stream.feed import Feed
+from actionstream import Connection, Frame, Source, SourceError
+from actionstream.live.feed import Feed
+from actionstream.sources.connection import wait_seconds
 
 PICTURE = np.zeros((4, 4, 3), np.uint8)
 

@@ -12,10 +12,10 @@ from evaluation import problems, segments, truth
 from helpers import shared
 from hypothesis import given, settings
 
-from stream.evaluation import activitynet, thumos14
-from stream.evaluation.detection import activitynet_detection, thumos14_detection
-from stream.evaluation.segments import Segments
-from stream.scoring import nms
+from actionstream.evaluation import activitynet, thumos14
+from actionstream.evaluation.detection import activitynet_detection, thumos14_detection
+from actionstream.evaluation.segments import Segments
+from actionstream.scoring import nms
 
 THRESHOLDS = (0.0, 0.25, 1 / 3, 0.5, 0.75, 1.0)
 """Those that IoUs of whole seconds reach exactly are among them."""

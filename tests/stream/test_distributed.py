@@ -12,9 +12,9 @@ import torch
 from helpers import write_video
 from servers import free_port
 
-from models import load
-from models.training import distributed
-from models.training import run as run_module
+from actionstream.models import load
+from actionstream.models.training import distributed
+from actionstream.models.training import run as run_module
 
 HOW = ("--size", 32, "--batch-size", 4, "--workers", 0, "--device", "cpu", "--epochs", 2, "--model", "tsm_resnet18")
 SETTINGS = {
@@ -45,7 +45,7 @@ def data(tmp_path_factory):
 def begun(*arguments):
     """The command line in two processes of torchrun."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--master-port", str(free_port())]
-    command = [*launcher, "--nproc-per-node", "2", "-m", "stream.cli", "train"]
+    command = [*launcher, "--nproc-per-node", "2", "-m", "actionstream.cli.main", "train"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     return subprocess.Popen([*command, *map(str, arguments)], env=environment, **pipes)
@@ -129,14 +129,14 @@ def test_an_error_in_one_process_ends_all(data, tmp_path):
     ],
 )
 def test_bad_settings(settings, message, data, tmp_path, run, monkeypatch):
-    monkeypatch.setattr("models.training.distributed.num_processes", lambda: 2)
+    monkeypatch.setattr("actionstream.models.training.distributed.num_processes", lambda: 2)
     code, _, err = run("train", "--data", data, "-o", tmp_path / "run", *HOW, *settings)
     assert code == 2
     assert message in err.splitlines()[-1]
 
 
 def test_a_recipe_is_for_one_process(tmp_path, run, monkeypatch):
-    monkeypatch.setattr("models.training.distributed.num_processes", lambda: 2)
+    monkeypatch.setattr("actionstream.models.training.distributed.num_processes", lambda: 2)
     code, _, err = run("train", "motion", "-o", tmp_path / "motion.safetensors")
     assert (code, "the recipe motion is trained by one process; start it without torchrun" in err) == (2, True)
 

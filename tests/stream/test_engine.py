@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 from precision import apart, float64_bound
 
-from models.checkpoint import load
-from stream import Engine, Frame
-from stream.runtimes.eager import TorchRuntime
+from actionstream import Engine, Frame
+from actionstream.models.weights.loading import load
+from actionstream.runtimes.eager import TorchRuntime
 
 CARD = random_card(width=0.35)
 NETWORK = random_network(CARD)

@@ -9,11 +9,11 @@ import torch
 from broken_batches import BrokenBatches
 from PIL import Image
 
-from models.errors import is_mistake, where
-from models.preprocessing import Preprocessing
-from models.training.augmentation import Augmentation
-from models.training.clips import Sampled, load_batches
-from models.training.optimisation import Optimisation
+from actionstream.models.errors import is_mistake, where
+from actionstream.models.preprocessing import Preprocessing
+from actionstream.models.training.augmentation import Augmentation
+from actionstream.models.training.clips import Sampled, load_batches
+from actionstream.models.training.optimisation import Optimisation
 
 
 def raised(call):
@@ -51,7 +51,7 @@ def test_what_we_raise_is_a_mistake():
 
 def within_our_code(monkeypatch, fault):
     """`actionstream models`, in which that goes wrong."""
-    monkeypatch.setattr("stream.commands.models.read_table", fault)
+    monkeypatch.setattr("actionstream.commands.models.read_table", fault)
 
 
 @pytest.mark.parametrize("kind", ["of C code that a library calls", "of Pillow", "of json", "of arithmetic"])

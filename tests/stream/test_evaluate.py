@@ -11,9 +11,9 @@ import pytest
 from evaluation import segments, truth
 from helpers import on_a_terminal
 
-from models.labels import read_labels
-from stream.evaluation import activitynet, thumos14
-from stream.evaluation.detection_table import write_table
+from actionstream.evaluation import activitynet, thumos14
+from actionstream.evaluation.detection_table import write_table
+from actionstream.models.labels import read_labels
 
 
 @pytest.fixture
@@ -155,7 +155,9 @@ def test_bad_input_is_one_line(run, files, monkeypatch, arguments, message):
 
 
 def test_the_evaluators_need_no_torch():
-    program = "import sys; sys.modules['torch'] = None; import stream.commands.evaluate, stream.evaluation.online"
+    program = (
+        "import sys; sys.modules['torch'] = None; import actionstream.commands.evaluate, actionstream.evaluation.online"
+    )
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
@@ -170,7 +172,7 @@ def three_classes(tmp_path):
     activitynet.write_truth(tmp_path / "truth.json", known, subset="validation")
     activitynet.write_results(tmp_path / "results.json", found)
     files = ["--results", tmp_path / "results.json", "--truth", tmp_path / "truth.json"]
-    return [sys.executable, "-m", "stream.cli", "evaluate", "activitynet", *map(str, files)]
+    return [sys.executable, "-m", "actionstream.cli.main", "evaluate", "activitynet", *map(str, files)]
 
 
 @pytest.mark.parametrize("columns", ["80", "60", None])

@@ -8,10 +8,10 @@ import pytest
 from evaluation import segments, truth
 from helpers import images, write_video
 
-from models import read_card
-from stream.commands.evaluate_videos import THRESHOLDED, UNIFORM
-from stream.evaluation import activitynet, thumos14
-from stream.sources import SAMPLE
+from actionstream.commands.evaluate_videos import THRESHOLDED, UNIFORM
+from actionstream.evaluation import activitynet, thumos14
+from actionstream.models import read_card
+from actionstream.sources import SAMPLE
 
 MOVEMENTS = ["right", "left", "down", "up", "shaking", "closer", "away", "clockwise", "anticlockwise"]
 

@@ -11,10 +11,10 @@ from helpers import shared
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.evaluation import activitynet, thumos14
-from stream.evaluation.detection_table import read_table, write_table
-from stream.evaluation.remarks import remarks
-from stream.evaluation.segments import Segments, Truth
+from actionstream.evaluation import activitynet, thumos14
+from actionstream.evaluation.detection_table import read_table, write_table
+from actionstream.evaluation.remarks import remarks
+from actionstream.evaluation.segments import Segments, Truth
 
 NAMES = ["a", "-b_1", "ü c"]
 FOUND = rows(NAMES, ["x", "y, z", 'say "hi"'], backwards=True, max_size=20)

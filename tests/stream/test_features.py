@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from models import load, read_card
-from models.checkpoint import save
-from models.training import features as features_module
-from models.training.features import segment_places
-from models.training.reading import read_frames
-from models.training.sampling import segments
-from models.video import SourceError
+from actionstream.models import load, read_card
+from actionstream.models.training import features as features_module
+from actionstream.models.training.features import segment_places
+from actionstream.models.training.reading import read_frames
+from actionstream.models.training.sampling import segments
+from actionstream.models.video import SourceError
+from actionstream.models.weights.checkpoint import save
 
 LABELS = ("dark", "light")
 NUM_SEGMENTS = 8
@@ -73,7 +73,7 @@ def features(videos, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         arguments = ("features", videos, "--model", trunk, "-o", folder / "made", "--segments", NUM_SEGMENTS)
         patch.setattr("sys.argv", ["actionstream", *map(str, arguments), "--device", "cpu"])
-        from stream import cli
+        from actionstream.cli import main as cli
 
         with pytest.raises(SystemExit, match="0"):
             cli.main()

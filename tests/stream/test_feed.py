@@ -6,8 +6,8 @@ import time
 import numpy as np
 import pytest
 
-from stream import Connection, Frame, Source, SourceError
-from stream.feed import READ_AHEAD, Feed
+from actionstream import Connection, Frame, Source, SourceError
+from actionstream.live.feed import READ_AHEAD, Feed
 
 pytestmark = pytest.mark.alone
 
@@ -132,7 +132,7 @@ def test_policies_by_name(policy, live, newest):
 
 
 def test_a_live_source_that_comes_back_goes_on_in_its_own_time(monkeypatch):
-    monkeypatch.setattr("stream.feed.wait_seconds", lambda failures: 0.3)
+    monkeypatch.setattr("actionstream.live.feed.wait_seconds", lambda failures: 0.3)
     source = Scripted(3, 0, 2)
     source.let.release(5)
     feed = feed_of(source, policy="every", connection=Connection(retries=2))
@@ -153,7 +153,7 @@ def test_a_live_source_that_comes_back_goes_on_in_its_own_time(monkeypatch):
 
 def test_a_gap_is_before_the_first_frame_of_the_new_connection(monkeypatch):
     """Not before one that waited while the connection broke; nor is it lost with a frame that nobody took."""
-    monkeypatch.setattr("stream.feed.wait_seconds", lambda failures: 0.0)
+    monkeypatch.setattr("actionstream.live.feed.wait_seconds", lambda failures: 0.0)
     source = Scripted(2, 1)
     source.let.release(3)
     feed = feed_of(source, policy="every", connection=Connection(retries=1))
@@ -171,7 +171,7 @@ def test_a_gap_is_before_the_first_frame_of_the_new_connection(monkeypatch):
 
 def test_time_does_not_go_back_over_a_reconnect(monkeypatch):
     """A source that gives its frames quicker than they happened is ahead of the clock on the wall."""
-    monkeypatch.setattr("stream.feed.wait_seconds", lambda failures: 0.01)
+    monkeypatch.setattr("actionstream.live.feed.wait_seconds", lambda failures: 0.01)
     source = Scripted(90, 2)
     source.let.release(92)
     feed = feed_of(source, policy="every", connection=Connection(retries=1))
@@ -197,7 +197,7 @@ def test_an_error_in_the_thread_is_kept():
 
 
 def test_stop_ends_it_whatever_it_does(monkeypatch):
-    monkeypatch.setattr("stream.feed.wait_seconds", lambda failures: 60)
+    monkeypatch.setattr("actionstream.live.feed.wait_seconds", lambda failures: 60)
     full = Scripted(100, live=False)
     full.let.release(100)
     silent = Scripted(10)

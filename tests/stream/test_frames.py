@@ -7,9 +7,9 @@ import pytest
 from helpers import images, write_video
 from PIL import Image
 
-from models.training.datasets import Clip
-from models.training.reading import read_frames, stretch_of
-from models.video import RATE_FILE, SourceError
+from actionstream.models.training.datasets import Clip
+from actionstream.models.training.reading import read_frames, stretch_of
+from actionstream.models.video import RATE_FILE, SourceError
 
 
 def test_videos_become_folders_of_pictures(tmp_path, run):

@@ -8,15 +8,15 @@ import torch
 from helpers import LABELS, images, random_network, shared
 from precision import apart, float64_bound
 
-from models import load, save
-from models.checkpoint import Card
-from models.modality import open_modality
-from models.preprocessing import Preprocessing
-from stream import Engine
-from stream.fusion import Fusion
-from stream.prediction import Counts
-from stream.runtimes.eager import TorchRuntime
-from stream.scorer import NetworkScorer
+from actionstream import Engine
+from actionstream.engine.fusion import Fusion
+from actionstream.engine.scorer import NetworkScorer
+from actionstream.models import load, save
+from actionstream.models.card import Card
+from actionstream.models.modality import open_modality
+from actionstream.models.preprocessing import Preprocessing
+from actionstream.results import Counts
+from actionstream.runtimes.eager import TorchRuntime
 
 MODALITIES = {"rgb": 3, "rgb-difference": 6, "flow": 4, "warped-flow": 4}
 PICTURES = images(24, height=48, width=64)

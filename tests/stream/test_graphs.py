@@ -7,11 +7,11 @@ from helpers import SIZE, random_card, random_network
 from precision import apart, float64_bound
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from models.checkpoint import load
-from stream import Engine
-from stream.runtimes import graphs
-from stream.runtimes.eager import TorchRuntime
-from stream.runtimes.graphs import GraphRuntime
+from actionstream import Engine
+from actionstream.models.weights.loading import load
+from actionstream.runtimes import graphs
+from actionstream.runtimes.eager import TorchRuntime
+from actionstream.runtimes.graphs import GraphRuntime
 
 CARD = random_card()
 

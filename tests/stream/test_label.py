@@ -13,12 +13,12 @@ import pytest
 from helpers import images, random_card, random_network, write_video
 from PIL import Image
 
-from models import read_card, save
-from stream.benchmarks.long_video import loop_video
-from stream.evaluation import activitynet
-from stream.evaluation.detection_table import read_table
-from stream.sources import SAMPLE
-from stream.subtitles import subtitles
+from actionstream.benchmarks.long_video import loop_video
+from actionstream.evaluation import activitynet
+from actionstream.evaluation.detection_table import read_table
+from actionstream.models import read_card, save
+from actionstream.sources import SAMPLE
+from actionstream.videos.subtitles import subtitles
 
 
 @pytest.fixture
@@ -194,7 +194,7 @@ def is_open(path, pid):
 @pytest.mark.slow
 def test_ctrl_c_ends_it(tmp_path):
     loop_video(SAMPLE, tmp_path / "long.mkv", seconds=600)
-    program = "from stream.cli import main; main()"
+    program = "from actionstream.cli.main import main; main()"
     command = [sys.executable, "-c", program, "label", str(tmp_path / "long.mkv"), "--out", str(tmp_path)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     while not is_open(tmp_path / "long.mkv", process.pid):

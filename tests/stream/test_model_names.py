@@ -8,12 +8,12 @@ import sys
 import pytest
 from helpers import LABELS, images, write_video
 
-from models import load, read_card
-from models.checkpoint import PACKAGED, find, resolve
-from models.export.cache import find_export, key
-from stream.commands.test import is_motion
-from stream.fusion import open_scorer
-from stream.runtimes import open_runtime
+from actionstream.commands.test import is_motion
+from actionstream.engine.fusion import open_scorer
+from actionstream.models import load, read_card
+from actionstream.models.export.cache import find_export, key
+from actionstream.models.weights.checkpoint import PACKAGED, find, resolve
+from actionstream.runtimes import open_runtime
 
 TWO = "not the checkpoint that `actionstream models` lists"
 
@@ -96,7 +96,7 @@ def test_clips_in_a_folder_called_as_a_model(tmp_path, monkeypatch, run):
 def test_which_was_taken_is_said_in_one_line(here, tmp_path):
     here("motion")
     write_video(tmp_path / "a.mp4", images(12))
-    command = [sys.executable, "-m", "stream.cli", "watch", "a.mp4", "--json", "--device", "cpu"]
+    command = [sys.executable, "-m", "actionstream.cli.main", "watch", "a.mp4", "--json", "--device", "cpu"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert {each["label"] for each in json.loads(done.stdout.splitlines()[0])["labels"]} == set(LABELS)
     (line,) = done.stderr.splitlines()
@@ -106,7 +106,7 @@ def test_which_was_taken_is_said_in_one_line(here, tmp_path):
 
 def test_the_recipe_timeception_learns_from_the_packaged_network(here, monkeypatch):
     """Not from a file that happens to be called so."""
-    from models.training import extents
+    from actionstream.models.training import extents
 
     here("motion")
     monkeypatch.setattr(extents, "track", lambda steps, **_: steps)

@@ -6,8 +6,8 @@ import pytest
 import torch
 import torchvision
 
-from models import list_models
-from models.published import PUBLISHED
+from actionstream.models import list_models
+from actionstream.models.weights.published import PUBLISHED
 
 
 def test_the_table(run):
@@ -31,7 +31,7 @@ def test_the_table(run):
 def test_one_in_detail(run):
     code, out, err = run("models", "tsm_mobilenet_v2")
     assert (code, err) == (0, "")
-    assert "models.mobilenet_v2.MobileNetV2" in out
+    assert "actionstream.models.networks.mobilenet_v2.MobileNetV2" in out
     assert "3 x 56 x 56" in out
     assert "37,632 bytes" in out
     code, out, err = run("models", "timeception_i3d")
@@ -40,7 +40,7 @@ def test_one_in_detail(run):
     code, out, err = run("models", "tsm-jester")
     assert (code, err) == (0, "")
     assert "mobilenetv2_jester_online.pth.tar" in out
-    assert "models.mobilenet_v2.MobileNetV2" in out
+    assert "actionstream.models.networks.mobilenet_v2.MobileNetV2" in out
     assert "nearest is tsm-jester" in run("models", "tsm-jestr")[2]
     code, out, err = run("models", "slowfats")
     assert code == 2

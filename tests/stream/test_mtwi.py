@@ -15,9 +15,9 @@ from golden import Golden
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.consensus import AttentionWeighting, Average, Maximum, TopK
-from stream.scoring import Integrator, WindowPlan, integrate
-from stream.scoring.consensus import attention_weighting, average, maximum, top_k
+from actionstream.models.networks.consensus import AttentionWeighting, Average, Maximum, TopK
+from actionstream.scoring import Integrator, WindowPlan, integrate
+from actionstream.scoring.consensus import attention_weighting, average, maximum, top_k
 
 
 @pytest.fixture(scope="module")
@@ -265,7 +265,7 @@ def test_needs_no_torch():
 import sys
 sys.modules["torch"] = None
 import numpy as np
-from stream.scoring import Integrator, integrate
+from actionstream.scoring import Integrator, integrate
 integrator = Integrator()
 integrator.push(np.ones(2), 0.0)
 print(integrator.query(), integrate(np.ones((1, 2))))

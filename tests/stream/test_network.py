@@ -16,9 +16,9 @@ from helpers import images, write_video
 from PIL import Image
 from servers import MotionJpeg, ball, film, free_port, http_server, rtsp_server, silent_server
 
-from stream import Connection, SourceError, open_source, watch
-from stream.sources import SAMPLE
-from stream.sources.network import Delay
+from actionstream import Connection, SourceError, open_source, watch
+from actionstream.sources import SAMPLE
+from actionstream.sources.network import Delay
 
 pytestmark = pytest.mark.alone
 
@@ -90,7 +90,7 @@ def test_what_a_server_refuses(tmp_path):
 
 def test_a_reader_that_hangs_is_killed(monkeypatch):
     """The watchdog does not need the help of the library: here it sleeps like a name server that is gone."""
-    from stream.sources import process
+    from actionstream.sources import process
 
     def start(wire):
         program = "import time; time.sleep(100)"
@@ -105,7 +105,7 @@ def test_a_reader_that_hangs_is_killed(monkeypatch):
 
 def test_a_reader_that_halts_between_the_head_and_the_picture(monkeypatch):
     """Whatever it was doing: it is frozen after the first bytes of a message."""
-    from stream.sources import process
+    from actionstream.sources import process
 
     program = (
         "import sys, json, time; from multiprocessing.connection import Connection\n"
@@ -164,7 +164,7 @@ def test_credentials_are_shown_nowhere():
                 time.sleep(0.02)
             out, err = process.communicate()
             assert (process.returncode, "secret" in out + err) == (code, False)
-            assert any("stream.sources.process" in line for line in shown)
+            assert any("actionstream.sources.process" in line for line in shown)
             assert not any("secret" in line for line in shown)
 
 
@@ -280,7 +280,7 @@ def test_udp():
 
 def test_frames_of_a_decoder_that_falls_behind_are_passed_over(monkeypatch):
     """Decoding at half the camera's speed: the picture may not get older and older."""
-    from stream.sources import network
+    from actionstream.sources import network
 
     class Slow(network.Converter):
         def __call__(self, picture):

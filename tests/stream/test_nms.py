@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.scoring import nms, soft_nms
+from actionstream.scoring import nms, soft_nms
 
 TIMES = st.lists(st.integers(0, 10), min_size=2, max_size=2).map(sorted)
 CASES = st.lists(st.tuples(TIMES, st.sampled_from([0.1, 0.2, 0.5, 1.0]), st.sampled_from("pqr")), max_size=25)

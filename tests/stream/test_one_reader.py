@@ -9,8 +9,8 @@ from odd_videos import damage, encode, orient, seen_through, trim
 from PIL import Image
 from servers import http_server
 
-from stream import Connection, Engine, Watch, open_source, watch
-from stream.sources import SAMPLE
+from actionstream import Connection, Engine, Watch, open_source, watch
+from actionstream.sources import SAMPLE
 
 CLIPS = {"right": 73, "left": 136, "down": 195, "up": 255}
 """The first of 54 frames of the sample in which the hand moves so."""

@@ -8,7 +8,7 @@ from evaluation import problems, segments, truth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.evaluation.online import frame_accuracy, frame_labels, start_accuracy
+from actionstream.evaluation.online import frame_accuracy, frame_labels, start_accuracy
 
 
 def test_starts_are_rounded_down_and_ends_up():

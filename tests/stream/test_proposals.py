@@ -8,7 +8,7 @@ from evaluation import rows, segments, truth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.evaluation.proposals import activitynet_proposals
+from actionstream.evaluation.proposals import activitynet_proposals
 
 THRESHOLDS = (0.25, 0.5, 1.0)
 

@@ -4,8 +4,8 @@ import av
 import pytest
 from helpers import images, write_video
 
-from stream import signals
-from stream.sinks import VideoFile
+from actionstream.cli import signals
+from actionstream.sinks import VideoFile
 
 
 @pytest.fixture

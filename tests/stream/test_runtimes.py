@@ -11,18 +11,18 @@ import torch
 from helpers import SIZE, random_card, random_network
 from precision import apart, float64_bound
 
-from models.checkpoint import save
-from models.export.cache import find_export, make_export
-from models.export.files import SUFFIXES, export
-from models.export.int8 import quantise
-from models.exported import KEY
-from stream import Engine
-from stream.runtimes import choice, meanwhile, open_runtime
-from stream.runtimes.eager import TorchRuntime
-from stream.runtimes.functional import FunctionalRuntime
-from stream.runtimes.meanwhile import Meanwhile
-from stream.runtimes.onnx import OnnxRuntime
-from stream.runtimes.openvino import OpenVinoRuntime
+from actionstream import Engine
+from actionstream.models.export.cache import find_export, make_export
+from actionstream.models.export.exported import KEY
+from actionstream.models.export.files import SUFFIXES, export
+from actionstream.models.export.int8 import quantise
+from actionstream.models.weights.checkpoint import save
+from actionstream.runtimes import choice, meanwhile, open_runtime
+from actionstream.runtimes.eager import TorchRuntime
+from actionstream.runtimes.functional import FunctionalRuntime
+from actionstream.runtimes.meanwhile import Meanwhile
+from actionstream.runtimes.onnx import OnnxRuntime
+from actionstream.runtimes.openvino import OpenVinoRuntime
 
 CARD = random_card("tsm_resnet18", width=0.25)
 NETWORK = random_network(CARD)
@@ -168,7 +168,7 @@ def test_files_for_other_programs_are_refused_live(tmp_path):
 def test_a_runtime_that_disagrees_is_refused_with_the_numbers(folder, tmp_path, monkeypatch, cache):
     other = random_network(CARD, seed=1)
     with monkeypatch.context() as patched:
-        patched.setattr("models.export.step.reference_scores", lambda *_: np.full((4, 4), [9.0, 0, 0, 0]))
+        patched.setattr("actionstream.models.export.step.reference_scores", lambda *_: np.full((4, 4), [9.0, 0, 0, 0]))
         export(other, CARD, tmp_path / "wrong.onnx")
     with pytest.raises(ValueError, match=r"does not do here what it did .*: its probabilities are off by 0\.\d+, more"):
         open_runtime(tmp_path / "wrong.onnx")
@@ -217,8 +217,8 @@ def wait_for(_, runtime):
 
 def test_without_torch_nobody_asks_it_for_a_gpu(monkeypatch):
     """Not even where there is a driver of one."""
-    monkeypatch.setattr("stream.runtimes.choice.ctypes.CDLL", lambda name: None)
-    monkeypatch.setattr("stream.runtimes.choice.find_spec", lambda name: None if name == "torch" else True)
+    monkeypatch.setattr("actionstream.runtimes.choice.ctypes.CDLL", lambda name: None)
+    monkeypatch.setattr("actionstream.runtimes.choice.find_spec", lambda name: None if name == "torch" else True)
     assert type(open_runtime("motion")).__name__ == "OnnxRuntime"
     with pytest.raises(ValueError, match=r"motion needs torch, which is not installed here"):
         open_runtime("motion", device="cuda")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.sampler import Pace, Sampler
+from actionstream.sampler import Pace, Sampler
 
 SIZE = (48, 64)
 INTERVAL = 1 / 15

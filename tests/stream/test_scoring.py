@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.scoring import EventDetector, Smoother
+from actionstream.scoring import EventDetector, Smoother
 
 NAMES = ("wave", "clap")
 

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from stream.evaluation.detection import thumos14_detection
-from stream.scoring import Segment, SegmentFinder, sure_segments
-from stream.scoring.grouping import group, refine, smooth
-from stream.scoring.segments import break_up
+from actionstream.evaluation.detection import thumos14_detection
+from actionstream.results import Segment
+from actionstream.scoring import SegmentFinder, sure_segments
+from actionstream.scoring.grouping import group, refine, smooth
+from actionstream.scoring.segments import break_up
 
 RATE = 16  # a second: exact in binary
 STEP = 1 / RATE

@@ -10,11 +10,11 @@ import pytest
 from helpers import images, shared, write_video
 from PIL import Image
 
-from models.video import LOOK_AHEAD
-from stream import SourceError, open_source
-from stream.sources.camera import CameraSource
-from stream.sources.images import ImageSource
-from stream.sources.video import FileSource
+from actionstream import SourceError, open_source
+from actionstream.models.video import LOOK_AHEAD
+from actionstream.sources.camera import CameraSource
+from actionstream.sources.images import ImageSource
+from actionstream.sources.video import FileSource
 
 
 def smooth(count, height=48, width=64):

@@ -6,8 +6,8 @@ import av
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.scoring.segments import Segment
-from stream.subtitles import subtitles
+from actionstream.results import Segment
+from actionstream.videos.subtitles import subtitles
 
 TEXTS = st.sampled_from(["wave", "a <b> & c", "x --> y", "two\nlines\n\n3", "ein Gruß 挥手", "1"])
 SEGMENTS = st.lists(

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from models.training.motion import MOVEMENTS
-from stream.commands.label import _show
-from stream.commands.tables import print_table
-from stream.commands.test import show
-from stream.scoring.segments import Segment
+from actionstream.commands.label import _show
+from actionstream.commands.tables import print_table
+from actionstream.commands.test import show
+from actionstream.models.training.motion import MOVEMENTS
+from actionstream.results import Segment
 
 SETS = ("rendered, whole frame", "rendered, object", "real pictures, whole frame", "real pictures, cut-out")
 
@@ -68,7 +68,7 @@ def test_what_test_says_of_motion(capsys):
 
 @pytest.mark.parametrize("width", [80, 60])
 def test_what_test_says_of_motion_on_a_terminal(width, monkeypatch, capsys):
-    monkeypatch.setattr("stream.commands.test.open_console", lambda: Console(width=width, highlight=False))
+    monkeypatch.setattr("actionstream.commands.test.open_console", lambda: Console(width=width, highlight=False))
     show(figures())
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= width

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from helpers import on_a_terminal, random_card
 
-from models.checkpoint import read_card
-from models.training.sample import SECONDS, TIMELINE
-from stream import watch
-from stream.prediction import Prediction
-from stream.scoring import OpenSegment, Segment, integrate
-from stream.sources import SAMPLE
-from stream.timeline import Timeline
+from actionstream import watch
+from actionstream.live.timeline import Timeline
+from actionstream.models.training.sample import SECONDS, TIMELINE
+from actionstream.models.weights.checkpoint import read_card
+from actionstream.results import OpenSegment, Prediction, Segment
+from actionstream.scoring import integrate
+from actionstream.sources import SAMPLE
 
 COMMAND = Path(sys.executable).with_name("actionstream")
 

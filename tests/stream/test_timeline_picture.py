@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from stream import Frame
-from stream.labelling import LabelledVideo
-from stream.scoring.segments import Segment
-from stream.timeline_picture import MAX_CLASSES, Thumbnails, choose_classes, clock, draw_timeline, score_columns
-from stream.video_scores import VideoScores
+from actionstream import Frame
+from actionstream.results import Segment
+from actionstream.videos.label import LabelledVideo
+from actionstream.videos.picture import MAX_CLASSES, Thumbnails, choose_classes, clock, draw_timeline, score_columns
+from actionstream.videos.scores import VideoScores
 
 
 def found(probabilities, times, segments=(), duration=None):

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from stream.scoring import EventDetector, OpenSegment, Segment, SegmentTracker
-from stream.scoring.smoothing import Smoother
+from actionstream.results import OpenSegment, Segment
+from actionstream.scoring import EventDetector, SegmentTracker
+from actionstream.scoring.smoothing import Smoother
 
 LABELS = ("wave", "clap", "nothing")
 STEP = 0.1

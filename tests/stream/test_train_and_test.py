@@ -6,8 +6,8 @@ import pytest
 import torch
 from helpers import images, write_video
 
-from models import load, read_card
-from stream import watch
+from actionstream import watch
+from actionstream.models import load, read_card
 
 
 @pytest.mark.slow

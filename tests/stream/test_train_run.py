@@ -15,11 +15,11 @@ import torch
 from helpers import images, write_video
 from PIL import Image
 
-from models import load, read_card
-from models.training import testing
-from models.training.datasets import Clip
-from models.training.run import Run, _best
-from stream import watch
+from actionstream import watch
+from actionstream.models import load, read_card
+from actionstream.models.training import testing
+from actionstream.models.training.datasets import Clip
+from actionstream.models.training.run import Run, _best
 
 LABELS = ("left", "right")
 
@@ -53,7 +53,7 @@ NETWORK = (*NETWORK, "--set", "optimisation.mixup=0.2")
 def finished(data, tmp_path_factory):
     """A run of two epochs that nobody disturbed."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
-    command = [sys.executable, "-m", "stream.cli", "train", "--data", data, "-o", folder, "--epochs", 2]
+    command = [sys.executable, "-m", "actionstream.cli.main", "train", "--data", data, "-o", folder, "--epochs", 2]
     command += [*SMALL, *NETWORK]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -92,7 +92,7 @@ def test_what_a_run_leaves(finished):
 @pytest.fixture
 def killed_after(run, monkeypatch):
     """A run of that command, killed after its first epoch."""
-    from models.training import run as run_module
+    from actionstream.models.training import run as run_module
 
     original = run_module.save_state
 
@@ -166,7 +166,7 @@ def test_a_run_that_was_killed_in_its_first_epoch_needs_no_more_than_its_folder(
     assert run(*command, "-o", tmp_path / "whole")[0] == 0
     assert not (tmp_path / "whole" / "start.safetensors").exists()  # an epoch has what is needed
     with monkeypatch.context() as patch:
-        patch.setattr("models.training.run.train", Mock(side_effect=KeyboardInterrupt))
+        patch.setattr("actionstream.models.training.run.train", Mock(side_effect=KeyboardInterrupt))
         assert run(*command, "-o", tmp_path / "half")[0] != 0
     start.unlink()
     teacher.unlink()

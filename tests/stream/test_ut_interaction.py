@@ -9,18 +9,19 @@ import torch
 from helpers import images, random_card, random_network, randomised, write_video
 from torchvision.models import mobilenet_v2
 
-from models import create
-from models.checkpoint import Card, read_card, save
-from models.preprocessing import Preprocessing
-from models.training.augmentation import Augmentation
-from models.training.clips import Sampled
-from models.training.controls import binned_features, count_right, read_out
-from models.training.datasets import Clip
-from models.training.reading import read_frames
-from models.training.stem_maps import BACKWARD, VIEWS, BothWays, join, make_maps, read_maps, rows_of, split
-from models.training.ut_interaction import STEM
-from models.training.ut_untrimmed import NUM_SNIPPETS, StreamBatches, clips_to_learn_from, fit
-from stream import watch
+from actionstream import watch
+from actionstream.models import create
+from actionstream.models.card import Card
+from actionstream.models.preprocessing import Preprocessing
+from actionstream.models.training.augmentation import Augmentation
+from actionstream.models.training.clips import Sampled
+from actionstream.models.training.controls import binned_features, count_right, read_out
+from actionstream.models.training.datasets import Clip
+from actionstream.models.training.reading import read_frames
+from actionstream.models.training.stem_maps import BACKWARD, VIEWS, BothWays, join, make_maps, read_maps, rows_of, split
+from actionstream.models.training.ut_interaction import STEM
+from actionstream.models.training.ut_untrimmed import NUM_SNIPPETS, StreamBatches, clips_to_learn_from, fit
+from actionstream.models.weights.checkpoint import read_card, save
 
 
 def tiny(**arguments):
@@ -166,7 +167,7 @@ def test_both_directions_of_a_clip_are_learnt_from_at_once(run, tmp_path, intera
     def look(network, batches, *_, **__):
         seen.extend(batches)
 
-    monkeypatch.setattr("models.training.ut_interaction.train", look)
+    monkeypatch.setattr("actionstream.models.training.ut_interaction.train", look)
     command = ["train", "arrow-of-time", "--data", root, "--start", start, "-o", tmp_path / "out", "--epochs", 1]
     assert run(*command, "--workers", 0)[0] == 0
     assert [len(batch.clips) for batch in seen] == [16] * 3  # a fold each

@@ -11,16 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from precision import apart, float64_bound
 
-from models.checkpoint import Card
-from models.preprocessing import Preprocessing
-from stream import Engine, Frame, SourceError, labelling, open_source
-from stream.fusion import Fusion
-from stream.labelling import label_video
-from stream.runtimes.eager import TorchRuntime
-from stream.scorer import NetworkScorer, Row
-from stream.scoring import integrate
-from stream.sources.source import Source
-from stream.video_scores import score_video
+from actionstream import Engine, Frame, SourceError, labelling, open_source
+from actionstream.engine.fusion import Fusion
+from actionstream.engine.scorer import NetworkScorer, Row
+from actionstream.models.card import Card
+from actionstream.models.preprocessing import Preprocessing
+from actionstream.runtimes.eager import TorchRuntime
+from actionstream.scoring import integrate
+from actionstream.sources.source import Source
+from actionstream.videos.label import label_video
+from actionstream.videos.scores import score_video
 
 CARD = random_card(width=0.35)
 FLOW = Card(

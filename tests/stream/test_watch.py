@@ -1,4 +1,4 @@
-"""`actionstream watch` and `stream.watch`, on real clips, as a user has them."""
+"""`actionstream watch` and `actionstream.watch`, on real clips, as a user has them."""
 
 import json
 import os
@@ -19,12 +19,12 @@ from helpers import images, missing, on_a_terminal, shared, write_video
 from PIL import Image
 from precision import apart, float64_bound
 
-from models.checkpoint import load
-from models.training.sample import SECONDS, TIMELINE
-from stream import Frame, open_source, watch
-from stream.prediction import Update
-from stream.sinks import Overlay, VideoFile
-from stream.sources import SAMPLE
+from actionstream import Frame, open_source, watch
+from actionstream.models.training.sample import SECONDS, TIMELINE
+from actionstream.models.weights.loading import load
+from actionstream.results import Update
+from actionstream.sinks import Overlay, VideoFile
+from actionstream.sources import SAMPLE
 
 pytestmark = pytest.mark.alone
 
@@ -209,7 +209,7 @@ def test_a_camera(run, tmp_path, monkeypatch):
     (tmp_path / "sitecustomize.py").write_text(
         f"""
 import sys, time
-if "-m" in sys.orig_argv and "stream.sources.process" in sys.orig_argv:
+if "-m" in sys.orig_argv and "actionstream.sources.process" in sys.orig_argv:
     import cv2
     Real = cv2.VideoCapture
     class Camera:
@@ -295,7 +295,7 @@ def test_a_full_disk(run, tmp_path, monkeypatch):
     def full(self, update):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("stream.sinks.VideoFile.push", full)
+    monkeypatch.setattr("actionstream.sinks.VideoFile.push", full)
     (tmp_path / "out.mp4").write_bytes(b"what was there")
     code, out, err = run("watch", "sample", "--save", tmp_path / "out.mp4", "--json")
     assert (code, err) == (1, "actionstream: sample.mp4: No space left on device\n")
@@ -343,7 +343,9 @@ def test_a_saved_video_is_whole_or_not_there(tmp_path):
 
 def test_help_is_quick_to_import():
     """The help text needs neither torch nor PyAV nor OpenCV."""
-    program = "import sys, stream.cli; print([m for m in ('torch', 'av', 'cv2', 'gradio') if m in sys.modules])"
+    program = (
+        "import sys, actionstream.cli.main; print([m for m in ('torch', 'av', 'cv2', 'gradio') if m in sys.modules])"
+    )
     assert subprocess.check_output([sys.executable, "-c", program], text=True) == "[]\n"
 
 

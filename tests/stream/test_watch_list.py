@@ -15,8 +15,8 @@ import pytest
 from helpers import images, write_video
 from servers import free_port
 
-from stream.sources.camera import _linux_cameras
-from stream.watch_list import WatchList
+from actionstream.live.watch_list import WatchList
+from actionstream.sources.camera import _linux_cameras
 
 pytestmark = pytest.mark.alone
 
@@ -189,7 +189,7 @@ def until(condition):
 
 def test_a_list_that_is_being_saved_restarts_nothing(tmp_path, monkeypatch):
     """Emptied first, written in parts, taken away and put back, replaced: streams go on, and nothing is said."""
-    monkeypatch.setattr("stream.watch_list.POLL_SECONDS", 0.15)
+    monkeypatch.setattr("actionstream.live.watch_list.POLL_SECONDS", 0.15)
     path, text = tmp_path / "list", "a as x\nb as y\n"
     path.write_text(text)
     streams = Streams(path)

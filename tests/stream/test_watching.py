@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 from precision import apart, float64_bound
 from servers import ball, free_port, rtsp_server, silent_server
 
-from stream import Connection, Engine, Frame, Prediction, Source, SourceError, Watch, watch
-from stream.frame import NOT_YET
-from stream.runtimes.eager import TorchRuntime
-from stream.scorer import Sampling
-from stream.scoring import EventDetector
-from stream.sources.process import ProcessSource
+from actionstream import Connection, Engine, Frame, Prediction, Source, SourceError, Watch, watch
+from actionstream.engine.scorer import Sampling
+from actionstream.frame import NOT_YET
+from actionstream.runtimes.eager import TorchRuntime
+from actionstream.scoring import EventDetector
+from actionstream.sources.process import ProcessSource
 
 pytestmark = pytest.mark.alone
 
@@ -567,7 +567,7 @@ def children():
     for pid in pids:
         with contextlib.suppress(OSError):
             commands.append(Path(f"/proc/{pid}/cmdline").read_text())
-    return [command for command in commands if "stream.sources.process" in command]
+    return [command for command in commands if "actionstream.sources.process" in command]
 
 
 def test_close_takes_less_than_two_seconds_in_any_state(monkeypatch):
@@ -631,7 +631,7 @@ def resources():
 @pytest.mark.slow
 def test_nothing_grows(tmp_path, monkeypatch):
     """20,000 frames of four live sources that end and come back all the time."""
-    monkeypatch.setattr("stream.feed.wait_seconds", lambda failures: 0.01)
+    monkeypatch.setattr("actionstream.live.feed.wait_seconds", lambda failures: 0.01)
     path = write_video(tmp_path / "camera.mkv", images(400))
     session = Watch(Engine(NullRuntime()), policy="every")
     with session:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from models.preprocessing import Preprocessing
-from models.training.clips import ClipBatches
+from actionstream.models.preprocessing import Preprocessing
+from actionstream.models.training.clips import ClipBatches
 
 
 class BrokenBatches(ClipBatches):

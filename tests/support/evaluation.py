@@ -6,7 +6,7 @@ import math
 
 from hypothesis import strategies as st
 
-from stream.evaluation.segments import Segments, Truth
+from actionstream.evaluation.segments import Segments, Truth
 
 TIMES = st.integers(0, 8).map(float)
 SCORES = st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0])

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 import torch
 
-from models.bottleneck3d import Bottleneck3D
-from models.catalogue import create
-from models.checkpoint import Card
-from models.network import Network
-from models.non_local import NonLocal
-from models.preprocessing import Preprocessing
-from models.resnet import Bottleneck
+from actionstream.models.card import Card
+from actionstream.models.catalogue import create
+from actionstream.models.network import Network
+from actionstream.models.networks.bottleneck3d import Bottleneck3D
+from actionstream.models.networks.non_local import NonLocal
+from actionstream.models.networks.resnet import Bottleneck
+from actionstream.models.preprocessing import Preprocessing
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared"

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.network import Network
+from actionstream.models.network import Network
 
 FACTOR = 8
 """Times eager's own distance to float64. With other inputs, seeds, processors and orders of sums the distances of one

@@ -17,9 +17,9 @@ from helpers import tame
 from precision import apart, scores_in
 from torch import Tensor
 
-from models.catalogue import NETWORKS, create_empty
-from models.network import Network
-from models.non_local import NonLocal
+from actionstream.models.catalogue import NETWORKS, create_empty
+from actionstream.models.network import Network
+from actionstream.models.networks.non_local import NonLocal
 
 FILE = Path(__file__).parents[1] / "golden" / "scores.json"
 NUM_CLASSES = 5

@@ -1,0 +1,84 @@
+"""What an exported file says of itself, so that it runs where neither torch nor the network's definition is.
+
+Letters in shapes: B streams, T snippets of each, C channels, K classes.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from actionstream.models.card import Card
+from actionstream.models.errors import ActionstreamError
+
+KEY = "actionstream"
+"""Of the entry in the file's metadata."""
+Takes = Literal["pixels", "pictures", "frames"]
+Precision = Literal["float32", "int8"]
+NUM_CHECKED = 4
+TOLERANCE: dict[Precision, float] = {"float32": 1e-3, "int8": 0.1}
+"""Of the probabilities of a self-check. In int8 machines round differently, but one that saturates is far off."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """The card of the checkpoint, and how the file is called:
+
+        scores, new_state_0, new_state_1, ... = file(input, state_0, state_1, ...)
+
+    takes       what the input, named as this, is: "pixels" uint8 (B, T, height, width, channels), resized as the card
+                says; "pictures" uint8 (B, T, any height, any width, 3), resized in the file; "frames" float32
+                (B, T, C, height, width), normalised
+    chunk       T
+    state       for each leaf its shape in one stream; empty streams are zeros. Float32, B first
+    streams     whether scores are float32 (B, T, K), a row for each snippet; else (B, K), of whole clips of T frames
+    precision   of weights and activations
+    checkpoint  what it was made of, see `actionstream.models.export.cache.key`
+    check       scores (NUM_CHECKED, K) of one stream that sees `check_snippets`, by which a runtime is checked; none of
+                what takes clips
+    """
+
+    card: Card
+    takes: Takes
+    chunk: int
+    state: tuple[tuple[int, ...], ...]
+    streams: bool
+    precision: Precision = "float32"
+    checkpoint: str = ""
+    check: tuple[tuple[float, ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.takes not in get_args(Takes) or self.precision not in get_args(Precision):
+            raise ActionstreamError(f"takes {self.takes!r} in {self.precision!r}: nobody knows one of these")
+        object.__setattr__(self, "state", tuple(map(tuple, self.state)))
+        object.__setattr__(self, "check", tuple(map(tuple, self.check)))
+
+    @property
+    def state_names(self) -> list[str]:
+        """Of the inputs; those of the outputs have "new_" before."""
+        return [f"state_{number}" for number in range(len(self.state))]
+
+    def to_json(self) -> str:
+        return json.dumps({**asdict(self), "card": json.loads(self.card.to_json())}, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Exported:
+        """What `to_json` wrote; ValueError where it is something else."""
+        try:
+            values = json.loads(text)
+            return cls(**{**values, "card": Card.from_json(json.dumps(values["card"]))})
+        except (ValueError, TypeError, KeyError) as error:
+            raise ActionstreamError(f"what the file says of itself cannot be read: {error}; export it anew") from error
+
+
+def check_snippets(card: Card) -> np.ndarray:
+    """What a runtime is checked with: waves that move, uint8 (NUM_CHECKED, height, width, channels)."""
+    size = card.preprocessing
+    time, row, column, channel = np.meshgrid(
+        *map(np.arange, (NUM_CHECKED, size.height, size.width, size.channels)), indexing="ij", sparse=True
+    )
+    wave = np.sin(0.9 * time + 11 * row / size.height + 2 * channel) + np.cos(1.3 * time - 17 * column / size.width)
+    return (127.5 + 60 * wave).astype(np.uint8)

@@ -1,0 +1,162 @@
+"""ResNets of bottlenecks over space and time, which several networks are made of.
+
+The names of the parameters are those of torchvision's ResNets over space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.network import ClipNetwork
+from actionstream.models.networks.non_local import NonLocal
+from actionstream.models.networks.resnet import STAGES
+
+Stride = tuple[int, int, int]
+Middle = Callable[[int, Stride], nn.Module]
+"""Makes the second convolution of a block from its number of channels and its stride."""
+
+
+def middle_3x3(time: int = 1) -> Middle:
+    """A convolution over `time` frames and 3 x 3 pixels."""
+
+    def make(channels: int, stride: Stride) -> nn.Module:
+        return nn.Conv3d(channels, channels, (time, 3, 3), stride, (time // 2, 1, 1), bias=False)
+
+    return make
+
+
+class Bottleneck3D(nn.Module):
+    """`first` is how many frames the first convolution, of one pixel, goes over."""
+
+    expansion = 4
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        *,
+        stride: Stride = (1, 1, 1),
+        first: int = 1,
+        middle: Middle,
+        normalise: Callable[[int], nn.Module] = nn.BatchNorm3d,
+    ):
+        super().__init__()
+        out_channels = channels * self.expansion
+        self.conv1 = nn.Conv3d(in_channels, channels, (first, 1, 1), 1, (first // 2, 0, 0), bias=False)
+        self.bn1 = normalise(channels)
+        self.conv2 = middle(channels, stride)
+        self.bn2 = normalise(channels)
+        self.conv3 = nn.Conv3d(channels, out_channels, 1, bias=False)
+        self.bn3 = normalise(out_channels)
+        self.downsample: nn.Module | None = None
+        if stride != (1, 1, 1) or in_channels != out_channels:
+            self.downsample = nn.Sequential(
+                nn.Conv3d(in_channels, out_channels, 1, stride, bias=False), normalise(out_channels)
+            )
+        self.non_local: NonLocal | None = None
+
+    def residual(self, x: Tensor) -> Tensor:
+        x = torch.relu(self.bn1(self.conv1(x)))
+        x = torch.relu(self.bn2(self.conv2(x)))
+        return self.bn3(self.conv3(x))
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = x if self.downsample is None else self.downsample(x)
+        x = torch.relu(self.residual(x) + shortcut)
+        return x if self.non_local is None else self.non_local(x)
+
+
+def make_stage(
+    in_channels: int,
+    channels: int,
+    num_blocks: int,
+    *,
+    stride: Stride,
+    first: Sequence[int] = (1,),
+    block: Callable[..., Bottleneck3D] = Bottleneck3D,
+    **arguments,
+) -> nn.Sequential:
+    """Blocks in a row; the first has the stride, and `first` is repeated over all of them."""
+    blocks = []
+    for index in range(num_blocks):
+        make = partial(block, stride=stride if index == 0 else (1, 1, 1), first=first[index % len(first)], **arguments)
+        blocks.append(make(in_channels if index == 0 else channels * Bottleneck3D.expansion, channels))
+    return nn.Sequential(*blocks)
+
+
+class BottleneckNetwork(ClipNetwork):
+    """A stem, four stages of bottlenecks, the mean, a linear layer.
+
+    stem     frames that the first convolution goes over, and its stride in time
+    pool     the same of the max-pool after it
+    blocks   the block of each stage, and `first` and `middle` what its convolutions are
+    strides  of the stages in time
+    """
+
+    layer1: nn.Sequential
+    layer2: nn.Sequential
+    layer3: nn.Sequential
+    layer4: nn.Sequential
+
+    def __init__(
+        self,
+        depth: int,
+        *,
+        num_classes: int,
+        in_channels: int,
+        dropout: float,
+        stem: tuple[int, int] = (1, 1),
+        pool: tuple[int, int] = (1, 1),
+        blocks: Sequence[Callable[..., Bottleneck3D]] = (Bottleneck3D,) * 4,
+        first: Sequence[Sequence[int]] = ((1,),) * 4,
+        middle: Middle,
+        strides: Sequence[int] = (1, 1, 1, 1),
+        normalise: Callable[[int], nn.Module] = nn.BatchNorm3d,
+    ):
+        super().__init__(num_classes=num_classes, in_channels=in_channels)
+        check_depth(depth)
+        self.conv1 = nn.Conv3d(in_channels, 64, (stem[0], 7, 7), (stem[1], 2, 2), (stem[0] // 2, 3, 3), bias=False)
+        self.bn1 = normalise(64)
+        self.maxpool = nn.MaxPool3d((pool[0], 3, 3), (pool[1], 2, 2), (pool[0] // 2, 1, 1))
+        size = 64
+        for stage, num_blocks in enumerate(STAGES[depth]):
+            channels, step = 64 * 2**stage, 2 if stage > 0 else 1
+            made = make_stage(
+                size,
+                channels,
+                num_blocks,
+                stride=(strides[stage], step, step),
+                block=blocks[stage],
+                first=first[stage],
+                middle=middle,
+                normalise=normalise,
+            )
+            self.add_module(f"layer{stage + 1}", made)
+            size = channels * Bottleneck3D.expansion
+        self.dropout = nn.Dropout(dropout)
+        self.fc = nn.Linear(size, num_classes)
+        initialise(self)
+
+    def trunk(self, clip: Tensor) -> Tensor:  # type: ignore[override]
+        x = self.maxpool(torch.relu(self.bn1(self.conv1(clip.transpose(1, 2)))))
+        return self.layer4(self.layer3(self.layer2(self.layer1(x))))
+
+    def head(self, features: Tensor) -> Tensor:
+        return self.fc(self.dropout(features.mean(dim=(-3, -2, -1))))
+
+
+def check_depth(depth: int) -> None:
+    if depth not in (50, 101, 152):
+        raise ActionstreamError(f"depth is {depth}; a ResNet of bottlenecks has 50, 101 or 152")
+
+
+def initialise(network: nn.Module) -> None:
+    """He's initialisation of all convolutions."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv3d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

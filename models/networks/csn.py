@@ -1,0 +1,51 @@
+"""Channel-separated networks (Tran et al., ICCV 2019, arXiv:1904.02811): every 3 x 3 x 3 convolution is depthwise."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Literal
+
+from torch import nn
+
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.networks.bottleneck3d import BottleneckNetwork, Stride
+
+
+class CSN(BottleneckNetwork):
+    """CSN-50, 101 or 152.
+
+    kind      "ir": the depthwise convolution alone stands for the second one of a bottleneck (interaction-reduced);
+              "ip": a 1 x 1 x 1 convolution before it keeps the channels talking (interaction-preserved)
+    norm_eps  of the batch norm: 1e-3 in VMZ and MMAction2, 1e-5 in PyTorchVideo
+    """
+
+    def __init__(
+        self,
+        depth: int = 50,
+        *,
+        kind: Literal["ir", "ip"] = "ir",
+        num_classes: int = 400,
+        in_channels: int = 3,
+        norm_eps: float = 1e-3,
+        dropout: float = 0.5,
+    ):
+        if kind not in ("ir", "ip"):
+            raise ActionstreamError(f'kind is {kind!r}; a CSN is "ir" or "ip"')
+        normalise = partial(nn.BatchNorm3d, eps=norm_eps)
+
+        def middle(channels: int, stride: Stride) -> nn.Module:
+            depthwise = nn.Conv3d(channels, channels, 3, stride, 1, groups=channels, bias=False)
+            if kind == "ir":
+                return depthwise
+            return nn.Sequential(nn.Conv3d(channels, channels, 1, bias=False), normalise(channels), depthwise)
+
+        super().__init__(
+            depth,
+            num_classes=num_classes,
+            in_channels=in_channels,
+            dropout=dropout,
+            stem=(3, 1),
+            middle=middle,
+            strides=(1, 2, 2, 2),
+            normalise=normalise,
+        )

@@ -1,0 +1,118 @@
+"""MobileNetV2 (Sandler et al., CVPR 2018, arXiv:1801.04381), plain or with temporal shifts (TSM, arXiv:1811.08383).
+
+The names of its parameters are torchvision's.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from actionstream.models.network import Carry, Network, Shift, ShiftPadding, State, TemporalShift
+
+# expand ratio, channels, number of blocks, stride of the first (table 2 of the paper)
+STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
+
+
+class SameConv2d(nn.Conv2d):
+    """A convolution with TensorFlow's SAME padding: ceil(size / stride) out, the odd pixel at the bottom and right."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        pads = []
+        for axis in (-1, -2):
+            size, kernel, stride = x.shape[axis], self.kernel_size[axis], self.stride[axis]
+            total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+            pads += [total // 2, total - total // 2]
+        return super().forward(functional.pad(x, pads))
+
+
+def _conv_bn(in_channels: int, out_channels: int, kernel: int, stride: int, groups: int, same: bool) -> nn.Sequential:
+    if same and stride > 1:
+        conv: nn.Conv2d = SameConv2d(in_channels, out_channels, kernel, stride, groups=groups, bias=False)
+    else:
+        conv = nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(out_channels), nn.ReLU6())
+
+
+class InvertedResidual(nn.Module):
+    def __init__(
+        self, in_channels: int, channels: int, stride: int, expand: int, same: bool, shift: TemporalShift | None
+    ):
+        super().__init__()
+        hidden = in_channels * expand
+        self.shift = shift
+        self.residual = stride == 1 and in_channels == channels
+        layers: list[nn.Module] = [] if expand == 1 else [_conv_bn(in_channels, hidden, 1, 1, 1, same)]
+        self.conv = nn.Sequential(
+            *layers,
+            _conv_bn(hidden, hidden, 3, stride, hidden, same),
+            nn.Conv2d(hidden, channels, 1, bias=False),
+            nn.BatchNorm2d(channels),
+        )
+
+    def forward(self, x: Tensor, carry: Carry) -> Tensor:
+        shortcut = x
+        if self.shift is not None:
+            x = self.shift(x, carry)
+        x = self.conv(x)
+        return x + shortcut if self.residual else x
+
+
+class MobileNetV2(Network):
+    """MobileNetV2 with a shift at the start of every inverted residual that expands and has a shortcut.
+
+    width        multiplies the channels, which stay multiples of 8
+    same         TensorFlow's SAME padding in the strided convolutions, for weights that were trained with it
+    first_shift  the place in `features` from which on blocks shift; what is before it sees frames alone
+    """
+
+    def __init__(
+        self,
+        *,
+        num_classes: int = 400,
+        in_channels: int = 3,
+        width: float = 1.0,
+        same: bool = False,
+        shift: Shift = "none",
+        n_div: int = 8,
+        shift_padding: ShiftPadding = "zero",
+        first_shift: int = 0,
+        dropout: float = 0.0,
+    ):
+        super().__init__(
+            num_classes=num_classes, in_channels=in_channels, shift=shift, n_div=n_div, shift_padding=shift_padding
+        )
+        size = _round_channels(32 * width)
+        blocks: list[nn.Module] = [_conv_bn(in_channels, size, 3, 2, 1, same)]
+        for expand, channels, num_blocks, first_stride in STAGES:
+            channels = _round_channels(channels * width)
+            for index in range(num_blocks):
+                stride = first_stride if index == 0 else 1
+                shifts = expand > 1 and stride == 1 and size == channels and len(blocks) >= first_shift
+                placed = self._make_shift() if shifts else None
+                blocks.append(InvertedResidual(size, channels, stride, expand, same, placed))
+                size = channels
+        last = _round_channels(1280 * max(1.0, width))
+        blocks.append(_conv_bn(size, last, 1, 1, 1, same))
+        self.features = nn.Sequential(*blocks)
+        self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(last, num_classes))
+
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out")
+
+    def trunk(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        carry = Carry(frames.shape[1], state)
+        x = frames.flatten(0, 1)
+        for block in self.features:
+            x = block(x, carry) if isinstance(block, InvertedResidual) else block(x)
+        return x.unflatten(0, frames.shape[:2]), carry.state()
+
+    def head(self, features: Tensor) -> Tensor:
+        return self.classifier(features.mean(dim=(-2, -1)))
+
+
+def _round_channels(channels: float) -> int:
+    """The nearest multiple of 8, at least 8 and never more than 10 % below."""
+    rounded = max(8, int(channels + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * channels else rounded

@@ -1,0 +1,176 @@
+"""SlowFast (Feichtenhofer et al., ICCV 2019, arXiv:1812.03982): a slow pathway of few frames, a fast, thin one of all.
+
+Letters: A is the frame rate of the fast pathway over that of the slow one, C the channels of the slow pathway.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.network import ClipNetwork
+from actionstream.models.networks.bottleneck3d import Bottleneck3D, check_depth, initialise, make_stage, middle_3x3
+from actionstream.models.networks.resnet import STAGES
+
+Kind = Literal["time-to-channel", "time-strided-sample", "time-strided-conv"]
+Fusion = Literal["concat", "sum"]
+SlowFrames = Literal["strided", "linspace"]
+
+
+class Lateral(nn.Module):
+    """From the fast pathway to the slow one (section 3.3): its frames brought down to a rate of 1 / A, then joined.
+
+    kind     "time-to-channel" puts A frames side by side in the channels, "time-strided-sample" takes every A-th frame,
+             "time-strided-conv" is a convolution over `size` frames with stride A and twice the channels
+    fusion   "concat", or "sum": the slow features plus a weight, which is learned, times the fast ones, which a
+             convolution of one pixel brings to as many channels
+    norm     batch norm and ReLU after the convolution of "time-strided-conv"; MMAction2 has none
+    """
+
+    def __init__(
+        self, channels: int, slow_channels: int, alpha: int, kind: Kind, size: int, fusion: Fusion, norm: bool
+    ):
+        super().__init__()
+        self.alpha, self.kind = alpha, kind
+        out_channels = {"time-to-channel": alpha, "time-strided-sample": 1, "time-strided-conv": 2}[kind] * channels
+        if kind == "time-strided-conv":
+            self.conv = nn.Conv3d(channels, out_channels, (size, 1, 1), (alpha, 1, 1), (size // 2, 0, 0), bias=False)
+            self.after = nn.Sequential(nn.BatchNorm3d(out_channels), nn.ReLU()) if norm else nn.Identity()
+        self.project: nn.Module | None = None
+        if fusion == "sum":
+            self.project = nn.Conv3d(out_channels, slow_channels, 1, bias=False)
+            self.weight = nn.Parameter(torch.ones(()))
+        self.slow_channels = slow_channels + (out_channels if fusion == "concat" else 0)
+
+    def forward(self, slow: Tensor, fast: Tensor) -> Tensor:
+        if self.kind == "time-strided-conv":
+            moved = self.after(self.conv(fast))
+        elif self.kind == "time-strided-sample":
+            moved = fast[:, :, :: self.alpha]
+        else:
+            moved = fast.unflatten(2, (-1, self.alpha)).transpose(2, 3).flatten(1, 2)
+        if self.project is None:
+            return torch.cat([slow, moved], dim=1)
+        return slow + self.weight * self.project(moved)
+
+
+class Pathway(nn.Module):
+    """A ResNet of bottlenecks; what comes out of its stem and of its first three stages may be joined by another's.
+
+    in_channels  of the input
+    channels     of the stem
+    joined       channels of what goes into each stage
+    first        for each stage the size in time of the first convolutions of its blocks
+    """
+
+    def __init__(
+        self,
+        depth: int,
+        in_channels: int,
+        channels: int,
+        *,
+        stem: int,
+        first: tuple[int, int, int, int],
+        joined: tuple[int, int, int, int],
+    ):
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv3d(in_channels, channels, (stem, 7, 7), (1, 2, 2), (stem // 2, 3, 3), bias=False),
+            nn.BatchNorm3d(channels),
+            nn.ReLU(),
+            nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1)),
+        )
+        for stage, num_blocks in enumerate(STAGES[depth]):
+            step = 2 if stage > 0 else 1
+            blocks = make_stage(
+                joined[stage],
+                channels * 2**stage,
+                num_blocks,
+                stride=(1, step, step),
+                first=(first[stage],),
+                middle=middle_3x3(),
+            )
+            self.add_module(f"layer{stage + 1}", blocks)
+
+    def parts(self) -> list[nn.Module]:
+        return [self.stem, *(self.get_submodule(f"layer{stage}") for stage in (1, 2, 3, 4))]
+
+
+class SlowFast(ClipNetwork):
+    """SlowFast-R50 or R101.
+
+    alpha        A: the fast pathway sees all frames, the slow one every A-th
+    beta_inv     the slow pathway has so many times the channels of the fast one
+    lateral      the kind of the lateral connections, and `fusion` how they are joined; see Lateral
+    lateral_size frames that the convolution of "time-strided-conv" goes over
+    slow_frames  "strided": frames 0, A, 2A ...; "linspace": as many, from the first to the last, as PySlowFast and
+                 PyTorchVideo take them
+    fast_first   the features of the fast pathway come before those of the slow one, as in MMAction2
+    """
+
+    def __init__(
+        self,
+        depth: int = 50,
+        *,
+        num_classes: int = 400,
+        in_channels: int = 3,
+        alpha: int = 8,
+        beta_inv: int = 8,
+        lateral: Kind = "time-strided-conv",
+        lateral_size: int = 5,
+        lateral_norm: bool = True,
+        fusion: Fusion = "concat",
+        slow_frames: SlowFrames = "linspace",
+        fast_first: bool = False,
+        dropout: float = 0.5,
+    ):
+        super().__init__(num_classes=num_classes, in_channels=in_channels)
+        check_depth(depth)
+        for value, allowed in ((lateral, Kind), (fusion, Fusion), (slow_frames, SlowFrames)):
+            if value not in get_args(allowed):
+                raise ActionstreamError(f"{value!r} is not one of {', '.join(get_args(allowed))}")
+        if 64 % beta_inv:
+            raise ActionstreamError(f"beta_inv is {beta_inv}; it divides 64")
+        self.alpha, self.slow_frames, self.fast_first = alpha, slow_frames, fast_first
+        thin = 64 // beta_inv
+        fast_in = (thin, *(thin * 2**stage * Bottleneck3D.expansion for stage in range(3)))
+        laterals = [
+            Lateral(channels, channels * beta_inv, alpha, lateral, lateral_size, fusion, lateral_norm)
+            for channels in fast_in
+        ]
+        joined = tuple(each.slow_channels for each in laterals)
+        self.slow = Pathway(depth, in_channels, 64, stem=1, first=(1, 1, 3, 3), joined=joined)  # type: ignore[arg-type]
+        self.fast = Pathway(depth, in_channels, thin, stem=5, first=(3, 3, 3, 3), joined=fast_in)
+        self.laterals = nn.ModuleList(laterals)
+        self.dropout = nn.Dropout(dropout)
+        self.fc = nn.Linear((64 + thin) * 8 * Bottleneck3D.expansion, num_classes)
+        initialise(self)
+
+    def trunk(self, clip: Tensor) -> Tensor:  # type: ignore[override]
+        """A clip to features (B, D, T / A, 1, 1) of both pathways, averaged over space."""
+        num_frames = clip.shape[1]
+        if num_frames % self.alpha:
+            raise ActionstreamError(
+                f"SlowFast with alpha {self.alpha} takes a multiple of so many frames, not {num_frames}"
+            )
+        fast = clip.transpose(1, 2)
+        slow = fast[:, :, self._slow_indices(num_frames)]
+        for number, (slow_part, fast_part) in enumerate(zip(self.slow.parts(), self.fast.parts(), strict=True)):
+            slow, fast = slow_part(slow), fast_part(fast)
+            if number < len(self.laterals):
+                slow = self.laterals[number](slow, fast)
+        maps = [each.mean(dim=(-2, -1), keepdim=True) for each in (slow, fast)]
+        both = [each.unflatten(2, (slow.shape[2], -1)).mean(dim=3) for each in maps]
+        return torch.cat(both[::-1] if self.fast_first else both, dim=1)
+
+    def head(self, features: Tensor) -> Tensor:
+        return self.fc(self.dropout(features.mean(dim=(-3, -2, -1))))
+
+    def _slow_indices(self, num_frames: int) -> list[int]:
+        if self.slow_frames == "strided":
+            return list(range(0, num_frames, self.alpha))
+        last = max(1, num_frames // self.alpha - 1)  # numbers, not torch.linspace, so that it can be exported
+        return [index * (num_frames - 1) // last for index in range(num_frames // self.alpha)]

@@ -1,0 +1,44 @@
+"""SmallBigNet (Li et al., CVPR 2020, arXiv:2006.14582): each convolution sees its input and its neighbours' maximum.
+
+small = BN(conv(x)), big = BN0(the same conv(maxpool(x))), and their sum goes on.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import max_pool3d
+
+from actionstream.models.networks.bottleneck3d import Bottleneck3D, BottleneckNetwork, middle_3x3
+
+
+class SmallBig(Bottleneck3D):
+    """A bottleneck with a small and a big view in each of its convolutions; the last one's is big over all the time."""
+
+    def __init__(self, in_channels: int, channels: int, **arguments):
+        super().__init__(in_channels, channels, **arguments)
+        self.big1 = nn.BatchNorm3d(channels)
+        self.big2 = nn.BatchNorm3d(channels)
+        self.big3 = nn.BatchNorm3d(channels * self.expansion)
+        for norm in (self.big1, self.big2, self.big3):
+            nn.init.zeros_(norm.weight)  # at first the block is a plain one
+
+    def residual(self, x: Tensor) -> Tensor:
+        x = torch.relu(self.bn1(self.conv1(x)) + self.big1(self.conv1(max_pool3d(x, 3, 1, 1))))
+        x = torch.relu(self.bn2(self.conv2(x)) + self.big2(self.conv2(max_pool3d(x, 3, 1, 1))))
+        everything = max_pool3d(x, (x.shape[2], 3, 3), 1, (0, 1, 1))
+        return self.bn3(self.conv3(x)) + self.big3(self.conv3(everything))
+
+
+class SmallBigNet(BottleneckNetwork):
+    """SmallBigNet-R50 or R101: convolutions over space only, and SmallBig blocks in all stages but the first."""
+
+    def __init__(self, depth: int = 50, *, num_classes: int = 400, in_channels: int = 3, dropout: float = 0.5):
+        super().__init__(
+            depth,
+            num_classes=num_classes,
+            in_channels=in_channels,
+            dropout=dropout,
+            blocks=(Bottleneck3D, SmallBig, SmallBig, SmallBig),
+            middle=middle_3x3(),
+        )

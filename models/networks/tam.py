@@ -1,0 +1,44 @@
+"""The temporal aggregation module of bLVNet-TAM (Fan et al., NeurIPS 2019, arXiv:1912.00869, section 3.2)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from actionstream.kernels import temporal_shift
+from actionstream.models.network import Carry
+
+
+class TemporalAggregation(nn.Module):
+    """relu(a * previous + b * x + c * next), with a weight for each channel: a temporal shift that is learned.
+
+    direction  "bi" as in the paper; "uni" has no next snippet and streams, with all channels of the previous one
+               (times a) as its state
+    """
+
+    def __init__(self, channels: int, direction: Literal["uni", "bi"]):
+        super().__init__()
+        self.causal = direction == "uni"
+        self.previous = self._weights(channels, 0.0)
+        self.current = self._weights(channels, 1.0)
+        self.next = None if self.causal else self._weights(channels, 0.0)
+
+    @staticmethod
+    def _weights(channels: int, value: float) -> nn.Conv2d:
+        convolution = nn.Conv2d(channels, channels, 1, groups=channels, bias=False)
+        nn.init.constant_(convolution.weight, value)
+        return convolution
+
+    def forward(self, x: Tensor, carry: Carry) -> Tensor:
+        if self.next is None:
+            before, leaf = temporal_shift(
+                self.previous(x), carry.take(), num_snippets=carry.num_snippets, n_div=1, direction="uni"
+            )
+            carry.put(leaf)
+            return torch.relu(before + self.current(x))
+        both = torch.cat([self.next(x), self.previous(x)], dim=1)
+        moved, _ = temporal_shift(both, num_snippets=carry.num_snippets, n_div=2, direction="bi")
+        after, before = moved.chunk(2, dim=1)
+        return torch.relu(before + self.current(x) + after)

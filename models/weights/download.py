@@ -1,0 +1,129 @@
+"""Files of publishers, fetched once into the user's cache: whole or absent."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import os
+import shutil
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+from actionstream.models.cache import cached_file
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.weights.weight_file import LARGEST_BYTES
+
+ATTEMPTS = 3
+TIMEOUT_SECONDS = 20.0
+CHUNK_BYTES = 1 << 16
+
+
+def fetch(address: str, *, sha256: str = "", check: Callable[[Path], object] | None = None) -> Path:
+    """The file of an address, from the cache or downloaded into it; a download that broke off is gone on with.
+
+    sha256  its hash, or the beginning of it, where that is known
+    check   raises ValueError when a file is not what it should be; it is then not kept
+
+    Raises ValueError when the file cannot be had, with what to do, or when it is not the one that was published.
+    """
+    path = cached_file(address)
+    if path.is_file():
+        return path
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock", timeout=0):
+            if not path.is_file():  # another process may have been quicker
+                _download(address, path, sha256, check)
+    except Timeout:
+        raise ActionstreamError(f"another process is downloading {path}; try again when it has") from None
+    except OSError as error:
+        raise ActionstreamError(
+            f"{path} cannot be written ({error}); ACTIONSTREAM_CACHE names another folder"
+        ) from error
+    return path
+
+
+def _download(address: str, path: Path, sha256: str, check: Callable[[Path], object] | None) -> None:
+    partial = path.with_name(f"{path.name}.partial")
+    instead = f"Get it in another way, and put it at {path}"
+    why = ""
+    for _ in range(ATTEMPTS):
+        try:
+            _append(address, partial)
+            break
+        except urllib.error.HTTPError as error:
+            why = f"the server says {error.code} {error.reason}"
+            if error.code == 416:  # what is here is no beginning of what is there
+                _discard(partial)
+            elif error.code < 500:
+                raise ActionstreamError(f"{address} cannot be downloaded: {why}. {instead}") from error
+        except (OSError, http.client.HTTPException) as error:
+            why = str(getattr(error, "reason", error)) or type(error).__name__
+    else:
+        raise ActionstreamError(f"{address} cannot be downloaded: {why}. {instead}")
+    try:
+        if not _sha256(partial).startswith(sha256):
+            raise ActionstreamError(f"its SHA-256 does not begin with {sha256}")
+        if check is not None:
+            check(partial)
+    except ValueError as error:
+        _discard(partial)
+        raise ActionstreamError(f"{address} gave another file than was published: {error}. {instead}") from error
+    os.replace(partial, path)
+    _discard(partial)
+
+
+def _append(address: str, partial: Path) -> None:
+    """Read what is missing; OSError when it ends before its time.
+
+    Goes on only where the server says that its file is still the one of the beginning (ETag or date).
+    """
+    version = partial.with_name(f"{partial.name}.version")
+    have = partial.stat().st_size if partial.exists() and version.exists() else 0
+    headers = {"User-Agent": "actionstream"}
+    if have:
+        headers |= {"Range": f"bytes={have}-", "If-Range": version.read_text()}
+    with urllib.request.urlopen(urllib.request.Request(address, headers=headers), timeout=TIMEOUT_SECONDS) as response:
+        if response.status != 206 or not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+            if response.status == 206:
+                _discard(partial)
+                raise OSError("the server sent another part than was asked for")
+            have = 0
+        length = response.headers.get("Content-Length", "")
+        total = have + int(length) if length.isdigit() else None
+        if (total or 0) > LARGEST_BYTES or (total or 0) - have > shutil.disk_usage(partial.parent).free:
+            raise ActionstreamError(
+                f"{address} has {total:,} bytes, too many for {partial.parent}, or for weights at all"
+            )
+        if tag := response.headers.get("ETag") or response.headers.get("Last-Modified"):
+            version.write_text(tag)
+        columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()
+        with (
+            partial.open("ab" if have else "wb") as file,
+            Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress,
+        ):
+            task = progress.add_task(partial.stem, total=total, completed=have)
+            while chunk := response.read(CHUNK_BYTES):
+                file.write(chunk)
+                have += len(chunk)
+                progress.update(task, completed=have)
+                if have > LARGEST_BYTES:
+                    raise ActionstreamError(f"{address} has no end, or more than {LARGEST_BYTES:,} bytes")
+    if total is not None and have != total:
+        raise OSError(f"it broke off after {have:,} of {total:,} bytes")
+
+
+def _discard(partial: Path) -> None:
+    partial.unlink(missing_ok=True)
+    partial.with_name(f"{partial.name}.version").unlink(missing_ok=True)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""Live sources: feeds, batches, and the timelines of streams."""

@@ -1,0 +1,282 @@
+"""A source read in a thread of its own: the one place where frames wait."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from time import perf_counter
+from typing import Literal, get_args
+
+from actionstream.frame import Frame
+from actionstream.results import Notice
+from actionstream.sampler import Pace
+from actionstream.sources.connection import Connection, wait_seconds
+from actionstream.sources.source import Source, SourceError
+
+Policy = Literal["auto", "newest", "every"]
+POLICIES = get_args(Policy)
+READ_AHEAD = 4  # frames of a source that waits
+STOP_SECONDS = 2.0
+
+
+class Feed:
+    """Reads a source until it ends, and connects again where it is live.
+
+    policy            "newest": the source is always drained and a new frame replaces the one that waits; "every": the
+                      source waits and loses nothing; "auto": newest where the source is live
+    realtime          play a source that is not live at its own speed
+    max_frames        stop after this many frames
+    interval_seconds  between frames as the model wants them: a source that is much slower gets a warning
+    changed           notified when there is something to take, and guards all that others see
+
+    received      frames of the source so far, lost ones included
+    dropped       those that nobody will take, by reason
+    error         why it ended, if not as it should
+    last_seconds  the time of its last frame; when a file has ended, the time at which that ceases to be shown
+
+    Times and indices go on over a reconnect: the time between is the time that has passed.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        source: Source,
+        changed: threading.Condition,
+        *,
+        policy: Policy = "auto",
+        connection: Connection,
+        realtime: bool = False,
+        max_frames: int | None = None,
+        interval_seconds: float = math.inf,
+    ):
+        self.name = name
+        self.source = source
+        self.dropped: Counter[str] = Counter()
+        self.error: Exception | None = None
+        self.last_seconds = 0.0
+        self._taken_in = 0
+        self._connected = False
+        self._first: tuple[float, float] | None = None  # when the first frame was available, and its time
+        self._shift_seconds = 0.0
+        self._after_gap = False  # of the next frame to be put
+        self._waiting: deque[Frame | Notice] = deque()
+        self._changed = changed
+        self._policy = policy
+        self._connection = connection
+        self._realtime = realtime
+        self._max_frames = math.inf if max_frames is None else max_frames
+        self._pace = Pace(source.name, interval_seconds)
+        self._sample: Callable[[Frame], Frame] | None = None
+        self._stopped = threading.Event()
+        self._stopped_at: float | None = None
+        self._done = False
+        self._thread = threading.Thread(target=self._run, name=f"feed of {name}", daemon=True)
+
+    def start(self, sample: Callable[[Frame], Frame] | None = None) -> None:
+        """Begin to read, unless that was done; `sample` each frame before it waits."""
+        if not (self.started or self._stopped.is_set()):
+            self._sample = sample
+            self._thread.start()
+
+    @property
+    def started(self) -> bool:
+        return self._thread.ident is not None
+
+    @property
+    def ended(self) -> bool:
+        """No more will come: the source is done, or has not let go for two seconds after a stop."""
+        if self._stopped_at is None:
+            return self._done
+        return self._done or self._thread.ident is None or perf_counter() > self._stopped_at + STOP_SECONDS
+
+    def has_waiting(self) -> bool:
+        """Whether there is something to take or to tell."""
+        return bool(self._waiting)
+
+    @property
+    def newest(self) -> bool:
+        """Whether a new frame replaces the one that waits."""
+        return self.source.live if self._policy == "auto" else self._policy == "newest"
+
+    @property
+    def waits(self) -> bool:
+        """Whether the source waits for whoever takes its frames, so that none is lost."""
+        return not (self.newest or self.source.live)
+
+    @property
+    def received(self) -> int:
+        return self.counts()[0]
+
+    def counts(self) -> tuple[int, Counter[str]]:
+        """Frames of the source so far, and those that nobody will take, by reason; with those that the source lost."""
+        with self._changed:
+            lost = self.source.lost.copy()  # once: its source may count on
+            return self._taken_in + lost.total(), self.dropped + lost
+
+    def peek(self) -> Frame | None:
+        """The frame that would be taken; none while there is a notice to be told before."""
+        with self._changed:
+            first = self._waiting[0] if self._waiting else None
+        return first if isinstance(first, Frame) else None
+
+    def take(self) -> Frame | None:
+        """The next frame; one of a source that waits becomes available by this."""
+        with self._changed:
+            frame = self.peek()
+            if frame is None:
+                return None
+            self._waiting.popleft()
+            self._changed.notify_all()
+        return frame if self.newest or self._realtime else replace(frame, available=perf_counter())
+
+    def drop(self, frame: Frame, reason: str) -> None:
+        """Throw a frame away, if it still waits."""
+        with self._changed:
+            if self.peek() is frame:
+                self._waiting.popleft()
+                self._count_dropped([frame], reason)
+                self._changed.notify_all()
+
+    def notices(self) -> list[Notice]:
+        """What has happened to the connection since the frame that was taken last."""
+        with self._changed:
+            notices: list[Notice] = []
+            while self._waiting and isinstance(notice := self._waiting[0], Notice):
+                notices.append(notice)
+                self._waiting.popleft()
+        return notices
+
+    def stop(self) -> None:
+        """From any thread: nothing more is read, and what waits is dropped."""
+        with self._changed:
+            self._stopped.set()
+            self._stopped_at = self._stopped_at or perf_counter()
+            self._drop_waiting("ended")
+            self._changed.notify_all()
+        try:
+            self.source.stop()
+        except Exception as error:  # noqa: BLE001  it ends all the same
+            self.error = self.error or error
+
+    def join(self) -> None:
+        """Wait for the thread of a feed that has ended."""
+        if self._done:
+            self._thread.join()
+
+    def _drop_waiting(self, reason: str) -> None:
+        self._count_dropped([each for each in self._waiting if isinstance(each, Frame)], reason)
+        self._waiting = deque(each for each in self._waiting if isinstance(each, Notice))
+
+    def _count_dropped(self, frames: Sequence[Frame], reason: str) -> None:
+        self.dropped[reason] += len(frames)
+        self._after_gap |= any(frame.after_gap for frame in frames)  # nor does anybody know what was before the next
+
+    def _run(self) -> None:
+        try:
+            with closing(self.source):
+                self._read_until_it_ends()
+        except Exception as error:  # noqa: BLE001  this stream ends, whatever it is; who watches it is told
+            self.error = error
+        finally:
+            self._warn(self._pace.flush())
+            with self._changed:
+                self._done = True
+                self._changed.notify_all()
+
+    def _read_until_it_ends(self) -> None:
+        failures = 0
+        while True:
+            before, error = self._taken_in, None
+            try:
+                with closing(self._played()) as frames:
+                    for frame in frames:
+                        self._put(frame)
+                        if self._stopped.is_set() or self._taken_in >= self._max_frames:
+                            return
+            except SourceError as failure:
+                error = failure
+            if self._stopped.is_set():
+                return
+            if not self.source.live:
+                if error is not None:
+                    raise error
+                self.last_seconds = self.source.ends_at(self.last_seconds)
+                return
+            failures = 1 if self._taken_in > before else failures + 1
+            error = error or SourceError(f"{self.name} has ended")
+            hopeless = self._first is None and not self.source.patient
+            if hopeless or (self._connection.retries is not None and failures > self._connection.retries):
+                raise error
+            seconds = wait_seconds(failures)
+            self._note("disconnect" if self._connected else "retry", f"{error}; trying again in {seconds:.1f} s")
+            if self._stopped.wait(seconds):
+                return
+
+    def _played(self) -> Generator[Frame]:
+        """The frames of one connection, at their own speed if that is wanted."""
+        begin: float | None = None
+        for frame in self.source:
+            if self._realtime and not self.source.live:
+                begin = perf_counter() - frame.time_seconds if begin is None else begin
+                self._stopped.wait(begin + frame.time_seconds - perf_counter())
+                frame = replace(frame, available=perf_counter())
+            yield frame
+
+    def _put(self, frame: Frame) -> None:
+        if not self._connected:
+            self._connect(frame)
+        frame = replace(
+            frame, stream=self.name, index=self._taken_in, time_seconds=frame.time_seconds + self._shift_seconds
+        )
+        self._warn(self._pace.push(frame.time_seconds))
+        if self._sample is not None and not self._stopped.is_set():
+            frame = self._sample(frame)
+        with self._changed:
+            while not self.newest and len(self._waiting) >= READ_AHEAD and not self._stopped.is_set():
+                self._changed.wait()
+            self._taken_in += 1
+            if self._stopped.is_set():
+                self.dropped["ended"] += 1
+                return
+            if self.newest:
+                self._drop_waiting("newer")
+            if self._after_gap:
+                frame, self._after_gap = replace(frame, after_gap=True), False
+            self._waiting.append(frame)
+            self.last_seconds = frame.time_seconds
+            self._changed.notify_all()
+
+    def _connect(self, frame: Frame) -> None:
+        """The first frame of a connection: its time is that of the stream, moved on by what has passed since."""
+        returned = self._first is not None
+        if self._first is None:
+            self._first = frame.available, frame.time_seconds
+        else:
+            self._after_gap = True
+            passed = self._first[1] + frame.available - self._first[0]
+            # a source that gave frames quicker than they happened is ahead of the clock on the wall
+            self._shift_seconds = max(passed, self.last_seconds + 1 / self.source.rate) - frame.time_seconds
+        self.last_seconds = frame.time_seconds + self._shift_seconds
+        if self.source.live:
+            self._note("reconnect" if returned else "connect")
+        self._connected = True
+
+    def _warn(self, what: str | None) -> None:
+        """Say something odd about the source, as soon as it is known."""
+        if what is not None:
+            self.source.warnings.append(what)
+            self._note("warning", what)
+
+    def _note(
+        self, event: Literal["connect", "reconnect", "disconnect", "retry", "warning"], reason: str | None = None
+    ) -> None:
+        notice = Notice(stream=self.name, event=event, time_seconds=self.last_seconds, reason=reason)
+        with self._changed:
+            if event != "warning":
+                self._connected = event in ("connect", "reconnect")
+            self._waiting.append(notice)
+            self._changed.notify_all()

@@ -1,0 +1,122 @@
+"""A file that says what is watched, read again when it changes."""
+
+from __future__ import annotations
+
+import glob
+import os
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.files import read_text
+
+POLL_SECONDS = 0.4
+EMPTY_POLLS = 5  # an editor or a copy that begins with an empty file takes its time
+
+
+class WatchList:
+    """Adds and removes streams as the lines of a file come and go, in a thread of its own between start and stop.
+
+    A line is a source, or `SOURCE as NAME`; empty lines and those that begin with # are passed over. The last " as "
+    of a line begins the name, unless the whole line is the path of something that is there. A line that cannot be
+    followed is tried again each time, and told once it has failed twice. A stream that has ended stays so until its
+    line goes and comes back.
+
+    A change counts when the file reads the same POLL_SECONDS later (EMPTY_POLLS times, where it is empty): who saves it
+    may empty it first, write it in parts, or put another in its place. It is read, since not every disk, such as one
+    on a network, tells of changes, or has fine times.
+
+    add     begins a stream from a source and a name or None, and returns its name; ValueError when it cannot
+    remove  ends a stream; ValueError when it has ended already
+    say     tells a line of text to the user
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        add: Callable[[str, str | None], str],
+        remove: Callable[[str], None],
+        say: Callable[[str], None],
+    ):
+        self._path = path
+        self._add = add
+        self._remove = remove
+        self._say = say
+        self._names: dict[str, str | None] = {}  # of the stream of a line; None where it has ended
+        self._failures: dict[str, int] = {}  # of lines that could not be followed yet
+        self._lines: list[str] = []
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"watch list {path}", daemon=True)
+
+    def start(self) -> None:
+        """Follow the file from now on; ValueError when it cannot be read."""
+        try:
+            self.poll()
+        except (OSError, ValueError) as error:
+            raise ActionstreamError(f"the watch list {self._path} cannot be read: {_reason(error)}") from error
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Follow it no longer; what is watched stays."""
+        self._stopped.set()
+        if self._thread.ident is not None:
+            self._thread.join(1.0)  # it may be opening a file on a disk that does not answer
+
+    def poll(self) -> None:
+        """Do what has changed since the last time, and what could not be done then."""
+        self._follow(self._read())
+
+    def _read(self) -> str:
+        self._path.stat()  # where it is away, this says so in the words of the system
+        return read_text(self._path)
+
+    def _follow(self, text: str) -> None:
+        lines = [line.strip() for line in text.split("\n")]
+        self._lines = [line for line in lines if line and not line.startswith("#")]
+        for line in [line for line in self._names if line not in self._lines]:
+            name = self._names.pop(line)
+            if name is not None:
+                with suppress(ValueError):
+                    self._remove(name)
+        self._failures = {line: count for line, count in self._failures.items() if line in self._lines}
+        for line in self._lines:
+            if line not in self._names:
+                self._begin(line)
+
+    def _begin(self, line: str) -> None:
+        source, _, name = line.rpartition(" as ")
+        if not source or os.path.exists(line) or glob.glob(line):
+            source, name = line, ""
+        try:
+            name = self._add(source.strip(), name.strip() or None)
+        except (ValueError, OSError) as error:
+            self._failures[line] = self._failures.get(line, 0) + 1
+            if self._failures[line] == 2:  # a name may still be that of a stream which is about to end
+                self._say(str(error))
+            return
+        # who had this name before has ended, and its line must not end its successor
+        self._names = {other: None if had == name else had for other, had in self._names.items()}
+        self._names[line] = name
+        self._failures.pop(line, None)
+
+    def _run(self) -> None:
+        before, num_same, num_failed = "", 0, 0
+        while not self._stopped.wait(POLL_SECONDS):
+            try:
+                text = self._read()
+            except (OSError, ValueError) as error:
+                num_same, num_failed = 0, num_failed + 1
+                if num_failed == 2:
+                    self._say(f"the watch list {self._path} cannot be read: {_reason(error)}; all streams go on")
+                continue
+            num_same = num_same + 1 if text == before else 0
+            before, num_failed = text, 0
+            if num_same >= (1 if text.strip() else EMPTY_POLLS):
+                self._follow(text)
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or "it is no text"

@@ -1,0 +1,51 @@
+"""How patient one is with a live source."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+from typing import Literal
+
+from actionstream.models.errors import ActionstreamError
+
+FIRST_WAIT_SECONDS = 0.5
+LONGEST_WAIT_SECONDS = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Connection:
+    """Timeouts, and what happens when a live source is not there or goes away.
+
+    open_seconds   for its first frame, from the begin of a connection
+    read_seconds   without any data
+    stall_seconds  without a frame, whatever else comes
+    retries        how often in a row it is tried again before it is given up; None: for ever
+    transport      of RTSP; "udp" loses packets where "tcp" waits for them
+    redirects      whether an HTTP server may send us on to another address
+    """
+
+    open_seconds: float = 10.0
+    read_seconds: float = 3.0
+    stall_seconds: float = 5.0
+    retries: int | None = None
+    transport: Literal["tcp", "udp"] = "tcp"
+    redirects: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("open_seconds", "read_seconds", "stall_seconds"):
+            seconds = getattr(self, name)
+            if not (seconds > 0 and math.isfinite(seconds)):
+                raise ActionstreamError(f"{name} is {seconds}; it must be a positive number of seconds")
+        if self.retries is not None and self.retries < 0:
+            raise ActionstreamError(f"retries is {self.retries}; it must be 0 or more, or None for ever")
+        if self.transport not in ("tcp", "udp"):
+            raise ActionstreamError(f"transport is {self.transport!r}; it must be tcp or udp")
+
+
+def wait_seconds(failures: int) -> float:
+    """How long to wait after so many failures in a row: twice as long each time, with jitter.
+
+    The jitter keeps a hundred cameras from coming back at the same moment.
+    """
+    return min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2 ** min(failures - 1, 30)) * random.uniform(0.5, 1.0)

@@ -1,0 +1,1 @@
+"""Whole videos: their scores, segments, pictures and subtitles."""

@@ -1,0 +1,90 @@
+"""What happens in a whole video: its segments, and what it shows as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from actionstream.engine.scorer import Scorer
+from actionstream.frame import Frame
+from actionstream.models.card import Card
+from actionstream.models.errors import ActionstreamError
+from actionstream.results import Segment
+from actionstream.scoring.mtwi import integrate
+from actionstream.scoring.segments import SegmentFinder
+from actionstream.sources import Source
+from actionstream.videos.scores import VideoScores, score_video
+
+ROWS_AT_ONCE = 4096
+CLASSES_AT_ONCE = 16
+"""As many as are in memory in double precision; all of them, of a long video, would be several times its scores."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledVideo:
+    """What was found in a video of n rows.
+
+    scores         of the rows that mean something
+    probabilities  float32 (n, K)
+    overall        (K,): probabilities of what the video shows as a whole, by M-TWI
+    segments       best first
+    """
+
+    scores: VideoScores
+    probabilities: np.ndarray
+    overall: np.ndarray
+    segments: list[Segment]
+
+
+def label_video(
+    source: Source,
+    scorer: Scorer,
+    *,
+    background: str | None = None,
+    finder: SegmentFinder | None = None,
+    look: Callable[[Frame], None] = lambda frame: None,
+) -> LabelledVideo:
+    """Score a source that ends and find the segments in it; what is raised, and `look`, are as in `score_video`.
+
+    background  the label that means nothing happens
+
+    No segment goes over a reset of the network's state. When the video has ended, memory is twice that of the scores.
+    """
+    scores = score_video(source, scorer, look=look)
+    return label_scores(scores, scorer.card, name=source.name, background=background, finder=finder)
+
+
+def label_scores(
+    scores: VideoScores, card: Card, *, name: str, background: str | None = None, finder: SegmentFinder | None = None
+) -> LabelledVideo:
+    """Find the segments in a video that has been scored; ValueError where no row of it means anything."""
+    longest = scores.rows_since_reset.max(initial=0)
+    scores = scores.after(card.context)
+    if not len(scores.scores):
+        raise ActionstreamError(
+            f"{name} is too short: the first {card.context} rows mean nothing, and it has {longest} without a gap"
+        )
+    probabilities = np.empty_like(scores.scores)
+    for first in range(0, len(probabilities), ROWS_AT_ONCE):
+        rows = slice(first, first + ROWS_AT_ONCE)
+        probabilities[rows] = card.probabilities(scores.scores[rows])
+    overall = [
+        integrate(scores.scores[:, first : first + CLASSES_AT_ONCE], times_seconds=scores.times_seconds)
+        for first in range(0, len(card.labels), CLASSES_AT_ONCE)
+    ]
+    segments = (finder or SegmentFinder()).find(
+        probabilities,
+        scores.times_seconds,
+        card.labels,
+        background=background,
+        interval_seconds=card.interval_seconds,
+        begins_anew=scores.begins_anew,
+    )
+    return LabelledVideo(
+        scores=scores,
+        probabilities=probabilities,
+        overall=card.probabilities(np.concatenate(overall)),
+        segments=[replace(each, end_seconds=min(each.end_seconds, scores.duration_seconds)) for each in segments],
+    )

@@ -1,0 +1,36 @@
+"""Segments as subtitles, for players that know SubRip (SRT) or WebVTT (https://www.w3.org/TR/webvtt1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from actionstream.results import Segment
+
+Subtitles = Literal["srt", "vtt"]
+
+
+def subtitles(segments: Iterable[Segment], *, kind: Subtitles) -> str:
+    """The text of a file: a cue for each segment, in the order of their starts; they may overlap."""
+    cues = [] if kind == "srt" else ["WEBVTT\n"]
+    ordered = sorted(segments, key=lambda each: (each.start_seconds, each.end_seconds))
+    for number, segment in enumerate(ordered, 1):
+        start, end = round(1000 * segment.start_seconds), round(1000 * segment.end_seconds)
+        times = f"{_clock(start, kind)} --> {_clock(max(end, start + 1), kind)}"
+        text = f"{_plain(segment.label, kind)} {100 * segment.score:.0f}%"
+        cues.append(f"{number}\n{times}\n{text}\n")
+    return "\n".join(cues)
+
+
+def _clock(ms: int, kind: Subtitles) -> str:
+    seconds, ms = divmod(ms, 1000)
+    point = "," if kind == "srt" else "."
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{point}{ms:03}"
+
+
+def _plain(label: str, kind: Subtitles) -> str:
+    """A label in one line, and nothing in it that means something to a player."""
+    label = " ".join(label.split())
+    if kind == "vtt":
+        return label.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return label.replace("-->", "->")
