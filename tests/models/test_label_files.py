@@ -116,5 +116,5 @@ def test_text_is_bounded(tmp_path, monkeypatch):
     with pytest.raises(ActionstreamError, match=r"bomb.txt.gz is longer than 1,000 bytes"):
         read_text(tmp_path / "bomb.txt.gz")
     (tmp_path / "a.txt").write_bytes(b"wave\ncl\0ap\n")
-    with pytest.raises(ActionstreamError, match="a.txt is not text: line 2 has a NUL"):
+    with pytest.raises(ActionstreamError, match=r"a\.txt is not text: line 2 has a NUL"):
         read_text(tmp_path / "a.txt")
