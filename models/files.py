@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import glob
 import gzip
 import io
 import os
+import platform
 import re
 import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -13,8 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from actionstream.models.errors import ActionstreamError
+from actionstream.models.processes import is_running
 
 MAX_TEXT_BYTES = 512 * 1024**2
+MACHINE = platform.node()  # another one, whose processes we do not see, may write to the same disk
 DIVIDERS = ("\t", ";", ",")
 """What stands between the columns of a table; where none of them does, it is spaces."""
 
@@ -22,12 +26,21 @@ DIVIDERS = ("\t", ";", ",")
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A file to write, which takes the place of `path` when it is whole, and is gone when it cannot be."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    _clear_stale(path)
+    partial = path.with_name(f".{path.name}.{MACHINE}.{os.getpid()}.partial")
     try:
         yield partial
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _clear_stale(path: Path) -> None:
+    """Remove what processes of this machine left that were killed while they wrote this file."""
+    for partial in path.parent.glob(f".{glob.escape(path.name)}.{glob.escape(MACHINE)}.*.partial"):
+        pid = partial.name.split(".")[-2]
+        if pid.isdecimal() and not is_running(int(pid)):
+            partial.unlink(missing_ok=True)
 
 
 def check_target(path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from actionstream.models.cache import cache_folder
 from actionstream.models.errors import ActionstreamError
+from actionstream.models.processes import leave_with_parent
 from actionstream.models.weights.checkpoint import PACKAGED, resolve
 from actionstream.models.weights.loading import load
 
@@ -79,5 +80,6 @@ def _place(of: str) -> Path:
 if __name__ == "__main__":  # in a process of its own, beside one that labels
     if hasattr(os, "nice"):
         os.nice(10)
+    leave_with_parent()
     name, arguments = json.loads(sys.argv[1])
     make_export(name, **arguments)
