@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 
-from actionstream import Engine, Frame, open_source
+from actionstream import Engine, Frame, Prediction, open_source
 
 SIZES = (1, 2, 4, 8)
 
@@ -25,7 +25,9 @@ def main(model: str = "motion", num_frames: str = "100") -> None:
             time_seconds = step * engine.card.frame_seconds
             image = pictures[step % len(pictures)]
             frames = [Frame(stream=name, index=step, time_seconds=time_seconds, image=image) for name in names]
-            spent += [each.split_ms for each in engine.push_frames(frames)[:1] if hasattr(each, "split_ms")]
+            splits = [each.split_ms for each in engine.push_frames(frames) if isinstance(each, Prediction)]
+            if splits:  # pictures are prepared one by one, and all go through the model together
+                spent.append({**splits[0], "preprocess": sum(split["preprocess"] for split in splits)})
         medians = [float(np.median([each[stage] for each in spent])) for stage in stages]
         total = sum(medians)
         figures = "  ".join(f"{value:10.2f}" for value in medians)

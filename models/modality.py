@@ -6,6 +6,7 @@ do not go on, so that no snippet is made of pictures from both sides. cv2 is imp
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from typing import Protocol
 
@@ -28,6 +29,9 @@ class Modality(Protocol):
 
     def reset(self) -> None:
         """The next picture is the first of others."""
+
+    def copy(self) -> Modality:
+        """It as it is, to go on from there another time."""
 
 
 def open_modality(preprocessing: Preprocessing, *, interval_seconds: float = 0.0) -> Modality:
@@ -53,6 +57,9 @@ class Pictures:
 
     def reset(self) -> None:
         pass
+
+    def copy(self) -> Pictures:
+        return self  # it keeps nothing
 
 
 class Stack:
@@ -85,6 +92,11 @@ class Stack:
         self._tick = max(tick + self._interval, time_seconds)
         return np.concatenate(self._parts, axis=2)
 
+    def copy(self) -> Stack:
+        twin = copy.copy(self)
+        twin._parts = self._parts.copy()  # the pictures in it are never written to
+        return twin
+
 
 class Differences:
     """A snippet is a stack of pictures, one more than there are differences; those are taken by `normalise`."""
@@ -99,6 +111,11 @@ class Differences:
 
     def reset(self) -> None:
         self._stack.reset()
+
+    def copy(self) -> Differences:
+        twin = copy.copy(self)
+        twin._stack = self._stack.copy()
+        return twin
 
 
 class Flow:
@@ -130,6 +147,11 @@ class Flow:
     def reset(self) -> None:
         self._stack.reset()
         self._before = None
+
+    def copy(self) -> Flow:
+        twin = copy.copy(self)
+        twin._stack = self._stack.copy()
+        return twin
 
 
 def to_grey(image: np.ndarray) -> np.ndarray:

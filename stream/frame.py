@@ -4,23 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from enum import Enum, auto
 from time import perf_counter
-from typing import Any, Final
 
 import numpy as np
 
 from actionstream.models.errors import ActionstreamError
 from actionstream.models.preprocessing import check_image
-
-
-class Missing(Enum):
-    """What stands where there is nothing yet; it stays itself in a copy."""
-
-    NOT_YET = auto()
-
-
-NOT_YET: Final = Missing.NOT_YET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +22,6 @@ class Frame:
     image         RGB, uint8 (height, width, 3)
     available     when it was there to be labelled, time.perf_counter()
     after_gap     nobody knows what was between it and the frame before: it is the first of a new connection
-    sampled       what `Engine.sample` made of it ahead of time; NOT_YET where that was not done
     """
 
     stream: str
@@ -42,7 +30,6 @@ class Frame:
     image: np.ndarray
     available: float = field(default_factory=perf_counter)
     after_gap: bool = False
-    sampled: Any = NOT_YET
 
     def __post_init__(self) -> None:
         check_image(self.image)

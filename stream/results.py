@@ -55,8 +55,9 @@ class Prediction:
     frame                index of the frame in its source
     time_seconds         on the source's clock
     latency_ms           from frame available to this
-    split_ms             what it was spent on: "waiting" to be taken, "preprocess" (modality and resizing, unless that
-                         was done ahead) and "model" for all frames of the batch, and "scoring", which is the rest
+    split_ms             what it was spent on: "preprocess", the preparation of this frame (modality and resizing) by
+                         whoever reads the stream, "waiting" until a batch took it, "model", for all frames of the
+                         batch, and "scoring", which is the rest
     frames_since_reset   snippets scored since the state was empty, this one included: 1 for the first
     reset                why the state was emptied before this frame ("start", "gap", "jump back", "new size",
                          "scores not finite"), else None
@@ -133,9 +134,9 @@ class Counts:
     """Frames of a stream so far: received = labelled + all that were dropped + those that wait.
 
     dropped  by reason: "between samples" (the sampler did not want it), "inside a stack" (it went into a snippet that
-             was not due), "newer" (replaced while it waited), "stale"
-             (waited too long), "late" (the decoder was behind), "damaged", "scores not finite", "failed" (an error
-             ended the stream), "ended" (waited when the stream was closed)
+             was not due), "newer" (a newer sampled one replaced it while it waited), "stale" (waited too long), "late"
+             (the decoder was behind), "damaged", "scores not finite", "failed" (an error ended the stream), "ended"
+             (waited when the stream was closed)
     """
 
     received: int = 0

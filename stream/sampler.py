@@ -39,7 +39,7 @@ class Sampler:
     is slower than the ticks has all of its frames picked and none twice.
 
     The state of the stream has to be emptied, and the ticks begin anew, at
-      "start"      the first frame, and the first one after a `reset`,
+      "start"      the first frame,
       "gap"        a frame more than `gap_seconds` after the one before (default: 8 intervals, 0.5 s at least), or
                    one that says of itself that it comes after a gap,
       "jump back"  a frame that is not later than the one before,
@@ -60,9 +60,8 @@ class Sampler:
 
     def push(self, time_seconds: float, size: tuple[int, int], *, after_gap: bool = False) -> Decision:
         """Decide on the next frame of the source: its time, and its (height, width)."""
-        last = self._last  # read once: another thread may `reset`
-        reset = self._why_reset(last, time_seconds, size, after_gap)
-        spacing = 0.0 if reset or last is None else time_seconds - last
+        reset = self._why_reset(time_seconds, size, after_gap)
+        spacing = 0.0 if reset or self._last is None else time_seconds - self._last
         if reset:
             self._tick, self._size = time_seconds, size
         self._last = time_seconds
@@ -74,8 +73,9 @@ class Sampler:
         self._tick += (behind + 1) * self.interval_seconds
         return Decision(True, reset)
 
-    def _why_reset(self, last: float | None, time_seconds: float, size: tuple[int, int], after_gap: bool) -> str | None:
+    def _why_reset(self, time_seconds: float, size: tuple[int, int], after_gap: bool) -> str | None:
         assert self.gap_seconds is not None
+        last = self._last
         if last is None:
             return "start"
         if after_gap or time_seconds - last > self.gap_seconds:
@@ -85,10 +85,6 @@ class Sampler:
         if any(abs(a - b) > max(SIZE_PIXELS, SIZE_SHARE * b) for a, b in zip(size, self._size, strict=True)):
             return "new size"
         return None
-
-    def reset(self) -> None:
-        """Forget all frames: the next one begins anew."""
-        self._last = None
 
 
 class Pace:

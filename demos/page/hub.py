@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from actionstream.engine.engine import Engine, Snapshot
+from actionstream.engine.prepared import Prepared
 from actionstream.frame import Frame
 from actionstream.live.watch import Watch
 from actionstream.models.errors import ActionstreamError
@@ -36,7 +37,10 @@ class Settings:
 
 
 class SharedEngine(Engine):
-    """An engine that several threads may ask, with settings for each stream."""
+    """An engine that several threads may ask, with settings for each stream.
+
+    The frames of a visitor are prepared in the thread that reads them, while those of others are, or are scored.
+    """
 
     def __init__(self, model: str, *, runtime: RuntimeName = "auto", device: str = "auto"):
         super().__init__(model, runtime=runtime, device=device)
@@ -56,9 +60,9 @@ class SharedEngine(Engine):
             self._apply(name)
             return name
 
-    def push_frames(self, frames: Sequence[Frame]) -> list[Prediction | Skipped]:
+    def score(self, pairs: Sequence[tuple[Frame, Prepared]]) -> list[Prediction | Skipped]:
         with self._lock:
-            return super().push_frames(frames)
+            return super().score(pairs)
 
     def flush(self, stream: str, time_seconds: float | None = None) -> list[Event]:
         with self._lock:

@@ -23,6 +23,8 @@ from actionstream.sources import Source
 MAX_PIXELS = 1280 * 1280
 MAX_BYTES = 1_000_000
 """Of a frame from the page, which makes them small itself."""
+MAX_WAITING = 2
+"""Frames from the page that nobody has prepared yet."""
 LONGEST_WAIT_SECONDS = 1.0
 NEWS_KEPT = 64
 
@@ -40,8 +42,8 @@ class PageSource(Source):
         self._last_seconds = float("-inf")
 
     def put(self, image: np.ndarray, time_seconds: float) -> None:
-        """The next frame; one that was overtaken on its way is lost."""
-        if time_seconds <= self._last_seconds:
+        """The next frame; one that was overtaken on its way, or comes too soon for who prepares them, is lost."""
+        if time_seconds <= self._last_seconds or self._frames.qsize() >= MAX_WAITING:
             self.lost["late"] += 1
             return
         self._frames.put(Frame(stream=self.name, index=self._num, time_seconds=time_seconds, image=image))

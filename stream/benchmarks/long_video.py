@@ -32,7 +32,7 @@ from actionstream.runtimes.eager import core_left_free
 from actionstream.sources import open_source
 from actionstream.videos.label import label_video
 from actionstream.videos.picture import Thumbnails
-from actionstream.videos.scores import STREAM, scored_chunks
+from actionstream.videos.scores import scored_chunks
 
 PASS_SECONDS = 120.0
 
@@ -105,24 +105,20 @@ def label_film(film: Path, scorer: Scorer) -> dict[str, Any]:
 
 def times(film: Path, scorer: Scorer, passes: int) -> dict[str, Any]:
     """Seconds of alternating passes over a film, and how much longer both take than the slower of the two."""
-    scorer.open(STREAM)
-    source, sampled = open_source(film), []
+    stream = scorer.open()
+    source, prepared = open_source(film), []
     for frame in source:
-        if (each := sample(scorer, frame)) is not None:
-            sampled.append(each)
-    scorer.close(STREAM)
+        if (each := stream.prepare(frame)).sampled:
+            prepared.append(each)
 
     def decode() -> None:
-        scorer.open(STREAM)
+        stream.reset()
         for frame in open_source(film):
-            sample(scorer, frame)
-        scorer.close(STREAM)
+            stream.prepare(frame)
 
     def score() -> None:
-        scorer.open(STREAM)
-        for first in range(0, len(sampled), scorer.chunk):
-            scorer.score(sampled[first : first + scorer.chunk])
-        scorer.close(STREAM)
+        for first in range(0, len(prepared), scorer.chunk):
+            scorer.score(prepared[first : first + scorer.chunk])
 
     def both() -> None:
         for _ in scored_chunks(open_source(film), scorer, look=Thumbnails().push):
@@ -138,11 +134,6 @@ def times(film: Path, scorer: Scorer, passes: int) -> dict[str, Any]:
         "of_totals": sum(spent["both"]) / max(sum(spent["decode"]), sum(spent["score"])),
         "ratios": ratios,
     }
-
-
-def sample(scorer: Scorer, frame: Frame) -> Any:
-    """What `score_video` does to a frame before the network."""
-    return scorer.sample(Frame(stream=STREAM, index=frame.index, time_seconds=frame.time_seconds, image=frame.image))
 
 
 if __name__ == "__main__":

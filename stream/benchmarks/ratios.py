@@ -346,7 +346,7 @@ def _whole_path(plan: Plan, steps: _Steps, name: str, stage: Stage) -> dict[str,
 
     def whole() -> None:
         with open(os.devnull, "w") as nowhere:
-            watch = Watch(engine, policy="every", ahead=True)
+            watch = Watch(engine, policy="every")
             watch.add(film, sinks=lambda _: [JsonLines(nowhere, top=5)])
             with closing(watch):
                 labelled = sum(update.prediction is not None for update in watch)

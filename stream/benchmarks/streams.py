@@ -14,6 +14,7 @@ from typing import Any
 from actionstream.benchmarks.alternation import Done, Stage, no_stage, nobody, percentiles
 from actionstream.benchmarks.films import LiveFilm
 from actionstream.engine.engine import Engine
+from actionstream.engine.prepared import Prepared
 from actionstream.frame import Frame
 from actionstream.live.watch import Watch
 from actionstream.results import Prediction, Skipped, Update
@@ -28,19 +29,20 @@ ATTEMPTS = 2  # of a number of streams, before it is too many
 
 
 class MeteredEngine(Engine):
-    """An engine that adds up what its batches take: seconds of "preprocess", "model" and "scoring"."""
+    """An engine that adds up what frames take: seconds of "preprocess", "model" and "scoring"."""
 
     def forget(self) -> None:
         """Count from now on."""
         self.spent = dict.fromkeys(("preprocess", "model", "scoring"), 0.0)
 
-    def push_frames(self, frames: Sequence[Frame]) -> list[Prediction | Skipped]:
+    def score(self, pairs: Sequence[tuple[Frame, Prepared]]) -> list[Prediction | Skipped]:
         began = perf_counter()
-        results = super().push_frames(frames)
+        results = super().score(pairs)
         all_of_it = perf_counter() - began
         split = next((each.split_ms for each in results if isinstance(each, Prediction)), {})
-        parts = {name: split.get(name, 0.0) / 1000 for name in ("preprocess", "model")}
-        for name, seconds in {**parts, "scoring": all_of_it - sum(parts.values())}.items():
+        model = split.get("model", 0.0) / 1000
+        preprocess = sum(prepared.seconds for _, prepared in pairs)
+        for name, seconds in {"preprocess": preprocess, "model": model, "scoring": all_of_it - model}.items():
             self.spent[name] += seconds
         return results
 
@@ -52,7 +54,7 @@ class Try:
     frames            that came after the first second, of all streams
     lost              of these, those that were dropped
     latency_ms        from when a frame came to its line of JSON; None where none was labelled
-    busy_seconds      what each part took a second: of the thread that labels, and for "decode" of those that read
+    busy_seconds      what each part took a second: of the thread that labels; for "decode" and "preprocess", of those that read
     processors        that this program kept busy, readers included
     held              nothing lost, and the 99th percentile below the time between two frames
     """

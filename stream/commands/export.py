@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from actionstream.engine.scorer import Sampling
+from actionstream.engine.prepared import Sampling
 from actionstream.models.card import Card
 from actionstream.models.errors import ActionstreamError
 from actionstream.models.export.cache import key

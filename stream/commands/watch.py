@@ -67,7 +67,7 @@ def watch_sources(
             window = stack.enter_context(closing(Window(title, overlay)))
             idle = window.draw
             sinks.append(window)
-        watching |= {"keep_open": watch_list is not None, "ahead": True, "idle": idle}
+        watching |= {"keep_open": watch_list is not None, "idle": idle}
         watch = stack.enter_context(Watch(engine(), **watching))
         sinks.append(JsonLines(sys.stdout, top=top) if as_json else Terminal(watch, top=top))
         timelines = Timelines(watch.engine.card, threshold=threshold, is_live=watch.is_live) if timeline else None

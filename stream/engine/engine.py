@@ -5,16 +5,18 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from itertools import count
 from time import perf_counter
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
-from actionstream.engine.fusion import Fusion, open_scorer
-from actionstream.engine.scorer import NetworkScorer, Row, Scorer
-from actionstream.frame import NOT_YET, Frame
+from actionstream.engine.fusion import open_scorer
+from actionstream.engine.labelling import Labelling
+from actionstream.engine.prepared import Prepared
+from actionstream.engine.scorer import Row, ScoredStream, Scorer
+from actionstream.frame import Frame
 from actionstream.models.errors import ActionstreamError
 from actionstream.results import Event, Prediction, Skipped
 from actionstream.runtimes import Runtime, RuntimeName
@@ -23,25 +25,19 @@ from actionstream.scoring.events import Threshold
 
 
 @dataclass
-class _Stream:
-    """What the engine keeps of a stream beside what its scorer does."""
+class LabelledStream:
+    """A stream of the engine: how it gets scores, and what becomes of them."""
 
-    smoother: Smoother
-    detector: EventDetector
-    next_index: int = 0
-    frames_since_reset: int = 0
-    last_seconds: float = 0.0
-    flushed: bool = False
-    reset: str | None = None  # to be told with the next prediction, as what follows
-    ended: list[Event] = field(default_factory=list)
+    scored: ScoredStream
+    labelling: Labelling
 
 
 @dataclass(frozen=True)
 class Snapshot:
     """A stream as it was at one moment, to go back to or to fork from."""
 
-    _stream: _Stream
-    _scorer: Any
+    _scored: Any
+    _labelling: Labelling
 
 
 class Engine:
@@ -62,7 +58,8 @@ class Engine:
     min_duration_seconds  a label is an event when it stays for this long
     gap_seconds           a pause in a stream after which its state is of no use (default: `Sampler`)
 
-    Not for several threads at once: it does what it is asked, in the caller's thread.
+    `push` is all there is to do for one stream. Who reads streams in threads calls `prepare` in the thread of each, and
+    `score` in one thread for all; everything else belongs to that one, too.
     """
 
     def __init__(
@@ -77,27 +74,20 @@ class Engine:
         min_duration_seconds: float = 0.2,
         gap_seconds: float | None = None,
     ):
-        self._scorer: Scorer
-        if isinstance(model, str | os.PathLike):
-            self._scorer = open_scorer(model, runtime=runtime, device=device, gap_seconds=gap_seconds)
-        elif isinstance(model, NetworkScorer | Fusion):
+        if isinstance(model, Scorer):
             if gap_seconds is not None:
-                raise ActionstreamError("gap_seconds is for the networks of a scorer; give it to each of them")
+                raise ActionstreamError("gap_seconds belongs to the scorer that was given; give it there")
             self._scorer = model
+        elif isinstance(model, str | os.PathLike):
+            self._scorer = open_scorer(model, runtime=runtime, device=device, gap_seconds=gap_seconds)
         else:
-            self._scorer = NetworkScorer(cast(Runtime, model), gap_seconds=gap_seconds)
+            self._scorer = Scorer(model, gap_seconds=gap_seconds)
         self.card = self._scorer.card
-        self._streams: dict[str, _Stream] = {}
-        self._fresh = _Stream(
-            Smoother(smoothing_seconds),
-            EventDetector(
-                "",
-                self.card.labels,
-                start=threshold,
-                end=end_threshold,
-                min_duration_seconds=min_duration_seconds,
-            ),
+        self._streams: dict[str, LabelledStream] = {}
+        detector = EventDetector(
+            "", self.card.labels, start=threshold, end=end_threshold, min_duration_seconds=min_duration_seconds
         )
+        self._fresh = Labelling(Smoother(smoothing_seconds), detector)
 
     @property
     def streams(self) -> list[str]:
@@ -110,8 +100,7 @@ class Engine:
             name = next(n for n in map("stream {}".format, count()) if n not in self._streams)
         if name in self._streams:
             raise ActionstreamError(f"a stream {name!r} is open already; close it first, or take another name")
-        self._scorer.open(name)
-        self._install(name, self._fresh)
+        self._streams[name] = LabelledStream(self._scorer.open(), _renamed(self._fresh, name))
         return name
 
     def push(self, stream: str, image: np.ndarray, time_seconds: float) -> Prediction | None:
@@ -120,79 +109,83 @@ class Engine:
         Returns the prediction; None when the sampler did not want the frame, and when the scores were not
         finite, which resets the stream. So does an error, which is raised.
         """
-        index = self._get(stream).next_index
+        index = self._get(stream).labelling.next_index
         frame = Frame(stream=stream, index=index, time_seconds=time_seconds, image=image)
         result = self.push_frames([frame])[0]
         if isinstance(result, Skipped) and result.error is not None:
             raise result.error
         return result if isinstance(result, Prediction) else None
 
-    def sample(self, frame: Frame) -> Frame:
-        """What `push_frames` does first with the next frame of a stream, ahead of time.
-
-        Another thread may do it, one for each stream, while a batch is pushed. A snapshot is of the network's state as
-        it is, but of the sampler as it is ahead.
-        """
-        return replace(frame, sampled=self._scorer.sample(frame))
-
     def push_frames(self, frames: Sequence[Frame]) -> list[Prediction | Skipped]:
-        """Frames of different streams, whoever has one now, in one batch; a result for each.
+        """Frames of different streams, whoever has one now, in one batch: `prepare` and `score`; a result for each.
 
         Where the frame of a stream cannot be prepared, its result has the error, and the others have their predictions.
         """
-        if len({frame.stream for frame in frames}) < len(frames):
-            raise ActionstreamError("a batch has one frame of a stream; push the next one in the next batch")
+        self._check(frames)
+        failed: dict[str, Skipped] = {}
+        pairs = []
         for frame in frames:
-            if self._get(frame.stream).flushed:
-                raise ActionstreamError(f"stream {frame.stream!r} was flushed; reset() it before pushing more frames")
-        began = perf_counter()
-        sampled = [self._sampled(frame) for frame in frames]
-        ready = perf_counter()
-        rows = iter(self._scorer.score([each for each in sampled if not (each is None or isinstance(each, Skipped))]))
-        done = perf_counter()
-        results: list[Prediction | Skipped] = []
-        for frame, wanted in zip(frames, sampled, strict=True):
-            self._streams[frame.stream].next_index = frame.index + 1
-            if isinstance(wanted, Skipped):
-                results.append(wanted)
-                continue
-            split = {
-                "waiting": (began - frame.available) * 1000,
-                "preprocess": (ready - began) * 1000,
-                "model": (done - ready) * 1000,
-            }
-            row = None if wanted is None else next(rows)
             try:
-                results.append(self._result(frame, row, split))
-            except Exception as error:  # noqa: BLE001  as in `_sampled`
+                pairs.append((frame, self.prepare(frame)))
+            except Exception as error:  # noqa: BLE001  whatever it is, other streams go on
+                failed[frame.stream] = self._failed(frame, error)
+        results = iter(self.score(pairs))
+        return [failed[frame.stream] if frame.stream in failed else next(results) for frame in frames]
+
+    def prepare(self, frame: Frame) -> Prepared:
+        """The next frame of a stream as `score` takes it: sampled, made a snippet of, resized.
+
+        For each stream one thread may do it, while others prepare theirs and a batch is scored.
+        """
+        return self._get(frame.stream).scored.prepare(frame)
+
+    def score(self, pairs: Sequence[tuple[Frame, Prepared]]) -> list[Prediction | Skipped]:
+        """Frames of different streams and what `prepare` made of them, in one batch; a result for each.
+
+        A frame of a stream may be left out, where the next sampled one is scored as `Prepared.after` makes it.
+        """
+        self._check([frame for frame, _ in pairs])
+        began = perf_counter()
+        rows = self._scorer.score([prepared for _, prepared in pairs])
+        model_ms = (perf_counter() - began) * 1000
+        results: list[Prediction | Skipped] = []
+        for (frame, prepared), row in zip(pairs, rows, strict=True):
+            preprocess_ms = prepared.seconds * 1000
+            waiting_ms = max(0.0, (began - frame.available) * 1000 - preprocess_ms)
+            split_ms = {"waiting": waiting_ms, "preprocess": preprocess_ms, "model": model_ms}
+            try:
+                results.append(self._result(frame, prepared, row, split_ms))
+            except Exception as error:  # noqa: BLE001  as above
                 results.append(self._failed(frame, error))
         return results
 
-    def _sampled(self, frame: Frame) -> Any:
-        """The frame as the scorer takes it; its result where that fails, so that other streams go on."""
-        if frame.sampled is not NOT_YET:
-            return frame.sampled
-        try:
-            return self.sample(frame).sampled
-        except Exception as error:  # noqa: BLE001  whatever it is
-            return self._failed(frame, error)
+    def _check(self, frames: Sequence[Frame]) -> None:
+        if len({frame.stream for frame in frames}) < len(frames):
+            raise ActionstreamError("a batch has one frame of a stream; push the next one in the next batch")
+        for frame in frames:
+            if self._get(frame.stream).labelling.flushed:
+                raise ActionstreamError(f"stream {frame.stream!r} was flushed; reset() it before pushing more frames")
 
     def _failed(self, frame: Frame, error: Exception) -> Skipped:
-        self._scorer.reset(frame.stream)
+        stream = self._get(frame.stream)
+        stream.scored.reset()
+        stream.labelling.next_index = frame.index + 1
         return Skipped(reason="failed", error=error)
 
-    def _result(self, frame: Frame, row: Row | None, split_ms: dict[str, float]) -> Prediction | Skipped:
-        """What becomes of a frame with its row; None where it was not sampled."""
-        stream = self._streams[frame.stream]
-        if row is not None and row.reset:
-            self._start_anew(stream, row.reset)
-        stream.last_seconds = frame.time_seconds
-        if row is None or row.scores is None:
-            return Skipped(reason="between samples" if row is None else "inside a stack")
+    def _result(self, frame: Frame, prepared: Prepared, row: Row, split_ms: dict[str, float]) -> Prediction | Skipped:
+        """What becomes of a frame with its row."""
+        stream = self._get(frame.stream)
+        labelling = stream.labelling
+        labelling.next_index = frame.index + 1
+        if row.reset:
+            labelling.start_anew(row.reset)
+        labelling.last_seconds = frame.time_seconds
+        if row.scores is None:
+            return Skipped(reason="inside a stack" if prepared.sampled else "between samples")
         if np.isfinite(row.scores).all():
-            return self._score(frame, row.scores, split_ms)
-        self._scorer.empty(frame.stream)  # its state may be as bad
-        self._start_anew(stream, "scores not finite")
+            return labelling.push(frame, row.scores, self.card, split_ms)
+        stream.scored.empty()  # its state may be as bad
+        labelling.start_anew("scores not finite")
         return Skipped(reason="scores not finite")
 
     def flush(self, stream: str, time_seconds: float | None = None) -> list[Event]:
@@ -200,31 +193,30 @@ class Engine:
 
         time_seconds  when its last frame ceased to be shown; the time of that frame, unless given
         """
-        entry = self._get(stream)
-        entry.flushed = True
-        ended, entry.ended = entry.ended, []
-        return ended + entry.detector.flush(entry.last_seconds if time_seconds is None else time_seconds)
+        return self._get(stream).labelling.flush(time_seconds)
 
     def reset(self, stream: str) -> None:
-        """Forget what a stream has seen: its next frame is a start."""
-        self._get(stream).flushed = False
-        self._scorer.reset(stream)
+        """Forget what a stream has seen: the next frame that is prepared is a start."""
+        entry = self._get(stream)
+        entry.labelling.flushed = False
+        entry.scored.reset()
 
     def adjust(self, stream: str, *, threshold: Threshold, smoothing_seconds: float) -> None:
         """Other settings for one stream, from its next frame on."""
-        entry = self._get(stream)
-        entry.detector.set_thresholds(threshold)
-        entry.smoother.set_seconds(smoothing_seconds)
+        labelling = self._get(stream).labelling
+        labelling.detector.set_thresholds(threshold)
+        labelling.smoother.set_seconds(smoothing_seconds)
 
     def snapshot(self, stream: str) -> Snapshot:
-        """The stream as it is now."""
-        return Snapshot(copy.deepcopy(self._get(stream)), self._scorer.read(stream))
+        """The stream as of the frame that was scored last, whatever was prepared since."""
+        entry = self._get(stream)
+        return Snapshot(entry.scored.read(), copy.deepcopy(entry.labelling))
 
     def restore(self, stream: str, snapshot: Snapshot) -> None:
         """Make a stream what it, or another of this engine's model, was at a snapshot."""
-        self._get(stream)
-        self._scorer.write(stream, snapshot._scorer)
-        self._install(stream, snapshot._stream)
+        entry = self._get(stream)
+        entry.scored.write(snapshot._scored)
+        entry.labelling = _renamed(snapshot._labelling, stream)
 
     def fork(self, stream: str, name: str | None = None) -> str:
         """Open a second stream that goes on from where `stream` is; returns its name."""
@@ -235,52 +227,19 @@ class Engine:
 
     def close(self, stream: str) -> None:
         """End a stream and give its slot back."""
-        self._get(stream)
+        scored = self._get(stream).scored
         del self._streams[stream]
-        self._scorer.close(stream)
+        scored.close()
 
-    def _install(self, name: str, entry: _Stream) -> None:
-        entry = copy.deepcopy(entry)
-        entry.detector.stream = name
-        self._streams[name] = entry
-
-    def _get(self, stream: str) -> _Stream:
+    def _get(self, stream: str) -> LabelledStream:
         if stream not in self._streams:
             known = ", ".join(map(repr, self._streams)) or "none"
             raise ActionstreamError(f"no stream {stream!r} is open (open: {known}); open() it first")
         return self._streams[stream]
 
-    def _start_anew(self, stream: _Stream, why: str) -> None:
-        """The state of a stream has been emptied; the events that were open end with its last frame."""
-        stream.reset = why
-        stream.ended += stream.detector.flush(stream.last_seconds)
-        stream.smoother.reset()
-        stream.frames_since_reset = 0
 
-    def _score(self, frame: Frame, scores: np.ndarray, split_ms: dict[str, float]) -> Prediction:
-        stream = self._streams[frame.stream]
-        probabilities = self.card.probabilities(scores)
-        reset, stream.reset = stream.reset, None
-        events, stream.ended = stream.ended, []
-        stream.frames_since_reset += 1
-        smoothed = probabilities
-        warming_up = stream.frames_since_reset <= self.card.context
-        if not warming_up:
-            smoothed = stream.smoother.push(probabilities, frame.time_seconds)
-            events = events + stream.detector.push(smoothed, frame.time_seconds)
-        latency_ms = (perf_counter() - frame.available) * 1000
-        return Prediction(
-            stream=frame.stream,
-            frame=frame.index,
-            time_seconds=frame.time_seconds,
-            latency_ms=latency_ms,
-            split_ms={**split_ms, "scoring": latency_ms - sum(split_ms.values())},
-            frames_since_reset=stream.frames_since_reset,
-            reset=reset,
-            names=self.card.labels,
-            scores=scores,
-            probabilities=probabilities,
-            smoothed=smoothed,
-            events=tuple(events),
-            warming_up=warming_up,
-        )
+def _renamed(labelling: Labelling, stream: str) -> Labelling:
+    """The same for a stream of another name, from where it stands."""
+    twin = copy.deepcopy(labelling)
+    twin.detector.stream = stream
+    return twin

@@ -1,41 +1,29 @@
-"""One network over many streams: frames in, and for each the scores that it gives, or why it gives none."""
+"""One network over many streams, or several as one: prepared frames in, and for each the scores that it gives."""
 
 from __future__ import annotations
 
-import copy
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any, Protocol
+from time import perf_counter
+from typing import Any
 
 import numpy as np
 
+from actionstream.engine.prepared import Prepared, Sampling
 from actionstream.frame import Frame
 from actionstream.models.card import Card
-from actionstream.models.modality import open_modality
+from actionstream.models.errors import ActionstreamError
 from actionstream.runtimes import Runtime
-from actionstream.sampler import Sampler
-
-
-@dataclass(frozen=True, slots=True)
-class Sampled:
-    """A frame that was sampled, without its picture.
-
-    stream   whose it is
-    snippet  uint8 (height, width, channels); None where it went into a stack that is not due
-    reset    why the state has to be emptied before it, if it has
-    """
-
-    stream: str
-    snippet: np.ndarray | None
-    reset: str | None
+from actionstream.sampler import gap_after
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a sampled frame gave.
+    """What a frame gave.
 
-    scores  float32 (K,); None where it went into a stack that is not due
+    scores  float32 (K,); None where it was not sampled, or went into a stack that is not due
     reset   why the state was emptied before it, if it was
     """
 
@@ -43,121 +31,154 @@ class Row:
     reset: str | None = None
 
 
-class Scorer(Protocol):
-    """What the engine asks of a network, or of several as one.
+class Scorer:
+    """A network, or the weighted mean of the scores of several, each with its own rhythm and modality.
 
-    There are two steps, which different threads may take: one that looks at pictures, and one that runs networks.
+    The two-stream method (Simonyan and Zisserman, arXiv:1406.2199). A frame has scores when the quickest network (the
+    first of them) gives new ones and all have given some since the last reset; of the others it is their last. The
+    labels of all are the same. Softmax or sigmoid come after the mean, as in TSN.
 
-    chunk  how many sampled frames of one stream `score` does well to take, where there are as many
+    gap_seconds  one for all networks, so that all begin anew together; the longest of theirs, unless given
+    chunk        how many sampled frames of one stream `score` does well to take, where there are as many
     """
 
-    card: Card
-    chunk: int
+    def __init__(
+        self, *runtimes: Runtime, weights: Sequence[float] | None = None, gap_seconds: float | None = None
+    ) -> None:
+        weights = [1.0] * len(runtimes) if weights is None else weights
+        cards = [runtime.card for runtime in runtimes]
+        _check_that_they_fuse(cards, weights)
+        self.card, self._leader = _fused_card(cards)
+        self.chunk = min(runtime.chunk for runtime in runtimes)
+        self.gap_seconds = max(gap_after(card.frame_seconds) for card in cards) if gap_seconds is None else gap_seconds
+        self._runtimes = runtimes
+        self._weights = np.array(weights, dtype=np.float32) / sum(weights)
 
-    def open(self, stream: str) -> None:
+    def open(self) -> ScoredStream:
         """Begin a stream."""
+        return ScoredStream(self._runtimes, self.gap_seconds)
 
-    def close(self, stream: str) -> None:
-        """End it."""
-
-    def sample(self, frame: Frame) -> Any:
-        """The next frame of a stream as `score` takes it; None where it lies between samples."""
-
-    def score(self, sampled: Sequence[Any]) -> list[Row]:
+    def score(self, prepared: Sequence[Prepared]) -> list[Row]:
         """Frames of different streams, a row for each, or successive frames of one stream."""
-
-    def reset(self, stream: str) -> None:
-        """The next frame of a stream is a start."""
-
-    def empty(self, stream: str) -> None:
-        """Empty the state of a stream at once, whatever was sampled ahead; its rhythm and its stacks go on."""
-
-    def read(self, stream: str) -> Any:
-        """A copy of all that is kept of a stream."""
-
-    def write(self, stream: str, kept: Any) -> None:
-        """Put back what `read` gave."""
-
-
-class Sampling:
-    """What a network sees of one stream: a sampler, and the modality that makes snippets of what it picks."""
-
-    def __init__(self, card: Card, *, gap_seconds: float | None = None):
-        self._sampler = Sampler(card.frame_seconds, gap_seconds)
-        self._modality = open_modality(card.preprocessing, interval_seconds=card.interval_seconds)
-
-    def push(self, frame: Frame) -> Sampled | None:
-        """The next frame of the stream; None where it lies between samples."""
-        decision = self._sampler.push(frame.time_seconds, frame.image.shape[:2], after_gap=frame.after_gap)
-        if decision.reset:
-            self._modality.reset()
-        if not decision.sampled:
-            return None
-        return Sampled(frame.stream, self._modality.push(frame.image, frame.time_seconds), decision.reset)
-
-    def reset(self) -> None:
-        """Forget all frames: the next one begins anew."""
-        self._sampler.reset()
-
-
-@dataclass
-class _Stream:
-    sampling: Sampling
-    slot: int
-
-
-class NetworkScorer:
-    """A runtime, and for each stream its sampling, and a slot of the runtime's pool of states."""
-
-    def __init__(self, runtime: Runtime, *, gap_seconds: float | None = None):
-        self.card = runtime.card
-        self.chunk = runtime.chunk
-        self._runtime = runtime
-        self._gap_seconds = gap_seconds
-        self._streams: dict[str, _Stream] = {}
-
-    def open(self, stream: str) -> None:
-        sampling = Sampling(self.card, gap_seconds=self._gap_seconds)
-        self._streams[stream] = _Stream(sampling, self._runtime.allocate())
-
-    def close(self, stream: str) -> None:
-        self._runtime.free(self._streams.pop(stream).slot)
-
-    def sample(self, frame: Frame) -> Sampled | None:
-        return self._streams[frame.stream].sampling.push(frame)
-
-    def score(self, sampled: Sequence[Sampled]) -> list[Row]:
-        rows = [Row(reset=each.reset) for each in sampled]
-        in_time = len({each.stream for each in sampled}) < len(sampled)
-        cuts = [n for n, each in enumerate(sampled) if n and each.reset] if in_time else []
-        for begin, end in pairwise([0, *cuts, len(sampled)]):
-            for each in sampled[begin:end]:
-                if each.reset:
-                    self._runtime.reset(self._streams[each.stream].slot)
-            due = [n for n in range(begin, end) if sampled[n].snippet is not None]
-            if due:
-                snippets = np.stack([sampled[n].snippet for n in due])  # type: ignore[misc]  # not None, as above
-                slots = [self._streams[sampled[n].stream].slot for n in due]
-                if in_time:
-                    scores = self._runtime.step(snippets[None], np.array(slots[:1]))[0]
-                else:
-                    scores = self._runtime.step(snippets[:, None], np.array(slots))[:, 0]
-                for n, row in zip(due, scores, strict=True):
-                    rows[n] = Row(scores=row, reset=sampled[n].reset)
+        in_time = len({id(each.stream) for each in prepared}) < len(prepared)
+        cuts = [n for n, each in enumerate(prepared) if n and each.reset] if in_time else []
+        rows: list[Row] = []
+        for begin, end in pairwise([0, *cuts, len(prepared)]):
+            rows += self._score_without_resets(prepared[begin:end], in_time)
         return rows
 
-    def reset(self, stream: str) -> None:
-        self._streams[stream].sampling.reset()
+    def _score_without_resets(self, prepared: Sequence[Prepared], in_time: bool) -> list[Row]:
+        """Those of a stream with a reset before the first one only."""
+        for each in prepared:
+            if each.reset:
+                each.stream.empty()
+        columns = [self._step(number, prepared, in_time) for number in range(len(self._runtimes))]
+        rows = []
+        for each, *found in zip(prepared, *columns, strict=True):
+            each.stream.keep(each, found)
+            known = [scores for scores in each.stream.last if scores is not None]
+            complete = len(known) == len(found) and found[self._leader] is not None
+            rows.append(Row(self._weights @ np.stack(known) if complete else None, each.reset))
+        return rows
 
-    def empty(self, stream: str) -> None:
-        self._runtime.reset(self._streams[stream].slot)
+    def _step(self, number: int, prepared: Sequence[Prepared], in_time: bool) -> list[np.ndarray | None]:
+        """The scores that one of the networks gives; None where it has nothing to score."""
+        found: list[np.ndarray | None] = [None] * len(prepared)
+        due = [(n, snippet) for n, each in enumerate(prepared) if (snippet := each.snippets[number]) is not None]
+        if due:
+            runtime = self._runtimes[number]
+            snippets = np.stack([snippet for _, snippet in due])
+            slots = np.array([prepared[n].stream.slots[number] for n, _ in due])
+            if in_time:
+                scores = runtime.step(snippets[None], slots[:1])[0]
+            else:
+                scores = runtime.step(snippets[:, None], slots)[:, 0]
+            for (n, _), row in zip(due, scores, strict=True):
+                found[n] = row
+        return found
 
-    def read(self, stream: str) -> Any:
-        entry = self._streams[stream]
-        return copy.deepcopy(entry.sampling), self._runtime.read(entry.slot)
 
-    def write(self, stream: str, kept: Any) -> None:
-        entry = self._streams[stream]
-        sampling, state = kept
-        entry.sampling = copy.deepcopy(sampling)
-        self._runtime.write(entry.slot, state)
+class ScoredStream:
+    """One stream of a scorer: for each network its sampling, a slot of its runtime's states, and its last scores.
+
+    `prepare` and `reset` look ahead and belong to the thread that has the frames; all else to the one that scores.
+    """
+
+    def __init__(self, runtimes: Sequence[Runtime], gap_seconds: float):
+        self._runtimes = runtimes
+        self._gap_seconds = gap_seconds
+        self.reset()
+        self.slots = [runtime.allocate() for runtime in runtimes]
+        self.last: list[np.ndarray | None] = [None] * len(runtimes)
+
+    def prepare(self, frame: Frame) -> Prepared:
+        """The next frame of the stream as `Scorer.score` takes it."""
+        began = perf_counter()
+        samplings = self._samplings  # read once: another thread may `reset`
+        good_until = max(each.good_until_seconds for each in samplings)
+        sampled = [each.push(frame) for each in samplings]
+        return Prepared(
+            stream=self,
+            time_seconds=frame.time_seconds,
+            sampled=any(each is not None for each in sampled),
+            snippets=tuple(None if each is None else each.snippet for each in sampled),
+            reset=next((each.reset for each in sampled if each and each.reset), None),
+            good_until_seconds=good_until,
+            seconds=perf_counter() - began,
+            samplings=tuple(each.copy() for each in samplings),
+        )
+
+    def reset(self) -> None:
+        """Forget the rhythm and the stacks: the next frame that is prepared is a start. Any thread may ask for it."""
+        self._scored = tuple(Sampling(each.card, gap_seconds=self._gap_seconds) for each in self._runtimes)
+        self._samplings = tuple(each.copy() for each in self._scored)
+
+    def empty(self) -> None:
+        """Forget what the networks have seen, at once; what is prepared already goes on from there."""
+        for runtime, slot in zip(self._runtimes, self.slots, strict=True):
+            runtime.reset(slot)
+        self.last = [None] * len(self.slots)
+
+    def keep(self, prepared: Prepared, found: Sequence[np.ndarray | None]) -> None:
+        """A frame has been scored: for each network the scores that it gave, if any."""
+        self._scored = prepared.samplings
+        self.last = [before if new is None else new for before, new in zip(self.last, found, strict=True)]
+
+    def read(self) -> Any:
+        """All that is kept of the stream, as of the frame that was scored last."""
+        states = [runtime.read(slot) for runtime, slot in zip(self._runtimes, self.slots, strict=True)]
+        return self._scored, states, self.last
+
+    def write(self, kept: Any) -> None:
+        """Put back what `read` gave, of this stream or of another one of the same scorer."""
+        self._scored, states, self.last = kept
+        self._samplings = tuple(each.copy() for each in self._scored)
+        for runtime, slot, state in zip(self._runtimes, self.slots, states, strict=True):
+            runtime.write(slot, state)
+
+    def close(self) -> None:
+        """Give the slots back."""
+        for runtime, slot in zip(self._runtimes, self.slots, strict=True):
+            runtime.free(slot)
+
+
+def _check_that_they_fuse(cards: Sequence[Card], weights: Sequence[float]) -> None:
+    if not cards or len(weights) != len(cards):
+        raise ActionstreamError(
+            f"{len(cards)} networks with {len(weights)} weights: at least one, and a weight for each"
+        )
+    if not all(0 < weight < float("inf") for weight in weights):
+        raise ActionstreamError(f"the weights are {', '.join(map(str, weights))}; they must be positive")
+    for card in cards[1:]:
+        if (card.labels, card.activation) != (cards[0].labels, cards[0].activation):
+            raise ActionstreamError(
+                f"{cards[0].network} and {card.network} cannot be fused: their {len(cards[0].labels)} and "
+                f"{len(card.labels)} labels differ, or one has softmax and the other sigmoid"
+            )
+
+
+def _fused_card(cards: Sequence[Card]) -> tuple[Card, int]:
+    """The card of the quickest network, with the longest warm-up of all in its rows; and which one that is."""
+    quickest = min(cards, key=lambda card: card.interval_seconds)
+    context = max(card.context * card.interval_seconds for card in cards) / quickest.interval_seconds
+    return replace(quickest, context=math.ceil(context - 1e-6)), cards.index(quickest)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+Stream = TypeVar("Stream", bound=Hashable)
 
 
 @dataclass
@@ -37,15 +40,15 @@ class StepTime:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Generic[Stream]):
     """A frame that waits: whose it is, for how long, and whether it is of no use when it gets old."""
 
-    stream: str
+    stream: Stream
     age_seconds: float
     perishable: bool
 
 
-class Batcher:
+class Batcher(Generic[Stream]):
     """Chooses whose frames make the next batch, so that the label of a live frame comes within two intervals.
 
     Without live streams, and while a step takes less than an interval, that is everyone who has a frame. Else it
@@ -58,9 +61,9 @@ class Batcher:
         self.interval_seconds = interval_seconds
         self.step_time = StepTime()
         self._turn = 0
-        self._served: dict[str, int] = {}
+        self._served: dict[Stream, int] = {}
 
-    def choose(self, candidates: Sequence[Candidate]) -> tuple[list[str], list[str]]:
+    def choose(self, candidates: Sequence[Candidate[Stream]]) -> tuple[list[Stream], list[Stream]]:
         """The streams to serve now, and those whose frame is stale."""
         limit = len(candidates)
         if any(candidate.perishable for candidate in candidates):
@@ -75,13 +78,13 @@ class Batcher:
         good = [each.stream for each in candidates if each.stream not in stale]
         return sorted(good, key=lambda stream: self._served.get(stream, 0))[:limit], stale
 
-    def served(self, streams: Sequence[str], seconds: float) -> None:
+    def served(self, streams: Sequence[Stream], seconds: float) -> None:
         """Frames of these streams went through the network, in a step that took so long."""
         for stream in streams:
             self._turn += 1
             self._served[stream] = self._turn
         self.step_time.push(len(streams), seconds)
 
-    def forget(self, stream: str) -> None:
+    def forget(self, stream: Stream) -> None:
         """A stream has ended."""
         self._served.pop(stream, None)

@@ -1,16 +1,17 @@
-"""A source read in a thread of its own: the one place where frames wait."""
+"""A source read in a thread of its own, which prepares its frames: the one place where they wait."""
 
 from __future__ import annotations
 
 import math
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import replace
 from time import perf_counter
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
+from actionstream.engine.prepared import Prepared
 from actionstream.frame import Frame
 from actionstream.results import Notice
 from actionstream.sampler import Pace
@@ -23,11 +24,19 @@ READ_AHEAD = 4  # frames of a source that waits
 STOP_SECONDS = 2.0
 
 
+class Pair(NamedTuple):
+    """A frame, and what its stream made of it."""
+
+    frame: Frame
+    prepared: Prepared
+
+
 class Feed:
     """Reads a source until it ends, and connects again where it is live.
 
-    policy            "newest": the source is always drained and a new frame replaces the one that waits; "every": the
-                      source waits and loses nothing; "auto": newest where the source is live
+    policy            "newest": the source is always drained and a sampled frame replaces the one that waits; one
+                      between samples does not. "every": the source waits and loses nothing; "auto": newest where the
+                      source is live
     realtime          play a source that is not live at its own speed
     max_frames        stop after this many frames
     interval_seconds  between frames as the model wants them: a source that is much slower gets a warning
@@ -38,7 +47,8 @@ class Feed:
     error         why it ended, if not as it should
     last_seconds  the time of its last frame; when a file has ended, the time at which that ceases to be shown
 
-    Times and indices go on over a reconnect: the time between is the time that has passed.
+    Times and indices go on over a reconnect: the time between is the time that has passed. All frames are prepared, in
+    the order in which they come; what the network needs of one that is dropped goes into the next sampled one.
     """
 
     def __init__(
@@ -63,23 +73,24 @@ class Feed:
         self._first: tuple[float, float] | None = None  # when the first frame was available, and its time
         self._shift_seconds = 0.0
         self._after_gap = False  # of the next frame to be put
-        self._waiting: deque[Frame | Notice] = deque()
+        self._waiting: deque[Pair | Notice] = deque()
+        self._dropped: Prepared | None = None  # the last sampled one, until another comes after it
         self._changed = changed
         self._policy = policy
         self._connection = connection
         self._realtime = realtime
         self._max_frames = math.inf if max_frames is None else max_frames
         self._pace = Pace(source.name, interval_seconds)
-        self._sample: Callable[[Frame], Frame] | None = None
+        self._prepare: Callable[[Frame], Prepared]
         self._stopped = threading.Event()
         self._stopped_at: float | None = None
         self._done = False
         self._thread = threading.Thread(target=self._run, name=f"feed of {name}", daemon=True)
 
-    def start(self, sample: Callable[[Frame], Frame] | None = None) -> None:
-        """Begin to read, unless that was done; `sample` each frame before it waits."""
+    def start(self, prepare: Callable[[Frame], Prepared]) -> None:
+        """Begin to read, unless that was done, and to prepare each frame before it waits."""
         if not (self.started or self._stopped.is_set()):
-            self._sample = sample
+            self._prepare = prepare
             self._thread.start()
 
     @property
@@ -99,13 +110,8 @@ class Feed:
 
     @property
     def newest(self) -> bool:
-        """Whether a new frame replaces the one that waits."""
+        """Whether a new sampled frame replaces the one that waits."""
         return self.source.live if self._policy == "auto" else self._policy == "newest"
-
-    @property
-    def waits(self) -> bool:
-        """Whether the source waits for whoever takes its frames, so that none is lost."""
-        return not (self.newest or self.source.live)
 
     @property
     def received(self) -> int:
@@ -117,28 +123,30 @@ class Feed:
             lost = self.source.lost.copy()  # once: its source may count on
             return self._taken_in + lost.total(), self.dropped + lost
 
-    def peek(self) -> Frame | None:
+    def peek(self) -> Pair | None:
         """The frame that would be taken; none while there is a notice to be told before."""
         with self._changed:
             first = self._waiting[0] if self._waiting else None
-        return first if isinstance(first, Frame) else None
+        return first if isinstance(first, Pair) else None
 
-    def take(self) -> Frame | None:
-        """The next frame; one of a source that waits becomes available by this."""
+    def take(self) -> Pair | None:
+        """The next frame; one of a source that waits becomes available by this, as if it were prepared just now."""
         with self._changed:
-            frame = self.peek()
-            if frame is None:
+            pair = self.peek()
+            if pair is None:
                 return None
             self._waiting.popleft()
             self._changed.notify_all()
-        return frame if self.newest or self._realtime else replace(frame, available=perf_counter())
+        if self.newest or self._realtime:
+            return pair
+        return pair._replace(frame=replace(pair.frame, available=perf_counter() - pair.prepared.seconds))
 
-    def drop(self, frame: Frame, reason: str) -> None:
-        """Throw a frame away, if it still waits."""
+    def drop(self, pair: Pair, reason: str) -> None:
+        """Throw the newest frame away, if it still waits."""
         with self._changed:
-            if self.peek() is frame:
+            if self.peek() is pair:
                 self._waiting.popleft()
-                self._count_dropped([frame], reason)
+                self._count_dropped(pair, reason)
                 self._changed.notify_all()
 
     def notices(self) -> list[Notice]:
@@ -168,12 +176,17 @@ class Feed:
             self._thread.join()
 
     def _drop_waiting(self, reason: str) -> None:
-        self._count_dropped([each for each in self._waiting if isinstance(each, Frame)], reason)
+        for each in self._waiting:
+            if isinstance(each, Pair):
+                self._count_dropped(each, reason)
         self._waiting = deque(each for each in self._waiting if isinstance(each, Notice))
 
-    def _count_dropped(self, frames: Sequence[Frame], reason: str) -> None:
-        self.dropped[reason] += len(frames)
-        self._after_gap |= any(frame.after_gap for frame in frames)  # nor does anybody know what was before the next
+    def _count_dropped(self, pair: Pair, reason: str) -> None:
+        if pair.prepared.sampled:
+            self.dropped[reason] += 1
+            self._dropped = pair.prepared
+        else:
+            self.dropped["between samples"] += 1  # that is no loss
 
     def _run(self) -> None:
         try:
@@ -230,24 +243,38 @@ class Feed:
         if not self._connected:
             self._connect(frame)
         frame = replace(
-            frame, stream=self.name, index=self._taken_in, time_seconds=frame.time_seconds + self._shift_seconds
+            frame,
+            stream=self.name,
+            index=self._taken_in,
+            time_seconds=frame.time_seconds + self._shift_seconds,
+            after_gap=frame.after_gap or self._after_gap,
         )
+        self._after_gap = False
         self._warn(self._pace.push(frame.time_seconds))
-        if self._sample is not None and not self._stopped.is_set():
-            frame = self._sample(frame)
+        try:
+            prepared = None if self._stopped.is_set() else self._prepare(frame)
+        except Exception:
+            with self._changed:
+                self._taken_in += 1
+                self.dropped["failed"] += 1
+            raise
         with self._changed:
             while not self.newest and len(self._waiting) >= READ_AHEAD and not self._stopped.is_set():
                 self._changed.wait()
             self._taken_in += 1
-            if self._stopped.is_set():
+            if prepared is None or self._stopped.is_set():
                 self.dropped["ended"] += 1
                 return
-            if self.newest:
-                self._drop_waiting("newer")
-            if self._after_gap:
-                frame, self._after_gap = replace(frame, after_gap=True), False
-            self._waiting.append(frame)
             self.last_seconds = frame.time_seconds
+            if self.newest:
+                waits = any(isinstance(each, Pair) and each.prepared.sampled for each in self._waiting)
+                if waits and not prepared.sampled:
+                    self.dropped["between samples"] += 1
+                    return
+                self._drop_waiting("newer")
+            if prepared.sampled and self._dropped is not None:
+                prepared, self._dropped = prepared.after(self._dropped), None
+            self._waiting.append(Pair(frame, prepared))
             self._changed.notify_all()
 
     def _connect(self, frame: Frame) -> None:

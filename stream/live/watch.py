@@ -5,20 +5,18 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from actionstream.engine.engine import Engine
-from actionstream.frame import NOT_YET, Frame
 from actionstream.live.batching import Batcher, Candidate
-from actionstream.live.feed import POLICIES, Feed, Policy
+from actionstream.live.feed import POLICIES, Feed, Pair, Policy
 from actionstream.models.errors import ActionstreamError
-from actionstream.results import NOT_DUE, Counts, Event, Notice, Prediction, Skipped, Update
+from actionstream.results import Counts, Event, Notice, Prediction, Skipped, Update
 from actionstream.sinks.sink import Sink
 from actionstream.sources import Source, SourceError, open_source
 from actionstream.sources.connection import Connection
@@ -27,8 +25,8 @@ from actionstream.sources.source import reason
 IDLE_SECONDS = 0.2
 
 
-class _Stream:
-    """A feed, its sinks, and what became of the frames that it gave."""
+class WatchedStream:
+    """A stream of a watch: its feed, its sinks, and what became of the frames that it gave."""
 
     def __init__(self, feed: Feed, sinks: Sequence[Sink]):
         self.feed = feed
@@ -60,17 +58,15 @@ class Watch:
         for update in watch:
             ...
 
-    Iterating gives an `Update` for each frame of each source, for news of a connection, and a last one, with the
-    notice "close", for each stream. It ends when all streams have, or with `keep_open` when `stop` is called.
-    `add`, `remove`, `stop` and the questions may be called from any thread; all else happens where it is iterated.
-    Nothing is read before that.
+    Iterating gives an `Update` for each frame of each source that is not dropped, for news of a connection, and a last
+    one, with the notice "close", for each stream. It ends when all streams have, or with `keep_open` when `stop` is
+    called. Each source is read, and its frames are prepared, in a thread of its own; `add`, `remove`, `stop` and the
+    questions may be called from any thread; all else happens where it is iterated. Nothing is read before that.
 
     A source or a sink that fails, and a frame that cannot be prepared, ends its own stream, whose "close" gives the
     reason; the others go on.
 
     policy, connection, realtime, max_frames  see `Feed`
-    ahead                                     sample the frames of sources that wait where they are read, while the
-                                              network has others: quicker, and `Engine.sample` tells what it costs
     idle                                      called now and then while nothing comes
     """
 
@@ -83,7 +79,6 @@ class Watch:
         realtime: bool = False,
         max_frames: int | None = None,
         keep_open: bool = False,
-        ahead: bool = False,
         idle: Callable[[], None] | None = None,
     ):
         if policy not in POLICIES:
@@ -92,11 +87,10 @@ class Watch:
         self._connection = connection or Connection()
         self._feeding: dict[str, Any] = {"policy": policy, "realtime": realtime, "max_frames": max_frames}
         self._keep_open = keep_open
-        self._ahead = ahead
-        self._batcher = Batcher(engine.card.interval_seconds)
+        self._batcher: Batcher[WatchedStream] = Batcher(engine.card.interval_seconds)
         self._changed = threading.Condition(threading.RLock())
-        self._streams: dict[str, _Stream] = {}
-        self._pending: deque[tuple[_Stream, Update]] = deque()
+        self._streams: dict[str, WatchedStream] = {}
+        self._pending: deque[tuple[WatchedStream, Update]] = deque()
         self._idle = idle
         self._stopped = False
 
@@ -136,7 +130,7 @@ class Watch:
                 interval_seconds=self.engine.card.frame_seconds,
                 **feeding,
             )
-            self._streams[name] = _Stream(feed, sinks(name) if sinks else ())
+            self._streams[name] = WatchedStream(feed, sinks(name) if sinks else ())
             self._changed.notify_all()
         return name
 
@@ -199,31 +193,27 @@ class Watch:
     def _wait(self) -> bool:
         """Until there is something to do; False when there is nothing more to come."""
         while True:
+            self._start_feeds()
             with self._changed:
-                if not self._streams and (self._stopped or not self._keep_open):
+                streams = list(self._streams.values())
+                if not streams and (self._stopped or not self._keep_open):
                     return False
-                for stream in self._streams.values():
-                    self._start(stream)
-                if any(stream.feed.has_waiting() or stream.feed.ended for stream in self._streams.values()):
+                if any(stream.feed.has_waiting() or stream.feed.ended for stream in streams):
                     return True
+                if not all(stream.feed.started for stream in streams):
+                    continue  # one was added just now
                 came = self._changed.wait(IDLE_SECONDS)  # not for ever, so that signals are seen
             if not came and self._idle is not None:
                 self._idle()
 
-    def _start(self, stream: _Stream) -> None:
-        """Let a feed read, unless it does, or was stopped before."""
-        if stream.feed.started or stream.feed.ended:
-            return
-        if self._ahead and stream.feed.waits:
-            self._open(stream)
-            stream.feed.start(self.engine.sample)
-        else:
-            stream.feed.start()
-
-    def _open(self, stream: _Stream) -> None:
-        if not stream.opened:
+    def _start_feeds(self) -> None:
+        """Let those read that do not yet, unless they were stopped before."""
+        with self._changed:
+            streams = [each for each in self._streams.values() if not (each.feed.started or each.feed.ended)]
+        for stream in streams:
             self.engine.open(stream.feed.name)
             stream.opened = True
+            stream.feed.start(self.engine.prepare)
 
     def _do_a_round(self) -> None:
         """End who has ended, gather the notices, label a batch of the frames that wait: updates are pending then."""
@@ -235,26 +225,30 @@ class Watch:
                 continue
             for notice in stream.feed.notices():
                 self._pending.append((stream, Update(stream=name, notice=notice)))
-        self._label(streams)
+        self._label(streams.values())
 
-    def _label(self, streams: dict[str, _Stream]) -> None:
-        waiting = {name: frame for name, stream in streams.items() if (frame := stream.feed.peek())}
+    def _label(self, streams: Iterable[WatchedStream]) -> None:
+        """Those whose frames no network wants, and those who are served now."""
+        waiting = {stream: pair for stream in streams if (pair := stream.feed.peek())}
         now = perf_counter()
-        chosen, stale = self._batcher.choose(
-            [Candidate(name, now - frame.available, streams[name].feed.newest) for name, frame in waiting.items()]
-        )
-        for name in stale:
-            streams[name].feed.drop(waiting[name], "stale")
-        frames = [frame for name in chosen if (frame := streams[name].feed.take())]
+        candidates = [
+            Candidate(stream, now - pair.frame.available, stream.feed.newest)
+            for stream, pair in waiting.items()
+            if pair.prepared.due
+        ]
+        chosen, stale = self._batcher.choose(candidates)
+        for stream in stale:
+            stream.feed.drop(waiting[stream], "stale")
+        idle = [stream for stream, pair in waiting.items() if not pair.prepared.due]
+        taken = [(stream, pair) for stream in [*idle, *chosen] if (pair := stream.feed.take())]
         try:
-            results = self._push(frames, streams)
+            results = self._score(taken)
         except BaseException:  # a signal, too
             with self._changed:
-                for frame in frames:
-                    streams[frame.stream].skipped["ended"] += 1
+                for stream, _ in taken:
+                    stream.skipped["ended"] += 1
             raise
-        for frame, result in zip(frames, results, strict=True):
-            stream = streams[frame.stream]
+        for (stream, pair), result in zip(taken, results, strict=True):
             prediction = result if isinstance(result, Prediction) else None
             with self._changed:
                 if isinstance(result, Skipped):
@@ -264,23 +258,19 @@ class Watch:
             if isinstance(result, Skipped) and result.error is not None:
                 stream.fail(result.error)
             events = prediction.events if prediction else ()
-            shown = replace(frame, sampled=NOT_YET)  # what it is to another model, nobody knows
-            update = Update(stream=frame.stream, frame=shown, prediction=prediction, events=events)
+            update = Update(stream=stream.feed.name, frame=pair.frame, prediction=prediction, events=events)
             self._pending.append((stream, update))
 
-    def _push(self, frames: list[Frame], streams: dict[str, _Stream]) -> list[Prediction | Skipped]:
+    def _score(self, taken: Sequence[tuple[WatchedStream, Pair]]) -> list[Prediction | Skipped]:
         """Through the engine; the batcher learns who was served and how long it took."""
-        for frame in frames:
-            self._open(streams[frame.stream])
         began = perf_counter()
-        results = self.engine.push_frames(frames)
-        skipped = [isinstance(result, Skipped) and result.reason in NOT_DUE for result in results]
-        served = [frame.stream for frame, without in zip(frames, skipped, strict=True) if not without]
+        results = self.engine.score([pair for _, pair in taken])
+        served = [stream for stream, pair in taken if pair.prepared.due]
         if served:
             self._batcher.served(served, perf_counter() - began)
         return results
 
-    def _tell(self, stream: _Stream, update: Update) -> None:
+    def _tell(self, stream: WatchedStream, update: Update) -> None:
         """Give an update to the sinks of its stream; one that fails ends the stream."""
         for sink in list(stream.sinks):
             try:
@@ -291,7 +281,7 @@ class Watch:
                 with suppress(Exception):
                     sink.close()
 
-    def _end(self, name: str, stream: _Stream) -> None:
+    def _end(self, name: str, stream: WatchedStream) -> None:
         feed = stream.feed
         feed.stop()
         feed.join()
@@ -304,7 +294,7 @@ class Watch:
             self.engine.close(name)
         with self._changed:
             del self._streams[name]
-        self._batcher.forget(name)
+        self._batcher.forget(stream)
         if feed.error is not None:
             stream.fail(feed.error)
         self._tell(stream, self._last_update(stream, events))
@@ -316,7 +306,7 @@ class Watch:
         stream.sinks.clear()
         self._pending.append((stream, self._last_update(stream, events)))
 
-    def _last_update(self, stream: _Stream, events: list[Event]) -> Update:
+    def _last_update(self, stream: WatchedStream, events: list[Event]) -> Update:
         feed = stream.feed
         with self._changed:
             counts = stream.counts()
@@ -373,7 +363,6 @@ def watch(
         connection=connection,
         realtime=realtime,
         max_frames=max_frames,
-        ahead=True,
     )
     if not sources:
         raise ActionstreamError("no source to watch; give a file, an address or a camera")

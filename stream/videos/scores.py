@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from actionstream.engine.scorer import Row, Scorer
+from actionstream.engine.prepared import Prepared
+from actionstream.engine.scorer import Row, ScoredStream, Scorer
 from actionstream.frame import Frame
 from actionstream.models.errors import ActionstreamError
 from actionstream.sampler import Pace
 from actionstream.sources import Source, SourceError
 from actionstream.videos.prefetch import ahead
-
-STREAM = "whole video"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,23 +117,22 @@ def scored_chunks(
     source: Source, scorer: Scorer, *, look: Callable[[Frame], None] = lambda frame: None
 ) -> Generator[list[tuple[float, Row]]]:
     """The times and rows of the sampled frames of a source, in chunks as they get ready."""
-    scorer.open(STREAM)
+    stream = scorer.open()
     try:
-        with closing(ahead(_sampled(source, scorer, look), depth=2 * scorer.chunk)) as sampled:
-            for chunk in _chunks(sampled, scorer.chunk):
-                times, each = zip(*chunk, strict=True)
-                yield list(zip(times, scorer.score(each), strict=True))
+        with closing(ahead(_prepared(source, stream, look), depth=2 * scorer.chunk)) as prepared:
+            for chunk in _chunks(prepared, scorer.chunk):
+                yield [(each.time_seconds, row) for each, row in zip(chunk, scorer.score(chunk), strict=True)]
     finally:
-        scorer.close(STREAM)
+        stream.close()
 
 
-def _sampled(source: Source, scorer: Scorer, look: Callable[[Frame], None]) -> Generator[tuple[float, Any]]:
+def _prepared(source: Source, stream: ScoredStream, look: Callable[[Frame], None]) -> Generator[Prepared]:
     with closing(source):
         for frame in source:
             look(frame)
-            sampled = scorer.sample(replace(frame, stream=STREAM))
-            if sampled is not None:
-                yield frame.time_seconds, sampled
+            prepared = stream.prepare(frame)
+            if prepared.sampled:
+                yield prepared
 
 
 def _chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:

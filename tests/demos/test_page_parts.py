@@ -99,6 +99,36 @@ def test_frames_of_a_page_become_news_and_its_slot_is_freed(hub):
     source.put(picture, 0.9)  # nobody minds
 
 
+def test_a_page_that_sends_faster_than_its_frames_are_prepared_is_not_kept_in_memory():
+    source = PageSource("page")
+    for n, picture in enumerate(images(9)):
+        source.put(picture, n * 0.1)
+    source.stop()
+    assert [frame.time_seconds for frame in source] == [0.0, 0.1]
+    assert dict(source.lost) == {"late": 7}
+
+
+def test_frames_are_prepared_while_the_engine_is_busy_with_those_of_others(hub, monkeypatch):
+    """Each in a thread of its own visitor."""
+    prepared = []
+
+    def prepare(engine, frame, prepare=SharedEngine.prepare):
+        prepared.append((frame.stream, threading.current_thread().name))
+        return prepare(engine, frame)
+
+    monkeypatch.setattr(SharedEngine, "prepare", prepare)
+    sources = {name: PageSource(name) for name in "ab"}
+    for name, source in sources.items():
+        hub.add(name, source, Visitor(source), Settings(), realtime=True)
+        until(lambda name=name: name in hub.engine.streams)
+    with hub.engine._lock:  # as `score` holds it
+        for source in sources.values():
+            source.put(images(1)[0], 0.0)
+        until(lambda: len(prepared) == 2)
+    assert sorted(prepared) == [(name, f"feed of {name}") for name in "ab"]
+    until(lambda: all(hub.counts(name).labelled for name in "ab"))
+
+
 def oracle(engine, path, time_seconds):
     """What an engine that was shown all frames up to a moment said last."""
     stream = engine.open()

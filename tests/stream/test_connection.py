@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+from preparing import prepare
 
 from actionstream import Connection, Frame, Source, SourceError
 from actionstream.live.feed import Feed
@@ -46,7 +47,7 @@ def ended(source, *, stopped=None, **options):
     """A feed that has tried until it gave up."""
     feed = Feed("gone", source, threading.Condition(threading.RLock()), connection=Connection(**options))
     feed._stopped = stopped or feed._stopped
-    feed.start()
+    feed.start(prepare)
     feed._thread.join(20)
     assert feed.ended
     assert isinstance(feed.error, SourceError)
@@ -105,7 +106,7 @@ def test_without_a_limit_it_is_tried_until_it_is_stopped():
     source, clock = Gone(), Stopping()
     feed = Feed("gone", source, threading.Condition(threading.RLock()), connection=Connection())
     feed._stopped = clock
-    feed.start()
+    feed.start(prepare)
     feed._thread.join(20)
     assert (len(source.tried), feed.ended, feed.error) == (50, True, None)
     assert max(clock.waited) <= 10

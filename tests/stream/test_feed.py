@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+from preparing import prepare
 
 from actionstream import Connection, Frame, Source, SourceError
 from actionstream.live.feed import READ_AHEAD, Feed
@@ -47,19 +48,23 @@ class Scripted(Source):
             assert self.given.acquire(timeout=10)
 
 
-def feed_of(source, **options):
+def feed_of(source, prepare=prepare, **options):
     feed = Feed("scripted", source, threading.Condition(threading.RLock()), **{"connection": Connection(), **options})
-    feed.start()
+    feed.start(prepare)
     return feed
 
 
 def take(feed, count=1):
     """The next frames, waited for, and notices passed over."""
+    return [pair.frame for pair in take_pairs(feed, count)]
+
+
+def take_pairs(feed, count=1):
     taken = []
     for _ in range(1000):
         feed.notices()
-        frame = feed.take()
-        taken += [frame] if frame else []
+        pair = feed.take()
+        taken += [pair] if pair else []
         if len(taken) == count:
             return taken
         time.sleep(0.01)
@@ -139,7 +144,7 @@ def test_a_live_source_that_comes_back_goes_on_in_its_own_time(monkeypatch):
     frames, notices = [], []
     while len(frames) < 5:
         notices += feed.notices()
-        frames += [frame] if (frame := feed.take()) else []
+        frames += [pair.frame] if (pair := feed.take()) else []
     first, returned = np.split(np.array([(f.index, f.time_seconds) for f in frames]), [3])
     assert first[:, 0].tolist() + returned[:, 0].tolist() == [0, 1, 2, 3, 4]
     assert first[:, 1] == pytest.approx([0, 1 / 30, 2 / 30])
@@ -166,7 +171,72 @@ def test_a_gap_is_before_the_first_frame_of_the_new_connection(monkeypatch):
     assert not take(feed)[0].after_gap
     source.let_out(2)
     assert feed.dropped == {"newer": 1}
-    assert take(feed)[0].after_gap
+    (returned,) = take_pairs(feed)
+    assert (returned.frame.index, returned.frame.after_gap, returned.prepared.reset) == (2, False, "gap")
+
+
+def test_a_frame_between_samples_pushes_out_nothing_but_its_like():
+    """And it is no loss."""
+    source = Scripted(9)
+    feed = feed_of(source, lambda frame: prepare(frame, sampled=frame.index in (2, 5)))
+    source.let_out(2)
+    assert feed.dropped == {"between samples": 1}
+    source.let_out(3)
+    assert feed.dropped == {"between samples": 4}
+    (pair,) = take_pairs(feed)
+    assert (pair.frame.index, pair.prepared.sampled) == (2, True)
+    source.let_out(3)
+    assert feed.dropped == {"between samples": 6}
+    assert take(feed)[0].index == 5
+    source.let_out(1)
+    assert not take_pairs(feed)[0].prepared.sampled
+    assert (feed.received, feed.dropped) == (9, {"between samples": 6})
+    feed.stop()
+
+
+@pytest.mark.parametrize("reason", ["newer", "stale"])
+def test_what_the_network_needs_of_a_dropped_frame_comes_with_the_next_sampled_one(reason):
+    source = Scripted(4)
+    feed = feed_of(source, lambda frame: prepare(frame, sampled=frame.index != 1))
+    source.let_out(1)
+    if reason == "stale":
+        feed.notices()
+        feed.drop(feed.peek(), reason)
+    source.let_out(1)
+    if reason == "stale":
+        assert take(feed)[0].index == 1
+    source.let_out(2)
+    (pair,) = take_pairs(feed)
+    assert (pair.frame.index, pair.prepared.reset) == (3, "start")
+    assert feed.dropped == ({"newer": 2, "between samples": 1} if reason == "newer" else {"stale": 1, "newer": 1})
+    assert pair.prepared.snippets == (3,)
+    feed.stop()
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_a_frame_that_cannot_be_prepared_ends_the_feed_after_those_before_it(live):
+    def fail_later(frame):
+        if frame.index == 2:
+            raise ZeroDivisionError("this one is cursed")
+        return prepare(frame)
+
+    source = Scripted(9, live=live)
+    source.let.release(9)
+    feed = feed_of(source, fail_later, policy="every")
+    wait_until(lambda: feed.ended)
+    assert str(feed.error) == "this one is cursed"
+    assert [frame.index for frame in take(feed, 2)] == [0, 1]
+    assert (feed.received, feed.dropped, source.closed) == (3, {"failed": 1}, True)
+
+
+def test_a_frame_that_was_waited_for_is_as_old_as_its_preparation():
+    source = Scripted(1, live=False)
+    source.let.release(1)
+    feed = feed_of(source)
+    wait_until(lambda: feed.ended)
+    before = time.perf_counter()
+    (frame,) = take(feed)
+    assert before - 0.25 <= frame.available <= time.perf_counter() - 0.25
 
 
 def test_time_does_not_go_back_over_a_reconnect(monkeypatch):

@@ -9,8 +9,7 @@ from helpers import LABELS, images, random_network, shared
 from precision import apart, float64_bound
 
 from actionstream import Engine
-from actionstream.engine.fusion import Fusion
-from actionstream.engine.scorer import NetworkScorer
+from actionstream.engine.scorer import Scorer
 from actionstream.models import load, save
 from actionstream.models.card import Card
 from actionstream.models.modality import open_modality
@@ -37,8 +36,8 @@ def card_of(modality, **changes):
     return Card(**{**values, **changes})
 
 
-def scorer(card, seed=0, **options):
-    return NetworkScorer(TorchRuntime(random_network(card, seed), card, device="cpu"), **options)
+def runtime(card, seed=0):
+    return TorchRuntime(random_network(card, seed), card, device="cpu")
 
 
 def offline(card, snippets, seed=0, of=lambda scores: scores):
@@ -94,16 +93,15 @@ def test_frames_inside_a_stack_are_no_loss():
 
 
 def fused(weights=(1.0, 3.0), **options):
-    parts = [scorer(card_of("rgb"), 0, **options), scorer(card_of("flow"), 1, **options)]
-    return Fusion(parts, weights)
+    return Scorer(runtime(card_of("rgb"), 0), runtime(card_of("flow"), 1), weights=weights, **options)
 
 
 def test_an_empty_state_gives_what_a_new_stream_does():
     """Nor is anything left of the last scores of the slower network."""
     quick, slow = card_of("rgb"), card_of("rgb", interval_seconds=0.4, frame_seconds=0.4)
-    machine = Engine(Fusion([scorer(quick, 0), scorer(slow, 1)], (1.0, 3.0)))
+    machine = Engine(Scorer(runtime(quick, 0), runtime(slow, 1), weights=(1.0, 3.0)))
     rows_of(machine, PICTURES[:10])
-    machine._scorer.empty(machine.streams[0])
+    machine._get(machine.streams[0]).scored.empty()
     after = rows_of(machine, PICTURES[10:16], first_seconds=1.0)
     assert [row is not None for row in after] == [False, False, True, False, True, False]
     small = {n: quick.preprocessing.resize(PICTURES[n]) for n in (10, 12, 14)}
@@ -131,7 +129,7 @@ def test_all_have_to_be_warm(context, expected):
     """The longest warm-up in seconds, in rows of the quickest, and no part of a row less."""
     quick = card_of("rgb", interval_seconds=0.1, frame_seconds=0.1, context=1)
     slow = card_of("rgb", interval_seconds=0.34, frame_seconds=0.34, context=context)
-    assert Fusion([scorer(quick, 0), scorer(slow, 1)], (1.0, 3.0)).card.context == expected
+    assert Scorer(runtime(quick, 0), runtime(slow, 1)).card.context == expected
 
 
 def test_a_reset_forgets_the_scores_of_all():

@@ -127,12 +127,11 @@ def test_gaps_and_slow_beginnings_make_no_source_slow():
     assert told([0.0]) == told([0.0, 5.0]) == told([]) == []
 
 
-def test_gap_can_be_set_and_reset_starts_anew():
+def test_gap_can_be_set():
     sampler = Sampler(0.1, gap_seconds=3.0)
     assert sampler.push(0.0, SIZE).reset == "start"
     assert sampler.push(2.9, SIZE).reset is None
-    sampler.reset()
-    assert sampler.push(3.0, SIZE).reset == "start"
+    assert sampler.push(6.0, SIZE).reset == "gap"
 
 
 def test_refuses_no_interval():

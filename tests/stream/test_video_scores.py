@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from precision import apart, float64_bound
 
 from actionstream import Engine, Frame, SourceError, open_source
-from actionstream.engine.fusion import Fusion
-from actionstream.engine.scorer import NetworkScorer, Row
+from actionstream.engine.scorer import Row, Scorer
 from actionstream.models.card import Card
 from actionstream.models.preprocessing import Preprocessing
 from actionstream.runtimes.eager import TorchRuntime
@@ -71,14 +70,14 @@ def scorer(card=CARD, chunk=3, seed=0):
     """One with streams of its own, of a runtime that the tests share."""
     if card.to_json() not in RUNTIMES:
         RUNTIMES[card.to_json()] = TorchRuntime(random_network(card, seed), card, device="cpu")
-    made = NetworkScorer(RUNTIMES[card.to_json()])
+    made = Scorer(RUNTIMES[card.to_json()])
     made.chunk = chunk
     return made
 
 
 def fused(chunk=3):
-    parts = [NetworkScorer(each._runtime, gap_seconds=1.6) for each in (scorer(), scorer(FLOW, seed=1))]
-    made = Fusion(parts, (1.0, 3.0))
+    runtimes = [each._runtimes[0] for each in (scorer(), scorer(FLOW, seed=1))]
+    made = Scorer(*runtimes, weights=(1.0, 3.0), gap_seconds=1.6)
     made.chunk = chunk
     return made
 
@@ -90,7 +89,7 @@ def windowed(chunk=3):
 
 def live(model, source):
     """What the engine says of each frame of a source."""
-    machine = Engine(model._runtime if isinstance(model, NetworkScorer) else model)
+    machine = Engine(model)
     stream = machine.open()
     return [row for frame in source if (row := machine.push(stream, frame.image, frame.time_seconds))]
 
@@ -152,11 +151,15 @@ def test_a_video_that_is_cut_short_has_the_rows_that_there_are(tmp_path):
     check_same(found, rows[: len(found.scores)], CARD)
 
 
-class BrokenLater(NetworkScorer):
+def free_slots(model):
+    return sorted(model._runtimes[0]._free)
+
+
+class BrokenLater(Scorer):
     """One row of a chunk, not the first, is not finite."""
 
-    def score(self, sampled):
-        return [Row(scores=np.full(len(LABELS), math.nan if n == 6 else 0.0)) for n in range(len(sampled))]
+    def score(self, prepared):
+        return [Row(scores=np.full(len(LABELS), math.nan if n == 6 else 0.0)) for n in range(len(prepared))]
 
 
 def test_what_cannot_be_scored_is_said_and_the_source_closed(tmp_path):
@@ -164,15 +167,16 @@ def test_what_cannot_be_scored_is_said_and_the_source_closed(tmp_path):
         (Frames([0.0]), scorer(), r"pictures has no duration, only one picture"),
         (Frames([0.0, 0.1]), scorer(FLOW), r"pictures is too short: 2 frames make no snippet for tsm_mobilenet_v2"),
     ]
-    broken = NetworkScorer(TorchRuntime(random_network(CARD), CARD, device="cpu"))
-    next(broken._runtime._network.parameters()).data.fill_(math.nan)
+    broken = Scorer(TorchRuntime(random_network(CARD), CARD, device="cpu"))
+    next(broken._runtimes[0]._network.parameters()).data.fill_(math.nan)
     cases.append((Frames([0.0, 0.1]), broken, r"pictures gets scores that are not finite at 0\.0 s"))
-    cases.append((Frames([n / 10 for n in range(9)]), BrokenLater(broken._runtime), r"not finite at 0\.6 s"))
+    cases.append((Frames([n / 10 for n in range(9)]), BrokenLater(broken._runtimes[0]), r"not finite at 0\.6 s"))
     for source, model, message in cases:
+        before = free_slots(model)
         with pytest.raises(ValueError, match=message):
             score_video(source, model)
         assert source.closed
-        assert model._streams == {}
+        assert free_slots(model) == before
     (tmp_path / "text.mp4").write_text("no video")
     with pytest.raises(SourceError, match=r"text.mp4 is not a video"):
         score_video(open_source(tmp_path / "text.mp4"), scorer())
@@ -191,7 +195,7 @@ def test_labels_of_a_video():
     assert found.segments
     assert all(0 <= each.start_seconds < each.end_seconds <= 1.2 + 1e-9 for each in found.segments)
     assert LABELS[0] not in {each.label for each in found.segments}
-    short = NetworkScorer(TorchRuntime(random_network(CARD), replace(CARD, context=5), device="cpu"))
+    short = Scorer(TorchRuntime(random_network(CARD), replace(CARD, context=5), device="cpu"))
     with pytest.raises(ValueError, match=r"too short: the first 5 rows mean nothing, and it has 4"):
         label_video(Frames(times[:4]), short)
 
@@ -221,7 +225,6 @@ def test_no_segment_goes_over_a_reset():
 
 def test_chunks_are_smaller_where_pictures_are_larger():
     small, large = (replace(CARD, preprocessing=Preprocessing(height=size, width=size)) for size in (64, 224))
-    assert TorchRuntime(random_network(CARD), small, device="cpu").chunk == 48
-    runtime = TorchRuntime(random_network(CARD), large, device="cpu")
-    assert runtime.chunk == 3
-    assert Fusion([NetworkScorer(runtime), scorer(chunk=2)], (1, 1)).chunk == 2
+    runtimes = [TorchRuntime(random_network(CARD), card, device="cpu") for card in (small, large)]
+    assert [runtime.chunk for runtime in runtimes] == [48, 3]
+    assert Scorer(*runtimes).chunk == 3

@@ -1,7 +1,6 @@
 """Several streams at once: each as if it were alone, and none disturbed by another."""
 
 import contextlib
-import copy
 import os
 import sys
 import threading
@@ -20,9 +19,9 @@ from precision import apart, float64_bound
 from servers import ball, free_port, rtsp_server, silent_server
 
 from actionstream import Connection, Engine, Frame, Prediction, Source, SourceError, Watch, watch
-from actionstream.engine.scorer import Sampling
-from actionstream.frame import NOT_YET
+from actionstream.engine.prepared import Sampling
 from actionstream.runtimes.eager import TorchRuntime
+from actionstream.sampler import Sampler
 from actionstream.scoring import EventDetector
 from actionstream.sources.process import ProcessSource
 
@@ -85,22 +84,31 @@ class NullRuntime:
     def reset(self, slot): ...
 
 
-def alone(updates):
-    """Predictions of the frames of one stream, on an engine that has only this one."""
-    machine = engine()
-    name = machine.open(updates[0].stream)
-    rows = [machine.push_frames([update.frame])[0] for update in updates]
-    machine.close(name)
-    return [row if isinstance(row, Prediction) else None for row in rows]
+def alone(pictures):
+    """Probabilities of the network over pictures, from an empty state: (T, K)."""
+    clip = torch.from_numpy(np.stack(list(map(CARD.preprocessing.resize, pictures))))[None]
+    with torch.inference_mode():
+        return CARD.probabilities(NETWORK(CARD.preprocessing.normalise(clip), None)[0][0].numpy())
 
 
 def assert_as_alone(updates):
+    """The predictions of a stream are those of the network alone; where no frame is missing, for the right ones."""
     updates = [update for update in updates if update.frame]
-    for update, expected in zip(updates, alone(updates), strict=True):
-        assert (update.prediction is None) == (expected is None)
-        if expected:
-            assert apart(update.prediction.probabilities, expected.probabilities) < LIMIT
-            assert update.prediction.frames_since_reset == expected.frames_since_reset
+    scored = [update for update in updates if update.prediction]
+    resets = [n for n, update in enumerate(scored) if update.prediction.reset]
+    assert resets[0] == 0
+    for begin, end in zip(resets, [*resets[1:], len(scored)], strict=True):
+        part = scored[begin:end]
+        found = np.stack([update.prediction.probabilities for update in part])
+        assert apart(found, alone([update.frame.image for update in part])) < LIMIT
+        assert [update.prediction.frames_since_reset for update in part] == list(range(1, len(part) + 1))
+        assert np.diff([update.frame.time_seconds for update in part]).max(initial=0) <= 8 * INTERVAL + 1e-9
+    if [update.frame.index for update in updates] == list(range(len(updates))):
+        sampler = Sampler(CARD.frame_seconds)
+        for frame, prediction in ((update.frame, update.prediction) for update in updates):
+            decision = sampler.push(frame.time_seconds, frame.image.shape[:2], after_gap=frame.after_gap)
+            assert decision.sampled == (prediction is not None)
+            assert decision.reset == (prediction and prediction.reset)
 
 
 def closes(updates):
@@ -295,7 +303,7 @@ def spoilt(where, monkeypatch):
         return call
 
     if where == "sampling":
-        monkeypatch.setattr(Engine, "sample", raising(Engine.sample, lambda _, frame: frame.stream))
+        monkeypatch.setattr(Engine, "prepare", raising(Engine.prepare, lambda _, frame: frame.stream))
     elif where == "modality":
         monkeypatch.setattr(Sampling, "push", raising(Sampling.push, lambda _, frame: frame.stream))
     elif where == "scoring":
@@ -304,11 +312,10 @@ def spoilt(where, monkeypatch):
 
 
 @pytest.mark.parametrize("live", [True, False])
-@pytest.mark.parametrize("ahead", [True, False])
 @pytest.mark.parametrize("where", ["sampling", "modality", "scoring"])
-def test_a_frame_that_cannot_be_prepared_ends_its_own_stream(where, ahead, live, monkeypatch):
+def test_a_frame_that_cannot_be_prepared_ends_its_own_stream(where, live, monkeypatch):
     names = [*map(str, range(7)), "bad"]
-    with Watch(spoilt(where, monkeypatch), ahead=ahead, connection=Connection(retries=0)) as session:
+    with Watch(spoilt(where, monkeypatch), connection=Connection(retries=0)) as session:
         for n, name in enumerate(names):
             session.add(Camera(name, count=20, first=n, live=live), name=name)
         updates = list(session)
@@ -321,12 +328,27 @@ def test_a_frame_that_cannot_be_prepared_ends_its_own_stream(where, ahead, live,
         assert_adds_up(closes(mine)[name])
         frames = [u for u in mine if u.frame]
         if name == "bad":
-            assert 3 <= len(frames) < 20
+            assert 1 <= len(frames) < 20
         else:
-            assert frames[-1].frame.index == 19
+            assert frames[-1].frame.index >= (18 if live else 19)  # the last one that is sampled
             assert_as_alone(mine)
-    failed = closes(updates)["bad"].counts.dropped.get("failed", 0)
-    assert failed == (0 if ahead and not live and where != "scoring" else 1)
+    assert closes(updates)["bad"].counts.dropped["failed"] == 1
+
+
+def test_of_eight_live_streams_seven_go_on_with_the_scores_that_they_have_alone(monkeypatch):
+    """Where the preparation of the other one raises."""
+    spoilt("modality", monkeypatch)
+    cameras = [Camera(name, count=40, first=n) for n, name in enumerate([*map(str, range(7)), "bad"])]
+    predictions = []
+    with pytest.raises(SourceError, match="bad: this frame is cursed"):
+        predictions.extend(watch(*cameras, model=RUNTIME, connection=Connection(retries=0)))
+    for camera in cameras[:7]:
+        mine = [each for each in predictions if each.stream == camera.name]
+        assert mine[-1].frame >= 30
+        assert [each.reset for each in mine] == ["start"] + [None] * (len(mine) - 1)
+        expected = alone([PICTURES[(camera.first + each.frame) % 8] for each in mine])
+        assert apart(np.stack([each.probabilities for each in mine]), expected) < 1e-4
+    assert max(each.frame for each in predictions if each.stream == "bad") < 4
 
 
 def test_what_fails_at_the_end_of_a_stream_or_in_a_snapshot_ends_it_alone(monkeypatch):
@@ -652,35 +674,27 @@ def test_nothing_grows(tmp_path, monkeypatch):
     assert abs(after[2] - before[2]) <= 8  # a connection may just be made or ended
 
 
-def test_files_are_sampled_where_they_are_read_and_labelled_as_ever(tmp_path, monkeypatch):
+def test_frames_are_prepared_where_they_are_read(tmp_path, monkeypatch):
     one, two = (write_video(tmp_path / f"{n}.mkv", images(40 + n, n), rate=20 + 10 * n) for n in range(2))
-    names = "0.mkv", "1.mkv"
     where = Counter()
 
-    def sample(machine, frame, sample=Engine.sample):
+    def prepare(machine, frame, prepare=Engine.prepare):
         where[frame.stream, threading.current_thread().name] += 1
-        return sample(machine, frame)
+        return prepare(machine, frame)
 
-    monkeypatch.setattr(Engine, "sample", sample)
-    main = threading.current_thread().name
-    found = []
-    for ahead in (False, True):
-        where.clear()
-        with Watch(engine(), ahead=ahead, connection=Connection(retries=0)) as session:
-            for source in (one, two, Camera("camera", count=20)):
-                session.add(source)
-            updates = list(session)
-        assert set(where) == {("camera", main), *((name, f"feed of {name}" if ahead else main) for name in names)}
-        assert [sum(n for (name, _), n in where.items() if name == each) for each in names] == [40, 41]
-        for name in (*names, "camera"):
-            assert_as_alone([update for update in updates if update.stream == name])
-        found.append({u.frame.stream: u.prediction.scores for u in updates if u.prediction})
+    monkeypatch.setattr(Engine, "prepare", prepare)
+    with Watch(engine(), connection=Connection(retries=0)) as session:
+        for source in (one, two, Camera("camera", count=20)):
+            session.add(source)
+        updates = list(session)
+    names = {"0.mkv": 40, "1.mkv": 41, "camera": 20}
+    assert where == {(name, f"feed of {name}"): count for name, count in names.items()}
     for name in names:
-        assert apart(found[0][name], found[1][name]) < LIMIT
+        assert_as_alone([update for update in updates if update.stream == name])
 
 
-def test_a_stream_that_is_sampled_ahead_gets_over_a_bad_score():
-    """Those that were sampled already are none the worse, though the state stays bad until it is emptied."""
+def test_a_stream_that_is_prepared_ahead_gets_over_a_bad_score():
+    """Those that were prepared already are none the worse, though the state stays bad until it is emptied."""
     steps, bad = count(), []
 
     def work(slots):
@@ -689,7 +703,7 @@ def test_a_stream_that_is_sampled_ahead_gets_over_a_bad_score():
 
     runtime = NullRuntime(work)
     runtime.reset = lambda slot: bad.clear()
-    with Watch(Engine(runtime), ahead=True) as session:
+    with Watch(Engine(runtime)) as session:
         session.add(Camera("file", live=False, rate=1 / INTERVAL, count=100))
         updates = list(session)
     resets = [u.prediction.reset for u in updates if u.prediction and u.prediction.reset]
@@ -698,8 +712,7 @@ def test_a_stream_that_is_sampled_ahead_gets_over_a_bad_score():
     assert (counts.labelled, counts.dropped) == (99, {"scores not finite": 1})
 
 
-@pytest.mark.parametrize("ahead", [True, False])
-def test_a_stream_that_cannot_be_opened_leaves_the_files_of_others_whole(ahead, monkeypatch):
+def test_a_stream_that_cannot_be_opened_leaves_the_files_of_others_whole(monkeypatch):
     machine = Engine(NullRuntime())
     opening, sinks = machine.open, {name: Kept() for name in "ab"}
 
@@ -709,7 +722,7 @@ def test_a_stream_that_cannot_be_opened_leaves_the_files_of_others_whole(ahead, 
         return opening(name)
 
     monkeypatch.setattr(machine, "open", full)
-    session = Watch(machine, ahead=ahead)
+    session = Watch(machine)
     for name, sink in sinks.items():
         session.add(Camera(name, live=False, count=50), name=name, sinks=lambda _, sink=sink: [sink])
     with pytest.raises(MemoryError):
@@ -726,14 +739,6 @@ class Kept:
 
     def close(self):
         self.closed = True
-
-
-def test_a_frame_that_leaves_is_sampled_for_nobody():
-    with Watch(Engine(NullRuntime()), ahead=True) as session:
-        session.add(Camera("file", live=False, count=3))
-        frames = [update.frame for update in session if update.frame]
-    assert all(copy.deepcopy(frame).sampled is NOT_YET for frame in frames)
-    assert len(frames) == 3
 
 
 def test_watch_in_python(tmp_path):

@@ -1,0 +1,76 @@
+"""From the scores of a stream to its predictions: smoothing, events, and the counters of the stream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from time import perf_counter
+
+import numpy as np
+
+from actionstream.frame import Frame
+from actionstream.models.card import Card
+from actionstream.results import Event, Prediction
+from actionstream.scoring import EventDetector, Smoother
+
+
+@dataclass
+class Labelling:
+    """What becomes of the scores of one stream, and where that stands.
+
+    next_index          of the next frame that has none of its own
+    frames_since_reset  snippets scored since the state was empty
+    last_seconds        the time of the last frame
+    flushed             the source has ended
+    reset               why the state was emptied, to be told with the next prediction, as what follows
+    ended               events that ended by that
+    """
+
+    smoother: Smoother
+    detector: EventDetector
+    next_index: int = 0
+    frames_since_reset: int = 0
+    last_seconds: float = 0.0
+    flushed: bool = False
+    reset: str | None = None
+    ended: list[Event] = field(default_factory=list)
+
+    def start_anew(self, why: str) -> None:
+        """The state of the stream has been emptied; the events that were open end with its last frame."""
+        self.reset = why
+        self.ended += self.detector.flush(self.last_seconds)
+        self.smoother.reset()
+        self.frames_since_reset = 0
+
+    def push(self, frame: Frame, scores: np.ndarray, card: Card, split_ms: dict[str, float]) -> Prediction:
+        """The prediction of a frame, from its scores, float32 (K,), and what was spent on it so far."""
+        probabilities = card.probabilities(scores)
+        reset, self.reset = self.reset, None
+        events, self.ended = self.ended, []
+        self.frames_since_reset += 1
+        smoothed = probabilities
+        warming_up = self.frames_since_reset <= card.context
+        if not warming_up:
+            smoothed = self.smoother.push(probabilities, frame.time_seconds)
+            events = events + self.detector.push(smoothed, frame.time_seconds)
+        latency_ms = (perf_counter() - frame.available) * 1000
+        return Prediction(
+            stream=frame.stream,
+            frame=frame.index,
+            time_seconds=frame.time_seconds,
+            latency_ms=latency_ms,
+            split_ms={**split_ms, "scoring": latency_ms - sum(split_ms.values())},
+            frames_since_reset=self.frames_since_reset,
+            reset=reset,
+            names=card.labels,
+            scores=scores,
+            probabilities=probabilities,
+            smoothed=smoothed,
+            events=tuple(events),
+            warming_up=warming_up,
+        )
+
+    def flush(self, time_seconds: float | None) -> list[Event]:
+        """The source has ended, at a time or with its last frame: the events that were still open."""
+        self.flushed = True
+        ended, self.ended = self.ended, []
+        return ended + self.detector.flush(self.last_seconds if time_seconds is None else time_seconds)
