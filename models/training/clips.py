@@ -6,12 +6,14 @@ import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Literal, get_args
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch.utils.data import DataLoader, Dataset
 
+from actionstream.models.checked import MOST_FRAMES, NumFrames, Seconds, checked
 from actionstream.models.errors import ActionstreamError, is_mistake
 from actionstream.models.preprocessing import Preprocessing
 from actionstream.models.training.augmentation import Augmentation
@@ -27,8 +29,8 @@ MAX_BROKEN = 0.5
 """Part of the clips that may be broken; more is a mistake in the data, and not in a few of its files."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sampled:
+@checked
+class FrameSampling:
     """Which frames of a clip make an input.
 
     num_frames        snippets
@@ -39,22 +41,15 @@ class Sampled:
     speed             a clip is played by a factor from 1 / speed to speed, which is drawn; for "consecutive"
     """
 
-    num_frames: int = 8
+    num_frames: NumFrames = 8
     sampling: Sampling = "consecutive"
-    interval_seconds: float = 2 / 30
-    frame_seconds: float = 0.0
-    num_warm: int = 0
-    speed: float = 1.0
+    interval_seconds: Seconds = 2 / 30
+    frame_seconds: Annotated[float, Field(ge=0)] = 0.0
+    num_warm: Annotated[int, Field(ge=0, le=MOST_FRAMES)] = 0
+    speed: Annotated[float, Field(ge=1, le=100)] = 1.0
 
     def __post_init__(self) -> None:
-        if self.sampling not in get_args(Sampling):
-            raise ActionstreamError(f"no sampling {self.sampling!r}; there are {', '.join(get_args(Sampling))}")
-        if self.num_frames < 1 or self.num_warm < 0 or self.speed < 1 or not self.interval_seconds > 0:
-            raise ActionstreamError(
-                f"{self.num_frames} frames after {self.num_warm}, {self.interval_seconds} s apart, speed {self.speed}: "
-                "num_frames and speed are 1 or more, num_warm 0 or more, and the interval is positive"
-            )
-        if not 0 <= self.frame_seconds <= self.interval_seconds:
+        if self.frame_seconds > self.interval_seconds:
             raise ActionstreamError(
                 f"pictures of a snippet {self.frame_seconds} s apart, and snippets {self.interval_seconds} s: the "
                 "former is at most the latter"
@@ -104,7 +99,7 @@ class ClipBatches(Dataset[Loaded]):
 
     clips: Sequence[Clip]
     labels: Sequence[str]
-    sampled: Sampled
+    sampled: FrameSampling
     preprocessing: Preprocessing
     augmentation: Augmentation
     batch_size: int

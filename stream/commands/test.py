@@ -17,7 +17,7 @@ from actionstream.engine.engine import Engine
 from actionstream.evaluation.false_starts import false_starts
 from actionstream.models.errors import ActionstreamError
 from actionstream.models.training.accuracy import motion_accuracy
-from actionstream.models.training.clips import Sampled
+from actionstream.models.training.clips import FrameSampling
 from actionstream.models.training.data import Data
 from actionstream.models.training.datasets import Listing
 from actionstream.models.training.folders import videos_under
@@ -67,7 +67,7 @@ def test_clips(
         right = test_online(network, card, clips, device=where, progress="streaming", broken=broken)
         _show_online(right, broken, as_json=as_json)
         return
-    sampled = Sampled(
+    sampled = FrameSampling(
         num_frames=max(card.num_frames, 8),
         interval_seconds=card.interval_seconds,
         frame_seconds=card.frame_seconds,
