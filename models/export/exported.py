@@ -29,7 +29,8 @@ TOLERANCE: dict[Precision, float] = {"float32": 1e-3, "int8": 0.1}
 MOST_STATE = 2**30
 """Values in the state of a stream: 4 GiB."""
 Shape = Annotated[tuple[Annotated[int, Field(ge=1, le=2**20)], ...], Field(max_length=8), Strict(False)]
-Scores = Annotated[tuple[float, ...], Field(max_length=100_000), Strict(False)]
+Score = Annotated[float, Field(ge=-3.4e38, le=3.4e38)]
+Scores = Annotated[tuple[Score, ...], Field(max_length=100_000), Strict(False)]
 
 
 @checked

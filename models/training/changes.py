@@ -14,6 +14,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from actionstream.models.catalogue import find_entry
+from actionstream.models.checked import parse_json
 from actionstream.models.errors import ActionstreamError
 from actionstream.models.training.settings import TrainingSettings
 
@@ -120,10 +121,10 @@ def _parse(text: str, kind: Any, name: str) -> Any:
             if math.isfinite(float(text)):
                 return float(text)
     if kind is str:
-        return json.loads(text) if re.fullmatch(r'"[^"\\]*"', text) else text
+        return parse_json(text, str, name) if re.fullmatch(r'"[^"\\]*"', text) else text
     if kind is Any:
         with suppress(ValueError):
-            return json.loads(text.lower() if text.lower() in ("true", "false", "null") else text)
+            return parse_json(text.lower() if text.lower() in ("true", "false", "null") else text, Any, name)
         return text
     wanted = {bool: "true or false", int: "a whole number", float: "a finite number"}[kind]
     raise ActionstreamError(f"{text!r} is no value of {name}; expected {wanted}")
@@ -131,7 +132,7 @@ def _parse(text: str, kind: Any, name: str) -> Any:
 
 def _read(text: str, kind: type, name: str, wanted: str) -> Any:
     try:
-        values = json.loads(text)
+        values = parse_json(text, Any, name)
     except ValueError:
         values = None
     if not isinstance(values, kind):

@@ -51,8 +51,7 @@ class FrameSampling:
     def __post_init__(self) -> None:
         if self.frame_seconds > self.interval_seconds:
             raise ActionstreamError(
-                f"pictures of a snippet {self.frame_seconds} s apart, and snippets {self.interval_seconds} s: the "
-                "former is at most the latter"
+                f"frame_seconds is {self.frame_seconds}; expected interval_seconds, {self.interval_seconds}, at most"
             )
 
     def places(
