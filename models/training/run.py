@@ -25,8 +25,8 @@ from actionstream.models.labels import read_labels
 from actionstream.models.network import Network
 from actionstream.models.networks.initialisation import cross_modality
 from actionstream.models.training import distributed
+from actionstream.models.training.batches import ClipBatches, load_batches
 from actionstream.models.training.board import Board
-from actionstream.models.training.clips import ClipBatches, load_batches
 from actionstream.models.training.data import left_out_of, report
 from actionstream.models.training.datasets import Clip, check_split
 from actionstream.models.training.loop import train

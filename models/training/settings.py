@@ -11,9 +11,9 @@ from actionstream.models.checked import Labels, Plain, Seed, ShortText, checked,
 from actionstream.models.errors import ActionstreamError
 from actionstream.models.preprocessing import Preprocessing
 from actionstream.models.training.augmentation import Augmentation
-from actionstream.models.training.clips import FrameSampling
 from actionstream.models.training.data import Data
 from actionstream.models.training.optimisation import Optimisation
+from actionstream.models.training.sampling import FrameSampling
 
 
 @checked

@@ -16,9 +16,9 @@ from actionstream.models.errors import ActionstreamError
 from actionstream.models.modality import open_modality
 from actionstream.models.network import Network, call_on_meta
 from actionstream.models.training import distributed
-from actionstream.models.training.clips import FrameSampling
 from actionstream.models.training.datasets import Clip
 from actionstream.models.training.reading import read_frames, stretch_of
+from actionstream.models.training.sampling import FrameSampling
 from actionstream.models.training.snippets import read_snippets
 from actionstream.models.video import SourceError
 

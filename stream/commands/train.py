@@ -14,11 +14,11 @@ from actionstream.models.preprocessing import ModalityName, Preprocessing
 from actionstream.models.training import distributed
 from actionstream.models.training.augmentation import Augmentation, find_opposites
 from actionstream.models.training.changes import changed
-from actionstream.models.training.clips import FrameSampling
 from actionstream.models.training.data import Data
 from actionstream.models.training.features import FeatureSettings
 from actionstream.models.training.optimisation import Optimisation
 from actionstream.models.training.run import Run
+from actionstream.models.training.sampling import FrameSampling
 from actionstream.models.training.settings import TrainingSettings
 from actionstream.runtimes.eager import choose_device
 

@@ -10,9 +10,9 @@ import pytest
 from actionstream.models.preprocessing import Preprocessing
 from actionstream.models.training.augmentation import Augmentation
 from actionstream.models.training.changes import _kinds, changed
-from actionstream.models.training.clips import FrameSampling
 from actionstream.models.training.data import Data
 from actionstream.models.training.optimisation import Optimisation
+from actionstream.models.training.sampling import FrameSampling
 from actionstream.models.training.settings import TrainingSettings
 
 

@@ -27,12 +27,12 @@ from actionstream.models.preprocessing import Preprocessing
 from actionstream.models.training.annotations import jester
 from actionstream.models.training.augmentation import Augmentation
 from actionstream.models.training.changes import changed
-from actionstream.models.training.clips import FrameSampling
 from actionstream.models.training.data import Data
 from actionstream.models.training.features import FeatureSettings
 from actionstream.models.training.optimisation import Optimisation
 from actionstream.models.training.reading import read_frames
 from actionstream.models.training.run import Run
+from actionstream.models.training.sampling import FrameSampling
 from actionstream.models.training.settings import TrainingSettings
 from actionstream.models.training.state import read_state, save_state
 from actionstream.models.video import SourceError
@@ -238,6 +238,8 @@ def test_a_checked_dataclass_is_a_frozen_dataclass():
         example.kind = "b"
     with pytest.raises(ActionstreamError, match="kind is 'c'; expected 'a' or 'b'"):
         replace(example, kind="c")
+    with pytest.raises(ActionstreamError, match="share is nan; expected a finite number"):
+        Example(share=math.nan)
     with pytest.raises(ActionstreamError, match="there is no field 'chair'; nearest is share"):
         Example(chair=1)
 

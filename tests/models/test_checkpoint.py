@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from actionstream.models import Preprocessing, load, packaged, read_card, save
 from actionstream.models.card import Card
-from actionstream.models.training.accuracy import motion_accuracy
+from actionstream.models.training.motion_accuracy import motion_accuracy
 from actionstream.models.weights.checkpoint import KEY
 
 

@@ -15,10 +15,11 @@ from actionstream.models.modality import dense_flow, discretise, open_modality, 
 from actionstream.models.networks.initialisation import cross_modality
 from actionstream.models.preprocessing import Preprocessing
 from actionstream.models.training.augmentation import Augmentation
-from actionstream.models.training.clips import ClipBatches, FrameSampling
+from actionstream.models.training.batches import ClipBatches
 from actionstream.models.training.datasets import Clip
 from actionstream.models.training.reading import stretch_of
 from actionstream.models.training.run import start_from
+from actionstream.models.training.sampling import FrameSampling
 from actionstream.models.training.snippets import read_snippets
 from actionstream.models.training.testing import test as score
 from actionstream.models.training.testing import test_online as score_online

@@ -12,9 +12,9 @@ from precision import EXACT, apart
 
 from actionstream.models.errors import ActionstreamError
 from actionstream.models.training import loop, scenes, textures
-from actionstream.models.training.accuracy import motion_accuracy
 from actionstream.models.training.loop import Batch, train
 from actionstream.models.training.motion import MOVEMENTS, PREPROCESSING, MotionBatches, motion_card, train_motion
+from actionstream.models.training.motion_accuracy import motion_accuracy
 from actionstream.models.training.optimisation import Optimisation, hold_still, sync_norms
 from actionstream.models.training.scenes import AXES, make_pose, make_scene, render
 

@@ -12,8 +12,9 @@ from PIL import Image
 from actionstream.models.errors import is_mistake, where
 from actionstream.models.preprocessing import Preprocessing
 from actionstream.models.training.augmentation import Augmentation
-from actionstream.models.training.clips import FrameSampling, load_batches
+from actionstream.models.training.batches import load_batches
 from actionstream.models.training.optimisation import Optimisation
+from actionstream.models.training.sampling import FrameSampling
 
 
 def raised(call):

@@ -14,10 +14,10 @@ from actionstream.models import create
 from actionstream.models.card import Card
 from actionstream.models.preprocessing import Preprocessing
 from actionstream.models.training.augmentation import Augmentation
-from actionstream.models.training.clips import FrameSampling
 from actionstream.models.training.controls import binned_features, count_right, read_out
 from actionstream.models.training.datasets import Clip
 from actionstream.models.training.reading import read_frames
+from actionstream.models.training.sampling import FrameSampling
 from actionstream.models.training.stem_maps import BACKWARD, VIEWS, BothWays, join, make_maps, read_maps, rows_of, split
 from actionstream.models.training.ut_interaction import STEM
 from actionstream.models.training.ut_untrimmed import NUM_SNIPPETS, StreamBatches, clips_to_learn_from, fit

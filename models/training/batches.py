@@ -6,82 +6,23 @@ import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Annotated, Literal
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch.utils.data import DataLoader, Dataset
 
-from actionstream.models.checked import MOST_FRAMES, NumFrames, Seconds, checked
 from actionstream.models.errors import ActionstreamError, is_mistake
 from actionstream.models.preprocessing import Preprocessing
 from actionstream.models.training.augmentation import Augmentation
 from actionstream.models.training.datasets import Clip
 from actionstream.models.training.loop import Batch
 from actionstream.models.training.reading import stretch_of
-from actionstream.models.training.sampling import consecutive, dense, segments
+from actionstream.models.training.sampling import FrameSampling
 from actionstream.models.training.snippets import read_snippets
 from actionstream.models.video import SourceError
 
-Sampling = Literal["segments", "dense", "consecutive"]
 MAX_BROKEN = 0.5
 """Part of the clips that may be broken; more is a mistake in the data, and not in a few of its files."""
-
-
-@checked
-class FrameSampling:
-    """Which frames of a clip make an input.
-
-    num_frames        snippets
-    sampling          "segments" (TSN), "dense" (a window of 64 frames), or "consecutive", as live
-    interval_seconds  from one to the next, of "consecutive"
-    frame_seconds     between the pictures of a snippet, where it is a stack of them; the same unless given
-    num_warm          snippets before them, of which a network that streams only keeps the state
-    speed             a clip is played by a factor from 1 / speed to speed, which is drawn; for "consecutive"
-    """
-
-    num_frames: NumFrames = 8
-    sampling: Sampling = "consecutive"
-    interval_seconds: Seconds = 2 / 30
-    frame_seconds: Annotated[float, Field(ge=0)] = 0.0
-    num_warm: Annotated[int, Field(ge=0, le=MOST_FRAMES)] = 0
-    speed: Annotated[float, Field(ge=1, le=100)] = 1.0
-
-    def __post_init__(self) -> None:
-        if self.frame_seconds > self.interval_seconds:
-            raise ActionstreamError(
-                f"frame_seconds is {self.frame_seconds}; expected interval_seconds, {self.interval_seconds}, at most"
-            )
-
-    def places(
-        self,
-        num_frames: int,
-        rate: float,
-        random: np.random.Generator | None = None,
-        *,
-        num_pictures: int = 1,
-        start: float = 0.5,
-    ) -> np.ndarray:
-        """Places in a clip of so many frames, (T, num_pictures), those of a snippet in their order.
-
-        See models.training.sampling for that of the last picture of each; the others are `frame_seconds` apart before
-        it, or all there are where the video is slower, as live; the first frame stands in for those before the clip.
-        """
-        wanted, factor = self.num_warm + self.num_frames, 1.0
-        if random is not None and self.sampling == "consecutive":
-            factor = self.speed ** random.uniform(-1, 1)
-        step = max((self.frame_seconds or self.interval_seconds) * rate * factor, 1.0)
-        before = step * np.arange(num_pictures)[::-1]
-        span = round(before[0])
-        room = max(num_frames - span, 1)
-        if self.sampling == "segments":
-            last = segments(room, wanted, random)
-        elif self.sampling == "dense":
-            last = dense(room, wanted, random, start=start)
-        else:
-            last = consecutive(room, wanted, random, step=self.interval_seconds * rate * factor, start=start)
-        return np.rint(span + last[:, None] - before).astype(np.int64).clip(0, num_frames - 1)
 
 
 Loaded = tuple[Batch | None, list[str], set[str]]

@@ -12,10 +12,10 @@ from PIL import Image
 
 from actionstream.models.preprocessing import Preprocessing
 from actionstream.models.training.augmentation import Augmentation, find_opposites
-from actionstream.models.training.clips import ClipBatches, FrameSampling, load_batches
+from actionstream.models.training.batches import ClipBatches, load_batches
 from actionstream.models.training.datasets import Clip
 from actionstream.models.training.reading import read_frames, stretch_of
-from actionstream.models.training.sampling import consecutive, dense, segments
+from actionstream.models.training.sampling import FrameSampling, consecutive, dense, segments
 from actionstream.models.video import SourceError
 
 
