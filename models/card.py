@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import asdict, field
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import AfterValidator, Field
 
 from actionstream.models.catalogue import find_entry
+from actionstream.models.checked import Labels, NumFrames, Plain, Seconds, ShortText, checked, parse_json
 from actionstream.models.errors import ActionstreamError
 from actionstream.models.preprocessing import Preprocessing
 
 
-@dataclass(frozen=True, kw_only=True)
+def _plain(value: Any) -> Any:
+    """An argument as JSON can keep it, and the same when it comes back: sequences and sets are tuples."""
+    if isinstance(value, set | frozenset):
+        value = sorted(value)
+    return tuple(map(_plain, value)) if isinstance(value, list | tuple) else value
+
+
+def _arguments(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: _plain(value) for name, value in values.items()}
+
+
+@checked
 class Card:
     """What a checkpoint says of itself.
 
@@ -32,40 +45,27 @@ class Card:
     accuracy          what was measured, by name
     """
 
-    network: str
-    arguments: dict[str, Any]
-    labels: tuple[str, ...]
+    network: ShortText
+    arguments: Annotated[Plain, AfterValidator(_arguments)]
+    labels: Labels
     preprocessing: Preprocessing
-    interval_seconds: float
-    frame_seconds: float = 0.0
+    interval_seconds: Seconds
+    frame_seconds: Annotated[float, Field(ge=0)] = 0.0
     activation: Literal["softmax", "sigmoid"] = "softmax"
-    context: int = 0
-    num_frames: int = 1
-    stride: int = 1
-    licence: str = "unknown"
-    training: dict[str, Any] = field(default_factory=dict)
-    accuracy: dict[str, Any] = field(default_factory=dict)
+    context: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    num_frames: NumFrames = 1
+    stride: NumFrames = 1
+    licence: ShortText = "unknown"
+    training: Plain = field(default_factory=dict)
+    accuracy: Plain = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.activation not in ("softmax", "sigmoid"):
-            raise ActionstreamError(f'activation is {self.activation!r}; it is "softmax" or "sigmoid"')
-        if not 0 < self.interval_seconds < float("inf"):
-            raise ActionstreamError(f"interval_seconds is {self.interval_seconds}; it must be positive")
         if self.frame_seconds == 0:
             object.__setattr__(self, "frame_seconds", self.interval_seconds)
-        if not 0 < self.frame_seconds <= self.interval_seconds:
+        if self.frame_seconds > self.interval_seconds:
             raise ActionstreamError(
-                f"frame_seconds is {self.frame_seconds}; it is positive, and at most interval_seconds, "
-                f"{self.interval_seconds}"
+                f"frame_seconds is {self.frame_seconds}; expected interval_seconds, {self.interval_seconds}, at most"
             )
-        if self.context < 0 or not isinstance(self.arguments, dict):
-            raise ActionstreamError(
-                f"context is {self.context}, arguments {self.arguments}; a number from 0 on, and a dict"
-            )
-        if self.num_frames < 1 or self.stride < 1:
-            raise ActionstreamError(f"clips of {self.num_frames} frames, stride {self.stride}: both are 1 or more")
-        object.__setattr__(self, "labels", tuple(self.labels))
-        object.__setattr__(self, "arguments", {name: _plain(value) for name, value in self.arguments.items()})
 
     @property
     def shift(self) -> str:
@@ -76,20 +76,13 @@ class Card:
         return json.dumps(asdict(self), ensure_ascii=False)
 
     @classmethod
-    def from_json(cls, text: str) -> Card:
-        values = json.loads(text)
-        return cls(**{**values, "preprocessing": Preprocessing(**values["preprocessing"])})
+    def from_json(cls, text: str, source: object = "the card") -> Card:
+        """What `to_json` wrote; ActionstreamError, which begins with `source`, for anything else."""
+        return parse_json(text, cls, source)
 
     def probabilities(self, scores: np.ndarray) -> np.ndarray:
         """Scores (..., K) to probabilities (..., K), float32."""
         return (sigmoid if self.activation == "sigmoid" else softmax)(scores).astype(np.float32)
-
-
-def _plain(value: Any) -> Any:
-    """An argument as JSON can keep it, and the same when it comes back: sequences and sets are tuples."""
-    if isinstance(value, set | frozenset):
-        value = sorted(value)
-    return tuple(map(_plain, value)) if isinstance(value, list | tuple) else value
 
 
 def check_shift(*, trained: str, wanted: str, insist: bool) -> None:

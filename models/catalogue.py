@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from actionstream.models.errors import ActionstreamError
 from actionstream.models.preprocessing import FlowMethod, ModalityName, Preprocessing
@@ -39,7 +39,7 @@ class Entry:
     step: int = 2
     mean: tuple[float, ...] = (123.675, 116.28, 103.53)
     std: tuple[float, ...] = (58.395, 57.12, 57.375)
-    order: str = "rgb"
+    order: Literal["rgb", "bgr"] = "rgb"
     many_labels: bool = False
 
     def network_class(self) -> type[Network]:

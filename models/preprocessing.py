@@ -5,12 +5,13 @@ What goes on between the two, from pictures to a snippet of pixels, differences 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from PIL import Image
+from pydantic import Field, Strict
 
+from actionstream.models.checked import checked
 from actionstream.models.errors import ActionstreamError
 
 if TYPE_CHECKING:
@@ -20,11 +21,17 @@ if TYPE_CHECKING:
 
 ModalityName = Literal["rgb", "rgb-difference", "flow", "warped-flow", "features"]
 FlowMethod = Literal["dis", "tvl1"]
+Side = Annotated[int, Field(ge=1, le=4096)]
+"""Of a picture, in pixels."""
+MOST_STACKED = 256
+"""Differences or flows in a snippet; feature maps have as many channels as a network makes."""
+MOST_VALUES = 2**26
+"""Of a snippet: a picture of the largest sides has 50 million."""
 HALVED_FROM = 4
 LONGEST = 8  # times its short side, what `scale` keeps of a picture: the rest would take gigabytes to no use
 
 
-@dataclass(frozen=True, kw_only=True)
+@checked
 class Preprocessing:
     """How a checkpoint wants its frames. Part of its meaning, so it is stored with it.
 
@@ -41,39 +48,31 @@ class Preprocessing:
     flow_method    "dis", or "tvl1" as in the TSN paper, which opencv-contrib-python has and which takes much longer
     """
 
-    height: int
-    width: int
-    short_side: int | None = None
-    mean: tuple[float, ...] = (123.675, 116.28, 103.53)
-    std: tuple[float, ...] = (58.395, 57.12, 57.375)
-    order: str = "rgb"
+    height: Side
+    width: Side
+    short_side: Side | None = None
+    mean: Annotated[tuple[Annotated[float, Field(ge=-1e6, le=1e6)], ...], Strict(False)] = (123.675, 116.28, 103.53)
+    std: Annotated[tuple[Annotated[float, Field(ge=1e-6, le=1e6)], ...], Strict(False)] = (58.395, 57.12, 57.375)
+    order: Literal["rgb", "bgr"] = "rgb"
     modality: ModalityName = "rgb"
-    stack: int = 1
+    stack: Annotated[int, Field(ge=1, le=65_536)] = 1
     flow_method: FlowMethod = "dis"
 
     def __post_init__(self) -> None:
-        if min(self.height, self.width) < 1:
-            raise ActionstreamError(
-                f"the network's input is {self.height} x {self.width} pixels; both must be positive"
-            )
         if self.short_side is not None and self.short_side < max(self.height, self.width):
             raise ActionstreamError(
                 f"short_side {self.short_side} is less than the {self.height} x {self.width} to cut out"
             )
-        if self.order not in ("rgb", "bgr"):
-            raise ActionstreamError(f'order is {self.order!r}; it is "rgb" or "bgr"')
-        if self.modality not in get_args(ModalityName):
-            raise ActionstreamError(f"no modality {self.modality!r}; there are {', '.join(get_args(ModalityName))}")
-        if self.flow_method not in get_args(FlowMethod):
-            raise ActionstreamError(f"no flow method {self.flow_method!r}; there are {', '.join(get_args(FlowMethod))}")
-        if self.stack < 1 or (self.modality == "rgb" and self.stack > 1):
-            raise ActionstreamError(f"a stack of {self.stack} of {self.modality}: 1 or more, and 1 for rgb")
+        most = {"rgb": 1, "features": self.stack}.get(self.modality, MOST_STACKED)
+        if self.stack > most:
+            raise ActionstreamError(f"stack is {self.stack}; expected {most} at most for {self.modality}")
+        if self.height * self.width * self.channels > MOST_VALUES:
+            raise ActionstreamError(
+                f"a snippet is {self.height} x {self.width} pixels of {self.channels} channels; expected "
+                f"{MOST_VALUES:,} values at most"
+            )
         if self.is_flow and self.order == "bgr":
             raise ActionstreamError('flow has no colours to turn round; its order is "rgb"')
-        object.__setattr__(self, "mean", tuple(self.mean))
-        object.__setattr__(self, "std", tuple(self.std))
-        if not all(value > 0 for value in self.std):
-            raise ActionstreamError(f"std is {self.std}; each is positive")
         for name, values in (("mean", self.mean), ("std", self.std)):
             if len(values) not in (1, self.in_channels):
                 raise ActionstreamError(

@@ -30,10 +30,10 @@ MAX_SNAPSHOTS = 600
 KINDS = ("json", "csv", "srt", "png")
 
 
-class Clip:
+class UploadedVideo:
     """A video while it is labelled; a sink.
 
-        clip = Clip(path, name="film.mp4", hub=hub)
+        clip = UploadedVideo(path, name="film.mp4", hub=hub)
         clip.begin()
         clip.done.wait()
         found = clip.finish()
@@ -169,7 +169,7 @@ class Clip:
         return f"{self.name} is longer than {self._max_seconds / 60:g} minutes, which is the most"
 
 
-def timeline(clip: Clip, found: LabelledVideo) -> dict[str, Any]:
+def timeline(clip: UploadedVideo, found: LabelledVideo) -> dict[str, Any]:
     """What the page shows of a clip, as JSON: columns have a score for each label, None where nothing is known."""
     card = clip.hub.engine.card
     shown = choose_classes(found, card.labels)

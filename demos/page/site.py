@@ -11,13 +11,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter, time
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from actionstream.demos.page.address import check_address
-from actionstream.demos.page.clips import Clip
+from actionstream.demos.page.clips import UploadedVideo
 from actionstream.demos.page.hub import Hub, Settings, SharedEngine
 from actionstream.demos.page.visitor import PageSource, Visitor
 from actionstream.models.cache import cached_file
+from actionstream.models.checked import checked
 from actionstream.models.errors import ActionstreamError
 from actionstream.models.weights.checkpoint import is_checkpoint, packaged
 from actionstream.models.weights.loading import load
@@ -38,26 +41,21 @@ CAMERA_SHORT_SIDE = 128
 """Pixels that the page makes of its camera at least; more where the network wants more."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@checked
 class Limits:
     """What visitors may do; see `actionstream demo --help`."""
 
-    max_megabytes: float = 200.0
-    max_minutes: float = 10.0
-    max_height: int = 1440
+    max_megabytes: Annotated[float, Field(gt=0, le=1e6)] = 200.0
+    max_minutes: Annotated[float, Field(gt=0, le=1e5)] = 10.0
+    max_height: Annotated[int, Field(ge=1, le=16_384)] = 1440
     allow_private: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("max_megabytes", "max_minutes", "max_height"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise ActionstreamError(f"{name} is {getattr(self, name)}; it must be a positive number")
 
 
 @dataclass(frozen=True)
 class Finished:
     """A clip that is labelled, what was found, and the files to download."""
 
-    clip: Clip
+    clip: UploadedVideo
     found: LabelledVideo
     files: dict[str, Path]
 
@@ -69,7 +67,7 @@ class Session:
     folder: Path
     model: str
     live: str | None = None
-    clip: Clip | None = None
+    clip: UploadedVideo | None = None
     checkpoints: dict[str, str] = field(default_factory=dict)
 
 
@@ -206,11 +204,11 @@ class Site:
         shutil.move(path, kept)
         return kept, path.name
 
-    def begin_clip(self, session: Session, path: Path, name: str) -> Clip:
+    def begin_clip(self, session: Session, path: Path, name: str) -> UploadedVideo:
         """Begin to label a video of a session, in place of the one that it had."""
         self.forget_clip(session)
         limits = self.limits
-        clip = Clip(
+        clip = UploadedVideo(
             path,
             name=name,
             hub=self.hub(session.model),
@@ -221,7 +219,7 @@ class Site:
         clip.begin()
         return clip
 
-    def finish_clip(self, session: Session, clip: Clip) -> dict[str, str]:
+    def finish_clip(self, session: Session, clip: UploadedVideo) -> dict[str, str]:
         """What the page has to know to find what was found; ValueError says why nothing was."""
         found = clip.finish()
         finished = Finished(clip, found, clip.write(found, session.folder / clip.token))

@@ -6,12 +6,15 @@ Letters in shapes: B streams, T snippets of each, C channels, K classes.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
-from typing import Literal, get_args
+from dataclasses import asdict
+from math import prod
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import Field, Strict
 
 from actionstream.models.card import Card
+from actionstream.models.checked import NumFrames, ShortText, checked, parse_json
 from actionstream.models.errors import ActionstreamError
 
 KEY = "actionstream"
@@ -23,7 +26,14 @@ TOLERANCE: dict[Precision, float] = {"float32": 1e-3, "int8": 0.1}
 """Of the probabilities of a self-check. In int8 machines round differently, but one that saturates is far off."""
 
 
-@dataclass(frozen=True, kw_only=True)
+MOST_STATE = 2**30
+"""Values in the state of a stream: 4 GiB."""
+Shape = Annotated[tuple[Annotated[int, Field(ge=1, le=2**20)], ...], Field(max_length=8), Strict(False)]
+Score = Annotated[float, Field(ge=-3.4e38, le=3.4e38)]
+Scores = Annotated[tuple[Score, ...], Field(max_length=100_000), Strict(False)]
+
+
+@checked
 class Exported:
     """The card of the checkpoint, and how the file is called:
 
@@ -43,18 +53,16 @@ class Exported:
 
     card: Card
     takes: Takes
-    chunk: int
-    state: tuple[tuple[int, ...], ...]
+    chunk: NumFrames
+    state: Annotated[tuple[Shape, ...], Field(max_length=1000), Strict(False)]
     streams: bool
     precision: Precision = "float32"
-    checkpoint: str = ""
-    check: tuple[tuple[float, ...], ...] = ()
+    checkpoint: ShortText = ""
+    check: Annotated[tuple[Scores, ...], Field(max_length=NUM_CHECKED), Strict(False)] = ()
 
     def __post_init__(self) -> None:
-        if self.takes not in get_args(Takes) or self.precision not in get_args(Precision):
-            raise ActionstreamError(f"takes {self.takes!r} in {self.precision!r}: nobody knows one of these")
-        object.__setattr__(self, "state", tuple(map(tuple, self.state)))
-        object.__setattr__(self, "check", tuple(map(tuple, self.check)))
+        if (values := sum(map(prod, self.state))) > MOST_STATE:
+            raise ActionstreamError(f"the state of a stream has {values:,} values; expected {MOST_STATE:,} at most")
 
     @property
     def state_names(self) -> list[str]:
@@ -66,12 +74,8 @@ class Exported:
 
     @classmethod
     def from_json(cls, text: str) -> Exported:
-        """What `to_json` wrote; ValueError where it is something else."""
-        try:
-            values = json.loads(text)
-            return cls(**{**values, "card": Card.from_json(json.dumps(values["card"]))})
-        except (ValueError, TypeError, KeyError) as error:
-            raise ActionstreamError(f"what the file says of itself cannot be read: {error}; export it anew") from error
+        """What `to_json` wrote; ActionstreamError where it is something else."""
+        return parse_json(text, cls, "what the exported file says of itself (export it anew)")
 
 
 def check_snippets(card: Card) -> np.ndarray:

@@ -129,7 +129,7 @@ def _of_table(path: Path, rows: Sequence[Sequence[str]]) -> list[str]:
 def _of_json(path: Path, text: str) -> list[str]:
     try:
         value = json.loads(text, object_pairs_hook=_once)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ActionstreamError(f"{path} cannot be read as labels in JSON: {error}") from error
     if isinstance(value, dict):
         value = next((value[key] for key in WRAPPERS if isinstance(value.get(key), list | dict)), value)

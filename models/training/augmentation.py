@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import field
 from itertools import product
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import Field, Strict
 from torch import Tensor
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.checked import Share, ShortText, checked
 
 Crop = Literal["corners", "random-resized", "random", "centre"]
+Scales = Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1, max_length=100), Strict(False)]
 
 
-@dataclass(frozen=True, kw_only=True)
+@checked
 class Augmentation:
     """What happens to the pictures of a clip before a network learns from it.
 
@@ -33,17 +35,10 @@ class Augmentation:
     """
 
     crop: Crop = "corners"
-    scales: tuple[float, ...] = (1, 0.875, 0.75, 0.66)
+    scales: Scales = (1, 0.875, 0.75, 0.66)
     flip: bool = True
-    opposites: Mapping[str, str] = field(default_factory=dict)
-    colours: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.crop not in get_args(Crop):
-            raise ActionstreamError(f"no crop {self.crop!r}; there are {', '.join(get_args(Crop))}")
-        if not self.scales or not all(0 < scale <= 1 for scale in self.scales) or not 0 <= self.colours <= 1:
-            raise ActionstreamError(f"scales {self.scales} and colours {self.colours}: they are from 0 to 1")
-        object.__setattr__(self, "scales", tuple(self.scales))
+    opposites: dict[ShortText, ShortText] = field(default_factory=dict)
+    colours: Share = 0.0
 
     def __call__(
         self, clip: Tensor, labels: Sequence[str], size: tuple[int, int], *, is_flow: bool = False

@@ -14,8 +14,9 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from actionstream.models.catalogue import find_entry
+from actionstream.models.checked import parse_json
 from actionstream.models.errors import ActionstreamError
-from actionstream.models.training.run import Settings
+from actionstream.models.training.settings import TrainingSettings
 
 ARGUMENTS = "arguments"
 OTHERS = "arguments.**"
@@ -26,7 +27,7 @@ REPLACED = {"optimisation.num_steps": "epochs", "arguments.num_classes": "labels
 """What a run finds out for itself, and from what."""
 
 
-def changed(settings: Settings, changes: Sequence[str]) -> Settings:
+def changed(settings: TrainingSettings, changes: Sequence[str]) -> TrainingSettings:
     """Settings with some changed by NAME=VALUE, such as optimisation.mixup=0.2 or arguments.dropout=0.5.
 
     Raises ValueError for a name that is not there, with the nearest, and for what is no value of it.
@@ -38,7 +39,9 @@ def changed(settings: Settings, changes: Sequence[str]) -> Settings:
         section, _, name = path.rpartition(".")
         try:
             if not equals:
-                raise ActionstreamError(f"it is NAME=VALUE, and the names are {', '.join(get_type_hints(Settings))}")
+                raise ActionstreamError(
+                    f"it is NAME=VALUE, and the names are {', '.join(get_type_hints(TrainingSettings))}"
+                )
             value = _parse(text, _find(path, kinds), path)
         except ValueError as error:
             raise ActionstreamError(f"--set {change}: {error}") from error
@@ -52,10 +55,10 @@ def changed(settings: Settings, changes: Sequence[str]) -> Settings:
         raise ActionstreamError(f"--set {' --set '.join(changes)}: {error}") from error
 
 
-def _kinds(settings: Settings) -> dict[str, Any]:
+def _kinds(settings: TrainingSettings) -> dict[str, Any]:
     """The annotations of all that can be set, by their whole names."""
     kinds: dict[str, Any] = {}
-    for name, kind in get_type_hints(Settings).items():
+    for name, kind in get_type_hints(TrainingSettings).items():
         kinds[name] = kind
         if is_dataclass(kind):
             kinds |= {f"{name}.{each}": inner for each, inner in get_type_hints(kind).items()}
@@ -81,7 +84,7 @@ def _find(path: str, kinds: Mapping[str, Any]) -> Any:
     has_parts = is_dataclass(kinds.get(path))
     inside = path if has_parts else section
     names = [each.removeprefix(f"{inside}.") for each in known if inside and each.startswith(f"{inside}.")]
-    names = names or list(get_type_hints(Settings))
+    names = names or list(get_type_hints(TrainingSettings))
     what = "has parts, which are set one by one" if has_parts else "there is no such setting"
     raise ActionstreamError(f"{what}; nearest is {nearest}, and the names are {', '.join(names)}")
 
@@ -118,10 +121,10 @@ def _parse(text: str, kind: Any, name: str) -> Any:
             if math.isfinite(float(text)):
                 return float(text)
     if kind is str:
-        return json.loads(text) if re.fullmatch(r'"[^"\\]*"', text) else text
+        return parse_json(text, str, name) if re.fullmatch(r'"[^"\\]*"', text) else text
     if kind is Any:
         with suppress(ValueError):
-            return json.loads(text.lower() if text.lower() in ("true", "false", "null") else text)
+            return parse_json(text.lower() if text.lower() in ("true", "false", "null") else text, Any, name)
         return text
     wanted = {bool: "true or false", int: "a whole number", float: "a finite number"}[kind]
     raise ActionstreamError(f"{text!r} is no value of {name}; expected {wanted}")
@@ -129,7 +132,7 @@ def _parse(text: str, kind: Any, name: str) -> Any:
 
 def _read(text: str, kind: type, name: str, wanted: str) -> Any:
     try:
-        values = json.loads(text)
+        values = parse_json(text, Any, name)
     except ValueError:
         values = None
     if not isinstance(values, kind):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Annotated, Literal
 
+from pydantic import Field
+
+from actionstream.models.checked import Seed, ShortText, checked
 from actionstream.models.errors import ActionstreamError
 from actionstream.models.labels import list_labels, read_labels
 from actionstream.models.training.annotations import (
@@ -41,7 +44,7 @@ Format = Literal[
 ]
 
 
-@dataclass(frozen=True, kw_only=True)
+@checked
 class Data:
     """Where clips are, and how their labels are written down.
 
@@ -57,25 +60,21 @@ class Data:
     seed        of the split of folders
     """
 
-    root: str
+    root: ShortText
     format: Format = "folders"
-    training: str | None = None
-    validation: str | None = None
-    labels: str | None = None
-    split: int = 1
-    seed: int = 0
+    training: ShortText | None = None
+    validation: ShortText | None = None
+    labels: ShortText | None = None
+    split: Annotated[int, Field(ge=1, le=100_000)] = 1
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
-        if self.format not in get_args(Format):
-            raise ActionstreamError(f"no format {self.format!r}; there are {', '.join(get_args(Format))}")
         if self.format != "folders" and self.training is None:
             raise ActionstreamError(f"the format {self.format} needs a list or annotations of the training clips")
         if self.format == "folders" and (self.training or self.validation):
             raise ActionstreamError(
                 "lists and annotations have a format of their own; give it, --format list or another one"
             )
-        if not isinstance(self.seed, int) or self.seed < 0:
-            raise ActionstreamError(f"the seed of data is {self.seed!r}; expected a whole number from 0 on")
         if not Path(self.root).is_dir():
             raise ActionstreamError(f"no folder {self.root}")
         for name in ("root", "training", "validation", "labels"):  # so that a run can be gone on with from anywhere

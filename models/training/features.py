@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import numpy as np
 import torch
+from pydantic import Field, Strict
 from torch import nn
 
 from actionstream.models.card import Card
+from actionstream.models.checked import NumFrames, Plain, ShortText, checked, parse_json
 from actionstream.models.errors import ActionstreamError
-from actionstream.models.files import whole, write_text
+from actionstream.models.files import read_text, whole, write_text
 from actionstream.models.network import Network
 from actionstream.models.networks.timeception import segment_maps
 from actionstream.models.preprocessing import Preprocessing
@@ -28,7 +30,7 @@ FRAMES_AT_ONCE = 64
 FILE = "features.json"
 
 
-@dataclass(frozen=True, kw_only=True)
+@checked
 class FeatureSettings:
     """What made the features of a folder; they are kept in it as features.json.
 
@@ -40,29 +42,26 @@ class FeatureSettings:
     shape           of a file, float16 (T, D, h, w)
     """
 
-    network: str
-    arguments: dict[str, Any]
-    weights: str
+    network: ShortText
+    arguments: Plain
+    weights: ShortText
     preprocessing: Preprocessing
-    num_segments: int
-    segment_frames: int
-    shape: tuple[int, ...]
+    num_segments: NumFrames
+    segment_frames: NumFrames
+    shape: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=65_536)], ...], Field(min_length=4, max_length=4), Strict(False)
+    ]
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=1)
 
     @classmethod
     def read(cls, folder: Path) -> FeatureSettings | None:
-        """Those of a folder; None where it has no features. ValueError where its file says something else."""
+        """Those of a folder; None where it has no features. ActionstreamError where its file says something else."""
         file = folder / FILE
         if not file.is_file():
             return None
-        try:
-            values = json.loads(file.read_text(encoding="utf-8"))
-            preprocessing = Preprocessing(**values.pop("preprocessing"))
-            return cls(**{**values, "shape": tuple(values["shape"])}, preprocessing=preprocessing)
-        except (ValueError, TypeError, KeyError) as error:
-            raise ActionstreamError(f"{file} are no settings of features: {error}") from error
+        return parse_json(read_text(file), cls, f"the settings of features {file}")
 
     def keep(self, folder: Path) -> None:
         """Write them into a folder; ValueError where it has features that were made with others."""

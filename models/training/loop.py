@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -16,7 +15,6 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from actionstream.models.errors import ActionstreamError
-from actionstream.models.files import whole
 from actionstream.models.network import Network
 from actionstream.models.preprocessing import Preprocessing
 from actionstream.models.training import distributed
@@ -209,12 +207,3 @@ def _scores(network: Network, learner: nn.Module, frames: Tensor, num_warm: int)
 
 def _clip_scores(scores: Tensor) -> Tensor:
     return scores.mean(dim=1) if scores.dim() == 3 else scores
-
-
-def save_state(path: Path, state: dict[str, Any]) -> None:
-    """Write what a training needs to go on, whole or not at all; OSError where it cannot be written."""
-    with whole(path) as file:
-        try:
-            torch.save(state, file)
-        except RuntimeError as error:  # this is how it says that a disk is full
-            raise OSError(f"{path} cannot be written: is the disk full?") from error

@@ -15,7 +15,7 @@ from actionstream.models.card import Card
 from actionstream.models.catalogue import create
 from actionstream.models.network import Network, Shift
 from actionstream.models.preprocessing import Preprocessing
-from actionstream.models.training.clips import begin_worker
+from actionstream.models.training.batches import begin_worker
 from actionstream.models.training.loop import Batch, train
 from actionstream.models.training.optimisation import Optimisation
 from actionstream.models.training.scenes import MOVEMENTS, SHAKING, STILL, Mover, join, make_pose, make_scene, render

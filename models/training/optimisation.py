@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field, Strict
 from torch import Tensor, nn
 
+from actionstream.models.checked import Share, ShortText, checked
 from actionstream.models.errors import ActionstreamError
 
 Optimiser = Literal["adamw", "sgd"]
 Decline = Literal["cosine", "steps"]
 Norms = Literal["all", "first", "none"]
 Precision = Literal["float32", "bfloat16", "float16"]
+Part = Annotated[float, Field(ge=0, lt=1)]
+Weight = Annotated[float, Field(ge=0, le=1e12)]
+Positive = Annotated[float, Field(gt=0, le=1e12)]
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, nn.GroupNorm, nn.LayerNorm)
 
 
-@dataclass(frozen=True, kw_only=True)
+@checked
 class Optimisation:
     """How weights follow gradients.
 
@@ -46,49 +50,26 @@ class Optimisation:
     distillation        weight of following a teacher beside the labels (arXiv:1503.02531)
     """
 
-    num_steps: int = 1
+    num_steps: Annotated[int, Field(ge=1, le=2**40)] = 1
     optimiser: Optimiser = "adamw"
-    learning_rate: float = 1.5e-3
+    learning_rate: Positive = 1.5e-3
     decline: Decline = "cosine"
-    milestones: tuple[float, ...] = (0.4, 0.8)
-    warmup: float = 0.03
-    weight_decay: float = 0.02
-    max_norm: float = 5.0
-    first_conv_factor: float = 1.0
-    bias_factor: float = 1.0
-    accumulate: int = 1
+    milestones: Annotated[tuple[Share, ...], Field(max_length=1000), Strict(False)] = (0.4, 0.8)
+    warmup: Share = 0.03
+    weight_decay: Weight = 0.02
+    max_norm: Positive = 5.0
+    first_conv_factor: Weight = 1.0
+    bias_factor: Weight = 1.0
+    accumulate: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     norms: Norms = "all"
     sync_norms: bool = False
-    frozen: tuple[str, ...] = ()
-    average: float = 0.0
+    frozen: Annotated[tuple[ShortText, ...], Field(max_length=10_000), Strict(False)] = ()
+    average: Part = 0.0
     precision: Precision = "float32"
     recompute: bool = False
-    label_smoothing: float = 0.0
-    mixup: float = 0.0
-    distillation: float = 1.0
-
-    def __post_init__(self) -> None:
-        for name, allowed in (("optimiser", Optimiser), ("decline", Decline), ("norms", Norms)):
-            if getattr(self, name) not in get_args(allowed):
-                raise ActionstreamError(f"no {name} {getattr(self, name)!r}; there are {', '.join(get_args(allowed))}")
-        if self.precision not in get_args(Precision):
-            raise ActionstreamError(f"no precision {self.precision!r}; there are {', '.join(get_args(Precision))}")
-        if self.num_steps < 1 or self.accumulate < 1 or not 0 < self.learning_rate < math.inf:
-            raise ActionstreamError(
-                f"{self.num_steps} steps of {self.accumulate} batches at a rate of {self.learning_rate}: all positive"
-            )
-        for name in ("average", "label_smoothing"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ActionstreamError(f"{name} is {getattr(self, name)}; it is from 0 to 1, and less than 1")
-        for name in ("weight_decay", "first_conv_factor", "bias_factor", "mixup", "distillation"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ActionstreamError(f"{name} is {getattr(self, name)}; it is a number from 0 on")
-        if not self.max_norm > 0:
-            raise ActionstreamError(f"max_norm is {self.max_norm}; it is a positive number")
-        if not all(0 <= part <= 1 for part in (self.warmup, *self.milestones)):
-            raise ActionstreamError(
-                f"warmup is {self.warmup}, milestones are {self.milestones}; these are parts of the training, 0 to 1"
-            )
+    label_smoothing: Part = 0.0
+    mixup: Weight = 0.0
+    distillation: Weight = 1.0
 
     def rate(self, step: int) -> float:
         """The learning rate of a step."""

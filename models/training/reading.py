@@ -68,9 +68,11 @@ def _places_of_pictures(index: VideoIndex, frames: tuple[int, int]) -> tuple[int
 
 def _maps(path: Path) -> np.ndarray:
     try:
-        maps = np.load(path, mmap_mode="r")
-    except (ValueError, OSError, EOFError) as error:
-        raise SourceError(f"{path} cannot be read as features: {error}") from error
-    if maps.ndim != 4 or not len(maps):
-        raise SourceError(f"{path} is no file of features: these are (T, D, h, w), and it is {maps.shape}")
+        maps = np.lib.format.open_memmap(path, mode="r")
+    except Exception as error:  # a damaged header breaks its reader in any way
+        raise SourceError(f"{path} cannot be read as features: {str(error).splitlines()[0]}") from error
+    if maps.ndim != 4 or not maps.size or maps.dtype.kind not in "fiu":
+        raise SourceError(
+            f"{path} is no file of features: these are numbers (T, D, h, w), and it is {maps.dtype} {maps.shape}"
+        )
     return maps

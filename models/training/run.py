@@ -6,14 +6,13 @@ import csv
 import io
 import json
 import math
-import pickle
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,86 +20,24 @@ from torch import Tensor
 from actionstream.models.card import Card
 from actionstream.models.catalogue import create
 from actionstream.models.errors import ActionstreamError
-from actionstream.models.files import whole, write_text
+from actionstream.models.files import read_text, whole, write_text
 from actionstream.models.labels import read_labels
 from actionstream.models.network import Network
 from actionstream.models.networks.initialisation import cross_modality
-from actionstream.models.preprocessing import Preprocessing
 from actionstream.models.training import distributed
-from actionstream.models.training.augmentation import Augmentation
+from actionstream.models.training.batches import ClipBatches, load_batches
 from actionstream.models.training.board import Board
-from actionstream.models.training.clips import ClipBatches, Sampled, load_batches
-from actionstream.models.training.data import Data, left_out_of, report
+from actionstream.models.training.data import left_out_of, report
 from actionstream.models.training.datasets import Clip, check_split
-from actionstream.models.training.loop import save_state, train
-from actionstream.models.training.optimisation import Optimisation
+from actionstream.models.training.loop import train
 from actionstream.models.training.pictures import draw_confusion, draw_curves
+from actionstream.models.training.settings import TrainingSettings
+from actionstream.models.training.state import read_state, save_state
 from actionstream.models.training.testing import test
 from actionstream.models.weights.checkpoint import find_local, save
 from actionstream.models.weights.loading import load
 
-MOST_SEED = 2**40  # what is made of it fits into 63 bits
 LABELS, START, TEACHER = "labels.txt", "start.safetensors", "teacher.safetensors"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """All that makes a run what it is, beside its clips.
-
-    data           where the clips are
-    network        of the catalogue, and the arguments it is built with
-    start          a checkpoint, by name or path, whose weights fit are taken over; None: random ones
-    teacher        a checkpoint to be followed, see Optimisation.distillation
-    labels         of the scores, in their order
-    batch_size     clips; of all processes together
-    epochs         rounds through all clips
-    class_weights  count a clip by one over how often its label is, the first of several
-    """
-
-    data: Data
-    network: str
-    arguments: dict[str, Any] = field(default_factory=dict)
-    start: str | None = None
-    teacher: str | None = None
-    labels: tuple[str, ...]
-    preprocessing: Preprocessing
-    sampled: Sampled
-    augmentation: Augmentation
-    optimisation: Optimisation
-    batch_size: int = 8
-    epochs: int = 30
-    class_weights: bool = False
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.batch_size < 1 or self.epochs < 1 or self.seed < 0:
-            raise ActionstreamError(
-                f"batch_size is {self.batch_size}, epochs {self.epochs}, seed {self.seed}; the first two are 1 or "
-                "more, and a seed is 0 or more"
-            )
-        whole = {"batch_size": self.batch_size, "epochs": self.epochs, "seed": self.seed}
-        if wrong := [name for name, value in whole.items() if not isinstance(value, int)]:
-            raise ActionstreamError(f"{wrong[0]} is {whole[wrong[0]]!r}; expected a whole number")
-        if self.seed > MOST_SEED or self.data.seed > MOST_SEED:
-            raise ActionstreamError(f"seeds are {self.seed} and {self.data.seed}; the highest is {MOST_SEED}")
-        if not self.labels or len(set(self.labels)) < len(self.labels):
-            raise ActionstreamError(
-                f"labels are {', '.join(self.labels) or 'none'}; each score has one, and no two the same"
-            )
-
-    @classmethod
-    def from_json(cls, text: str) -> Settings:
-        values = json.loads(text)
-        if not isinstance(values, dict):
-            raise ActionstreamError(f"they are {text.strip()[:20]!r}, and no object")
-        parts = {"data": Data, "preprocessing": Preprocessing, "sampled": Sampled}
-        parts |= {"augmentation": Augmentation, "optimisation": Optimisation}
-        built = {name: kind(**_tuples(values.pop(name))) for name, kind in parts.items()}
-        return cls(**_tuples(values), **built)
-
-    @property
-    def activation(self) -> Literal["softmax", "sigmoid"]:
-        return "sigmoid" if self.data.format == "charades" else "softmax"
 
 
 class Run:
@@ -116,12 +53,12 @@ class Run:
     summary.json      in the end: what was measured, on what
     """
 
-    def __init__(self, folder: Path, settings: Settings):
+    def __init__(self, folder: Path, settings: TrainingSettings):
         self.folder = folder
         self.settings = settings
 
     @classmethod
-    def begin(cls, folder: Path, settings: Settings) -> Run:
+    def begin(cls, folder: Path, settings: TrainingSettings) -> Run:
         """A new run; ValueError where there is one already that has come to the end of an epoch."""
         settings = replace(settings, start=_from_anywhere(settings.start), teacher=_from_anywhere(settings.teacher))
         if distributed.rank() == 0:
@@ -143,13 +80,10 @@ class Run:
         file = folder / "settings.json"
         if not file.is_file():
             raise ActionstreamError(f"{folder} has no run in it: there is no settings.json")
-        try:
-            settings = Settings.from_json(file.read_text(encoding="utf-8"))
-            if (folder / LABELS).is_file():
-                settings = replace(settings, data=replace(settings.data, labels=str(folder / LABELS)))
-            return cls(folder, settings)
-        except (ValueError, TypeError, KeyError) as error:
-            raise ActionstreamError(f"{file} are no settings of a run: {error}") from error
+        settings = TrainingSettings.from_json(read_text(file), f"the settings of a run {file}")
+        if (folder / LABELS).is_file():
+            settings = replace(settings, data=replace(settings.data, labels=str(folder / LABELS)))
+        return cls(folder, settings)
 
     def train(
         self, *, device: str = "cpu", workers: int = 1, say: Callable[[str], None] | None = None
@@ -331,15 +265,12 @@ class Run:
             ) from error
 
     def _state(self) -> dict[str, Any] | None:
-        file = self.folder / "last.pt"
-        if not file.is_file():
-            return None
         try:
-            return torch.load(file, map_location="cpu", weights_only=True)
-        except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            return read_state(self.folder / "last.pt")
+        except ActionstreamError as error:
             raise ActionstreamError(
-                f"{file} is damaged, and the run cannot be gone on with; its checkpoints are last.safetensors and "
-                "best.safetensors, with which --start begins another one"
+                f"{error}; the checkpoints of the run are last.safetensors and best.safetensors, with which --start "
+                "begins another one"
             ) from error
 
     def _write_figures(self, rows: Sequence[dict[str, float]], board: Board) -> None:
@@ -374,11 +305,6 @@ def start_from(network: Network, other: Network, name: str) -> None:
             f"of {name} only {taken:,} of {wanted:,} values fit this network; start from another one"
         )
     network.load_state_dict({**own, **fitting})
-
-
-def _tuples(values: dict[str, Any]) -> dict[str, Any]:
-    """What JSON made lists of."""
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
 def label_weights(clips: Sequence[Clip], labels: Sequence[str]) -> list[float]:

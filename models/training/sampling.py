@@ -5,9 +5,71 @@ Each function takes the number of frames of a clip, and returns T places in it, 
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 import numpy as np
+from pydantic import Field
+
+from actionstream.models.checked import MOST_FRAMES, NumFrames, Seconds, checked
+from actionstream.models.errors import ActionstreamError
 
 Random = np.random.Generator
+Sampling = Literal["segments", "dense", "consecutive"]
+
+
+@checked
+class FrameSampling:
+    """Which frames of a clip make an input.
+
+    num_frames        snippets
+    sampling          "segments" (TSN), "dense" (a window of 64 frames), or "consecutive", as live
+    interval_seconds  from one to the next, of "consecutive"
+    frame_seconds     between the pictures of a snippet, where it is a stack of them; the same unless given
+    num_warm          snippets before them, of which a network that streams only keeps the state
+    speed             a clip is played by a factor from 1 / speed to speed, which is drawn; for "consecutive"
+    """
+
+    num_frames: NumFrames = 8
+    sampling: Sampling = "consecutive"
+    interval_seconds: Seconds = 2 / 30
+    frame_seconds: Annotated[float, Field(ge=0)] = 0.0
+    num_warm: Annotated[int, Field(ge=0, le=MOST_FRAMES)] = 0
+    speed: Annotated[float, Field(ge=1, le=100)] = 1.0
+
+    def __post_init__(self) -> None:
+        if self.frame_seconds > self.interval_seconds:
+            raise ActionstreamError(
+                f"frame_seconds is {self.frame_seconds}; expected interval_seconds, {self.interval_seconds}, at most"
+            )
+
+    def places(
+        self,
+        num_frames: int,
+        rate: float,
+        random: np.random.Generator | None = None,
+        *,
+        num_pictures: int = 1,
+        start: float = 0.5,
+    ) -> np.ndarray:
+        """Places in a clip of so many frames, (T, num_pictures), those of a snippet in their order.
+
+        See the functions below for that of the last picture of each; the others are `frame_seconds` apart before
+        it, or all there are where the video is slower, as live; the first frame stands in for those before the clip.
+        """
+        wanted, factor = self.num_warm + self.num_frames, 1.0
+        if random is not None and self.sampling == "consecutive":
+            factor = self.speed ** random.uniform(-1, 1)
+        step = max((self.frame_seconds or self.interval_seconds) * rate * factor, 1.0)
+        before = step * np.arange(num_pictures)[::-1]
+        span = round(before[0])
+        room = max(num_frames - span, 1)
+        if self.sampling == "segments":
+            last = segments(room, wanted, random)
+        elif self.sampling == "dense":
+            last = dense(room, wanted, random, start=start)
+        else:
+            last = consecutive(room, wanted, random, step=self.interval_seconds * rate * factor, start=start)
+        return np.rint(span + last[:, None] - before).astype(np.int64).clip(0, num_frames - 1)
 
 
 def segments(num_frames: int, num_snippets: int, random: Random | None = None) -> np.ndarray:

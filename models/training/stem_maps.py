@@ -23,7 +23,7 @@ from actionstream.models.files import whole
 from actionstream.models.network import Carry
 from actionstream.models.networks.mobilenet_v2 import MobileNetV2
 from actionstream.models.preprocessing import Preprocessing
-from actionstream.models.training.clips import ClipBatches, Loaded
+from actionstream.models.training.batches import ClipBatches, Loaded
 from actionstream.models.training.datasets import Clip
 from actionstream.models.training.features import digest
 from actionstream.models.training.loop import Batch

@@ -16,9 +16,9 @@ from actionstream.models.errors import ActionstreamError
 from actionstream.models.modality import open_modality
 from actionstream.models.network import Network, call_on_meta
 from actionstream.models.training import distributed
-from actionstream.models.training.clips import Sampled
 from actionstream.models.training.datasets import Clip
 from actionstream.models.training.reading import read_frames, stretch_of
+from actionstream.models.training.sampling import FrameSampling
 from actionstream.models.training.snippets import read_snippets
 from actionstream.models.video import SourceError
 
@@ -77,7 +77,7 @@ def test(
     network: Network,
     card: Card,
     clips: Sequence[Clip],
-    sampled: Sampled,
+    sampled: FrameSampling,
     *,
     num_clips: int = 1,
     num_crops: int = 1,
@@ -199,7 +199,7 @@ def _check_fits(network: Network, card: Card, views: tuple[int, ...]) -> None:
 
 
 def _views(
-    clip: Clip, card: Card, sampled: Sampled, num_clips: int, num_crops: int, full: bool, remarks: set[str]
+    clip: Clip, card: Card, sampled: FrameSampling, num_clips: int, num_crops: int, full: bool, remarks: set[str]
 ) -> np.ndarray:
     """uint8 (V, T, height, width, channels)."""
     stretch, wanted = stretch_of(clip), card.preprocessing

@@ -30,12 +30,13 @@ from actionstream.models.networks.mobilenet_v2 import MobileNetV2
 from actionstream.models.preprocessing import Preprocessing
 from actionstream.models.training.annotations import ut_interaction
 from actionstream.models.training.augmentation import Augmentation
-from actionstream.models.training.clips import Sampled, begin_worker, load_batches
+from actionstream.models.training.batches import begin_worker, load_batches
 from actionstream.models.training.controls import BINS, binned_features, count_right, shape_features
 from actionstream.models.training.datasets import Clip, leave_one_out
 from actionstream.models.training.loop import train
 from actionstream.models.training.optimisation import Optimisation
 from actionstream.models.training.run import start_from
+from actionstream.models.training.sampling import FrameSampling
 from actionstream.models.training.stem_maps import BACKWARD, BothWays, MapBatches, make_maps, read_maps, rows_of, split
 from actionstream.models.weights.loading import load
 
@@ -134,7 +135,7 @@ def run_fold(recipe: Recipe, maps_file: Path, number: int, *, device: str = "cpu
     batches = kind(
         training,
         labels,
-        Sampled(num_frames=recipe.num_frames, sampling="segments"),
+        FrameSampling(num_frames=recipe.num_frames, sampling="segments"),
         plain,
         Augmentation(),
         recipe.batch_size,

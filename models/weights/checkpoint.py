@@ -96,10 +96,7 @@ def read_card(name: str | os.PathLike[str]) -> Card:
         raise ActionstreamError(f"{path} cannot be read as a safetensors file: {error}") from error
     if KEY not in metadata:
         raise ActionstreamError(f"{path} is a safetensors file, but not a checkpoint of actionstream: it has no card")
-    try:
-        return Card.from_json(metadata[KEY])
-    except (ValueError, TypeError, KeyError) as error:
-        raise ActionstreamError(f"the card in {path} cannot be read: {error}") from error
+    return Card.from_json(metadata[KEY], f"the card in {path}")
 
 
 def save(path: str | os.PathLike[str], network: Network, card: Card, *, half: bool = False) -> None:

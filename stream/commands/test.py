@@ -16,14 +16,14 @@ from actionstream.commands.tables import open_console, print_table
 from actionstream.engine.engine import Engine
 from actionstream.evaluation.false_starts import false_starts
 from actionstream.models.errors import ActionstreamError
-from actionstream.models.training.accuracy import motion_accuracy
-from actionstream.models.training.clips import Sampled
 from actionstream.models.training.data import Data
 from actionstream.models.training.datasets import Listing
 from actionstream.models.training.folders import videos_under
 from actionstream.models.training.left_out import LeftOut
 from actionstream.models.training.motion import MOVEMENTS, PREPROCESSING
+from actionstream.models.training.motion_accuracy import motion_accuracy
 from actionstream.models.training.run import Run
+from actionstream.models.training.sampling import FrameSampling
 from actionstream.models.training.testing import test, test_online
 from actionstream.models.video import FEATURES
 from actionstream.models.weights.checkpoint import find, find_local, read_card, resolve, save_card
@@ -67,7 +67,7 @@ def test_clips(
         right = test_online(network, card, clips, device=where, progress="streaming", broken=broken)
         _show_online(right, broken, as_json=as_json)
         return
-    sampled = Sampled(
+    sampled = FrameSampling(
         num_frames=max(card.num_frames, 8),
         interval_seconds=card.interval_seconds,
         frame_seconds=card.frame_seconds,

@@ -15,11 +15,12 @@ from actionstream.models.preprocessing import ModalityName, Preprocessing
 from actionstream.models.training import distributed
 from actionstream.models.training.augmentation import Augmentation, find_opposites
 from actionstream.models.training.changes import changed
-from actionstream.models.training.clips import Sampled
 from actionstream.models.training.data import Data
 from actionstream.models.training.features import FeatureSettings
 from actionstream.models.training.optimisation import Optimisation
-from actionstream.models.training.run import Run, Settings
+from actionstream.models.training.run import Run
+from actionstream.models.training.sampling import FrameSampling
+from actionstream.models.training.settings import TrainingSettings
 from actionstream.runtimes.eager import choose_device
 
 IN_CHANNELS: dict[str, int] = {"rgb": 3, "rgb-difference": 15, "flow": 10, "warped-flow": 10}
@@ -39,7 +40,7 @@ def train_clips(
     workers: int = 0,
     **settings: Any,
 ) -> None:
-    """Begin a run and train it to its end; `settings` and `changes` are those of models.training.run.Settings.
+    """Begin a run and train it to its end; `settings` and `changes` are of models.training.settings.
 
     data  a folder with a folder of clips for each label, or what says more of it
     """
@@ -62,7 +63,7 @@ def train_clips(
         preprocessing = Preprocessing.of_features(*features.shape[1:])
     if size is not None:
         preprocessing = replace(preprocessing, height=size, width=size, short_side=round(size * 8 / 7))
-    sampled = Sampled(
+    sampled = FrameSampling(
         num_frames=max(entry.num_frames, 8),
         interval_seconds=entry.step / 30,
         frame_seconds=1 / 30 if preprocessing.num_pictures > 1 else 0.0,
@@ -71,7 +72,7 @@ def train_clips(
         arguments["in_channels"] = preprocessing.in_channels
         sampled = replace(sampled, num_frames=features.num_segments, sampling="segments")
     labels = data.open()[2]
-    whole = Settings(
+    whole = TrainingSettings(
         data=data,
         network=model,
         arguments=arguments,

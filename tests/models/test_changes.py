@@ -10,20 +10,20 @@ import pytest
 from actionstream.models.preprocessing import Preprocessing
 from actionstream.models.training.augmentation import Augmentation
 from actionstream.models.training.changes import _kinds, changed
-from actionstream.models.training.clips import Sampled
 from actionstream.models.training.data import Data
 from actionstream.models.training.optimisation import Optimisation
-from actionstream.models.training.run import Settings
+from actionstream.models.training.sampling import FrameSampling
+from actionstream.models.training.settings import TrainingSettings
 
 
 @pytest.fixture
 def settings(tmp_path):
-    return Settings(
+    return TrainingSettings(
         data=Data(root=str(tmp_path)),
         network="tsm_resnet18",
         labels=("a", "b"),
         preprocessing=Preprocessing(height=32, width=32, short_side=40),
-        sampled=Sampled(),
+        sampled=FrameSampling(),
         augmentation=Augmentation(),
         optimisation=Optimisation(),
     )
@@ -100,9 +100,9 @@ def test_several_together(settings):
         ("epochs=2.5", "'2.5' is no value of epochs; expected a whole number"),
         ("epochs=nan", "'nan' is no value of epochs; expected a whole number"),
         ("epochs=true", "'true' is no value of epochs; expected a whole number"),
-        ("epochs=0", "epochs 0, seed 0; the first two are 1 or "),
+        ("epochs=0", "epochs is 0; expected 1 or more"),
         ("batch_size=-8", "batch_size is -8"),
-        ("seed=-1", "seed -1"),
+        ("seed=-1", "seed is -1; expected 0 or more"),
         ("sampled.num_frames=1e1", "'1e1' is no value of sampled.num_frames; expected a whole number"),
         (
             "optimisation.learning_rate=fast",
@@ -112,7 +112,7 @@ def test_several_together(settings):
         ("optimisation.max_norm=inf", "expected a finite number"),
         ("optimisation.max_norm=-Infinity", "expected a finite number"),
         ("optimisation.learning_rate=true", "expected a finite number"),
-        ("optimisation.learning_rate=-1", "at a rate of -1.0: all positive"),
+        ("optimisation.learning_rate=-1", "learning_rate is -1.0; expected more than 0"),
         ("optimisation.milestones=0.4,much", "'much' is no value of optimisation.milestones; expected a finite number"),
         ("optimisation.milestones=[0.4", "'[0.4' is no value of optimisation.milestones; expected a list, [a, b]"),
         ("optimisation.milestones=[0.4, true]", "'true' is no value of optimisation.milestones"),
@@ -120,7 +120,7 @@ def test_several_together(settings):
         ("data.format=tar", "no format 'tar'; there are folders"),
         ("augmentation.opposites=left", "expected names and values"),
         ("preprocessing.short_side=small", "'small' is no value of preprocessing.short_side; expected a whole number"),
-        ("preprocessing.std=0", "std is (0.0,); each is positive"),
+        ("preprocessing.std=0", "std.0 is 0.0; expected 0.000001 or more"),
         ("optimization.mixup=1", "there is no such setting; nearest is optimisation.mixup"),
         ("mixup=1", "there is no such setting; nearest is optimisation.mixup"),
         ("sampled.speeds=2", "nearest is sampled.speed, and the names are num_frames, sampling"),
@@ -132,8 +132,8 @@ def test_several_together(settings):
         ('sampled={"num_frames": 4}', "has parts, which are set one by one"),
         ("optimisation.num_steps=5", "a run finds it out from epochs"),
         ("arguments.num_classes=5", "a run finds it out from labels"),
-        ("labels=a,a", "labels are a, a; each score has one, and no two the same"),
-        ("labels=[]", "labels are none; each score has one"),
+        ("labels=a,a", "labels are a, a; expected no two the same"),
+        ("labels=[]", "labels is (); expected at least 1 item"),
         ("=2", "there is no such setting"),
     ],
 )

@@ -141,7 +141,7 @@ def test_channels_in_the_order_of_the_network():
 
 
 def test_refuses_impossible_sizes():
-    with pytest.raises(ValueError, match="0 x 4 pixels"):
+    with pytest.raises(ValueError, match="height is 0; expected 1 or more"):
         Preprocessing(height=0, width=4)
     with pytest.raises(ValueError, match="short_side 10 is less"):
         Preprocessing(height=32, width=32, short_side=10)

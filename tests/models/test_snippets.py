@@ -15,10 +15,11 @@ from actionstream.models.modality import dense_flow, discretise, open_modality, 
 from actionstream.models.networks.initialisation import cross_modality
 from actionstream.models.preprocessing import Preprocessing
 from actionstream.models.training.augmentation import Augmentation
-from actionstream.models.training.clips import ClipBatches, Sampled
+from actionstream.models.training.batches import ClipBatches
 from actionstream.models.training.datasets import Clip
 from actionstream.models.training.reading import stretch_of
 from actionstream.models.training.run import start_from
+from actionstream.models.training.sampling import FrameSampling
 from actionstream.models.training.snippets import read_snippets
 from actionstream.models.training.testing import test as score
 from actionstream.models.training.testing import test_online as score_online
@@ -66,7 +67,7 @@ def test_training_sees_what_live_makes(clip, modality, every):
     """Without augmentation; pictures `every` frames apart, snippets six."""
     wanted = preprocessing(modality)
     interval, apart = 6 / 30, 6 / 30 if modality == "rgb" else every / 30
-    sampled = Sampled(num_frames=4, interval_seconds=interval, frame_seconds=0 if modality == "rgb" else apart)
+    sampled = FrameSampling(num_frames=4, interval_seconds=interval, frame_seconds=0 if modality == "rgb" else apart)
     places = sampled.places(30, FOLDER_RATE, num_pictures=wanted.num_pictures, start=0.0)
     expected = live(clip, wanted, interval, apart)
     assert places[:, -1].tolist() == list(expected)[:4]
@@ -92,7 +93,9 @@ def test_training_sees_what_live_makes(clip, modality, every):
 def test_the_pictures_of_a_snippet_are_in_the_clip_and_in_order(num_frames, num_snippets, num_pictures, rate, data):
     sampling = data.draw(st.sampled_from(["segments", "dense", "consecutive"]))
     random = np.random.default_rng(data.draw(st.integers(0, 99)))
-    sampled = Sampled(num_frames=num_snippets, sampling=sampling, interval_seconds=0.2, frame_seconds=1 / 30, speed=1.5)
+    sampled = FrameSampling(
+        num_frames=num_snippets, sampling=sampling, interval_seconds=0.2, frame_seconds=1 / 30, speed=1.5
+    )
     places = sampled.places(num_frames, rate, random, num_pictures=num_pictures)
     assert places.shape == (num_snippets, num_pictures)
     assert places.min() >= 0
@@ -106,7 +109,7 @@ def test_the_pictures_of_a_snippet_are_in_the_clip_and_in_order(num_frames, num_
 
 def test_a_flip_of_flow_goes_to_the_other_side(clip):
     wanted = preprocessing("flow")
-    places = Sampled(num_frames=2, frame_seconds=1 / 30).places(30, FOLDER_RATE, num_pictures=3)
+    places = FrameSampling(num_frames=2, frame_seconds=1 / 30).places(30, FOLDER_RATE, num_pictures=3)
     whole = torch.from_numpy(read_snippets(clip.path, places, wanted, whole=True)).movedim(-1, 1)
     assert whole.shape == (2, 4, 48, 64)
     seen = set()
@@ -188,7 +191,7 @@ def test_nothing_is_said_of_a_clip_shorter_than_a_stack(clip):
 @pytest.mark.parametrize("modality", ["rgb", "flow"])
 def test_whole_pictures(clip, modality):
     network, card = network_and_card(modality)
-    sampled = Sampled(num_frames=3, interval_seconds=0.2, frame_seconds=card.frame_seconds)
+    sampled = FrameSampling(num_frames=3, interval_seconds=0.2, frame_seconds=card.frame_seconds)
     places = sampled.places(30, FOLDER_RATE, num_pictures=card.preprocessing.num_pictures)
     whole = read_snippets(clip.path, places, card.preprocessing, whole=True)
 
@@ -221,7 +224,7 @@ def test_networks_that_take_one_size_only(clip):
         network = create("c3d", num_classes=1)
     network.to = lambda device: network  # its weights are never touched
     with pytest.raises(ValueError, match="c3d takes pictures of 112 x 112 pixels only, not whole ones of 171 x 128"):
-        score(network, card, [clip], Sampled(num_frames=16), full=True)
+        score(network, card, [clip], FrameSampling(num_frames=16), full=True)
 
 
 @pytest.mark.parametrize("num_frames", [8, 32])
@@ -229,7 +232,7 @@ def test_networks_that_take_one_size_only(clip):
 def test_trained_on_8_frames_and_tested_on_32(clip, shift, num_frames):
     network, card = network_and_card("rgb")
     network = randomised(create("tsm_resnet18", **{**card.arguments, "shift": shift}))
-    sampled = Sampled(num_frames=num_frames, sampling="segments")
+    sampled = FrameSampling(num_frames=num_frames, sampling="segments")
     places = sampled.places(len(stretch_of(clip)), FOLDER_RATE)
     assert len(places) == num_frames
     snippets = read_snippets(clip.path, places, card.preprocessing)
@@ -241,7 +244,7 @@ def test_trained_on_8_frames_and_tested_on_32(clip, shift, num_frames):
 def test_labels_that_a_network_does_not_know(clip):
     network, card = network_and_card("rgb")
     other = [clip, Clip(clip.path, ("up",))]
-    for call in (lambda: score(network, card, other, Sampled()), lambda: score_online(network, card, other)):
+    for call in (lambda: score(network, card, other, FrameSampling()), lambda: score_online(network, card, other)):
         with pytest.raises(ValueError, match="is labelled 'up', which the network does not know"):
             call()
 

@@ -12,9 +12,9 @@ from precision import EXACT, apart
 
 from actionstream.models.errors import ActionstreamError
 from actionstream.models.training import loop, scenes, textures
-from actionstream.models.training.accuracy import motion_accuracy
 from actionstream.models.training.loop import Batch, train
 from actionstream.models.training.motion import MOVEMENTS, PREPROCESSING, MotionBatches, motion_card, train_motion
+from actionstream.models.training.motion_accuracy import motion_accuracy
 from actionstream.models.training.optimisation import Optimisation, hold_still, sync_norms
 from actionstream.models.training.scenes import AXES, make_pose, make_scene, render
 
@@ -367,16 +367,16 @@ def test_a_clip_that_counts_nothing_teaches_nothing_in_a_mix(monkeypatch):
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"learning_rate": math.nan}, "at a rate of nan"),
-        ({"learning_rate": math.inf}, "at a rate of inf"),
-        ({"weight_decay": -0.1}, "weight_decay is -0.1; it is a number from 0 on"),
-        ({"bias_factor": -1.0}, "bias_factor is -1.0; it is a number from 0 on"),
-        ({"distillation": math.nan}, "distillation is nan; it is a number from 0 on"),
-        ({"max_norm": 0.0}, "max_norm is 0.0; it is a positive number"),
-        ({"warmup": 2.0}, "these are parts of the training, 0 to 1"),
-        ({"milestones": (0.4, -1.0)}, "these are parts of the training, 0 to 1"),
-        ({"average": 1.0}, "average is 1.0; it is from 0 to 1, and less than 1"),
-        ({"mixup": math.inf}, "mixup is inf; it is a number from 0 on"),
+        ({"learning_rate": math.nan}, "learning_rate is nan; expected a finite number"),
+        ({"learning_rate": math.inf}, "learning_rate is inf; expected a finite number"),
+        ({"weight_decay": -0.1}, "weight_decay is -0.1; expected 0 or more"),
+        ({"bias_factor": -1.0}, "bias_factor is -1.0; expected 0 or more"),
+        ({"distillation": math.nan}, "distillation is nan; expected a finite number"),
+        ({"max_norm": 0.0}, "max_norm is 0.0; expected more than 0"),
+        ({"warmup": 2.0}, "warmup is 2.0; expected 1 at most"),
+        ({"milestones": (0.4, -1.0)}, "milestones.1 is -1.0; expected 0 or more"),
+        ({"average": 1.0}, "average is 1.0; expected less than 1"),
+        ({"mixup": math.inf}, "mixup is inf; expected a finite number"),
     ],
 )
 def test_numbers_that_nothing_could_be_learnt_with(setting, message):

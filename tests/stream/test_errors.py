@@ -12,8 +12,9 @@ from PIL import Image
 from actionstream.models.errors import is_mistake, where
 from actionstream.models.preprocessing import Preprocessing
 from actionstream.models.training.augmentation import Augmentation
-from actionstream.models.training.clips import Sampled, load_batches
+from actionstream.models.training.batches import load_batches
 from actionstream.models.training.optimisation import Optimisation
+from actionstream.models.training.sampling import FrameSampling
 
 
 def raised(call):
@@ -44,7 +45,7 @@ def test_what_libraries_raise_is_a_fault(kind):
 def test_what_we_raise_is_a_mistake():
     error = raised(lambda: Preprocessing(height=0, width=8))
     assert is_mistake(error)
-    assert where(error).startswith("models/preprocessing.py, line ")
+    assert "models/checked.py, line " in where(error)
     assert is_mistake(raised(lambda: Optimisation(learning_rate=-1)))
     assert is_mistake(raised(lambda: open("/absent/file")))  # noqa: SIM115
 
@@ -85,10 +86,10 @@ def test_a_traceback_is_shown_where_one_is_asked_for(mistake, monkeypatch, run):
 def test_what_another_process_says(workers):
     """Batches are made in processes of their own: a mistake comes back in its own words, and a fault as one."""
     wanted = Preprocessing(height=8, width=8)
-    batches = BrokenBatches([None], ("a",), Sampled(), wanted, Augmentation(), 1, 2, 0)
+    batches = BrokenBatches([None], ("a",), FrameSampling(), wanted, Augmentation(), 1, 2, 0)
     error = raised(lambda: next(load_batches(batches, workers=workers)))
     assert is_mistake(error)
-    assert str(error) == "the network's input is 0 x 8 pixels; both must be positive"
+    assert str(error) == "height is 0; expected 1 or more"
     assert not is_mistake(raised(lambda: next(load_batches(batches, first=1, workers=workers))))
 
 

@@ -178,7 +178,7 @@ def test_a_full_disk_leaves_no_half_file(features, videos, tmp_path, run, monkey
 
 def test_files_that_hold_something_else(tmp_path):
     np.save(tmp_path / "flat.npy", np.zeros((8, 64)))
-    with pytest.raises(SourceError, match=r"is no file of features: these are \(T, D, h, w\), and it is \(8, 64\)"):
+    with pytest.raises(SourceError, match=r"these are numbers \(T, D, h, w\), and it is float64 \(8, 64\)"):
         read_frames(tmp_path / "flat.npy", [0])
     np.save(tmp_path / "maps.npy", np.arange(24).reshape(2, 3, 2, 2))
     first, beyond = read_frames(tmp_path / "maps.npy", [0, 7])
@@ -255,7 +255,7 @@ def test_many_labels(features, tmp_path, run):
             "a feature map is float (1, 1, 64), height, width and channels; this is",
         ),
         (("train", "--data", "broken", *TRAIN), "cannot be read as features"),
-        (("train", "--data", "other", "--model", "timeception"), "are no settings of features"),
+        (("train", "--data", "other", "--model", "timeception"), "the settings of features "),
     ],
 )
 def test_bad_input(arguments, message, features, videos, tmp_path, run, monkeypatch):

@@ -189,12 +189,12 @@ def test_from_a_file(tmp_path, run):
     ("text", "message"),
     [
         ("", "does not list networks to fuse"),
-        ('[[network]]\nmodel = "rgb.safetensors"\nwieght = 3', "nobody knows wieght"),
-        ('[network]\nmodel = "rgb.safetensors"', "one without its double brackets"),
+        ('[[network]]\nmodel = "rgb.safetensors"\nwieght = 3', "no field 'network.0.wieght'; nearest is weight"),
+        ('[network]\nmodel = "rgb.safetensors"', "network is {'model': 'rgb.safetensors'}; expected a list"),
         ("[network", "does not list networks to fuse"),
         ('[[network]]\nmodel = "rgb.safetensors"\nweight = "much"', "does not list networks to fuse"),
-        ("network = []", "there is none"),
-        ('[[network]]\nmodel = "rgb.safetensors"\nweight = 0', "the weights are 0.0; they must be positive"),
+        ("network = []", "network is []; expected at least 1 item"),
+        ('[[network]]\nmodel = "rgb.safetensors"\nweight = 0', "network.0.weight is 0; expected more than 0"),
         ('[[network]]\nmodel = "green.safetensors"', "no model 'green.safetensors'"),
     ],
 )

@@ -11,7 +11,7 @@ from helpers import on_a_terminal, random_card
 
 from actionstream import watch
 from actionstream.live.timeline import Timeline
-from actionstream.models.training.sample import SECONDS, TIMELINE
+from actionstream.models.training.sample_clip import SECONDS, TIMELINE
 from actionstream.models.weights.checkpoint import read_card
 from actionstream.results import OpenSegment, Prediction, Segment
 from actionstream.scoring import integrate

@@ -14,10 +14,10 @@ from actionstream.models import create
 from actionstream.models.card import Card
 from actionstream.models.preprocessing import Preprocessing
 from actionstream.models.training.augmentation import Augmentation
-from actionstream.models.training.clips import Sampled
 from actionstream.models.training.controls import binned_features, count_right, read_out
 from actionstream.models.training.datasets import Clip
 from actionstream.models.training.reading import read_frames
+from actionstream.models.training.sampling import FrameSampling
 from actionstream.models.training.stem_maps import BACKWARD, VIEWS, BothWays, join, make_maps, read_maps, rows_of, split
 from actionstream.models.training.ut_interaction import STEM
 from actionstream.models.training.ut_untrimmed import NUM_SNIPPETS, StreamBatches, clips_to_learn_from, fit
@@ -69,7 +69,7 @@ def test_a_batch_has_each_clip_both_ways():
     clips = [Clip(Path(name), ("forward",)) for name in maps]
     plain = Preprocessing.of_features(3, 1, 1)
     labels = [BACKWARD, "forward"]
-    given = (clips, labels, Sampled(num_frames=4, sampling="segments"), plain, Augmentation(), 2, 3, 0)
+    given = (clips, labels, FrameSampling(num_frames=4, sampling="segments"), plain, Augmentation(), 2, 3, 0)
     batch, broken, _ = BothWays(*given, maps=maps)[1]
     assert broken == []
     assert batch.clips.shape == (4, 4, 1, 1, 3)

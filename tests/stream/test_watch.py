@@ -21,7 +21,7 @@ from PIL import Image
 from precision import apart, float64_bound
 
 from actionstream import Frame, open_source, watch
-from actionstream.models.training.sample import SECONDS, TIMELINE
+from actionstream.models.training.sample_clip import SECONDS, TIMELINE
 from actionstream.models.video.decoder import Decoder
 from actionstream.models.weights.loading import load
 from actionstream.results import Update

@@ -3,7 +3,7 @@
 import numpy as np
 
 from actionstream.models.preprocessing import Preprocessing
-from actionstream.models.training.clips import ClipBatches
+from actionstream.models.training.batches import ClipBatches
 
 
 class BrokenBatches(ClipBatches):

@@ -6,7 +6,6 @@ import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -19,76 +18,12 @@ from actionstream.models.training.augmentation import Augmentation
 from actionstream.models.training.datasets import Clip
 from actionstream.models.training.loop import Batch
 from actionstream.models.training.reading import stretch_of
-from actionstream.models.training.sampling import consecutive, dense, segments
+from actionstream.models.training.sampling import FrameSampling
 from actionstream.models.training.snippets import read_snippets
 from actionstream.models.video import SourceError
 
-Sampling = Literal["segments", "dense", "consecutive"]
 MAX_BROKEN = 0.5
 """Part of the clips that may be broken; more is a mistake in the data, and not in a few of its files."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sampled:
-    """Which frames of a clip make an input.
-
-    num_frames        snippets
-    sampling          "segments" (TSN), "dense" (a window of 64 frames), or "consecutive", as live
-    interval_seconds  from one to the next, of "consecutive"
-    frame_seconds     between the pictures of a snippet, where it is a stack of them; the same unless given
-    num_warm          snippets before them, of which a network that streams only keeps the state
-    speed             a clip is played by a factor from 1 / speed to speed, which is drawn; for "consecutive"
-    """
-
-    num_frames: int = 8
-    sampling: Sampling = "consecutive"
-    interval_seconds: float = 2 / 30
-    frame_seconds: float = 0.0
-    num_warm: int = 0
-    speed: float = 1.0
-
-    def __post_init__(self) -> None:
-        if self.sampling not in get_args(Sampling):
-            raise ActionstreamError(f"no sampling {self.sampling!r}; there are {', '.join(get_args(Sampling))}")
-        if self.num_frames < 1 or self.num_warm < 0 or self.speed < 1 or not self.interval_seconds > 0:
-            raise ActionstreamError(
-                f"{self.num_frames} frames after {self.num_warm}, {self.interval_seconds} s apart, speed {self.speed}: "
-                "num_frames and speed are 1 or more, num_warm 0 or more, and the interval is positive"
-            )
-        if not 0 <= self.frame_seconds <= self.interval_seconds:
-            raise ActionstreamError(
-                f"pictures of a snippet {self.frame_seconds} s apart, and snippets {self.interval_seconds} s: the "
-                "former is at most the latter"
-            )
-
-    def places(
-        self,
-        num_frames: int,
-        rate: float,
-        random: np.random.Generator | None = None,
-        *,
-        num_pictures: int = 1,
-        start: float = 0.5,
-    ) -> np.ndarray:
-        """Places in a clip of so many frames, (T, num_pictures), those of a snippet in their order.
-
-        See models.training.sampling for that of the last picture of each; the others are `frame_seconds` apart before
-        it, or all there are where the video is slower, as live; the first frame stands in for those before the clip.
-        """
-        wanted, factor = self.num_warm + self.num_frames, 1.0
-        if random is not None and self.sampling == "consecutive":
-            factor = self.speed ** random.uniform(-1, 1)
-        step = max((self.frame_seconds or self.interval_seconds) * rate * factor, 1.0)
-        before = step * np.arange(num_pictures)[::-1]
-        span = round(before[0])
-        room = max(num_frames - span, 1)
-        if self.sampling == "segments":
-            last = segments(room, wanted, random)
-        elif self.sampling == "dense":
-            last = dense(room, wanted, random, start=start)
-        else:
-            last = consecutive(room, wanted, random, step=self.interval_seconds * rate * factor, start=start)
-        return np.rint(span + last[:, None] - before).astype(np.int64).clip(0, num_frames - 1)
 
 
 Loaded = tuple[Batch | None, list[str], set[str]]
@@ -105,7 +40,7 @@ class ClipBatches(Dataset[Loaded]):
 
     clips: Sequence[Clip]
     labels: Sequence[str]
-    sampled: Sampled
+    sampled: FrameSampling
     preprocessing: Preprocessing
     augmentation: Augmentation
     batch_size: int

@@ -12,10 +12,10 @@ from PIL import Image
 
 from actionstream.models.preprocessing import Preprocessing
 from actionstream.models.training.augmentation import Augmentation, find_opposites
-from actionstream.models.training.clips import ClipBatches, Sampled, load_batches
+from actionstream.models.training.batches import ClipBatches, load_batches
 from actionstream.models.training.datasets import Clip
 from actionstream.models.training.reading import read_frames, stretch_of
-from actionstream.models.training.sampling import consecutive, dense, segments
+from actionstream.models.training.sampling import FrameSampling, consecutive, dense, segments
 from actionstream.models.video import SourceError
 
 
@@ -196,7 +196,7 @@ def batches(tmp_path, **changes):
     values = {
         "clips": clips,
         "labels": ("clap", "wave"),
-        "sampled": Sampled(num_frames=3, num_warm=2, speed=1.5),
+        "sampled": FrameSampling(num_frames=3, num_warm=2, speed=1.5),
         "preprocessing": Preprocessing(height=32, width=32, short_side=36),
         "augmentation": Augmentation(colours=0.2),
         "batch_size": 4,
@@ -240,14 +240,14 @@ def test_weights_of_labels(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"sampling": "often"}, "no sampling 'often'"),
-        ({"num_frames": 0}, "0 frames after 0"),
-        ({"speed": 0.5}, "speed 0.5"),
+        ({"sampling": "often"}, "sampling is 'often'; expected 'segments', 'dense' or 'consecutive'"),
+        ({"num_frames": 0}, "num_frames is 0; expected 1 or more"),
+        ({"speed": 0.5}, "speed is 0.5; expected 1 or more"),
     ],
 )
 def test_sampling_of_no_use(settings, message):
     with pytest.raises(ValueError, match=message):
-        Sampled(**settings)
+        FrameSampling(**settings)
 
 
 def test_a_clip_that_cannot_be_read_is_replaced(tmp_path):
@@ -255,7 +255,7 @@ def test_a_clip_that_cannot_be_read_is_replaced(tmp_path):
     made = batches(tmp_path)
     many = [*made.clips] * 20
     many[7] = Clip(tmp_path / "absent.mp4", ("wave",))
-    made = batches(tmp_path, clips=many, batch_size=1, num_batches=120, sampled=Sampled(num_frames=1))
+    made = batches(tmp_path, clips=many, batch_size=1, num_batches=120, sampled=FrameSampling(num_frames=1))
     broken = set()
     found = list(load_batches(made, workers=0, broken=broken))
     assert len(found) == 120
@@ -271,7 +271,7 @@ def test_the_order_of_the_clips_is_drawn_once_an_epoch(monkeypatch):
     """And is what it was: a permutation of all clips by seed and epoch."""
     clips = [Clip(Path(f"{n}.mp4"), ("a",)) for n in range(50)]
     wanted = Preprocessing(height=8, width=8)
-    batches = ClipBatches(clips, ("a",), Sampled(), wanted, Augmentation(), 8, 100, 12345)
+    batches = ClipBatches(clips, ("a",), FrameSampling(), wanted, Augmentation(), 8, 100, 12345)
     draw, drawn = np.random.default_rng, []
     monkeypatch.setattr(np.random, "default_rng", lambda seed: drawn.append(seed) or draw(seed))
     members = [member for number in range(25) for member in batches._members(number)]

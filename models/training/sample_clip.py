@@ -1,6 +1,6 @@
 """The sample clip: a hand over a desk that makes all ten movements, and when it makes which.
 
-python -m actionstream.models.training.sample stream/assets/sample.mp4
+python -m actionstream.models.training.sample_clip stream/assets/sample.mp4
 """
 
 from __future__ import annotations

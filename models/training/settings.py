@@ -1,0 +1,59 @@
+"""All that makes a training run what it is: its settings, as they are kept in settings.json."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from actionstream.models.checked import Labels, Plain, Seed, ShortText, checked, parse_json
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.preprocessing import Preprocessing
+from actionstream.models.training.augmentation import Augmentation
+from actionstream.models.training.data import Data
+from actionstream.models.training.optimisation import Optimisation
+from actionstream.models.training.sampling import FrameSampling
+
+
+@checked
+class TrainingSettings:
+    """All that makes a run what it is, beside its clips.
+
+    data           where the clips are
+    network        of the catalogue, and the arguments it is built with
+    start          a checkpoint, by name or path, whose weights fit are taken over; None: random ones
+    teacher        a checkpoint to be followed, see Optimisation.distillation
+    labels         of the scores, in their order
+    batch_size     clips; of all processes together
+    epochs         rounds through all clips
+    class_weights  count a clip by one over how often its label is, the first of several
+    """
+
+    data: Data
+    network: ShortText
+    arguments: Plain = field(default_factory=dict)
+    start: ShortText | None = None
+    teacher: ShortText | None = None
+    labels: Labels
+    preprocessing: Preprocessing
+    sampled: FrameSampling
+    augmentation: Augmentation
+    optimisation: Optimisation
+    batch_size: Annotated[int, Field(ge=1, le=65_536)] = 8
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 30
+    class_weights: bool = False
+    seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        if len(set(self.labels)) < len(self.labels):
+            raise ActionstreamError(f"labels are {', '.join(self.labels)}; expected no two the same")
+
+    @classmethod
+    def from_json(cls, text: str, source: object) -> TrainingSettings:
+        """What a settings.json has; ActionstreamError, which begins with `source`, for anything else."""
+        return parse_json(text, cls, source)
+
+    @property
+    def activation(self) -> Literal["softmax", "sigmoid"]:
+        return "sigmoid" if self.data.format == "charades" else "softmax"

@@ -1,0 +1,62 @@
+"""The state of a training that is not at its end: a file that is written whole, and checked when it is read."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from pydantic import AllowInfNan, Field, InstanceOf
+
+from actionstream.models.checked import ShortText, checked
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.files import whole
+
+Tensors = InstanceOf[dict]
+"""What a `state_dict` gives; `load_state_dict` checks it."""
+Figure = Annotated[float, AllowInfNan(True)]
+
+
+@checked
+class _TrainingState:
+    """What the file of a state holds.
+
+    step, loss                        what was done, and the mean loss since the state before
+    network, optimiser, scaler, mean  see actionstream.models.training.loop.train; `mean` where one is kept
+    rows, broken, untested            of a run: figures of each epoch, what is wrong with videos of both sides
+    command                           of a recipe: what goes on with it
+    """
+
+    step: Annotated[int, Field(ge=0)]
+    loss: Figure
+    network: Tensors
+    optimiser: Tensors
+    scaler: Tensors
+    mean: Tensors | None = None
+    rows: list[dict[str, Figure]] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+    untested: list[str] = field(default_factory=list)
+    command: ShortText = ""
+
+
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    """Write what a training needs to go on, whole or not at all; OSError where it cannot be written."""
+    with whole(path) as file:
+        try:
+            torch.save(state, file)
+        except RuntimeError as error:  # this is how it says that a disk is full
+            raise OSError(f"{path} cannot be written: is the disk full?") from error
+
+
+def read_state(path: Path) -> dict[str, Any] | None:
+    """What `save_state` wrote; None where there is no file. ActionstreamError where the file is damaged."""
+    if not path.is_file():
+        return None
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        _TrainingState(**state)
+    except Exception as error:  # a broken file breaks its reader in any way
+        why = (str(error) or "it is empty").splitlines()[0][:200]
+        raise ActionstreamError(f"{path} is damaged, and no training can go on from it: {why}") from error
+    return state

@@ -1,0 +1,50 @@
+"""The file of a fusion: which networks are fused, with which weights."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from actionstream.models.checked import ShortText, checked, parse_json
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.files import read_text
+from actionstream.models.weights.checkpoint import find_local
+
+
+@checked
+class FusedNetwork:
+    """A network of the file.
+
+    model   a name, or a path relative to the file
+    weight  of its scores in the mean
+    """
+
+    model: ShortText
+    weight: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+
+
+@checked
+class FusionFile:
+    """What the file holds: a table [[network]] for each network."""
+
+    network: Annotated[list[FusedNetwork], Field(min_length=1, max_length=64)]
+
+
+def read_networks(path: Path) -> tuple[list[str], list[float]]:
+    """Models, each a name or a path, and their weights.
+
+    Raises ActionstreamError for a file that is no TOML or does not list networks.
+    """
+    source = f"{path} does not list networks to fuse, each as [[network]] with model = and weight ="
+    try:
+        contents = tomllib.loads(read_text(path))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ActionstreamError(f"{source}: {error}") from error
+    networks = parse_json(json.dumps(contents, default=str), FusionFile, source).network
+    near = [path.parent / network.model for network in networks]
+    models = [str(file) if find_local(file) else network.model for file, network in zip(near, networks, strict=True)]
+    return models, [network.weight for network in networks]
