@@ -9,13 +9,19 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from actionstream.models.errors import ActionstreamError
+from actionstream.models.video.containers import check_file
 from actionstream.models.video.errors import SourceError, reason
+from actionstream.models.video.limits import check_size, too_large
 
 FOLDER_RATE = 30.0
 """Pictures a second where nobody says how many."""
+RATES = 1e-5, 1e5
+"""The least and the most pictures a second: one in a day, and what the fastest cameras take."""
 RATE_FILE = "rate.txt"
 """In a folder of pictures: how many of them are a second; `actionstream frames` writes it."""
-WRONG = (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError)
+FORMATS = ("AVIF", "BMP", "DIB", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
+"""Of pictures, whatever their suffix says; Pillow has others, of which one runs a program (Ghostscript)."""
+WRONG = (UnidentifiedImageError, Image.DecompressionBombError, EOFError, OSError, SyntaxError, ValueError)
 """What Pillow raises where a file is none of its pictures, or damaged."""
 
 
@@ -31,16 +37,36 @@ def read_pictures(path: Path) -> Iterator[tuple[np.ndarray, float]]:
     """
     number = 0
     try:
-        with Image.open(path) as opened:
+        with open_picture(path) as opened:
             has_default = getattr(opened, "default_image", False)  # for who knows no animated PNG; none of its frames
             for number in range(1 if has_default else 0, getattr(opened, "n_frames", 1)):
                 opened.seek(number)
+                check_size(path.name, *opened.size)
                 image = to_rgb(ImageOps.exif_transpose(opened))
                 yield image, float(opened.info.get("duration") or 1000 / FOLDER_RATE) / 1000
+    except SourceError:
+        raise
     except WRONG as error:
         why = "it is none, or broken" if isinstance(error, UnidentifiedImageError) else reason(error)
         which = f"picture {number + 1} of {path.name}" if number else path.name
         raise SourceError(f"{which} is not an image that can be read: {why}") from error
+
+
+def open_picture(path: Path) -> Image.Image:
+    """Open a picture by what is in it, without decoding it. SourceError where it is too large, or no file."""
+    check_file(path)
+    try:
+        opened = Image.open(path)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise too_large(path.name, f"more than {Image.MAX_IMAGE_PIXELS} pixels") from error
+    try:
+        if opened.format not in FORMATS:
+            raise SourceError(f"{path.name} is of the format {opened.format}; expected one of {', '.join(FORMATS)}")
+        check_size(path.name, *opened.size)
+    except SourceError:
+        opened.close()
+        raise
+    return opened
 
 
 def to_rgb(picture: Image.Image) -> np.ndarray:
@@ -61,10 +87,16 @@ def rate_of_folder(folder: Path) -> float:
     file = folder / RATE_FILE
     if not file.is_file():
         return FOLDER_RATE
+    with file.open("rb") as opened:
+        text = opened.read(100)
     try:
-        rate = float(file.read_text(encoding="utf-8-sig"))
-    except ValueError:
-        rate = 0.0
-    if not 0 < rate < float("inf"):
-        raise SourceError(f"{file} says no number of frames a second")
+        return checked_rate(float(text.decode("utf-8-sig")))
+    except ValueError as error:
+        raise SourceError(f"{file} says no number of frames a second from {RATES[0]:g} to {RATES[1]:g}") from error
+
+
+def checked_rate(rate: float) -> float:
+    """The same number of pictures a second; SourceError where no folder can have it."""
+    if not RATES[0] <= rate <= RATES[1]:
+        raise SourceError(f"the rate of images is {rate:g} a second; expected one from {RATES[0]:g} to {RATES[1]:g}")
     return rate

@@ -33,6 +33,9 @@ class NetworkSource(VideoSource):
 
     live = True
     threads = "SLICE"
+    without_frames = (
+        "a server that cannot seek needs one that begins with its index, such as an MP4 made with faststart"
+    )
 
     def __init__(self, address: str, connection: Connection):
         super().__init__(masked(address))
@@ -49,12 +52,13 @@ class NetworkSource(VideoSource):
         timeout = self._connection.open_seconds, self._connection.read_seconds
         try:
             try:
-                self._open(self._address, options=options, timeout=timeout)
+                self._open(self._address, trust="address", options=options, timeout=timeout)
             except SourceError as error:
                 if not isinstance(error.__cause__, EOFError):
                     raise
                 # FFmpeg's reader of GIFs goes back in what it has not kept, unless it is told that it cannot
-                self._open(self._address, options={**options, "seekable": "0"}, timeout=timeout)
+                options["seekable"] = "0"
+                self._open(self._address, trust="address", options=options, timeout=timeout)
         except SourceError as error:
             why = self._why_not_open(error.__cause__) if error.__cause__ else str(error)
             raise SourceError(f"{self.name} cannot be opened: {why}") from error
@@ -119,9 +123,6 @@ class NetworkSource(VideoSource):
         # RTSP takes an answer that did not come for one that is wrong
         late = perf_counter() - self._begin >= self._connection.open_seconds
         return f"no answer for {self._connection.open_seconds:g} s" if late else reason(error).lower()
-
-    def _without_frames(self) -> str:
-        return "a server that cannot seek needs one that begins with its index, such as an MP4 made with faststart"
 
 
 class Delay:

@@ -1,0 +1,38 @@
+"""What one picture may cost: a small file can say that it is very large, and it is believed when it is decoded."""
+
+from __future__ import annotations
+
+import os
+
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.video.errors import SourceError
+
+VARIABLE = "ACTIONSTREAM_MAX_PIXELS"
+MAX_PIXELS = 8192 * 4320
+"""Of a picture, unless the environment says otherwise: the largest format of cinemas, 106 MB as RGB."""
+HIGHEST_MAX_PIXELS = 1 << 26
+"""What the environment may say: of much larger pictures Pillow warns, or does not open them."""
+MAX_SIDE = 16384
+QUEUE_BYTES = 256 << 20
+"""Of decoded pictures that wait in one place, for their times to be looked at or for other threads of the decoder."""
+
+
+def max_pixels() -> int:
+    """The most pixels of a picture."""
+    text = os.environ.get(VARIABLE, str(MAX_PIXELS))
+    if not text.isdecimal() or not 0 < int(text[:20]) <= HIGHEST_MAX_PIXELS:
+        raise ActionstreamError(f"{VARIABLE} is {text!r}; expected a number of pixels from 1 to {HIGHEST_MAX_PIXELS}")
+    return int(text)
+
+
+def check_size(name: str, width: int, height: int) -> None:
+    """SourceError where pictures are larger than `max_pixels`, or a side of them is longer than MAX_SIDE."""
+    if width * height > max_pixels():
+        raise too_large(name, f"{width} x {height}")
+    if max(width, height) > MAX_SIDE:
+        raise SourceError(f"{name} has pictures of {width} x {height}; the longest side is {MAX_SIDE} pixels")
+
+
+def too_large(name: str, size: str) -> SourceError:
+    """The error about pictures of a size, such as "8000 x 8000"."""
+    return SourceError(f"{name} has pictures of {size}; the most are {max_pixels()} pixels ({VARIABLE})")
