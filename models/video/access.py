@@ -224,7 +224,7 @@ def _decode(path: Path, index: VideoIndex, numbers: list[int], remarks: set[str]
             if decoder.damaged:  # how many there are in all, only reading all of it tells
                 remarks.add(f"{path} has damaged packets, which were passed over")
             if decoder.too_large:
-                remarks.add(decoder.said_of_too_large)
+                remarks.add(f"{decoder.too_large_pictures()}, which were passed over")
     raise decoder.without_pictures()
 
 

@@ -6,14 +6,16 @@ the description of a network stream makes it open what that names.
 
 from __future__ import annotations
 
+import math
 import os
 import stat
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from actionstream.models.video.errors import SourceError, reason
-from actionstream.models.video.limits import max_pixels
+from actionstream.models.video.limits import check_size, max_pixels_of_ffmpeg
 
 if TYPE_CHECKING:
     import av
@@ -45,17 +47,32 @@ def open_container(file: Any, *, name: str, trust: Trust = "file", **options: An
     trust    "address" where the file is one
     options  those of av.open
 
-    SourceError where it cannot be opened; its __cause__ is that of FFmpeg.
+    SourceError where it cannot be opened, or has pictures that are too large; its __cause__ is that of FFmpeg.
     """
+    if _is_path(file, trust) and _tells_tracks_late(file):
+        check_size(name, *size_in_header(file, name=name, trust=trust))
+    return _open(file, name, trust, **options)
+
+
+def size_in_header(file: Any, *, name: str, trust: Trust) -> tuple[int, int]:
+    """Width and height of the pictures of a file as it says them, without decoding one; 0, 0 where it does not."""
+    if not _is_path(file, trust):
+        return 0, 0
+    with _open(file, name, trust, options={"codec_whitelist": "none"}) as container:
+        sizes = ((track.codec_context.width, track.codec_context.height) for track in container.streams.video)
+        return max(sizes, default=(0, 0), key=math.prod)
+
+
+def _open(file: Any, name: str, trust: Trust, **options: Any) -> av.container.InputContainer:
     import av
 
-    limits = {"max_pixels": str(max_pixels())}  # of what is decoded to find out what is in it
+    limits = {"max_pixels": max_pixels_of_ffmpeg()}  # of what is decoded to find out what is in it
     if trust == "address":
         limits["protocol_whitelist"] = ",".join(NETWORK_PROTOCOLS)
     else:
         limits["protocol_whitelist"] = "file"
         limits["format_whitelist"] = ",".join(UPLOADS) if trust == "upload" else _formats_of_files()
-    if isinstance(file, str | os.PathLike) and trust != "address":
+    if _is_path(file, trust):
         check_file(Path(file))
         file = f"file:{os.fspath(file)}"
     options["options"] = {**options.get("options", {}), **limits}
@@ -67,13 +84,16 @@ def open_container(file: Any, *, name: str, trust: Trust = "file", **options: An
         raise SourceError(f"{name} is not a video that can be read: {_why(file, error)}") from error
 
 
-def size_in_header(file: Any, *, name: str, trust: Trust) -> tuple[int, int]:
-    """Width and height of the pictures of a file as it says them, without decoding one; 0, 0 where it does not."""
-    if trust == "address" or not isinstance(file, str | os.PathLike):
-        return 0, 0
-    with open_container(file, name=name, trust=trust, options={"codec_whitelist": "none"}) as container:
-        context = container.streams.video[0].codec_context
-        return context.width, context.height
+def _is_path(file: Any, trust: Trust) -> bool:
+    return trust != "address" and isinstance(file, str | os.PathLike)
+
+
+def _tells_tracks_late(path: str | os.PathLike[str]) -> bool:
+    """Whether FFmpeg decodes pictures to find the tracks before `max_pixels` holds: in FLV and MPEG program streams."""
+    check_file(Path(path))
+    with suppress(OSError), open(path, "rb") as file:
+        return file.read(4).startswith((b"FLV", b"\0\0\1\xba"))
+    return False
 
 
 def check_file(path: Path) -> None:
@@ -103,10 +123,10 @@ def _why(file: Any, error: Exception) -> str:
     """Why a file cannot be opened."""
     import av
 
-    if isinstance(error, av.error.ArgumentError):  # the format is not among those that are allowed
-        return "it is no video but a playlist, a list of files, the description of a stream or a text"
     path = Path(str(file).removeprefix("file:"))
     if isinstance(file, str) and path.is_file():
+        if isinstance(error, av.error.ArgumentError):  # the format is not among those that are allowed
+            return "it is no video but a playlist, a list of files, the description of a stream or a text"
         with path.open("rb") as opened:
             head = opened.read(12)
         if not head:

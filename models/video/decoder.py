@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from actionstream.models.video.containers import Trust, open_container, size_in_header
 from actionstream.models.video.errors import SourceError, reason
-from actionstream.models.video.limits import QUEUE_BYTES, VARIABLE, check_size, max_pixels, too_large
+from actionstream.models.video.limits import (
+    QUEUE_BYTES,
+    VARIABLE,
+    check_size,
+    is_too_large,
+    max_pixels,
+    max_pixels_of_ffmpeg,
+)
 
 if TYPE_CHECKING:
     import av
@@ -63,7 +70,7 @@ class Decoder:
         except SourceError:
             self.container.close()
             raise
-        context.options = {"max_pixels": str(max_pixels())}
+        context.options = {"max_pixels": max_pixels_of_ffmpeg()}
         context.thread_type = threads
         context.thread_count = _most_threads(context, *size)
         self.rate = float(self.track.average_rate or self.track.guessed_rate or 30)
@@ -121,6 +128,7 @@ class Decoder:
 
         behind: list[int] = []  # pts of packets later than all pictures so far
         latest = -math.inf
+        came = False
         try:
             for packet in self._packets():
                 if packet.is_discard:
@@ -129,10 +137,14 @@ class Decoder:
                     behind.append(packet.pts)
                 try:
                     for picture in packet.decode():
+                        if is_too_large(picture.width, picture.height):
+                            self.too_large += 1
+                            continue
                         self.concealed += picture.is_corrupt
                         if picture.pts is not None and picture.pts > latest:
                             latest = picture.pts
                             behind = [pts for pts in behind if pts > latest]
+                        came = True
                         yield picture
                 except av.FFmpegError as error:
                     self.count(error)
@@ -144,8 +156,8 @@ class Decoder:
             if self.damaged:
                 packets = "packet, which was" if self.damaged == 1 else "packets, which were"
                 self.warnings.append(f"{self.name} has {self.damaged} damaged {packets} passed over")
-            if self.too_large:
-                self.warnings.append(self.said_of_too_large)
+            if self.too_large and came:
+                self.warnings.append(f"{self.too_large_pictures()}, which were passed over")
             if self.concealed:
                 pictures = "picture that is" if self.concealed == 1 else "pictures that are"
                 self.warnings.append(f"{self.name} has {self.concealed} {pictures} damaged in part")
@@ -161,23 +173,25 @@ class Decoder:
             return None
         return f"{self.name} is cut short: it ends at {end_seconds:.2f} s of {declared:.2f} s"
 
-    @property
-    def said_of_too_large(self) -> str:
-        return f"{self.name} has pictures of more than {max_pixels()} pixels ({VARIABLE}), which were passed over"
+    def too_large_pictures(self) -> str:
+        """What is said of pictures that FFmpeg did not decode, whose size nobody knows."""
+        return f"{self.name} has pictures of more than {max_pixels()} pixels ({VARIABLE})"
 
     def without_pictures(self, why: str = "not one frame of it decodes") -> SourceError:
         """The error where not one picture came out."""
         if self.too_large:
-            return too_large(self.name, "a larger size")
+            return SourceError(self.too_large_pictures())
         return SourceError(f"{self.name} is not a video that can be read: {why}")
 
     def count(self, error: Exception) -> None:
         """Of a packet that does not decode, say whether it is damaged or too large; MemoryError where neither."""
         context = self.track.codec_context
-        if not context.width or context.width * context.height > max_pixels() or isinstance(error, OverflowError):
+        forgotten = not context.width  # FFmpeg forgets a size that it refuses
+        if forgotten or is_too_large(context.width, context.height) or isinstance(error, OverflowError):
             self.too_large += 1
         elif isinstance(error, MemoryError):
-            raise error
+            size = f"{context.width} x {context.height}"
+            raise MemoryError(f"there is not enough memory to decode {self.name}, which has {size} pixels") from error
         else:
             self.damaged += 1
 

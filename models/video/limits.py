@@ -25,14 +25,19 @@ def max_pixels() -> int:
     return int(text)
 
 
+def max_pixels_of_ffmpeg() -> str:
+    """The limit for FFmpeg, which bounds the memory; it says no size, and counts what it adds at the edges."""
+    return str(2 * max_pixels() + (1 << 20))
+
+
+def is_too_large(width: int, height: int) -> bool:
+    return width * height > max_pixels() or max(width, height) > MAX_SIDE
+
+
 def check_size(name: str, width: int, height: int) -> None:
     """SourceError where pictures are larger than `max_pixels`, or a side of them is longer than MAX_SIDE."""
-    if width * height > max_pixels():
-        raise too_large(name, f"{width} x {height}")
-    if max(width, height) > MAX_SIDE:
-        raise SourceError(f"{name} has pictures of {width} x {height}; the longest side is {MAX_SIDE} pixels")
-
-
-def too_large(name: str, size: str) -> SourceError:
-    """The error about pictures of a size, such as "8000 x 8000"."""
-    return SourceError(f"{name} has pictures of {size}; the most are {max_pixels()} pixels ({VARIABLE})")
+    if is_too_large(width, height):
+        raise SourceError(
+            f"{name} has pictures of {width} x {height}; the most are {max_pixels()} pixels ({VARIABLE}), and "
+            f"{MAX_SIDE} at a side"
+        )

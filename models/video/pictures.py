@@ -11,7 +11,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from actionstream.models.errors import ActionstreamError
 from actionstream.models.video.containers import check_file
 from actionstream.models.video.errors import SourceError, reason
-from actionstream.models.video.limits import check_size, too_large
+from actionstream.models.video.limits import VARIABLE, check_size, max_pixels
 
 FOLDER_RATE = 30.0
 """Pictures a second where nobody says how many."""
@@ -58,7 +58,7 @@ def open_picture(path: Path) -> Image.Image:
     try:
         opened = Image.open(path)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise too_large(path.name, f"more than {Image.MAX_IMAGE_PIXELS} pixels") from error
+        raise SourceError(f"{path.name} has pictures of more than {max_pixels()} pixels ({VARIABLE})") from error
     try:
         if opened.format not in FORMATS:
             raise SourceError(f"{path.name} is of the format {opened.format}; expected one of {', '.join(FORMATS)}")
