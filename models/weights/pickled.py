@@ -13,8 +13,8 @@ from typing import IO, Any
 
 from actionstream.models.errors import ActionstreamError
 
-MAX_VALUES = 2_000_000
-"""Of a pickle, each counted wherever it is used, and once more in each object around it."""
+MAX_VALUES = 5_000_000
+"""Of a pickle, each counted wherever it is used, and once more in each object around it: 180 for a tensor."""
 MAX_DEPTH = 100
 GETS = ("GET", "BINGET", "LONG_BINGET")
 PUTS = ("PUT", "BINPUT", "LONG_BINPUT")
