@@ -21,6 +21,7 @@ ANALYSIS_MICROSECONDS = 500_000  # FFmpeg would look at a stream for five second
 WITHOUT_CLOCK = ("mpjpeg", "mjpeg", "h264", "hevc")  # formats for which FFmpeg makes up times
 IN_SEGMENTS = ("hls", "dash")  # formats whose address is that of a list, and not of the video
 LATE_SECONDS = 1.0
+MOST_WAIT_SECONDS = 0.5
 
 
 class NetworkSource(VideoSource):
@@ -97,9 +98,10 @@ class NetworkSource(VideoSource):
         delay = Delay()
         behind = False
         try:
-            for packet in decoder.container.demux(decoder.track):
+            for packet, waited_seconds in _with_waits(decoder.container.demux(decoder.track)):
                 if packet.dts is not None and packet.time_base is not None and kind not in ("hls", *WITHOUT_CLOCK):
-                    late = delay(perf_counter(), float(packet.dts * packet.time_base)) > LATE_SECONDS
+                    sent_seconds = float(packet.dts * packet.time_base)
+                    late = delay(perf_counter(), sent_seconds, waited_seconds) > LATE_SECONDS
                     behind = late or (behind and not packet.is_keyframe)
                 if behind:
                     self.lost["late"] += 1
@@ -125,23 +127,34 @@ class NetworkSource(VideoSource):
         return f"no answer for {self._connection.open_seconds:g} s" if late else reason(error).lower()
 
 
+def _with_waits(packets: Iterator[av.Packet]) -> Iterator[tuple[av.Packet, float]]:
+    """Packets, and how many seconds each was waited for."""
+    asked = perf_counter()
+    for packet in packets:
+        yield packet, perf_counter() - asked
+        asked = perf_counter()
+
+
 class Delay:
     """How many seconds later than usual a packet is.
 
     Usual is the shortest way a packet ever took; it may grow by a thousandth, which is more than two clocks
-    drift apart and less than a decoder that falls behind. A sender's clock that jumps begins anew.
+    drift apart and less than a decoder that falls behind. It may grow, too, by what a packet was waited for: the
+    decoder has all that there is then, and a sender that is slower than its own stamps makes nothing late. A pause is
+    no pace: of one wait MOST_WAIT_SECONDS count. A sender's clock that jumps begins anew.
     """
 
     def __init__(self) -> None:
         self._last: tuple[float, float] | None = None
         self._usual = 0.0
 
-    def __call__(self, now: float, sent_seconds: float) -> float:
-        """Of a packet that is here now, and was sent at that time on the sender's clock."""
+    def __call__(self, now: float, sent_seconds: float, waited_seconds: float) -> float:
+        """Of a packet that is here now, was sent at that time on the sender's clock, and was waited for."""
         way = now - sent_seconds
         if self._last is None or not -1 < sent_seconds - self._last[1] < 10:
             self._usual = way
         else:
-            self._usual = min(way, self._usual + 1e-3 * (now - self._last[0]))
+            growth = 1e-3 * (now - self._last[0]) + min(waited_seconds, MOST_WAIT_SECONDS)
+            self._usual = min(way, self._usual + growth)
         self._last = now, sent_seconds
         return way - self._usual
