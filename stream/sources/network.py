@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 import time
 from collections.abc import Iterator
 from time import perf_counter
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from actionstream.frame import Frame
 from actionstream.models.video import Converter, Decoder, SourceError
@@ -123,8 +126,21 @@ class NetworkSource(VideoSource):
 
     def _why_not_open(self, error: BaseException) -> str:
         # RTSP takes an answer that did not come for one that is wrong
-        late = perf_counter() - self._begin >= self._connection.open_seconds
-        return f"no answer for {self._connection.open_seconds:g} s" if late else reason(error).lower()
+        if perf_counter() - self._begin >= self._connection.open_seconds:
+            return f"no answer for {self._connection.open_seconds:g} s"
+        host = urlsplit(self.name).hostname
+        if getattr(error, "errno", None) == errno.EIO and host and not _is_known(host):
+            return f"no host {host} is found"
+        return reason(error).lower()
+
+
+def _is_known(host: str) -> bool:
+    """Whether the system finds the address of a host: FFmpeg takes one that is not found for an input/output error."""
+    try:
+        socket.getaddrinfo(host, None)
+    except (OSError, UnicodeError):
+        return False
+    return True
 
 
 def _with_waits(packets: Iterator[av.Packet]) -> Iterator[tuple[av.Packet, float]]:

@@ -89,6 +89,42 @@ def test_what_a_server_refuses(tmp_path):
         assert len(list(islice(open_source(server.address("cam", "me:secret")), 3))) == 3
 
 
+@pytest.mark.parametrize("address", ["rtsp://me:secret@nowhere.invalid/x", "http://nowhere.invalid:81/a.ts"])
+def test_a_host_that_is_not_found(address):
+    words = words_of_failure(address, retries=0)
+    assert words.endswith("cannot be opened: no host nowhere.invalid is found")
+
+
+@pytest.mark.parametrize("target", ["file:///etc/hostname", "concat:/etc/hostname"])
+def test_a_playlist_on_a_server_reaches_no_file_here(tmp_path, target):
+    secret = encode(tmp_path / "secret.ts", images(10))
+    target = target.replace("/etc/hostname", str(secret))
+    playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\n{target}\n#EXT-X-ENDLIST\n"
+    (tmp_path / "list.m3u8").write_text(playlist)
+    (tmp_path / "list.ffconcat").write_text(f"ffconcat version 1.0\nfile {target}\n")
+    with http_server(tmp_path) as address:
+        for name in ("list.m3u8", "list.ffconcat"):
+            with pytest.raises(SourceError):
+                next(iter(open_source(f"{address}/{name}", connection=ONCE)))
+
+
+class ToAFile(SimpleHTTPRequestHandler):
+    """Sends everybody on to a file of the machine that asks."""
+
+    def do_GET(self):
+        self.send_response(302)
+        self.send_header("Location", f"file://{SAMPLE}")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_redirect_reaches_no_file_here(tmp_path):
+    with http_server(tmp_path, ToAFile) as address, pytest.raises(SourceError, match="cannot be opened"):
+        next(iter(open_source(f"{address}/film.mp4", connection=ONCE)))
+
+
 def test_a_reader_that_hangs_is_killed(monkeypatch):
     """The watchdog does not need the help of the library: here it sleeps like a name server that is gone."""
     from actionstream.sources import process
