@@ -167,7 +167,7 @@ def _demuxed(decoder: Decoder) -> tuple[list[int | None], int, int | None]:
         for packet in decoder.container.demux(decoder.track):
             if len(first) < LOOK_AHEAD:
                 try:
-                    first += [picture.pts for picture in packet.decode()]
+                    first += [picture.pts for picture in decoder.decode(packet)]
                 except av.FFmpegError as error:
                     decoder.count(error)
             if packet.size and not packet.is_discard:

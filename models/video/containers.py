@@ -59,7 +59,8 @@ def size_in_header(file: Any, *, name: str, trust: Trust) -> tuple[int, int]:
     if not _is_path(file, trust):
         return 0, 0
     with _open(file, name, trust, options={"codec_whitelist": "none"}) as container:
-        sizes = ((track.codec_context.width, track.codec_context.height) for track in container.streams.video)
+        contexts = (track.codec_context for track in container.streams.video)
+        sizes = ((context.width, context.height) for context in contexts if context is not None)
         return max(sizes, default=(0, 0), key=math.prod)
 
 

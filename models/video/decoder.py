@@ -18,6 +18,7 @@ from actionstream.models.video.limits import (
     max_pixels,
     max_pixels_of_ffmpeg,
 )
+from actionstream.models.video.metadata import inflates
 
 if TYPE_CHECKING:
     import av
@@ -136,7 +137,7 @@ class Decoder:
                 elif packet.size and packet.pts is not None and packet.pts > latest:
                     behind.append(packet.pts)
                 try:
-                    for picture in packet.decode():
+                    for picture in self.decode(packet):
                         if is_too_large(picture.width, picture.height):
                             self.too_large += 1
                             continue
@@ -172,6 +173,13 @@ class Decoder:
         if end_seconds + max(float(begin * (self.track.time_base or 0)), 0.0) + slack >= declared:
             return None
         return f"{self.name} is cut short: it ends at {end_seconds:.2f} s of {declared:.2f} s"
+
+    def decode(self, packet: av.Packet) -> list[av.VideoFrame]:
+        """The pictures that come out when a packet goes in; none of a PNG that inflates, which counts as damaged."""
+        if self.track.codec_context.name in ("png", "apng") and inflates(bytes(packet)):
+            self.damaged += 1
+            return []
+        return packet.decode()
 
     def too_large_pictures(self) -> str:
         """What is said of pictures that FFmpeg did not decode, whose size nobody knows."""

@@ -110,7 +110,7 @@ class NetworkSource(VideoSource):
                     self.lost["late"] += 1
                     continue
                 try:
-                    pictures = packet.decode()
+                    pictures = decoder.decode(packet)
                 except av.InvalidDataError:
                     self.lost["damaged"] += 1
                     continue

@@ -9,11 +9,12 @@ import socket
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
-from bombs import gif, lists, png, y4m
+from bombs import exif, gif, inflating, lists, png, png_with, y4m
 from helpers import ROOT, images, write_video
 from odd_videos import encode, put_into
 from PIL import Image
@@ -52,6 +53,35 @@ def under_a_limit(*arguments, cwd=None):
 def h264_of_8192(tmp_path_factory):
     black = np.zeros((8192, 8192, 3), np.uint8)
     return encode(tmp_path_factory.mktemp("h264") / "bomb.ts", [black], preset="ultrafast")
+
+
+METADATA = {
+    "eXIf": lambda: exif(50_000, 30_000),
+    "zTXt": lambda: b"Comment\0\0" + inflating(1 << 30),
+    "iCCP": lambda: b"Comment\0\0" + inflating(1 << 30),
+    "iTXt": lambda: b"Comment\0\1\0\0\0" + inflating(1 << 30),
+    "raw profile": lambda: (
+        b"Raw profile type exif\0\0" + zlib.compress(b"\nexif\n1\n" + exif(30_000, 30_000).hex().encode())
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ["clip.png", "clip.mp4"])
+@pytest.mark.parametrize("kind", METADATA)
+def test_a_small_picture_with_metadata_that_cost_much(tmp_path, kind, name):
+    """Pillow reads the one and FFmpeg the other, whatever is in it."""
+    Image.fromarray(images(1)[0]).save(tmp_path / "good.png")
+    chunk = b"zTXt" if kind == "raw profile" else kind.encode()
+    path = png_with(tmp_path / name, tmp_path / "good.png", chunk, METADATA[kind]())
+    code, said = under_a_limit("watch", path)
+    assert (code, "emory" in said) == ((0 if "1 frames" in said or "1 frame" in said else 2), False), said
+
+
+@pytest.mark.parametrize("big", [False, True], ids=["TIFF", "BigTIFF"])
+def test_a_tiff_whose_entries_share_their_bytes(tmp_path, big):
+    (tmp_path / "clip.tif").write_bytes(exif(50_000, 30_000, big=big))
+    with pytest.raises(SourceError, match="its directory claims more than the file has"):
+        list(open_source(tmp_path / "clip.tif"))
 
 
 BOMBS = {
@@ -176,6 +206,25 @@ def test_what_waits_is_bounded_in_bytes(tmp_path, monkeypatch):
     next(frames)
     assert len(taken) == 2
     assert [0.0, *(frame.time_seconds for frame in frames)] == whole
+
+
+SHORT_OF_MEMORY = """
+import resource, sys
+from actionstream.sources.video import FileSource
+list(FileSource(sys.argv[1]))
+there = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (there + (40 << 20),) * 2)
+list(FileSource(sys.argv[2]))
+"""
+
+
+def test_memory_that_is_short_is_told_as_that(tmp_path):
+    """And not as so many damaged packets."""
+    small = encode(tmp_path / "small.mp4", images(3))
+    large = encode(tmp_path / "large.mp4", [np.zeros((2160, 3840, 3), np.uint8)] * 12, preset="ultrafast", bf="0")
+    command = [sys.executable, "-c", SHORT_OF_MEMORY, small, large]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "MemoryError" in done.stderr.splitlines()[-1], done.stderr
 
 
 def test_an_animation_that_says_it_has_more_pictures_than_it_has(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from functools import cache
 from pathlib import Path
 
 
@@ -31,6 +32,28 @@ def png(path: Path, width: int, height: int, *, frames: int = 1, said_frames: in
         data += _chunk(b"IDAT", rows) if not n else _chunk(b"fdAT", struct.pack(">I", number + 1) + rows)
     path.write_bytes(data + _chunk(b"IEND", b""))
     return path
+
+
+def exif(entries: int, size: int, *, big: bool = False, padding: int = 0) -> bytes:
+    """A TIFF directory whose entries all say that the same `size` bytes are theirs."""
+    if big:
+        rows = b"".join(struct.pack("<HHQQ", 0x100 + n, 2, size, 16) for n in range(entries))
+        return b"II+\0\x08\0\0\0" + struct.pack("<QQ", 16, entries) + rows + bytes(8 + padding)
+    rows = b"".join(struct.pack("<HHII", 0x100 + n, 2, size, 8) for n in range(entries))
+    return b"II*\0\x08\0\0\0" + struct.pack("<H", entries) + rows + bytes(4 + padding)
+
+
+def png_with(path: Path, picture: Path, kind: bytes, data: bytes) -> Path:
+    """A picture with another chunk behind its head."""
+    whole = picture.read_bytes()
+    path.write_bytes(whole[:33] + _chunk(kind, data) + whole[33:])
+    return path
+
+
+@cache
+def inflating(size: int) -> bytes:
+    """A thousandth of `size` bytes, of which it is made."""
+    return zlib.compress(bytes(size), 9)
 
 
 def y4m(path: Path, width: int, height: int) -> Path:
