@@ -9,10 +9,13 @@ from __future__ import annotations
 import math
 import os
 import stat
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from actionstream.models.video.errors import SourceError, reason
 from actionstream.models.video.limits import check_size, max_pixels_of_ffmpeg
@@ -20,6 +23,7 @@ from actionstream.models.video.limits import check_size, max_pixels_of_ffmpeg
 if TYPE_CHECKING:
     import av
 
+Opened = TypeVar("Opened")
 Trust = Literal["file", "upload", "address"]
 """Where a video comes from: a file of the user's, a file that a stranger sent, an address that the user gave."""
 
@@ -78,11 +82,30 @@ def _open(file: Any, name: str, trust: Trust, **options: Any) -> av.container.In
         file = f"file:{os.fspath(file)}"
     options["options"] = {**options.get("options", {}), **limits}
     try:
-        return av.open(file, "r", metadata_errors="replace", **options)
+        return _interruptibly(lambda: av.open(file, "r", metadata_errors="replace", **options))
     except MemoryError:  # one of PyAV's errors, too
         raise
     except (av.FFmpegError, OSError) as error:
         raise SourceError(f"{name} is not a video that can be read: {_why(file, error)}") from error
+
+
+def _interruptibly(wait: Callable[[], Opened]) -> Opened:
+    """What `wait` returns; in the main thread, a signal is seen meanwhile.
+
+    A file may never answer (on a server that is gone), and Python sees signals when its main thread is in no library.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return wait()
+    future: Future[Opened] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(wait())
+        except BaseException as error:  # noqa: BLE001  it is raised below
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future.result()
 
 
 def _is_path(file: Any, trust: Trust) -> bool:

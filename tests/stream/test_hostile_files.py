@@ -468,6 +468,39 @@ def test_a_silent_pipe_does_not_hold_the_program(fifo, tmp_path, signal_, state)
         os.close(writer)
 
 
+HANGS = """
+import hashlib, sys, av
+from actionstream.cli.main import main
+def hang(*_, **__):
+    print("opening", file=sys.stderr, flush=True)
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
+av.open = hang
+sys.argv = ["actionstream", *sys.argv[1:]]
+main()
+"""
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+@pytest.mark.parametrize("command", ["watch", "label", "frames"])
+def test_a_file_that_never_answers_does_not_hold_the_program(tmp_path, command, signal_):
+    """As on a server that is gone: the library waits, and nothing that Python does can end that."""
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    (folder / "film.mp4").write_bytes(SAMPLE.read_bytes())
+    arguments = [folder, "-o", tmp_path / "out"] if command == "frames" else [folder / "film.mp4"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", HANGS, command, *map(str, arguments)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+    )
+    assert process.stderr.readline() == b"opening\n"
+    process.send_signal(signal_)
+    try:
+        process.communicate(timeout=20)
+        assert process.returncode in (128 + signal_, -signal_)
+    finally:
+        process.kill()
+
+
 def test_standard_input_that_is_closed():
     done = subprocess.run(["sh", "-c", f"{COMMAND} watch - <&-"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (2, "actionstream: stdin is closed; expected a video on standard input\n")
