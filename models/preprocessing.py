@@ -6,11 +6,12 @@ What goes on between the two, from pictures to a snippet of pixels, differences 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 from PIL import Image
 
+from actionstream.models.choices import FlowMethod, ModalityName
 from actionstream.models.errors import ActionstreamError
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-ModalityName = Literal["rgb", "rgb-difference", "flow", "warped-flow", "features"]
-FlowMethod = Literal["dis", "tvl1"]
 HALVED_FROM = 4
 LONGEST = 8  # times its short side, what `scale` keeps of a picture: the rest would take gigabytes to no use
 

@@ -59,6 +59,10 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import what is asked for when it is: torch and PyAV take their time, and a help text needs neither."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("actionstream")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

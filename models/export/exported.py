@@ -12,11 +12,11 @@ from typing import Literal, get_args
 import numpy as np
 
 from actionstream.models.card import Card
+from actionstream.models.choices import Takes
 from actionstream.models.errors import ActionstreamError
 
 KEY = "actionstream"
 """Of the entry in the file's metadata."""
-Takes = Literal["pixels", "pictures", "frames"]
 Precision = Literal["float32", "int8"]
 NUM_CHECKED = 4
 TOLERANCE: dict[Precision, float] = {"float32": 1e-3, "int8": 0.1}

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
+from actionstream.models.choices import DataFormat
 from actionstream.models.errors import ActionstreamError
 from actionstream.models.labels import list_labels, read_labels
 from actionstream.models.training.annotations import (
@@ -26,20 +27,6 @@ from actionstream.models.training.frame_lists import frame_list
 from actionstream.models.training.left_out import LeftOut
 from actionstream.models.video import is_hidden, is_video
 
-Format = Literal[
-    "folders",
-    "ucf101",
-    "hmdb51",
-    "list",
-    "something-something",
-    "jester",
-    "kinetics",
-    "charades",
-    "activitynet",
-    "thumos14",
-    "ut-interaction",
-]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Data:
@@ -58,7 +45,7 @@ class Data:
     """
 
     root: str
-    format: Format = "folders"
+    format: DataFormat = "folders"
     training: str | None = None
     validation: str | None = None
     labels: str | None = None
@@ -66,8 +53,8 @@ class Data:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.format not in get_args(Format):
-            raise ActionstreamError(f"no format {self.format!r}; there are {', '.join(get_args(Format))}")
+        if self.format not in get_args(DataFormat):
+            raise ActionstreamError(f"no format {self.format!r}; there are {', '.join(get_args(DataFormat))}")
         if self.format != "folders" and self.training is None:
             raise ActionstreamError(f"the format {self.format} needs a list or annotations of the training clips")
         if self.format == "folders" and (self.training or self.validation):

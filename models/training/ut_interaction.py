@@ -23,9 +23,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from actionstream.models.catalogue import create
+from actionstream.models.choices import Shift
 from actionstream.models.errors import ActionstreamError
 from actionstream.models.files import write_text
-from actionstream.models.network import Shift
 from actionstream.models.networks.mobilenet_v2 import MobileNetV2
 from actionstream.models.preprocessing import Preprocessing
 from actionstream.models.training.annotations import ut_interaction

@@ -68,7 +68,7 @@ class Try:
 
 
 @dataclass
-class _Clock:
+class _CountingSink:
     """A sink that writes JSON lines to nowhere, and notes what became of each frame of a source."""
 
     source: Source
@@ -113,11 +113,11 @@ def try_streams(
     """
     warm_up, wanted = round(rate * WARM_UP_SECONDS), round(rate * seconds)
     engine.forget()
-    clocks: list[_Clock] = []
+    clocks: list[_CountingSink] = []
     watch = Watch(engine, policy="newest", connection=Connection(retries=0), max_frames=warm_up + wanted)
     with open(os.devnull, "w") as nowhere, closing(watch):
         for number in range(num_streams):
-            clock = _Clock(_open(source, rate, number), JsonLines(nowhere, top=5), warm_up)
+            clock = _CountingSink(_open(source, rate, number), JsonLines(nowhere, top=5), warm_up)
             clocks.append(clock)
             watch.add(clock.source, name=f"stream {number}", sinks=partial(_alone, clock))
         began, cpu_before = perf_counter(), os.times()

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from actionstream.choices import Challenge, EvaluationTask
 from actionstream.commands.evaluate import (
     SUBSETS,
-    Dataset,
     check_task,
     describe,
     measure,
@@ -22,7 +22,7 @@ from actionstream.commands.evaluate import (
 )
 from actionstream.commands.label import label_each, rows_of
 from actionstream.engine.fusion import open_scorer
-from actionstream.evaluation.activitynet import Task, write_results
+from actionstream.evaluation.activitynet import write_results
 from actionstream.evaluation.baselines import thresholded_scores, uniform_segments
 from actionstream.evaluation.remarks import MEANINGS, remarks
 from actionstream.evaluation.segments import Row, Segments, Truth
@@ -39,12 +39,12 @@ UNIFORM, THRESHOLDED = "uniform segments with video-level labels", "thresholded 
 
 
 def evaluate_videos(
-    dataset: Dataset,
+    dataset: Challenge,
     *,
     videos: Path,
     results: Path,
     truth: Path,
-    task: Task,
+    task: EvaluationTask,
     subset: str | None,
     iou_thresholds: Sequence[float],
     blocked: str | None,

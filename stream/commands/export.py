@@ -13,10 +13,11 @@ from rich.console import Console
 
 from actionstream.engine.scorer import Sampling
 from actionstream.models.card import Card
+from actionstream.models.choices import ExportTarget, Takes
 from actionstream.models.errors import ActionstreamError
 from actionstream.models.export.cache import key
-from actionstream.models.export.exported import Exported, Takes
-from actionstream.models.export.files import Target, export
+from actionstream.models.export.exported import Exported
+from actionstream.models.export.files import export
 from actionstream.models.files import check_target
 from actionstream.models.weights.loading import load
 from actionstream.sources import open_source
@@ -26,7 +27,7 @@ def export_checkpoint(
     model: str,
     output: Path,
     *,
-    to: Target,
+    to: ExportTarget,
     takes: Takes,
     chunk: int,
     int8: bool,

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from actionstream.choices import SubtitleFormat
 from actionstream.cli import signals
 from actionstream.commands.tables import open_console
 from actionstream.engine.fusion import open_scorer
@@ -31,7 +32,7 @@ from actionstream.sources import Source, SourceError, open_source
 from actionstream.sources.source import reason
 from actionstream.videos.label import LabelledVideo, label_video
 from actionstream.videos.picture import Thumbnails, clock, draw_timeline
-from actionstream.videos.subtitles import Subtitles, subtitles
+from actionstream.videos.subtitles import subtitles
 
 MAX_SEGMENTS_SHOWN = 40
 OVERALL_SHOWN = 3
@@ -46,7 +47,7 @@ def label_files(
     device: str,
     background: str | None,
     folder: Path,
-    subtitle: Subtitles | None,
+    subtitle: SubtitleFormat | None,
     table: bool,
     scores: bool,
     threshold: float,

@@ -60,7 +60,7 @@ def print_network(name: str) -> None:
     row = next(row for row in read_table() if row.name == name)
     for column, cell in zip(COLUMNS, row.cells, strict=True):
         print(f"{column:<14}{cell}")
-    print(f"{'class':<14}models.{entry.module}.{entry.name}")
+    print(f"{'class':<14}actionstream.models.{entry.module}.{entry.name}")
     for argument, value in entry.arguments.items():
         print(f"{'':<14}{argument} = {value}")
 

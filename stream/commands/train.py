@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from actionstream.models.catalogue import find_entry
+from actionstream.models.choices import FrameModality, Shift
 from actionstream.models.errors import ActionstreamError
-from actionstream.models.preprocessing import ModalityName, Preprocessing
+from actionstream.models.preprocessing import Preprocessing
 from actionstream.models.training import distributed
 from actionstream.models.training.augmentation import Augmentation, find_opposites
 from actionstream.models.training.changes import changed
@@ -21,7 +22,7 @@ from actionstream.models.training.optimisation import Optimisation
 from actionstream.models.training.run import Run, Settings
 from actionstream.runtimes.eager import choose_device
 
-IN_CHANNELS: dict[str, int] = {"rgb": 3, "rgb-difference": 15, "flow": 10, "warped-flow": 10}
+IN_CHANNELS: dict[FrameModality, int] = {"rgb": 3, "rgb-difference": 15, "flow": 10, "warped-flow": 10}
 """Of a snippet (TSN, arXiv:1608.00859), for networks that do not say how many they take."""
 
 
@@ -30,8 +31,8 @@ def train_clips(
     *,
     data: Data,
     model: str,
-    shift: str | None,
-    modality: ModalityName | None,
+    shift: Shift | None,
+    modality: FrameModality | None,
     size: int | None,
     changes: Sequence[str],
     device: str,

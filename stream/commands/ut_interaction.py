@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from actionstream.commands.tables import open_console, print_table
+from actionstream.models.choices import Shift
 from actionstream.models.errors import ActionstreamError
 from actionstream.models.files import check_target, write_text
-from actionstream.models.network import Shift
 from actionstream.models.networks.mobilenet_v2 import MobileNetV2
 from actionstream.models.training.pictures import draw_confusion
 from actionstream.models.training.testing import Tested

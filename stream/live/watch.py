@@ -13,10 +13,11 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from actionstream.choices import Policy
 from actionstream.engine.engine import Engine
 from actionstream.frame import NOT_YET, Frame
 from actionstream.live.batching import Batcher, Candidate
-from actionstream.live.feed import POLICIES, Feed, Policy
+from actionstream.live.feed import POLICIES, Feed
 from actionstream.models.errors import ActionstreamError
 from actionstream.results import NOT_DUE, Counts, Event, Notice, Prediction, Skipped, Update
 from actionstream.sinks.sink import Sink

@@ -172,7 +172,7 @@ def three_classes(tmp_path):
     activitynet.write_truth(tmp_path / "truth.json", known, subset="validation")
     activitynet.write_results(tmp_path / "results.json", found)
     files = ["--results", tmp_path / "results.json", "--truth", tmp_path / "truth.json"]
-    return [sys.executable, "-m", "actionstream.cli.main", "evaluate", "activitynet", *map(str, files)]
+    return [sys.executable, "-m", "actionstream", "evaluate", "activitynet", *map(str, files)]
 
 
 @pytest.mark.parametrize("columns", ["80", "60", None])

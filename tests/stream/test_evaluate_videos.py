@@ -94,7 +94,7 @@ def test_classification(run, folder):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "nothing to evaluate: give --results FILE, or --videos DIR and a --model"),
+        ([], "evaluate has no results; give --results FILE, or --videos DIR and a --model"),
         (["--videos", "nowhere"], "no folder nowhere; --videos is one with the videos of the truth"),
         (["--videos", "twice"], "the video sample is there twice, twice/sample.mkv and twice/v_sample.mp4; remove one"),
         (["--videos", "unreadable"], "none of the 1 videos could be labelled: results.json is not written"),
