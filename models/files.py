@@ -5,14 +5,18 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import json
 import os
 import re
 import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from actionstream.models.errors import ActionstreamError
+
+T = TypeVar("T", dict, list)
 
 DIVIDERS = ("\t", ";", ",")
 """What stands between the columns of a table; where none of them does, it is spaces."""
@@ -62,6 +66,23 @@ def read_text(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ActionstreamError(f"{path} is not text in UTF-8 (line {line}: {error}); save it as UTF-8") from error
+
+
+def read_json(path: Path, kind: type[T]) -> T:
+    """The value of a JSON file, a dict or a list; text as in `read_text`.
+
+    Raises ActionstreamError for a file that is no whole JSON, and for a value of another kind.
+    """
+    text = read_text(path)
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        is_cut = error.pos >= len(text.rstrip()) - 1 or "Unterminated" in str(error)
+        cut = ", it may have been cut short" if is_cut else ""
+        raise ActionstreamError(f"{path} is no whole JSON file{cut}: {error}") from error
+    if not isinstance(value, kind):
+        raise ActionstreamError(f"{path} holds a {type(value).__name__}; expected a {kind.__name__}")
+    return value
 
 
 def read_lines(path: Path) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
@@ -65,13 +66,13 @@ class Exported:
         return json.dumps({**asdict(self), "card": json.loads(self.card.to_json())}, ensure_ascii=False)
 
     @classmethod
-    def from_json(cls, text: str) -> Exported:
-        """What `to_json` wrote; ValueError where it is something else."""
+    def from_json(cls, text: str, path: Path) -> Exported:
+        """What `to_json` wrote into a file; ActionstreamError, which names the file, where it is something else."""
         try:
             values = json.loads(text)
             return cls(**{**values, "card": Card.from_json(json.dumps(values["card"]))})
         except (ValueError, TypeError, KeyError) as error:
-            raise ActionstreamError(f"what the file says of itself cannot be read: {error}; export it anew") from error
+            raise ActionstreamError(f"{path} has metadata that cannot be read: {error}; export it anew") from error
 
 
 def check_snippets(card: Card) -> np.ndarray:

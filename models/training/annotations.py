@@ -6,7 +6,6 @@ out and counted, since many are not to be had any more.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from actionstream.models.errors import ActionstreamError
-from actionstream.models.files import find_columns, read_lines, read_table, read_text, split_row
+from actionstream.models.files import find_columns, read_json, read_lines, read_table, split_row
 from actionstream.models.training.datasets import Clip, Listing
 from actionstream.models.training.folders import Side, Videos, side_of, stem_of
 from actionstream.models.training.frame_lists import name_of
@@ -76,7 +75,7 @@ def _named(clips: Sequence[Clip], wanted: Sequence[tuple[str, str]], source: Pat
 def something_something(file: Path, root: Path) -> Listing:
     """Something-Something's JSON: a list of id and template, or of id alone in a test list; videos are ID.webm."""
     videos, listing = Videos(root), Listing()
-    for number, entry in enumerate(_json(file, list), start=1):
+    for number, entry in enumerate(read_json(file, list), start=1):
         if not isinstance(entry, dict) or "id" not in entry:
             raise ActionstreamError(f"entry {number} of {file} has no id; expected {{'id': ..., 'template': ...}}")
         name, template = str(entry["id"]), str(entry.get("template") or "").replace("[", "").replace("]", "")
@@ -141,7 +140,7 @@ def activitynet(file: Path, root: Path, *, subset: Side, instead: Side | None = 
     marked as ambiguous (THUMOS14). Raises ValueError for a file in another layout, with the video.
     """
     videos, listing = Videos(root), Listing()
-    database = _json(file, dict).get("database")
+    database = read_json(file, dict).get("database")
     if not isinstance(database, dict):
         raise ActionstreamError(f"{file} has no object 'database', which ActivityNet's layout asks for")
     for name, video in database.items():
@@ -243,13 +242,3 @@ def _number(value: Any, where: str, what: str) -> float:
     if not math.isfinite(number):
         raise ActionstreamError(f"{where}: {what} is {value!r}; expected a number")
     return number
-
-
-def _json(file: Path, kind: type) -> Any:
-    try:
-        value = json.loads(read_text(file))
-    except json.JSONDecodeError as error:
-        raise ActionstreamError(f"{file} is not JSON: {error}") from error
-    if not isinstance(value, kind):
-        raise ActionstreamError(f"{file} holds a {type(value).__name__}, and a {kind.__name__} is wanted")
-    return value

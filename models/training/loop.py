@@ -211,6 +211,17 @@ def _clip_scores(scores: Tensor) -> Tensor:
     return scores.mean(dim=1) if scores.dim() == 3 else scores
 
 
+def read_state(path: Path) -> dict[str, Any]:
+    """What `save_state` wrote; ActionstreamError for a damaged file."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a broken file breaks its reader in any way
+        raise ActionstreamError(f"{path} is damaged") from error
+    if not isinstance(state, dict):
+        raise ActionstreamError(f"{path} is damaged")
+    return state
+
+
 def save_state(path: Path, state: dict[str, Any]) -> None:
     """Write what a training needs to go on, whole or not at all; OSError where it cannot be written."""
     with whole(path) as file:

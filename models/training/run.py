@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import math
-import pickle
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,7 +31,7 @@ from actionstream.models.training.board import Board
 from actionstream.models.training.clips import ClipBatches, Sampled, load_batches
 from actionstream.models.training.data import Data, left_out_of, report
 from actionstream.models.training.datasets import Clip, check_split
-from actionstream.models.training.loop import save_state, train
+from actionstream.models.training.loop import read_state, save_state, train
 from actionstream.models.training.optimisation import Optimisation
 from actionstream.models.training.pictures import draw_confusion, draw_curves
 from actionstream.models.training.testing import test
@@ -335,10 +334,10 @@ class Run:
         if not file.is_file():
             return None
         try:
-            return torch.load(file, map_location="cpu", weights_only=True)
-        except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            return read_state(file)
+        except ActionstreamError as error:
             raise ActionstreamError(
-                f"{file} is damaged, and the run cannot be gone on with; its checkpoints are last.safetensors and "
+                f"{error}, and the run cannot be gone on with; its checkpoints are last.safetensors and "
                 "best.safetensors, with which --start begins another one"
             ) from error
 

@@ -19,7 +19,7 @@ from actionstream.models.errors import ActionstreamError
 from actionstream.models.files import check_target
 from actionstream.models.network import Network
 from actionstream.models.training import distributed
-from actionstream.models.training.loop import save_state
+from actionstream.models.training.loop import read_state, save_state
 from actionstream.models.training.motion import NUM_STEPS, motion_card, train_motion
 from actionstream.models.weights.checkpoint import save
 from actionstream.runtimes.eager import choose_device
@@ -44,9 +44,9 @@ def train_motion_recipe(
     }
 
     state_file = output.with_suffix(".state")
-    begun = torch.load(state_file, map_location="cpu", weights_only=True) if state_file.exists() else None
-    if begun is not None and begun["command"] != command:
-        raise ActionstreamError(f"{state_file} is of {begun['command']}; go on with that, or delete it to begin anew")
+    begun = read_state(state_file) if state_file.exists() else None
+    if begun is not None and begun.get("command") != command:
+        raise ActionstreamError(f"{state_file} is of {begun.get('command')}; run that, or delete the file")
 
     def keep(done: int, network: Network, state: dict[str, Any]) -> None:
         save(output, network, motion_card(shift, {**training, "steps": done}, {}), half=True)

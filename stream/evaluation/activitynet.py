@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from actionstream.choices import EvaluationTask
-from actionstream.evaluation.files import read_json, write_text
+from actionstream.evaluation.files import read_object, write_text
 from actionstream.evaluation.segments import Row, Segments, Truth
 from actionstream.models.errors import ActionstreamError
 
@@ -34,7 +34,7 @@ def read_truth(path: Path, *, subset: str) -> Truth:
     An annotation without a segment is a label of the whole video. Raises ValueError for a file in another layout, and
     for a subset that has no annotations.
     """
-    data = read_json(path, key="database")
+    data = read_object(path, key="database")
     rows: list[Row] = []
     durations: dict[str, float] = {}
     labels = {str(node["nodeName"]) for node in data.get("taxonomy", []) if "nodeName" in node}
@@ -63,7 +63,7 @@ def read_results(path: Path, *, task: EvaluationTask) -> Segments:
 
     Raises ValueError for a file in another layout, and for a result that lacks what the task asks for.
     """
-    data = read_json(path, key="results")
+    data = read_object(path, key="results")
     rows: list[Row] = []
     for video, entries in data["results"].items():
         where = f"{path}: video {video}"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import gzip
-import json
 from pathlib import Path
 from typing import Any
 
 from actionstream.models.errors import ActionstreamError
-from actionstream.models.files import read_text, whole
+from actionstream.models.files import read_json, whole
 
 
 def write_text(path: Path, text: str) -> None:
@@ -18,18 +17,9 @@ def write_text(path: Path, text: str) -> None:
         file.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
 
 
-def read_json(path: Path, *, key: str) -> dict[str, Any]:
-    """The object in a JSON file, which has `key`; ValueError for anything else."""
-    text = read_text(path)
-    try:
-        data = json.loads(text)
-    except json.JSONDecodeError as error:
-        cut = (
-            ", it may have been cut short"
-            if error.pos >= len(text.rstrip()) - 1 or "Unterminated" in str(error)
-            else ""
-        )
-        raise ActionstreamError(f"{path} is no whole JSON file{cut}: {error}") from error
-    if not isinstance(data, dict) or not isinstance(data.get(key), dict):
+def read_object(path: Path, *, key: str) -> dict[str, Any]:
+    """The object in a JSON file, which has the object `key`; ActionstreamError for anything else."""
+    data = read_json(path, dict)
+    if not isinstance(data.get(key), dict):
         raise ActionstreamError(f"{path} has no object {key!r}, which ActivityNet's layout asks for")
     return data

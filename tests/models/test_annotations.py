@@ -115,8 +115,8 @@ def test_subsets_by_the_names_they_have(format, subsets, tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "truth.json is not JSON"),
-        ([], "truth.json holds a list, and a dict is wanted"),
+        ("{", "truth.json is no whole JSON file"),
+        ([], "truth.json holds a list; expected a dict"),
         ({"results": {}}, "truth.json has no object 'database'"),
         (database(a=("train 1", KNOWN)), "has no videos of the subset 'training'; its subsets: train 1"),
         (

@@ -129,7 +129,7 @@ def test_something_something_and_jester(tmp_path):
     assert first == Clip(root / "34870", ("Drumming Fingers",))
     assert second.labels == ()
     (tmp_path / "train.json").write_text("[{")
-    with pytest.raises(ValueError, match=r"train.json is not JSON"):
+    with pytest.raises(ValueError, match=r"train.json is no whole JSON file"):
         something_something(tmp_path / "train.json", root)
 
 

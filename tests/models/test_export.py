@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -26,7 +28,7 @@ def session_of(path):
 
 
 def exported_of(session):
-    return Exported.from_json(session.get_modelmeta().custom_metadata_map[KEY])
+    return Exported.from_json(session.get_modelmeta().custom_metadata_map[KEY], Path("file.onnx"))
 
 
 def streamed(path, given):

@@ -359,7 +359,7 @@ def test_a_broken_video_is_named(data, tmp_path, run):
     [
         (("--data", "absent"), "no folder absent"),
         (("--data", "empty"), "has no folder with videos"),
-        (("--data", "data", "--format", "tar"), "no format 'tar'; there are folders"),
+        (("--data", "data", "--format", "tar"), "'tar' is not one of 'folders', 'ucf101'"),
         (("--data", "data", "--format", "kinetics"), "needs a list or annotations of the training clips"),
         (("--data", "data", "--labels", "jester"), "2 labels of the clips are not in jester, such as 'left'"),
         (("--data", "data", "--model", "tsm"), "no network is named 'tsm'"),
