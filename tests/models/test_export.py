@@ -1,7 +1,6 @@
 """Exported files: what they say of themselves, and that they score as the network does."""
 
 from dataclasses import replace
-
 from pathlib import Path
 
 import numpy as np
