@@ -16,6 +16,7 @@ from actionstream.models.training.data import Data
 from actionstream.models.weights.checkpoint import PACKAGED, save
 
 DAMAGES = {
+    "nothing": lambda whole: whole,
     "empty": lambda whole: b"",
     "text": lambda whole: b"nothing of the kind\n",
     "zeros": lambda whole: bytes(1000),
@@ -23,7 +24,7 @@ DAMAGES = {
     "cut short": lambda whole: whole[: len(whole) // 2],
     "another JSON": lambda whole: b'[{"a": 3}]',
 }
-ALL = tuple(DAMAGES)
+ALL = tuple(DAMAGES)[1:]
 TRAIN = ("--size", 32, "--epochs", 1, "--workers", 0, "--batch-size", 2, "--set", "sampled.num_frames=2")
 OF_MODEL = ("watch", "film.mp4", "--json", "--model")
 OF_WEIGHTS = ("watch", "film.mp4", "--json", "--model", "tsm_mobilenet_v2", "--labels", "labels.txt", "--weights")
@@ -49,6 +50,7 @@ CASES = [
     ("card.onnx", ALL, (*OF_MODEL, "card.onnx")),
     ("card.xml", ALL, (*OF_MODEL, "card.xml")),
     ("card.pt2", ALL, (*OF_MODEL, "card.pt2")),
+    ("other.pt2", ("nothing",), (*OF_MODEL, "other.pt2")),  # whole, and something else
     ("two.toml", ALL, (*OF_MODEL, "two.toml")),
     ("weights.pth", ALL, (*OF_WEIGHTS, "weights.pth")),
     ("weights.pth", ALL, ("convert", "weights.pth", "-o", "a.safetensors")),
@@ -88,6 +90,7 @@ def whole(tmp_path_factory):
     torch.save(network.state_dict(), folder / "weights.pth")
     shutil.copy(PACKAGED / "motion.onnx", folder / "card.onnx")
     shutil.copy(folder / "weights.pth", folder / "card.pt2")  # a zip file, too
+    shutil.copy(folder / "weights.pth", folder / "other.pt2")
     (folder / "card.xml").write_text('<?xml version="1.0"?>\n<net name="card" version="11"></net>\n')
     (folder / "two.toml").write_text('[[network]]\nmodel = "card.safetensors"\n\n[[network]]\nmodel = "motion"\n')
     (folder / "labels.txt").write_text("\n".join(card.labels))
