@@ -67,7 +67,7 @@ def check_task(dataset: Challenge, task: EvaluationTask, truth: Path, iou_thresh
         )
     wrong = [threshold for threshold in iou_thresholds if not 0 <= threshold <= 1]
     if wrong:
-        raise ActionstreamError(f"an IoU threshold is a number from 0 to 1, not {wrong[0]}")
+        raise ActionstreamError(f"--iou is {wrong[0]}; expected a number from 0 to 1")
     if iou_thresholds and task == "classification":
         raise ActionstreamError("classification has no IoU thresholds; leave --iou out")
     if dataset == "thumos14" and task == "classification" and truth.is_dir():
@@ -143,12 +143,12 @@ def read_results(path: Path, truth: Path, dataset: Challenge, task: EvaluationTa
             return thumos14.read_recognition_scores(path)
         if not truth.is_dir():
             raise ActionstreamError(
-                f"{path} has numbers for classes; the folder with THUMOS14's annotations says which, {truth} not"
+                f"{path} has class numbers; expected the folder of THUMOS14's annotations as --truth, not {truth}"
             )
         return thumos14.read_detections(path, classes=thumos14.read_class_list(truth / "detclasslist.txt"))
     if kind == ".json":
         return activitynet.read_results(path, task=task)
-    raise ActionstreamError(f"{path}: results of {dataset} {task} are not read from a file that ends in {kind!r}")
+    raise ActionstreamError(f"{path} ends in {kind!r}; for {dataset} {task} see evaluate --help")
 
 
 def read_blocked(name: str) -> list[str]:

@@ -25,7 +25,7 @@ from actionstream.engine.fusion import open_scorer
 from actionstream.evaluation.activitynet import write_results
 from actionstream.evaluation.baselines import thresholded_scores, uniform_segments
 from actionstream.evaluation.remarks import MEANINGS, remarks
-from actionstream.evaluation.segments import Row, Segments, Truth
+from actionstream.evaluation.segments import SegmentRow, Segments, Truth
 from actionstream.models.card import Card
 from actionstream.models.errors import ActionstreamError
 from actionstream.models.labels import find_background
@@ -75,13 +75,13 @@ def evaluate_videos(
     wanted = np.unique(known.segments.labels)
     if not np.isin(labels, wanted).any():
         raise ActionstreamError(
-            f"{model} knows no label that has annotations: it has {labels[0]!r} and the like, "
-            f"the truth has {str(wanted[0])!r}"
+            f"{model} has no label of the truth: it has labels such as {labels[0]!r}, "
+            f"the truth such as {str(wanted[0])!r}"
         )
     for line in left_out.lines():
         say(line)
     done: list[str] = []
-    detectors: dict[str, list[Row]] = {"ours": [], UNIFORM: [], THRESHOLDED: []}
+    detectors: dict[str, list[SegmentRow]] = {"ours": [], UNIFORM: [], THRESHOLDED: []}
     for name, found, _ in label_each(files.items(), scorer, background=background, say=say):
         if found is None:
             continue
@@ -151,7 +151,7 @@ def find_videos(folder: Path, known: Truth, left_out: LeftOut) -> dict[str, Path
     return files
 
 
-def detect(name: str, found: LabelledVideo, card: Card, background: str | None) -> dict[str, list[Row]]:
+def detect(name: str, found: LabelledVideo, card: Card, background: str | None) -> dict[str, list[SegmentRow]]:
     """The segments of a video by each detector."""
     scores = found.scores
     uniform = uniform_segments(

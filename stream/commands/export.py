@@ -36,7 +36,7 @@ def export_checkpoint(
 ) -> None:
     """Write the file, and say what it takes; `loading` as actionstream.models.load takes it."""
     if calibrate and not int8:
-        raise ActionstreamError("--calibrate is for --int8")
+        raise ActionstreamError("--calibrate is for --int8; give both, or leave it out")
     check_target(output)
     console = Console(stderr=True)
     with console.status(f"exporting {model}"):

@@ -46,7 +46,7 @@ def train_motion_recipe(
     state_file = output.with_suffix(".state")
     begun = read_state(state_file) if state_file.exists() else None
     if begun is not None and begun.get("command") != command:
-        raise ActionstreamError(f"{state_file} is of {begun.get('command')}; run that, or delete the file")
+        raise ActionstreamError(f"{state_file} belongs to {begun.get('command')}; run that, or delete the file")
 
     def keep(done: int, network: Network, state: dict[str, Any]) -> None:
         save(output, network, motion_card(shift, {**training, "steps": done}, {}), half=True)

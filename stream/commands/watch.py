@@ -188,5 +188,5 @@ class _Report:
 
 def _make_folder(path: Path) -> None:
     if path.suffix and not path.is_dir():
-        raise ActionstreamError(f"{path}: where there are several streams, --save wants a folder, not a file")
+        raise ActionstreamError(f"--save is the file {path}; expected a folder, as there are several streams")
     path.mkdir(parents=True, exist_ok=True)

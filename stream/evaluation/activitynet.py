@@ -18,7 +18,7 @@ from typing import Any
 
 from actionstream.choices import EvaluationTask
 from actionstream.evaluation.files import read_object, write_text
-from actionstream.evaluation.segments import Row, Segments, Truth
+from actionstream.evaluation.segments import SegmentRow, Segments, Truth
 from actionstream.models.errors import ActionstreamError
 
 NEEDED: dict[EvaluationTask, tuple[str, ...]] = {
@@ -35,7 +35,7 @@ def read_truth(path: Path, *, subset: str) -> Truth:
     for a subset that has no annotations.
     """
     data = read_object(path, key="database")
-    rows: list[Row] = []
+    rows: list[SegmentRow] = []
     durations: dict[str, float] = {}
     labels = {str(node["nodeName"]) for node in data.get("taxonomy", []) if "nodeName" in node}
     subsets = set()
@@ -64,7 +64,7 @@ def read_results(path: Path, *, task: EvaluationTask) -> Segments:
     Raises ValueError for a file in another layout, and for a result that lacks what the task asks for.
     """
     data = read_object(path, key="results")
-    rows: list[Row] = []
+    rows: list[SegmentRow] = []
     for video, entries in data["results"].items():
         where = f"{path}: video {video}"
         for entry in _entries(entries, where, NEEDED[task]):

@@ -103,8 +103,8 @@ def test_classification(run, folder):
         (["--videos", "clips"], "clips has none of the 3 videos of the truth, such as broken.mp4, but 1 others"),
         (["--videos", "videos", "--results", "gone/r.json"], "no folder gone for the results"),
         (["--videos", "videos", "--background", "swim"], "no label is called 'swim'"),
-        (["--videos", "videos", "--model", "random.safetensors"], "random.safetensors knows no label that has annotat"),
-        (["--videos", "videos", "--iou", "30"], "an IoU threshold is a number from 0 to 1, not 30.0"),
+        (["--videos", "videos", "--model", "random.safetensors"], "random.safetensors has no label of the truth"),
+        (["--videos", "videos", "--iou", "30"], "--iou is 30.0; expected a number from 0 to 1"),
     ],
 )
 def test_bad_input_is_one_line_before_anything_is_labelled(run, folder, checkpoint, arguments, message):

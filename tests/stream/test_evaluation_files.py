@@ -137,7 +137,7 @@ def written(folder, name, content):
         ("", "no whole JSON file"),
         ('{"results": {"a": [{"label": "x", "segm', "no whole JSON file, it may have been cut short"),
         ('{"results": {"a": [{"label": "x"', "no whole JSON file, it may have been cut short"),
-        ("[]", "no object 'results'"),
+        ("[]", "holds a list; expected a dict"),
         ('{"results": []}', "no object 'results'"),
         ('{"results": {"a": {}}}', "video a has no list"),
         ('{"results": {"a": [{"label": "x", "score": 1}]}}', "video a: number 1 has no 'segment'"),

@@ -80,7 +80,7 @@ def test_what_fails_alone_and_what_is_refused(films, run, tmp_path):
     for arguments, words in [
         ([], "watch has no source; give a SOURCE"),
         ([films[1], "absent.mp4"], "no such file: absent.mp4"),
-        ([*films, "--save", "out.mp4"], "out.mp4: where there are several streams, --save wants a folder"),
+        ([*films, "--save", "out.mp4"], "--save is the file out.mp4; expected a folder"),
         (["sample", "--stall-timeout", "0"], "stall_seconds is 0.0; it must be a positive number"),
         (["97", "--retries", "5"], "camera 97 cannot be opened"),
         (["--watch-list", "absent.txt"], "the watch list absent.txt cannot be read: No such file or directory"),
