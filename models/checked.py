@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import field, fields, is_dataclass
 from difflib import get_close_matches
+from pathlib import Path
 from reprlib import Repr
 from typing import Annotated, Any, TypeVar, dataclass_transform, get_args, get_type_hints
 
@@ -16,6 +17,7 @@ from pydantic import AfterValidator, ConfigDict, Field, Strict, TypeAdapter, Val
 from pydantic.dataclasses import dataclass
 
 from actionstream.models.errors import ActionstreamError
+from actionstream.models.files import read_text
 
 CONFIG = ConfigDict(strict=True, allow_inf_nan=False, extra="forbid")
 MOST_CHARACTERS = 64 << 20
@@ -91,6 +93,11 @@ def parse_json(text: str, kind: type[T], source: object) -> T:
         return TypeAdapter(kind).validate_json(text)
     except ValidationError as error:
         raise ActionstreamError(f"{source}: {_first_line(error, kind)}") from error
+
+
+def read_json(path: Path, kind: type[T]) -> T:
+    """The value of a JSON file, as in `parse_json`; its text as in `read_text`."""
+    return parse_json(read_text(path), kind, path)
 
 
 def _first_line(error: ValidationError, kind: Any) -> str:

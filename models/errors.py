@@ -9,6 +9,8 @@ from pathlib import Path
 from types import FrameType
 
 PACKAGE = "actionstream"
+FOLDERS_BY_NAME = (["kernels"], ["models"], ["demos"])
+"""Folders of the repository that are packages of the same name; all other packages are in stream/."""
 
 
 class ActionstreamError(ValueError):
@@ -25,18 +27,27 @@ def is_mistake(error: BaseException) -> bool:
 
 
 def where(error: BaseException) -> str:
-    """The last line of ours that an error passed, such as "actionstream/cli/main.py, line 7"; empty where none is."""
+    """The last line of ours that an error passed, such as "stream/cli/main.py, line 7"; empty where there is none.
+
+    The file is the one of the repository, wherever the package is installed.
+    """
     lines = [
-        f"{frame.f_globals['__package__'].replace('.', '/')}/{Path(frame.f_code.co_filename).name}, line {number}"
+        f"{_file_of(frame)}, line {number}"
         for frame, number in traceback.walk_tb(error.__traceback__)
-        if _is_ours(frame)
+        if _package_of(frame)[0] == PACKAGE
     ]
     return lines[-1] if lines else ""
 
 
-def _is_ours(frame: FrameType) -> bool:
-    package = frame.f_globals.get("__package__") or ""
-    return package.partition(".")[0] == PACKAGE
+def _file_of(frame: FrameType) -> str:
+    folders = _package_of(frame)[1:]
+    if folders[:1] not in FOLDERS_BY_NAME:
+        folders = ["stream", *folders]
+    return "/".join([*folders, Path(frame.f_code.co_filename).name])
+
+
+def _package_of(frame: FrameType) -> list[str]:
+    return (frame.f_globals.get("__package__") or "").split(".")
 
 
 @cache

@@ -12,8 +12,9 @@ from typing import Protocol
 
 import numpy as np
 
+from actionstream.models.choices import FlowMethod
 from actionstream.models.errors import ActionstreamError
-from actionstream.models.preprocessing import FlowMethod, Preprocessing
+from actionstream.models.preprocessing import Preprocessing
 
 BOUND = 20.0
 """Pixels: flow from -20 to 20 is what a byte holds, as in the TSN authors' code."""

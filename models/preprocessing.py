@@ -12,6 +12,7 @@ from PIL import Image
 from pydantic import Field, Strict
 
 from actionstream.models.checked import checked
+from actionstream.models.choices import FlowMethod, ModalityName
 from actionstream.models.errors import ActionstreamError
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-ModalityName = Literal["rgb", "rgb-difference", "flow", "warped-flow", "features"]
-FlowMethod = Literal["dis", "tvl1"]
 Side = Annotated[int, Field(ge=1, le=4096)]
 """Of a picture, in pixels."""
 MOST_STACKED = 256

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from math import prod
+from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
@@ -15,11 +16,11 @@ from pydantic import Field, Strict
 
 from actionstream.models.card import Card
 from actionstream.models.checked import NumFrames, ShortText, checked, parse_json
+from actionstream.models.choices import Takes
 from actionstream.models.errors import ActionstreamError
 
 KEY = "actionstream"
 """Of the entry in the file's metadata."""
-Takes = Literal["pixels", "pictures", "frames"]
 Precision = Literal["float32", "int8"]
 NUM_CHECKED = 4
 TOLERANCE: dict[Precision, float] = {"float32": 1e-3, "int8": 0.1}
@@ -73,9 +74,9 @@ class Exported:
         return json.dumps({**asdict(self), "card": json.loads(self.card.to_json())}, ensure_ascii=False)
 
     @classmethod
-    def from_json(cls, text: str) -> Exported:
-        """What `to_json` wrote; ActionstreamError where it is something else."""
-        return parse_json(text, cls, "what the exported file says of itself (export it anew)")
+    def from_json(cls, text: str, path: Path) -> Exported:
+        """What `to_json` wrote into a file; ActionstreamError, which names the file, where it is something else."""
+        return parse_json(text, cls, f"the metadata of {path} (export it anew)")
 
 
 def check_snippets(card: Card) -> np.ndarray:

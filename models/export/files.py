@@ -10,22 +10,21 @@ import warnings
 from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
 
 import numpy as np
 import onnx_ir
 import torch
 
 from actionstream.models.card import Card
+from actionstream.models.choices import ExportTarget, Takes
 from actionstream.models.errors import ActionstreamError
-from actionstream.models.export.exported import KEY, Exported, Takes
+from actionstream.models.export.exported import KEY, Exported
 from actionstream.models.export.split_channels import split_channels
 from actionstream.models.export.step import describe, trace
 from actionstream.models.files import whole
 from actionstream.models.network import Network
 
-Target = Literal["onnx", "openvino", "torch-export"]
-SUFFIXES: dict[Target, str] = {"onnx": ".onnx", "openvino": ".xml", "torch-export": ".pt2"}
+SUFFIXES: dict[ExportTarget, str] = {"onnx": ".onnx", "openvino": ".xml", "torch-export": ".pt2"}
 
 
 def export(
@@ -33,7 +32,7 @@ def export(
     card: Card,
     path: Path,
     *,
-    to: Target = "onnx",
+    to: ExportTarget = "onnx",
     takes: Takes = "pixels",
     chunk: int = 1,
     checkpoint: str = "",

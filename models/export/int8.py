@@ -48,7 +48,7 @@ def quantise(path: Path, out: Path, videos: Sequence[Iterable[np.ndarray]]) -> E
     """
     snippets = [np.stack(list(video)) for video in videos]
     session = _open(path)
-    exported = Exported.from_json(session.get_modelmeta().custom_metadata_map[KEY])
+    exported = Exported.from_json(session.get_modelmeta().custom_metadata_map[KEY], path)
     longest = max((len(video) // exported.chunk for video in snippets), default=0)
     if longest < 2:
         raise ActionstreamError(f"{longest} calls of the step are not enough to calibrate with; give longer videos")

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from actionstream.models.card import Card
+from actionstream.models.choices import Takes
 from actionstream.models.errors import ActionstreamError
-from actionstream.models.export.exported import Exported, Takes, check_snippets
+from actionstream.models.export.exported import Exported, check_snippets
 from actionstream.models.network import Network
 from actionstream.models.networks.folding import fold_batch_norms
 from actionstream.models.preprocessing import Preprocessing

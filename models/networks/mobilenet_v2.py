@@ -8,7 +8,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
-from actionstream.models.network import Carry, Network, Shift, ShiftPadding, State, TemporalShift
+from actionstream.models.choices import Shift
+from actionstream.models.network import Carry, Network, ShiftPadding, State, TemporalShift
 
 # expand ratio, channels, number of blocks, stride of the first (table 2 of the paper)
 STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))

@@ -23,7 +23,7 @@ FILE = Path(__file__).with_name("table.json")
 
 
 @dataclass(frozen=True)
-class NetworkSummary:
+class NetworkCosts:
     """A network of the catalogue as its entry builds it.
 
     num_frames, size  of the input: frames of a clip (1 where it streams), and their height and width in pixels
@@ -59,8 +59,8 @@ class NetworkSummary:
         )
 
 
-def read_table() -> list[NetworkSummary]:
-    return [NetworkSummary(**row) for row in json.loads(FILE.read_text())]
+def read_table() -> list[NetworkCosts]:
+    return [NetworkCosts(**row) for row in json.loads(FILE.read_text())]
 
 
 def hash_tensors(weights: Mapping[str, Tensor]) -> str:
@@ -73,7 +73,7 @@ def hash_tensors(weights: Mapping[str, Tensor]) -> str:
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:8]
 
 
-def measure(name: str) -> NetworkSummary:
+def measure(name: str) -> NetworkCosts:
     """The row of a network, found on the meta device: nothing is computed."""
     import torch
     from torch import nn
@@ -91,7 +91,7 @@ def measure(name: str) -> NetworkSummary:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(given)
     live = network if network.streams else Window(network, num_frames=entry.num_frames)
-    return NetworkSummary(
+    return NetworkCosts(
         name=name,
         num_frames=entry.num_frames,
         size=entry.size,

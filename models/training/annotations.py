@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from actionstream.models.checked import parse_json
+from actionstream.models.checked import read_json
 from actionstream.models.errors import ActionstreamError
-from actionstream.models.files import find_columns, read_lines, read_table, read_text, split_row
+from actionstream.models.files import find_columns, read_lines, read_table, split_row
 from actionstream.models.training.datasets import Clip, Listing
 from actionstream.models.training.folders import Side, Videos, side_of, stem_of
 from actionstream.models.training.frame_lists import name_of
@@ -76,7 +76,7 @@ def _named(clips: Sequence[Clip], wanted: Sequence[tuple[str, str]], source: Pat
 def something_something(file: Path, root: Path) -> Listing:
     """Something-Something's JSON: a list of id and template, or of id alone in a test list; videos are ID.webm."""
     videos, listing = Videos(root), Listing()
-    for number, entry in enumerate(parse_json(read_text(file), list[Any], file), start=1):
+    for number, entry in enumerate(read_json(file, list[Any]), start=1):
         if not isinstance(entry, dict) or "id" not in entry:
             raise ActionstreamError(f"entry {number} of {file} has no id; expected {{'id': ..., 'template': ...}}")
         name, template = str(entry["id"]), str(entry.get("template") or "").replace("[", "").replace("]", "")
@@ -141,7 +141,7 @@ def activitynet(file: Path, root: Path, *, subset: Side, instead: Side | None = 
     marked as ambiguous (THUMOS14). Raises ValueError for a file in another layout, with the video.
     """
     videos, listing = Videos(root), Listing()
-    database = parse_json(read_text(file), dict[str, Any], file).get("database")
+    database = read_json(file, dict[str, Any]).get("database")
     if not isinstance(database, dict):
         raise ActionstreamError(f"{file} has no object 'database', which ActivityNet's layout asks for")
     for name, video in database.items():

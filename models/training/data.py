@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from actionstream.models.checked import Seed, ShortText, checked
+from actionstream.models.choices import DataFormat
 from actionstream.models.errors import ActionstreamError
 from actionstream.models.labels import list_labels, read_labels
 from actionstream.models.training.annotations import (
@@ -29,20 +30,6 @@ from actionstream.models.training.frame_lists import frame_list
 from actionstream.models.training.left_out import LeftOut
 from actionstream.models.video import is_hidden, is_video
 
-Format = Literal[
-    "folders",
-    "ucf101",
-    "hmdb51",
-    "list",
-    "something-something",
-    "jester",
-    "kinetics",
-    "charades",
-    "activitynet",
-    "thumos14",
-    "ut-interaction",
-]
-
 
 @checked
 class Data:
@@ -61,7 +48,7 @@ class Data:
     """
 
     root: ShortText
-    format: Format = "folders"
+    format: DataFormat = "folders"
     training: ShortText | None = None
     validation: ShortText | None = None
     labels: ShortText | None = None

@@ -24,7 +24,7 @@ COLUMNS = {
 INTEGER = re.compile(r"-?\d+")
 
 
-class _Row(NamedTuple):
+class _ListedClip(NamedTuple):
     """path; label "" where nothing is labelled; numbers are (), (num_frames,) or (start, end)."""
 
     path: str
@@ -97,7 +97,7 @@ def _stretch(numbers: tuple[int, ...], where: str, text: str) -> tuple[int, int]
     return max(first, 1) - 1, last
 
 
-def _readings(text: str, known: frozenset[str], labelled: bool) -> Iterator[_Row]:
+def _readings(text: str, known: frozenset[str], labelled: bool) -> Iterator[_ListedClip]:
     """What a row may mean, the likeliest first: paths and labels may have spaces in them."""
     for divider in (*(divider for divider in DIVIDERS if divider in text), None):
         fields = split_row(text, divider)
@@ -111,7 +111,7 @@ def _readings(text: str, known: frozenset[str], labelled: bool) -> Iterator[_Row
                 numbers = before[len(before) - count :]
                 path = joint.join(before[: len(before) - count])
                 if path and len(numbers) == count and all(map(INTEGER.fullmatch, numbers)):
-                    yield _Row(path, tuple(map(int, numbers)), label)
+                    yield _ListedClip(path, tuple(map(int, numbers)), label)
 
 
 def _header(text: str, labelled: bool) -> tuple[str | None, dict[str, int]] | None:
@@ -123,7 +123,7 @@ def _header(text: str, labelled: bool) -> tuple[str | None, dict[str, int]] | No
     return None
 
 
-def _row_of(fields: Sequence[str], columns: dict[str, int], where: str) -> _Row:
+def _row_of(fields: Sequence[str], columns: dict[str, int], where: str) -> _ListedClip:
     """A row by the columns of the header."""
     if len(fields) <= max(columns.values()):
         raise ActionstreamError(f"{where} has {len(fields)} fields; the header has {', '.join(columns)}")
@@ -132,4 +132,4 @@ def _row_of(fields: Sequence[str], columns: dict[str, int], where: str) -> _Row:
     for role in wanted:
         if not INTEGER.fullmatch(named[role]):
             raise ActionstreamError(f"{where}: {role} is {named[role]!r}; expected a number of frames")
-    return _Row(named["path"], tuple(int(named[role]) for role in wanted), named.get("label", ""))
+    return _ListedClip(named["path"], tuple(int(named[role]) for role in wanted), named.get("label", ""))

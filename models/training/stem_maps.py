@@ -19,6 +19,7 @@ from rich.progress import track
 from torch import Tensor
 from torch.nn import Sequential
 
+from actionstream.models.errors import ActionstreamError
 from actionstream.models.files import whole
 from actionstream.models.network import Carry
 from actionstream.models.networks.mobilenet_v2 import MobileNetV2
@@ -88,9 +89,13 @@ def make_maps(
 
 def read_maps(path: Path) -> dict[str, Tensor]:
     """The maps of clips by the path of the clip."""
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    return load_file(path)
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ActionstreamError(f"{path} is damaged: {error}; delete it, and the next run makes it anew") from error
 
 
 def _views(frame: np.ndarray) -> list[np.ndarray]:

@@ -23,9 +23,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from actionstream.models.catalogue import create
+from actionstream.models.checked import read_json
+from actionstream.models.choices import Shift
 from actionstream.models.errors import ActionstreamError
 from actionstream.models.files import write_text
-from actionstream.models.network import Shift
 from actionstream.models.networks.mobilenet_v2 import MobileNetV2
 from actionstream.models.preprocessing import Preprocessing
 from actionstream.models.training.annotations import ut_interaction
@@ -186,7 +187,7 @@ def run_folds(recipe: Recipe, folder: Path, *, device: str = "cpu", workers: int
     )
     for number, result in track(folds, description, len(todo), console=Console(stderr=True)):
         write_text(files[number], json.dumps(result))
-    return [json.loads(file.read_text(encoding="utf-8")) for file in files.values()]
+    return [read_json(file, dict[str, Any]) for file in files.values()]
 
 
 @dataclass(frozen=True)

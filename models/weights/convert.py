@@ -12,10 +12,10 @@ from torch import Tensor
 
 from actionstream.models.card import Card, check_shift
 from actionstream.models.catalogue import NETWORKS, create, create_empty, find_entry
+from actionstream.models.choices import FlowMethod, ModalityName, Shift
 from actionstream.models.errors import ActionstreamError
 from actionstream.models.network import Network
 from actionstream.models.networks.table import hash_tensors, read_table
-from actionstream.models.preprocessing import FlowMethod, ModalityName
 from actionstream.models.weights.layouts import (
     LAYOUTS,
     PROJECTS,
@@ -56,7 +56,7 @@ def load_weights(
     interval_seconds: float | None = None,
     num_frames: int | None = None,
     activation: Literal["softmax", "sigmoid"] | None = None,
-    trained_shift: str | None = None,
+    trained_shift: Shift | None = None,
     insist: bool = False,
     **arguments: Any,
 ) -> tuple[Network, Card, Recognised]:

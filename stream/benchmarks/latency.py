@@ -36,7 +36,7 @@ class FrameTime:
         return sum(self.parts.values())
 
 
-class _Clock:
+class _LatencySink:
     """A sink that writes JSON lines to nowhere, and notes when a frame was done."""
 
     def __init__(self, film: LiveFilm, lines: JsonLines, note: Callable[[int, dict[str, float]], None]):
@@ -87,7 +87,7 @@ def measure_latency(
                 times.append(FrameTime(parts, is_busy(index)))
 
         watch = Watch(engine, policy="newest", max_frames=warm_up + num_frames)
-        watch.add(film, sinks=lambda _: [_Clock(film, JsonLines(nowhere, top=5), note)])
+        watch.add(film, sinks=lambda _: [_LatencySink(film, JsonLines(nowhere, top=5), note)])
         seen = lost = 0
         now_busy = False
         with closing(watch):

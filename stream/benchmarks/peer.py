@@ -31,7 +31,10 @@ class Peer:
         if len(files) != 1:
             raise ActionstreamError(f"{folder} has {len(files)} TFLite files; --peer is a folder with one, {NAME}")
         self.file = files[0].name
-        self._interpreter = Interpreter(model_path=str(files[0]), num_threads=num_threads)
+        try:
+            self._interpreter = Interpreter(model_path=str(files[0]), num_threads=num_threads)
+        except ValueError as error:
+            raise ActionstreamError(f"{files[0]} is damaged or no TFLite file: {error}") from error
         names = list(self._interpreter.get_signature_list())
         self._call = self._interpreter.get_signature_runner(names[0])
         inputs = self._call.get_input_details()

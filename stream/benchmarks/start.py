@@ -23,10 +23,10 @@ HELP_SECONDS, LABEL_SECONDS = 0.5, 4.0
 def measure_start(model: str, *, runtime: RuntimeName, rounds: int, done: Done = nobody) -> list[dict[str, Any]]:
     """Fresh processes in turn: Python that does nothing, the help text, and `watch` to its first label."""
     chosen = ["--model", model, "--runtime", runtime]
-    watch = ["-m", "actionstream.cli.main", "watch", "sample", "--json", *chosen, "--max-frames", "1"]
+    watch = ["-m", "actionstream", "watch", "sample", "--json", *chosen, "--max-frames", "1"]
     commands: dict[str, tuple[list[str], Callable[[str], bool], float | None]] = {
         "python alone": (["-c", "print()"], lambda line: True, None),
-        "actionstream --help": (["-m", "actionstream.cli.main", "--help"], lambda line: True, HELP_SECONDS),
+        "actionstream --help": (["-m", "actionstream", "--help"], lambda line: True, HELP_SECONDS),
         "actionstream watch, to the first label": (watch, _has_labels, LABEL_SECONDS),
     }
     sides = {name: partial(_until, command, wanted) for name, (command, wanted, _) in commands.items()}

@@ -54,7 +54,7 @@ class Try:
     frames            that came after the first second, of all streams
     lost              of these, those that were dropped
     latency_ms        from when a frame came to its line of JSON; None where none was labelled
-    busy_seconds      what each part took a second: of the thread that labels; for "decode" and "preprocess", of those that read
+    busy_seconds      of each part, a second: of the thread that labels; "decode" and "preprocess" of those that read
     processors        that this program kept busy, readers included
     held              nothing lost, and the 99th percentile below the time between two frames
     """
@@ -70,7 +70,7 @@ class Try:
 
 
 @dataclass
-class _Clock:
+class _CountingSink:
     """A sink that writes JSON lines to nowhere, and notes what became of each frame of a source."""
 
     source: Source
@@ -115,11 +115,11 @@ def try_streams(
     """
     warm_up, wanted = round(rate * WARM_UP_SECONDS), round(rate * seconds)
     engine.forget()
-    clocks: list[_Clock] = []
+    clocks: list[_CountingSink] = []
     watch = Watch(engine, policy="newest", connection=Connection(retries=0), max_frames=warm_up + wanted)
     with open(os.devnull, "w") as nowhere, closing(watch):
         for number in range(num_streams):
-            clock = _Clock(_open(source, rate, number), JsonLines(nowhere, top=5), warm_up)
+            clock = _CountingSink(_open(source, rate, number), JsonLines(nowhere, top=5), warm_up)
             clocks.append(clock)
             watch.add(clock.source, name=f"stream {number}", sinks=partial(_alone, clock))
         began, cpu_before = perf_counter(), os.times()

@@ -1,1 +1,1 @@
-"""What the commands do; `actionstream.cli.main` says what they are called and take."""
+"""What the commands do; `actionstream.cli` has their names and options."""

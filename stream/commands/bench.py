@@ -63,8 +63,8 @@ def bench_latency(
     """Where the time of each frame of a live stream goes."""
     if num_busy and num_frames < 4 * STRETCHES:
         raise ActionstreamError(
-            f"--busy has {STRETCHES} stretches, quiet and busy in turn: --frames {num_frames} are too few, "
-            f"{4 * STRETCHES} or more would do"
+            f"--frames is {num_frames}; expected {4 * STRETCHES} or more with --busy, which divides them into "
+            f"{STRETCHES} stretches, quiet and busy in turn"
         )
     if picture is not None:
         _check_folder(picture)
@@ -128,9 +128,9 @@ def bench_streams(
     """How many live streams are held."""
     _checked_rate(rate)
     if not 1 <= seconds <= 3600:
-        raise ActionstreamError(f"--seconds {seconds:g}: each number of streams is tried for 1 to 3600 seconds")
+        raise ActionstreamError(f"--seconds is {seconds:g}; expected 1 to 3600")
     if scheme(source) and size is not None:
-        raise ActionstreamError("--size is for a file, which is encoded anew; a live source has its own")
+        raise ActionstreamError("--size is for a file, which is encoded at that size; leave it out for a live source")
     if source == "sample" and size is None:
         size = CAMERA_SIZE
     report = _described("streams", model=model, runtime=runtime, source=masked(source), size=size)
@@ -241,9 +241,7 @@ def _stages() -> Iterator[Stage]:
 def _film(source: str, size: str | None) -> Iterator[Path]:
     """The file of a source; with a size what it is after it was encoded anew."""
     if scheme(source) or source == "-" or source.isdecimal():
-        raise ActionstreamError(
-            f"{source}: this is measured with a video file, or with sample, the clip of the package"
-        )
+        raise ActionstreamError(f"{source} is no video file; expected one, or sample, the clip of the package")
     wanted = None if size is None else parse_size(size)
     with closing(open_source(source)) as opened:
         is_file = isinstance(opened, FileSource)
@@ -266,7 +264,7 @@ def _own_rate(path: Path) -> float:
 
 def _checked_rate(rate: float) -> float:
     if not 0.1 <= rate <= 1000:
-        raise ActionstreamError(f"--rate {rate:g}: frames a second are 0.1 to 1000")
+        raise ActionstreamError(f"--rate is {rate:g}; expected 0.1 to 1000 frames a second")
     return rate
 
 

@@ -6,13 +6,13 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from actionstream.choices import Challenge, EvaluationTask
 from actionstream.commands.tables import open_console, print_table
 from actionstream.evaluation import activitynet, thumos14
-from actionstream.evaluation.activitynet import Task
 from actionstream.evaluation.classification import activitynet_classification, hit_at, thumos14_classification
 from actionstream.evaluation.detection import (
     ACTIVITYNET_IOU_THRESHOLDS,
@@ -28,19 +28,17 @@ from actionstream.evaluation.segments import Segments, Truth
 from actionstream.models.errors import ActionstreamError
 from actionstream.models.files import read_text
 
-Dataset = Literal["thumos14", "activitynet"]
-
-SUBSETS: dict[Dataset, str] = {"thumos14": "test", "activitynet": "validation"}
+SUBSETS: dict[Challenge, str] = {"thumos14": "test", "activitynet": "validation"}
 """What is evaluated unless another one is asked for."""
 MAX_CLASSES_SHOWN = 30
 
 
 def evaluate_results(
-    dataset: Dataset,
+    dataset: Challenge,
     *,
     results: Path,
     truth: Path,
-    task: Task,
+    task: EvaluationTask,
     subset: str | None,
     iou_thresholds: Sequence[float],
     blocked: str | None,
@@ -61,7 +59,7 @@ def evaluate_results(
     return 0
 
 
-def check_task(dataset: Dataset, task: Task, truth: Path, iou_thresholds: Sequence[float]) -> None:
+def check_task(dataset: Challenge, task: EvaluationTask, truth: Path, iou_thresholds: Sequence[float]) -> None:
     """Raise ValueError for what cannot be asked of a data set."""
     if dataset == "thumos14" and task == "proposals":
         raise ActionstreamError(
@@ -69,7 +67,7 @@ def check_task(dataset: Dataset, task: Task, truth: Path, iou_thresholds: Sequen
         )
     wrong = [threshold for threshold in iou_thresholds if not 0 <= threshold <= 1]
     if wrong:
-        raise ActionstreamError(f"an IoU threshold is a number from 0 to 1, not {wrong[0]}")
+        raise ActionstreamError(f"--iou is {wrong[0]}; expected a number from 0 to 1")
     if iou_thresholds and task == "classification":
         raise ActionstreamError("classification has no IoU thresholds; leave --iou out")
     if dataset == "thumos14" and task == "classification" and truth.is_dir():
@@ -79,12 +77,12 @@ def check_task(dataset: Dataset, task: Task, truth: Path, iou_thresholds: Sequen
         )
 
 
-def read_truth(dataset: Dataset, path: Path, subset: str) -> Truth:
+def read_truth(dataset: Challenge, path: Path, subset: str) -> Truth:
     """The annotations of a subset."""
     return (thumos14 if dataset == "thumos14" else activitynet).read_truth(path, subset=subset)
 
 
-def describe(dataset: Dataset, task: Task, subset: str, known: Truth, found: Segments) -> dict[str, Any]:
+def describe(dataset: Challenge, task: EvaluationTask, subset: str, known: Truth, found: Segments) -> dict[str, Any]:
     """What is compared, as plain words and numbers."""
     return {
         "dataset": dataset,
@@ -98,7 +96,7 @@ def describe(dataset: Dataset, task: Task, subset: str, known: Truth, found: Seg
 
 
 def measure(
-    dataset: Dataset, task: Task, truth: Truth, found: Segments, iou_thresholds: Sequence[float]
+    dataset: Challenge, task: EvaluationTask, truth: Truth, found: Segments, iou_thresholds: Sequence[float]
 ) -> dict[str, Any]:
     """The figures of a task, as plain numbers."""
     if task == "proposals":
@@ -135,7 +133,7 @@ def _figures(accuracy: DetectionAccuracy) -> dict[str, Any]:
     }
 
 
-def read_results(path: Path, truth: Path, dataset: Dataset, task: Task) -> Segments:
+def read_results(path: Path, truth: Path, dataset: Challenge, task: EvaluationTask) -> Segments:
     """The results in a file of any of the layouts that the task may have, which its name tells."""
     kind = Path(path.name.removesuffix(".gz")).suffix
     if kind == ".csv" and task != "classification":
@@ -145,12 +143,12 @@ def read_results(path: Path, truth: Path, dataset: Dataset, task: Task) -> Segme
             return thumos14.read_recognition_scores(path)
         if not truth.is_dir():
             raise ActionstreamError(
-                f"{path} has numbers for classes; the folder with THUMOS14's annotations says which, {truth} not"
+                f"{path} has class numbers; expected the folder of THUMOS14's annotations as --truth, not {truth}"
             )
         return thumos14.read_detections(path, classes=thumos14.read_class_list(truth / "detclasslist.txt"))
     if kind == ".json":
         return activitynet.read_results(path, task=task)
-    raise ActionstreamError(f"{path}: results of {dataset} {task} are not read from a file that ends in {kind!r}")
+    raise ActionstreamError(f"{path} ends in {kind!r}; for {dataset} {task} see evaluate --help")
 
 
 def read_blocked(name: str) -> list[str]:

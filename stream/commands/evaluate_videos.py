@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from actionstream.choices import Challenge, EvaluationTask
 from actionstream.commands.evaluate import (
     SUBSETS,
-    Dataset,
     check_task,
     describe,
     measure,
@@ -22,10 +22,10 @@ from actionstream.commands.evaluate import (
 )
 from actionstream.commands.label import label_each, rows_of
 from actionstream.engine.fusion import open_scorer
-from actionstream.evaluation.activitynet import Task, write_results
+from actionstream.evaluation.activitynet import write_results
 from actionstream.evaluation.baselines import thresholded_scores, uniform_segments
 from actionstream.evaluation.remarks import MEANINGS, remarks
-from actionstream.evaluation.segments import Row, Segments, Truth
+from actionstream.evaluation.segments import SegmentRow, Segments, Truth
 from actionstream.models.card import Card
 from actionstream.models.errors import ActionstreamError
 from actionstream.models.labels import find_background
@@ -39,12 +39,12 @@ UNIFORM, THRESHOLDED = "uniform segments with video-level labels", "thresholded 
 
 
 def evaluate_videos(
-    dataset: Dataset,
+    dataset: Challenge,
     *,
     videos: Path,
     results: Path,
     truth: Path,
-    task: Task,
+    task: EvaluationTask,
     subset: str | None,
     iou_thresholds: Sequence[float],
     blocked: str | None,
@@ -75,13 +75,13 @@ def evaluate_videos(
     wanted = np.unique(known.segments.labels)
     if not np.isin(labels, wanted).any():
         raise ActionstreamError(
-            f"{model} knows no label that has annotations: it has {labels[0]!r} and the like, "
-            f"the truth has {str(wanted[0])!r}"
+            f"{model} has no label of the truth: it has labels such as {labels[0]!r}, "
+            f"the truth such as {str(wanted[0])!r}"
         )
     for line in left_out.lines():
         say(line)
     done: list[str] = []
-    detectors: dict[str, list[Row]] = {"ours": [], UNIFORM: [], THRESHOLDED: []}
+    detectors: dict[str, list[SegmentRow]] = {"ours": [], UNIFORM: [], THRESHOLDED: []}
     for name, found, _ in label_each(files.items(), scorer, background=background, say=say):
         if found is None:
             continue
@@ -151,7 +151,7 @@ def find_videos(folder: Path, known: Truth, left_out: LeftOut) -> dict[str, Path
     return files
 
 
-def detect(name: str, found: LabelledVideo, card: Card, background: str | None) -> dict[str, list[Row]]:
+def detect(name: str, found: LabelledVideo, card: Card, background: str | None) -> dict[str, list[SegmentRow]]:
     """The segments of a video by each detector."""
     scores = found.scores
     uniform = uniform_segments(

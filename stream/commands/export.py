@@ -13,10 +13,11 @@ from rich.console import Console
 
 from actionstream.engine.prepared import Sampling
 from actionstream.models.card import Card
+from actionstream.models.choices import ExportTarget, Takes
 from actionstream.models.errors import ActionstreamError
 from actionstream.models.export.cache import key
-from actionstream.models.export.exported import Exported, Takes
-from actionstream.models.export.files import Target, export
+from actionstream.models.export.exported import Exported
+from actionstream.models.export.files import export
 from actionstream.models.files import check_target
 from actionstream.models.weights.loading import load
 from actionstream.sources import open_source
@@ -26,7 +27,7 @@ def export_checkpoint(
     model: str,
     output: Path,
     *,
-    to: Target,
+    to: ExportTarget,
     takes: Takes,
     chunk: int,
     int8: bool,
@@ -35,7 +36,7 @@ def export_checkpoint(
 ) -> None:
     """Write the file, and say what it takes; `loading` as actionstream.models.load takes it."""
     if calibrate and not int8:
-        raise ActionstreamError("--calibrate is for --int8")
+        raise ActionstreamError("--calibrate is for --int8; give both, or leave it out")
     check_target(output)
     console = Console(stderr=True)
     with console.status(f"exporting {model}"):

@@ -89,5 +89,5 @@ def _shard(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"(\d+)/(\d+)", text)
     number, count = (int(part) for part in match.groups()) if match else (0, 0)
     if not 1 <= number <= count:
-        raise ActionstreamError(f"--shard {text}: it is such as 2/8, the second of eight parts")
+        raise ActionstreamError(f"--shard is {text!r}; expected N/M such as 2/8, the second of eight parts")
     return number, count

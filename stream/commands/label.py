@@ -12,13 +12,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from actionstream.choices import SubtitleFormat
 from actionstream.cli import signals
 from actionstream.commands.tables import open_console
 from actionstream.engine.fusion import open_scorer
 from actionstream.engine.scorer import Scorer
 from actionstream.evaluation.activitynet import write_results
 from actionstream.evaluation.detection_table import write_table
-from actionstream.evaluation.segments import Row, Segments
+from actionstream.evaluation.segments import SegmentRow, Segments
 from actionstream.frame import Frame
 from actionstream.models.card import Card
 from actionstream.models.errors import ActionstreamError
@@ -31,7 +32,7 @@ from actionstream.sources import Source, SourceError, open_source
 from actionstream.sources.source import reason
 from actionstream.videos.label import LabelledVideo, label_video
 from actionstream.videos.picture import Thumbnails, clock, draw_timeline
-from actionstream.videos.subtitles import Subtitles, subtitles
+from actionstream.videos.subtitles import subtitles
 
 MAX_SEGMENTS_SHOWN = 40
 OVERALL_SHOWN = 3
@@ -46,7 +47,7 @@ def label_files(
     device: str,
     background: str | None,
     folder: Path,
-    subtitle: Subtitles | None,
+    subtitle: SubtitleFormat | None,
     table: bool,
     scores: bool,
     threshold: float,
@@ -62,7 +63,7 @@ def label_files(
     rows that mean something; overall (K,), probabilities of the whole video; labels (K,); duration_seconds.
     """
     if not 0 <= threshold <= 1:
-        raise ActionstreamError(f"the threshold is {threshold}; it is a number from 0 to 1")
+        raise ActionstreamError(f"--threshold is {threshold}; expected a number from 0 to 1")
     kinds = [
         "json",
         "png",
@@ -76,7 +77,7 @@ def label_files(
     background = find_background(scorer.card.labels, background)
     folder.mkdir(parents=True, exist_ok=True)
     console = open_console()
-    everything: list[Row] = []
+    everything: list[SegmentRow] = []
     done: list[str] = []
     all_whole = True
     for name, found, thumbnails in label_each(zip(names, videos, strict=True), scorer, background=background, say=say):
@@ -134,8 +135,8 @@ def label_each(
                     look = partial(_look, source, thumbnails, partial(progress.update, task))
                     found = label_video(source, scorer, background=background, look=look)
                     wrong = found.scores.cut_short
-                except (ValueError, OSError) as error:
-                    wrong = str(error) if isinstance(error, ValueError) else f"{video}: {reason(error)}"
+                except (ActionstreamError, OSError) as error:
+                    wrong = str(error) if isinstance(error, ActionstreamError) else f"{video}: {reason(error)}"
                 for remark in (*remarks, wrong):
                     if remark:
                         say(remark)
@@ -159,7 +160,7 @@ def _look(source: Source, thumbnails: Thumbnails, update: Callable[..., None], f
         update(total=source.seconds or None, completed=frame.time_seconds)
 
 
-def rows_of(name: str, segments: Iterable[Segment]) -> list[Row]:
+def rows_of(name: str, segments: Iterable[Segment]) -> list[SegmentRow]:
     """The segments of a video as rows, with times to the millisecond."""
     return [
         (name, round(each.start_seconds, 3), round(each.end_seconds, 3), each.label, round(each.score, 6))

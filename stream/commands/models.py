@@ -60,7 +60,8 @@ def print_network(name: str) -> None:
     row = next(row for row in read_table() if row.name == name)
     for column, cell in zip(COLUMNS, row.cells, strict=True):
         print(f"{column:<14}{cell}")
-    print(f"{'class':<14}models.{entry.module}.{entry.name}")
+    network_class = entry.network_class()
+    print(f"{'class':<14}{network_class.__module__}.{network_class.__qualname__}")
     for argument, value in entry.arguments.items():
         print(f"{'':<14}{argument} = {value}")
 

@@ -14,9 +14,10 @@ import torch
 
 from actionstream.commands.extents import train_timeception
 from actionstream.commands.ut_interaction import train_ut_interaction, train_ut_untrimmed
+from actionstream.models.choices import Shift
 from actionstream.models.errors import ActionstreamError
 from actionstream.models.files import check_target
-from actionstream.models.network import Network, Shift
+from actionstream.models.network import Network
 from actionstream.models.training import distributed
 from actionstream.models.training.motion import NUM_STEPS, motion_card, train_motion
 from actionstream.models.training.state import read_state, save_state
@@ -45,9 +46,7 @@ def train_motion_recipe(
     state_file = output.with_suffix(".state")
     begun = read_state(state_file)
     if begun is not None and begun.get("command") != command:
-        raise ActionstreamError(
-            f"{state_file} is of {begun.get('command')}; go on with that, or delete it to begin anew"
-        )
+        raise ActionstreamError(f"{state_file} belongs to {begun.get('command')}; run that, or delete the file")
 
     def keep(done: int, network: Network, state: dict[str, Any]) -> None:
         save(output, network, motion_card(shift, {**training, "steps": done}, {}), half=True)

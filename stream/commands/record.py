@@ -21,10 +21,10 @@ def record_clips(
 ) -> None:
     """Record clips of a label one after the other, with a pause before each; a clip is kept when it is whole."""
     if not label.strip() or label != Path(label).name or label.startswith("."):
-        raise ActionstreamError(f"{label!r} cannot be the name of a folder, and a label's clips are in one of its name")
+        raise ActionstreamError(f"the label {label!r} cannot be the name of a folder; take another one")
     if not seconds > 0 or not pause_seconds >= 0:
         raise ActionstreamError(
-            f"clips of {seconds} s with pauses of {pause_seconds} s: both are times, the first above 0"
+            f"--seconds is {seconds:g} and --pause is {pause_seconds:g}; expected a number above 0, and one from 0 on"
         )
     camera = open_source(int(source) if source.isdecimal() else source)  # here a number is no folder of that name
     place = folder / label

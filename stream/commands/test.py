@@ -143,10 +143,10 @@ def test_motion(
     card = opened.card
     if card.labels != MOVEMENTS:
         raise ActionstreamError(
-            f"{model} is an export, which are tested here if they are of motion; test its checkpoint"
+            f"{model} is an exported file, and its model is not motion; test the checkpoint that it was made of"
         )
     if write and is_exported(model):
-        raise ActionstreamError("--write keeps the figures in a checkpoint; of an export they are only shown")
+        raise ActionstreamError(f"--write is for checkpoints, and {model} is an exported file; leave --write out")
 
     def score(clips: np.ndarray) -> np.ndarray:
         slots = np.array([opened.allocate() for _ in clips])
@@ -212,7 +212,7 @@ def real_pictures(folder: Path) -> list[np.ndarray]:
         try:
             with closing(open_source(path)) as source:
                 images = [frame.image for frame in source if frame.index % 20 == 0]
-        except (ValueError, OSError) as error:
+        except (ActionstreamError, OSError) as error:
             _say_left_out(str(error))
             continue
         chosen = np.linspace(0, len(images) - 1, min(PICTURES_OF_A_VIDEO, len(images))).astype(int)

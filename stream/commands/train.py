@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from actionstream.models.catalogue import find_entry
+from actionstream.models.choices import FrameModality, Shift
 from actionstream.models.errors import ActionstreamError
-from actionstream.models.preprocessing import ModalityName, Preprocessing
+from actionstream.models.preprocessing import Preprocessing
 from actionstream.models.training import distributed
 from actionstream.models.training.augmentation import Augmentation, find_opposites
 from actionstream.models.training.changes import changed
@@ -23,7 +24,7 @@ from actionstream.models.training.sampling import FrameSampling
 from actionstream.models.training.settings import TrainingSettings
 from actionstream.runtimes.eager import choose_device
 
-IN_CHANNELS: dict[str, int] = {"rgb": 3, "rgb-difference": 15, "flow": 10, "warped-flow": 10}
+IN_CHANNELS: dict[FrameModality, int] = {"rgb": 3, "rgb-difference": 15, "flow": 10, "warped-flow": 10}
 """Of a snippet (TSN, arXiv:1608.00859), for networks that do not say how many they take."""
 
 
@@ -32,8 +33,8 @@ def train_clips(
     *,
     data: Data | str | os.PathLike[str],
     model: str,
-    shift: str | None = None,
-    modality: ModalityName | None = None,
+    shift: Shift | None = None,
+    modality: FrameModality | None = None,
     size: int | None = None,
     changes: Sequence[str] = (),
     device: str = "auto",

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from actionstream.commands.tables import open_console, print_table
+from actionstream.models.checked import read_json
+from actionstream.models.choices import Shift
 from actionstream.models.errors import ActionstreamError
 from actionstream.models.files import check_target, write_text
-from actionstream.models.network import Shift
 from actionstream.models.networks.mobilenet_v2 import MobileNetV2
 from actionstream.models.training.pictures import draw_confusion
 from actionstream.models.training.testing import Tested
@@ -46,7 +47,7 @@ def train_ut_interaction(
     truth, scores = _joined(results)
     labels = results[0]["labels"]
     draw_confusion(folder / "confusion.png", Tested(scores.mean(axis=2), truth, tuple(labels), ()).confusion(), labels)
-    figures = {"settings": json.loads((folder / "settings.json").read_text()), **figures_of(results)}
+    figures = {"settings": read_json(folder / "settings.json", dict[str, Any]), **figures_of(results)}
     write_text(folder / "summary.json", json.dumps(figures, indent=1))
     if not (controls := output / "controls.json").exists():
         write_text(controls, json.dumps(count_controls(recipe, find_maps(recipe, output)), indent=1))
@@ -66,7 +67,7 @@ def train_ut_untrimmed(
 def _claim(folder: Path, what: Mapping[str, str]) -> None:
     """A table compares what was made of the same; ValueError where the folder has one of something else."""
     file = folder / "table.json"
-    if file.exists() and (there := json.loads(file.read_text())) != what:
+    if file.exists() and (there := read_json(file, dict[str, Any])) != what:
         name = next(name for name in what if what[name] != there.get(name))
         raise ActionstreamError(
             f"{folder} has results of {name} {there.get(name)}, not {what[name]}; take another folder"
@@ -117,7 +118,7 @@ def _joined(results: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, np.ndarra
 
 
 def _show(output: Path) -> None:
-    summaries = [json.loads(file.read_text()) for file in sorted(output.glob("*-*/summary.json"))]
+    summaries = [read_json(file, dict[str, Any]) for file in sorted(output.glob("*-*/summary.json"))]
     sets = [name for name in summaries[0] if name != "settings"]
     head = ["", "seed", *(f"{name} of {summaries[0][name]['clips']}" for name in sets), "one view"]
     rows = []
@@ -127,7 +128,7 @@ def _show(output: Path) -> None:
         row += [whole.get("seen", {}).get(str(part), "") for part in SEEN[:-1]]
         rows.append([NAMES[settings["shift"]], str(settings["seed"]), *map(str, row)])
     if (file := output / "controls.json").exists():
-        for name, right in json.loads(file.read_text()).items():
+        for name, right in read_json(file, dict[str, Any]).items():
             row = [sum(n for group, n in right.items() if each in ("all", group.split("_")[0])) for each in sets]
             rows.append([name, "", *map(str, row)])
     title = "clips told right, each by a network that has not seen its sequence\n"

@@ -18,7 +18,8 @@ from actionstream.live.watch import Watch
 from actionstream.live.watch_list import WatchList
 from actionstream.models.errors import ActionstreamError
 from actionstream.results import Notice, Update
-from actionstream.sinks import JsonLines, Overlay, Sink, SinkClosed, Terminal, VideoFile, Window
+from actionstream.scoring.events import Threshold
+from actionstream.sinks import DesktopWindow, JsonLines, Overlay, Sink, SinkClosed, Terminal, VideoFile
 from actionstream.sources.address import masked
 from actionstream.sources.source import reason
 
@@ -33,7 +34,8 @@ def watch_sources(
     save: Path | None,
     show: bool,
     timeline: bool,
-    threshold: float,
+    threshold: Threshold,
+    end_threshold: Threshold,
     top: int,
     say: Callable[[str], None],
     **watching: Any,
@@ -64,13 +66,17 @@ def watch_sources(
         idle = None
         if show:
             title = "actionstream" if several else masked(sources[0])
-            window = stack.enter_context(closing(Window(title, overlay)))
+            window = stack.enter_context(closing(DesktopWindow(title, overlay)))
             idle = window.draw
             sinks.append(window)
         watching |= {"keep_open": watch_list is not None, "idle": idle}
         watch = stack.enter_context(Watch(engine(), **watching))
         sinks.append(JsonLines(sys.stdout, top=top) if as_json else Terminal(watch, top=top))
-        timelines = Timelines(watch.engine.card, threshold=threshold, is_live=watch.is_live) if timeline else None
+        timelines = None
+        if timeline:
+            timelines = Timelines(
+                watch.engine.card, threshold=threshold, end_threshold=end_threshold, is_live=watch.is_live
+            )
         stack.callback(sinks[-1].close)
         report = _Report(sinks, say, timelines)
 
@@ -182,5 +188,5 @@ class _Report:
 
 def _make_folder(path: Path) -> None:
     if path.suffix and not path.is_dir():
-        raise ActionstreamError(f"{path}: where there are several streams, --save wants a folder, not a file")
+        raise ActionstreamError(f"--save is the file {path}; expected a folder, as there are several streams")
     path.mkdir(parents=True, exist_ok=True)

@@ -14,15 +14,14 @@ import math
 from collections import defaultdict
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from actionstream.evaluation.files import read_json, write_text
-from actionstream.evaluation.segments import Row, Segments, Truth
+from actionstream.choices import EvaluationTask
+from actionstream.evaluation.files import read_object, write_text
+from actionstream.evaluation.segments import SegmentRow, Segments, Truth
 from actionstream.models.errors import ActionstreamError
 
-Task = Literal["detection", "classification", "proposals"]
-
-NEEDED: dict[Task, tuple[str, ...]] = {
+NEEDED: dict[EvaluationTask, tuple[str, ...]] = {
     "detection": ("segment", "label", "score"),
     "classification": ("label", "score"),
     "proposals": ("segment", "score"),
@@ -35,8 +34,8 @@ def read_truth(path: Path, *, subset: str) -> Truth:
     An annotation without a segment is a label of the whole video. Raises ValueError for a file in another layout, and
     for a subset that has no annotations.
     """
-    data = read_json(path, key="database")
-    rows: list[Row] = []
+    data = read_object(path, key="database")
+    rows: list[SegmentRow] = []
     durations: dict[str, float] = {}
     labels = {str(node["nodeName"]) for node in data.get("taxonomy", []) if "nodeName" in node}
     subsets = set()
@@ -59,13 +58,13 @@ def read_truth(path: Path, *, subset: str) -> Truth:
     return Truth(Segments.from_rows(rows), Segments.from_rows([]), durations, tuple(sorted(labels)))
 
 
-def read_results(path: Path, *, task: Task) -> Segments:
+def read_results(path: Path, *, task: EvaluationTask) -> Segments:
     """What somebody found: segments with labels, labels of whole videos, or segments alone.
 
     Raises ValueError for a file in another layout, and for a result that lacks what the task asks for.
     """
-    data = read_json(path, key="results")
-    rows: list[Row] = []
+    data = read_object(path, key="results")
+    rows: list[SegmentRow] = []
     for video, entries in data["results"].items():
         where = f"{path}: video {video}"
         for entry in _entries(entries, where, NEEDED[task]):
@@ -92,7 +91,9 @@ def write_truth(path: Path, truth: Truth, *, subset: str) -> None:
     write_text(path, json.dumps({"version": "1.3", "taxonomy": taxonomy, "database": database}) + "\n")
 
 
-def write_results(path: Path, results: Segments, *, task: Task = "detection", videos: Collection[str] = ()) -> None:
+def write_results(
+    path: Path, results: Segments, *, task: EvaluationTask = "detection", videos: Collection[str] = ()
+) -> None:
     """Write results as the challenge takes them; `videos` are there even if nothing was found in them."""
     found = {**{video: [] for video in videos}, **_by_video(results, NEEDED[task])}
     data = {"version": "VERSION 1.3", "results": found, "external_data": {}}

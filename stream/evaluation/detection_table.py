@@ -8,7 +8,7 @@ import math
 from pathlib import Path
 
 from actionstream.evaluation.files import write_text
-from actionstream.evaluation.segments import Row, Segments
+from actionstream.evaluation.segments import SegmentRow, Segments
 from actionstream.models.errors import ActionstreamError
 from actionstream.models.files import read_text, rows_of
 
@@ -21,7 +21,7 @@ def read_table(path: Path) -> Segments:
     head = tuple(next(lines, ()))
     if head != COLUMNS:
         raise ActionstreamError(f"{path} begins with {','.join(head)!r}; the head of a table is {','.join(COLUMNS)}")
-    rows: list[Row] = []
+    rows: list[SegmentRow] = []
     for fields in rows_of(lines, path):
         where = f"line {lines.line_num} of {path}"
         if not fields:

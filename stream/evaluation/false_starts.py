@@ -29,7 +29,7 @@ def false_starts(
                     last = frame.time_seconds + 1 / source.rate
                     if prediction is not None:
                         begun += sum(e.event == "start" and e.label not in nothing for e in prediction.events)
-        except (ValueError, OSError) as error:
+        except (ActionstreamError, OSError) as error:
             say(str(error))
         else:
             starts, seconds = starts + begun, seconds + last

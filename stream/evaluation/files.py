@@ -6,9 +6,9 @@ import gzip
 from pathlib import Path
 from typing import Any
 
-from actionstream.models.checked import parse_json
+from actionstream.models.checked import read_json
 from actionstream.models.errors import ActionstreamError
-from actionstream.models.files import read_text, whole
+from actionstream.models.files import whole
 
 
 def write_text(path: Path, text: str) -> None:
@@ -18,9 +18,9 @@ def write_text(path: Path, text: str) -> None:
         file.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
 
 
-def read_json(path: Path, *, key: str) -> dict[str, Any]:
-    """The object in a JSON file, which has `key`; ValueError for anything else."""
-    data = parse_json(read_text(path), dict[str, Any], path)
+def read_object(path: Path, *, key: str) -> dict[str, Any]:
+    """The object in a JSON file, which has the object `key`; ActionstreamError for anything else."""
+    data = read_json(path, dict[str, Any])
     if not isinstance(data.get(key), dict):
         raise ActionstreamError(f"{path} has no object {key!r}, which ActivityNet's layout asks for")
     return data

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from actionstream.evaluation.activitynet import Task
+from actionstream.choices import EvaluationTask
 from actionstream.evaluation.segments import Segments, Truth
 
 MEANINGS = {
@@ -24,7 +24,7 @@ MEANINGS = {
 """Each count in words."""
 
 
-def remarks(truth: Truth, results: Segments, *, task: Task) -> dict[str, int]:
+def remarks(truth: Truth, results: Segments, *, task: EvaluationTask) -> dict[str, int]:
     """The counts that are not 0, by their names in `MEANINGS`."""
     wanted = truth.segments
     counts = {

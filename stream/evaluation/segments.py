@@ -9,7 +9,7 @@ import numpy as np
 
 from actionstream.models.errors import ActionstreamError
 
-Row = tuple[str, float, float, str, float]
+SegmentRow = tuple[str, float, float, str, float]
 """Video, start and end in seconds, label, score."""
 
 
@@ -39,7 +39,7 @@ class Segments:
             raise ActionstreamError("a segment starts or ends at infinity; times are in seconds")
 
     @classmethod
-    def from_rows(cls, rows: Iterable[Row]) -> Segments:
+    def from_rows(cls, rows: Iterable[SegmentRow]) -> Segments:
         """The columns of rows (video, start, end, label, score)."""
         videos, starts, ends, labels, scores = zip(*rows, strict=True) if (rows := list(rows)) else ((),) * 5
         return cls(
@@ -50,7 +50,7 @@ class Segments:
             np.array(scores, np.float64),
         )
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[SegmentRow]:
         """One after the other, as plain strings and numbers."""
         columns = (self.videos, self.start_seconds, self.end_seconds, self.labels, self.scores)
         return zip(*(column.tolist() for column in columns), strict=True)

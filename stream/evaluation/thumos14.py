@@ -17,7 +17,7 @@ from pathlib import Path
 
 from actionstream.evaluation import activitynet
 from actionstream.evaluation.files import write_text
-from actionstream.evaluation.segments import Row, Segments, Truth
+from actionstream.evaluation.segments import SegmentRow, Segments, Truth
 from actionstream.models.errors import ActionstreamError
 from actionstream.models.files import read_text
 from actionstream.models.video import is_hidden
@@ -87,7 +87,7 @@ def read_detections(path: Path, *, classes: dict[str, str]) -> Segments:
 
     classes  the names by their number; a number that is none of them becomes the label "class NUMBER"
     """
-    rows: list[Row] = []
+    rows: list[SegmentRow] = []
     for where, (video, start, end, number, score) in _lines(path, "VIDEO START END CLASS_NUMBER SCORE"):
         label = classes.get(number, f"class {number}")
         times = _number(start, where), _number(end, where)
@@ -100,7 +100,7 @@ def read_recognition_scores(path: Path) -> Segments:
     from actionstream.models.labels import read_labels
 
     classes = read_labels("ucf101")
-    rows: list[Row] = []
+    rows: list[SegmentRow] = []
     for where, (video, *scores) in _lines(path, "VIDEO" + " SCORE" * len(classes)):
         name = video.removesuffix(".mp4").removesuffix(".mpeg")
         for label, score in zip(classes, scores, strict=True):
@@ -108,7 +108,7 @@ def read_recognition_scores(path: Path) -> Segments:
     return Segments.from_rows(rows)
 
 
-def _read_segments(path: Path, label: str) -> Iterator[Row]:
+def _read_segments(path: Path, label: str) -> Iterator[SegmentRow]:
     for where, (video, start, end) in _lines(path, "VIDEO START END"):
         yield video, _number(start, where), _number(end, where), label, 1.0
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from time import perf_counter
 from typing import Literal, NamedTuple, get_args
 
+from actionstream.choices import Policy
 from actionstream.engine.prepared import Prepared
 from actionstream.frame import Frame
 from actionstream.results import Notice
@@ -18,7 +19,6 @@ from actionstream.sampler import Pace
 from actionstream.sources.connection import Connection, wait_seconds
 from actionstream.sources.source import Source, SourceError
 
-Policy = Literal["auto", "newest", "every"]
 POLICIES = get_args(Policy)
 READ_AHEAD = 4  # frames of a source that waits
 STOP_SECONDS = 2.0

@@ -24,13 +24,22 @@ class Timeline:
     """The timeline of one stream, from its predictions.
 
     card             of the model; a label "background" has no segments
-    threshold        from this smoothed score on a label is a segment
+    threshold, end_threshold
+                     as for `Engine`: from `threshold` on a label is a segment
     horizon_seconds  how far back M-TWI reaches; None: to the beginning
 
     Rows before the model's `context` count nowhere. Where the times of a stream jump back, it begins anew.
     """
 
-    def __init__(self, stream: str, card: Card, *, threshold: Threshold, horizon_seconds: float | None = None):
+    def __init__(
+        self,
+        stream: str,
+        card: Card,
+        *,
+        threshold: Threshold,
+        end_threshold: Threshold | None = None,
+        horizon_seconds: float | None = None,
+    ):
         self._stream = stream
         self._card = card
         self._plan = WindowPlan(horizon_seconds=horizon_seconds)
@@ -41,6 +50,7 @@ class Timeline:
             background=find_background(card.labels),
             smoothing_seconds=0,  # the engine does
             start=threshold,
+            end=end_threshold,
         )
         self._last_seconds = self._asked_seconds = -math.inf
         self._video: VideoLabels | None = None
@@ -97,9 +107,17 @@ class Timelines:
     is_live  tells of a stream by its name whether its source is live: then M-TWI has a horizon
     """
 
-    def __init__(self, card: Card, *, threshold: Threshold, is_live: Callable[[str], bool]):
+    def __init__(
+        self,
+        card: Card,
+        *,
+        threshold: Threshold,
+        is_live: Callable[[str], bool],
+        end_threshold: Threshold | None = None,
+    ):
         self._card = card
         self._threshold = threshold
+        self._end_threshold = end_threshold
         self._is_live = is_live
         self._timelines: dict[str, Timeline] = {}
 
@@ -110,7 +128,11 @@ class Timelines:
             if name not in self._timelines:
                 horizon_seconds = HORIZON_SECONDS if self._is_live(name) else None
                 self._timelines[name] = Timeline(
-                    name, self._card, threshold=self._threshold, horizon_seconds=horizon_seconds
+                    name,
+                    self._card,
+                    threshold=self._threshold,
+                    end_threshold=self._end_threshold,
+                    horizon_seconds=horizon_seconds,
                 )
             return replace(update, timeline=self._timelines[name].push(update.prediction))
         if update.notice is not None and update.notice.event == "close" and name in self._timelines:

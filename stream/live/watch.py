@@ -12,9 +12,10 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from actionstream.choices import Policy
 from actionstream.engine.engine import Engine
 from actionstream.live.batching import Batcher, Candidate
-from actionstream.live.feed import POLICIES, Feed, Pair, Policy
+from actionstream.live.feed import POLICIES, Feed, Pair
 from actionstream.models.errors import ActionstreamError
 from actionstream.results import Counts, Event, Notice, Prediction, Skipped, Update
 from actionstream.sinks.sink import Sink

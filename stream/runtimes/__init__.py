@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Protocol, get_args
 
 import numpy as np
 
+from actionstream.choices import RuntimeName
 from actionstream.models.card import Card
 from actionstream.models.errors import ActionstreamError
 
@@ -47,9 +48,6 @@ class Runtime(Protocol):
 
     def write(self, slot: int, state: StateArrays) -> None:
         """Put a state that `read` returned into a slot."""
-
-
-RuntimeName = Literal["auto", "torch", "compile", "graphs", "onnx", "openvino"]
 
 
 def open_runtime(

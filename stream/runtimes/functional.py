@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,6 +39,8 @@ class FunctionalRuntime(PoolRuntime):
     @classmethod
     def from_file(cls, path: Path) -> FunctionalRuntime:
         """An exported .pt2 file."""
+        if not _is_program(path):  # torch would log a traceback
+            raise ActionstreamError(f"{path} cannot be read as a program of torch.export: it is damaged, or none")
         extra = {KEY: ""}
         try:
             program = torch.export.load(path, extra_files=extra)
@@ -45,7 +48,7 @@ class FunctionalRuntime(PoolRuntime):
             raise ActionstreamError(f"{path} cannot be read as a program of torch.export: {error}") from error
         if not extra[KEY]:
             raise ActionstreamError(f"{path} is none of actionstream: make it with `actionstream export`")
-        return cls(program.module(), Exported.from_json(extra[KEY]))
+        return cls(program.module(), Exported.from_json(extra[KEY], path))
 
     def _run(self, pixels: np.ndarray, slots: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
@@ -54,3 +57,11 @@ class FunctionalRuntime(PoolRuntime):
         for leaf, rows in zip(self._pool, new_state, strict=True):
             leaf[self._rows[slots]] = rows.numpy()
         return scores.numpy()
+
+
+def _is_program(path: Path) -> bool:
+    """Whether a file is a zip archive with the mark of torch.export."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(Path(name).name == "archive_format" for name in archive.namelist())

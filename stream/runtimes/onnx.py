@@ -103,4 +103,4 @@ def read_exported(path: Path, session: Any) -> Exported:
     text = session.get_modelmeta().custom_metadata_map.get(KEY)
     if text is None:
         raise ActionstreamError(f"{path} is an ONNX file, but none of actionstream: make it with `actionstream export`")
-    return Exported.from_json(text)
+    return Exported.from_json(text, path)

@@ -19,6 +19,8 @@ class OpenVinoRuntime(PoolRuntime):
     """Runs an exported file, .onnx or .xml."""
 
     def __init__(self, path: Path, *, num_threads: int | None = None):
+        if path.suffix == ".xml" and path.read_bytes()[:5] != b"<?xml":  # OpenVINO would log what else it is not
+            raise ActionstreamError(f"{path} cannot be read by OpenVINO: it does not begin with <?xml")
         core = openvino.Core()
         try:
             model = core.read_model(path)
@@ -26,7 +28,7 @@ class OpenVinoRuntime(PoolRuntime):
             raise ActionstreamError(f"{path} cannot be read by OpenVINO: {error}") from error
         if not model.has_rt_info(METADATA):
             raise ActionstreamError(f"{path} is none of actionstream: make it with `actionstream export`")
-        super().__init__(Exported.from_json(model.get_rt_info(METADATA).astype(str)))
+        super().__init__(Exported.from_json(model.get_rt_info(METADATA).astype(str), path))
         settings = {
             "INFERENCE_NUM_THREADS": num_threads or num_threads_here(),
             "PERFORMANCE_HINT": "LATENCY",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import Literal
 
 import numpy as np
@@ -100,7 +101,9 @@ def thresholds(value: Threshold, names: Sequence[str]) -> np.ndarray:
     if isinstance(value, Mapping):
         unknown = set(value) - set(names) - {"*"}
         if unknown:
-            raise ActionstreamError(f"no label is called {sorted(unknown)[0]!r}; there are {', '.join(names)}")
+            wanted = sorted(unknown)[0]
+            nearest = get_close_matches(wanted, names, n=1, cutoff=0)[0]
+            raise ActionstreamError(f"no label is called {wanted!r}; nearest is {nearest!r}")
         missing = [name for name in names if name not in value and "*" not in value]
         if missing:
             raise ActionstreamError(f"no threshold for {missing[0]!r}: name every label, or give '*' for the others")

@@ -11,7 +11,7 @@ import numpy as np
 from actionstream.models.errors import ActionstreamError
 from actionstream.results import Event, OpenSegment, Segment
 from actionstream.sampler import gap_after
-from actionstream.scoring.events import EventDetector, Threshold
+from actionstream.scoring.events import EventDetector, Threshold, thresholds
 from actionstream.scoring.smoothing import Smoother
 
 
@@ -77,12 +77,16 @@ class SegmentTracker:
         self._detector = EventDetector(
             "",
             list(self._places),
-            start=start,
-            end=end,
+            start=self._of_classes(start, labels),
+            end=None if end is None else self._of_classes(end, labels),
             min_duration_seconds=min_duration_seconds,
             max_dip_seconds=max_dip_seconds,
         )
         self.reset()
+
+    def _of_classes(self, value: Threshold, labels: Sequence[str]) -> dict[str, float]:
+        """The threshold of each label that has segments: one of the background is of no use here."""
+        return dict(zip(self._places, thresholds(value, labels)[self._classes].tolist(), strict=True))
 
     @property
     def announce_delay_seconds(self) -> float:

@@ -5,6 +5,6 @@ from actionstream.sinks.overlay import Overlay
 from actionstream.sinks.sink import Sink, SinkClosed
 from actionstream.sinks.terminal import Terminal
 from actionstream.sinks.video_file import VideoFile
-from actionstream.sinks.window import Window
+from actionstream.sinks.window import DesktopWindow
 
-__all__ = ["JsonLines", "Overlay", "Sink", "SinkClosed", "Terminal", "VideoFile", "Window"]
+__all__ = ["DesktopWindow", "JsonLines", "Overlay", "Sink", "SinkClosed", "Terminal", "VideoFile"]

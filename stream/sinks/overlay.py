@@ -6,12 +6,16 @@ import numpy as np
 
 from actionstream.frame import Frame
 from actionstream.results import WARMING_UP, Prediction
+from actionstream.scoring.events import Threshold, thresholds
 
 
 class Overlay:
-    """Draws the current label and the best scores into a copy of each frame."""
+    """Draws the current label and the best scores into a copy of each frame.
 
-    def __init__(self, *, top: int, threshold: float):
+    threshold  a label is drawn when its smoothed score reaches this: a number, or a mapping as for `EventDetector`
+    """
+
+    def __init__(self, *, top: int, threshold: Threshold):
         from actionstream.models.video.opencv import cv2
 
         self._cv2 = cv2
@@ -35,7 +39,8 @@ class Overlay:
         box = image[: line * (len(order) + 1) + line // 2, : int(line * 9)]
         box[:] = box // 3
         label = latest.label or WARMING_UP
-        sure = latest.warming_up or latest.score >= self._threshold
+        reached = latest.smoothed >= thresholds(self._threshold, latest.names)
+        sure = latest.warming_up or reached[latest.smoothed.argmax()]
         self._text(image, label if sure else "...", (line // 3, line), unit * 1.1, (120, 255, 140))
         for place, index in enumerate(order):
             score = float(latest.smoothed[index])

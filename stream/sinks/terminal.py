@@ -31,7 +31,7 @@ RECENT = 100  # latencies that the median is taken of
 RATE_SECONDS = 5.0  # over which frames/s are counted
 
 
-class _Row:
+class _StreamStatus:
     """What is shown of a stream."""
 
     def __init__(self) -> None:
@@ -83,7 +83,7 @@ class Terminal:
         self._console = Console(highlight=False)
         self._watch = watch
         self._top = top
-        self._rows: dict[str, _Row] = {}
+        self._rows: dict[str, _StreamStatus] = {}
         self._starts: dict[tuple[str, str], float] = {}
         self._several = False
         self._lock = threading.Lock()  # rich draws in a thread of its own
@@ -100,7 +100,7 @@ class Terminal:
     def push(self, update: Update) -> None:
         self._several |= len(self._watch.streams) > 1
         with self._lock:
-            row = self._rows.setdefault(update.stream, _Row())
+            row = self._rows.setdefault(update.stream, _StreamStatus())
             row.push(update)
         if row.timeline is None:
             self._tell_events(update)
@@ -120,7 +120,7 @@ class Terminal:
 
     def _draw(self) -> RenderableType:
         with self._lock:
-            rows = {stream: self._rows.setdefault(stream, _Row()) for stream in self._watch.streams}
+            rows = {stream: self._rows.setdefault(stream, _StreamStatus()) for stream in self._watch.streams}
             for stream, row in rows.items():
                 row.counts = self._watch.counts(stream)
             if len(rows) == 1 and not self._several:
@@ -155,7 +155,7 @@ class Terminal:
         best = video.labels[: min(self._top, len(video.labels), 5)]
         return f"{what}: " + "  ".join(f"{escape(each.label)} {each.score:.2f}" for each in best)
 
-    def _summary(self, stream: str, row: _Row, counts: Counts) -> str:
+    def _summary(self, stream: str, row: _StreamStatus, counts: Counts) -> str:
         who = self._who(stream)
         speed = counts.received / max(perf_counter() - (row.begin or 0), 1e-9)
         return (
@@ -163,7 +163,7 @@ class Terminal:
             f"latency {row.latency():.1f} ms, {_dropped(counts)}"
         )
 
-    def _one(self, stream: str, row: _Row) -> RenderableType:
+    def _one(self, stream: str, row: _StreamStatus) -> RenderableType:
         from rich.console import Group
         from rich.table import Table
 
@@ -187,7 +187,7 @@ class Terminal:
         video = [] if row.timeline.video is None else [self._video(row.timeline.video)]
         return Group(table, f"now: {_going_on(row.timeline)}", *video)
 
-    def _all(self, rows: dict[str, _Row]) -> Table:
+    def _all(self, rows: dict[str, _StreamStatus]) -> Table:
         from rich.table import Table
 
         table = Table()

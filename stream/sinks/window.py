@@ -1,4 +1,4 @@
-"""A window of the desktop."""
+"""A window of the desktop that shows the video."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TILE = 480, 360  # width and height of a stream's picture, where there are sever
 DRAWN_A_SECOND = 40
 
 
-class Window:
+class DesktopWindow:
     """Every frame with the overlay, those of several streams side by side; q, Escape and closing it end.
 
     On Linux it has to be made before PyAV is imported: the wheels of both bring a libxcb, and the window

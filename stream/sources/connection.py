@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import dataclass
-from typing import Literal
+from typing import get_args
 
+from actionstream.choices import Transport
 from actionstream.models.errors import ActionstreamError
 
 FIRST_WAIT_SECONDS = 0.5
@@ -29,7 +30,7 @@ class Connection:
     read_seconds: float = 3.0
     stall_seconds: float = 5.0
     retries: int | None = None
-    transport: Literal["tcp", "udp"] = "tcp"
+    transport: Transport = "tcp"
     redirects: bool = True
 
     def __post_init__(self) -> None:
@@ -39,7 +40,7 @@ class Connection:
                 raise ActionstreamError(f"{name} is {seconds}; it must be a positive number of seconds")
         if self.retries is not None and self.retries < 0:
             raise ActionstreamError(f"retries is {self.retries}; it must be 0 or more, or None for ever")
-        if self.transport not in ("tcp", "udp"):
+        if self.transport not in get_args(Transport):
             raise ActionstreamError(f"transport is {self.transport!r}; it must be tcp or udp")
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
 
+from actionstream.choices import SubtitleFormat
 from actionstream.results import Segment
 
-Subtitles = Literal["srt", "vtt"]
 
-
-def subtitles(segments: Iterable[Segment], *, kind: Subtitles) -> str:
+def subtitles(segments: Iterable[Segment], *, kind: SubtitleFormat) -> str:
     """The text of a file: a cue for each segment, in the order of their starts; they may overlap."""
     cues = [] if kind == "srt" else ["WEBVTT\n"]
     ordered = sorted(segments, key=lambda each: (each.start_seconds, each.end_seconds))
@@ -22,13 +20,13 @@ def subtitles(segments: Iterable[Segment], *, kind: Subtitles) -> str:
     return "\n".join(cues)
 
 
-def _clock(ms: int, kind: Subtitles) -> str:
+def _clock(ms: int, kind: SubtitleFormat) -> str:
     seconds, ms = divmod(ms, 1000)
     point = "," if kind == "srt" else "."
     return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{point}{ms:03}"
 
 
-def _plain(label: str, kind: Subtitles) -> str:
+def _plain(label: str, kind: SubtitleFormat) -> str:
     """A label in one line, and nothing in it that means something to a player."""
     label = " ".join(label.split())
     if kind == "vtt":

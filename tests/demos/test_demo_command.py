@@ -37,7 +37,7 @@ def test_a_port_that_another_program_has(tmp_path):
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        command = [sys.executable, "-m", "actionstream.cli.main", "demo", "--port", str(port)]
+        command = [sys.executable, "-m", "actionstream", "demo", "--port", str(port)]
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")

@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from actionstream.models import Card, create, list_models, load, save
 from actionstream.models.catalogue import NETWORKS, create_empty
 from actionstream.models.network import ClipNetwork, Network
-from actionstream.models.networks.table import FILE, NetworkSummary, hash_tensors, main, measure, read_table
+from actionstream.models.networks.table import FILE, NetworkCosts, hash_tensors, main, measure, read_table
 from actionstream.models.window import Window
 
 NUM_PARAMETERS = {  # SPECS: computed from the reference code at 400 classes unless said
@@ -132,7 +132,7 @@ def test_the_table_is_that_of_the_code(tmp_path, monkeypatch):
 
 def test_a_row_of_the_table():
     row = measure("tsm_mobilenet_v2")
-    assert row == NetworkSummary(
+    assert row == NetworkCosts(
         name="tsm_mobilenet_v2",
         num_frames=1,
         size=224,

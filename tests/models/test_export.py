@@ -1,6 +1,7 @@
 """Exported files: what they say of themselves, and that they score as the network does."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -26,7 +27,7 @@ def session_of(path):
 
 
 def exported_of(session):
-    return Exported.from_json(session.get_modelmeta().custom_metadata_map[KEY])
+    return Exported.from_json(session.get_modelmeta().custom_metadata_map[KEY], Path("file.onnx"))
 
 
 def streamed(path, given):

@@ -45,7 +45,7 @@ def data(tmp_path_factory):
 def begun(*arguments):
     """The command line in two processes of torchrun."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--master-port", str(free_port())]
-    command = [*launcher, "--nproc-per-node", "2", "-m", "actionstream.cli.main", "train"]
+    command = [*launcher, "--nproc-per-node", "2", "-m", "actionstream", "train"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     return subprocess.Popen([*command, *map(str, arguments)], env=environment, **pipes)

@@ -50,6 +50,26 @@ def test_what_we_raise_is_a_mistake():
     assert is_mistake(raised(lambda: open("/absent/file")))  # noqa: SIM115
 
 
+@pytest.mark.parametrize(
+    ("package", "wanted"),
+    [
+        ("actionstream", "stream/x.py, line 1"),
+        ("actionstream.commands", "stream/commands/x.py, line 1"),
+        ("actionstream.models", "models/x.py, line 1"),
+        ("actionstream.models.video", "models/video/x.py, line 1"),
+        ("actionstream.kernels", "kernels/x.py, line 1"),
+        ("actionstream.demos.page", "demos/page/x.py, line 1"),
+        ("actionstreams", ""),
+        ("numpy", ""),
+        (None, ""),
+    ],
+)
+def test_a_place_is_a_file_of_the_repository(package, wanted):
+    """Wherever the package is installed; lines of others are passed over."""
+    code = compile("1 / 0", "/usr/lib/site-packages/anywhere/x.py", "exec")
+    assert where(raised(lambda: exec(code, {"__package__": package}))) == wanted
+
+
 def within_our_code(monkeypatch, fault):
     """`actionstream models`, in which that goes wrong."""
     monkeypatch.setattr("actionstream.commands.models.read_table", fault)
@@ -64,7 +84,7 @@ def test_a_fault_is_told_with_its_place(kind, monkeypatch, run):
     (line,) = err.splitlines()
     assert line.startswith("actionstream: a fault in actionstream in stream/commands/models.py, line ")
     assert f"please report it: {type(error).__name__}: {error}" in line
-    assert line.endswith("(ACTIONSTREAM_TRACEBACK=1 shows the way)")
+    assert line.endswith("(ACTIONSTREAM_TRACEBACK=1 shows the traceback)")
 
 
 @pytest.mark.parametrize("mistake", [False, True])

@@ -135,13 +135,16 @@ def test_results_that_are_odd_or_empty(run, files):
     ("arguments", "message"),
     [
         (["thumos14", "--task", "proposals"], "THUMOS14 has no proposals"),
-        (["thumos14", "--iou", "50"], "a number from 0 to 1, not 50.0"),
+        (["thumos14", "--iou", "50"], "--iou is 50.0; expected a number from 0 to 1"),
         (["thumos14", "--iou", "0.5", "--task", "classification"], "classification has no IoU thresholds"),
         (["thumos14", "--task", "classification"], "20 of THUMOS14's 101 classes"),
         (["thumos14", "--subset", "val"], "no annotations CLASS_val.txt"),
-        (["thumos14", "--results", "results.xml"], "not read from a file that ends in '.xml'"),
+        (["thumos14", "--results", "results.xml"], "results.xml ends in '.xml'"),
         (["thumos14", "--results", "nowhere.json"], "no file nowhere.json"),
-        (["thumos14", "--results", "results.txt", "--truth", "truth.json"], "has numbers for classes"),
+        (
+            ["thumos14", "--results", "results.txt", "--truth", "truth.json"],
+            "has class numbers; expected the folder",
+        ),
         (["activitynet", "--results", "results.txt", "--truth", "truth.json", "--subset", "test"], "ends in '.txt'"),
         (["activitynet", "--truth", "nowhere.json"], "no file nowhere.json"),
     ],
@@ -172,7 +175,7 @@ def three_classes(tmp_path):
     activitynet.write_truth(tmp_path / "truth.json", known, subset="validation")
     activitynet.write_results(tmp_path / "results.json", found)
     files = ["--results", tmp_path / "results.json", "--truth", tmp_path / "truth.json"]
-    return [sys.executable, "-m", "actionstream.cli.main", "evaluate", "activitynet", *map(str, files)]
+    return [sys.executable, "-m", "actionstream", "evaluate", "activitynet", *map(str, files)]
 
 
 @pytest.mark.parametrize("columns", ["80", "60", None])

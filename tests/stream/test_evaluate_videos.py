@@ -94,7 +94,7 @@ def test_classification(run, folder):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "nothing to evaluate: give --results FILE, or --videos DIR and a --model"),
+        ([], "evaluate has no results; give --results FILE, or --videos DIR and a --model"),
         (["--videos", "nowhere"], "no folder nowhere; --videos is one with the videos of the truth"),
         (["--videos", "twice"], "the video sample is there twice, twice/sample.mkv and twice/v_sample.mp4; remove one"),
         (["--videos", "unreadable"], "none of the 1 videos could be labelled: results.json is not written"),
@@ -103,8 +103,8 @@ def test_classification(run, folder):
         (["--videos", "clips"], "clips has none of the 3 videos of the truth, such as broken.mp4, but 1 others"),
         (["--videos", "videos", "--results", "gone/r.json"], "no folder gone for the results"),
         (["--videos", "videos", "--background", "swim"], "no label is called 'swim'"),
-        (["--videos", "videos", "--model", "random.safetensors"], "random.safetensors knows no label that has annotat"),
-        (["--videos", "videos", "--iou", "30"], "an IoU threshold is a number from 0 to 1, not 30.0"),
+        (["--videos", "videos", "--model", "random.safetensors"], "random.safetensors has no label of the truth"),
+        (["--videos", "videos", "--iou", "30"], "--iou is 30.0; expected a number from 0 to 1"),
     ],
 )
 def test_bad_input_is_one_line_before_anything_is_labelled(run, folder, checkpoint, arguments, message):

@@ -58,7 +58,7 @@ def test_bad_input(checkpoint, run, options, message, tmp_path, monkeypatch):
 def test_tests_of_exports_are_for_motion(checkpoint, tmp_path, run):
     run("export", checkpoint, "-o", tmp_path / "mine.onnx")
     code, _, err = run("test", tmp_path / "mine.onnx")
-    assert (code, "tested here if they are of motion; test its checkpoint" in err) == (2, True)
+    assert (code, "its model is not motion; test the checkpoint that it was made of" in err) == (2, True)
 
 
 def test_the_example_needs_nothing_of_ours(tmp_path):

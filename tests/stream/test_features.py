@@ -235,8 +235,8 @@ def test_many_labels(features, tmp_path, run):
     [
         (("features", "absent", "--model", "motion"), "no file or folder absent"),
         (("features", "empty", "--model", "motion"), "empty has no videos"),
-        (("features", "videos", "--model", "motion", "--shard", "3/2"), "--shard 3/2: it is such as 2/8"),
-        (("features", "videos", "--model", "motion", "--shard", "half"), "--shard half: it is such as 2/8"),
+        (("features", "videos", "--model", "motion", "--shard", "3/2"), "--shard is '3/2'; expected N/M"),
+        (("features", "videos", "--model", "motion", "--shard", "half"), "--shard is 'half'; expected N/M"),
         (("features", "videos", "--model", "tsn_resnet50"), "is a network without weights"),
         (("features", "videos", "videos", "--model", "motion"), "would both become dark/dark0.b.npy"),
         (("features", "videos", "--model", "flow.safetensors"), "features are made of pictures"),

@@ -172,7 +172,7 @@ def test_what_is_not_sure_is_neither_shown_nor_a_subtitle(run, folder, checkpoin
         (["match.mp4", "results.mp4"], "results.mp4 and the results of all would both be written as results.json"),
         (["match.png"], "match.png would be written over; give another folder, --out DIR"),
         (["match.mp4", "--background", "swim"], "no label is called 'swim'; there are wave"),
-        (["match.mp4", "--threshold", "2"], "the threshold is 2.0; it is a number from 0 to 1"),
+        (["match.mp4", "--threshold", "2"], "--threshold is 2.0; expected a number from 0 to 1"),
         (["match.mp4", "--model", "nowhere"], "no model 'nowhere'"),
         (["match.mp4", "--out", "match.mp4"], "match.mp4"),
     ],

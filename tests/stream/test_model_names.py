@@ -96,7 +96,7 @@ def test_clips_in_a_folder_called_as_a_model(tmp_path, monkeypatch, run):
 def test_which_was_taken_is_said_in_one_line(here, tmp_path):
     here("motion")
     write_video(tmp_path / "a.mp4", images(12))
-    command = [sys.executable, "-m", "actionstream.cli.main", "watch", "a.mp4", "--json", "--device", "cpu"]
+    command = [sys.executable, "-m", "actionstream", "watch", "a.mp4", "--json", "--device", "cpu"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert {each["label"] for each in json.loads(done.stdout.splitlines()[0])["labels"]} == set(LABELS)
     (line,) = done.stderr.splitlines()

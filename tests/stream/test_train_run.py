@@ -364,7 +364,7 @@ def test_a_broken_video_is_named(data, tmp_path, run):
     [
         (("--data", "absent"), "no folder absent"),
         (("--data", "empty"), "has no folder with videos"),
-        (("--data", "data", "--format", "tar"), "format is 'tar'; expected 'folders', 'ucf101'"),
+        (("--data", "data", "--format", "tar"), "'tar' is not one of 'folders', 'ucf101'"),
         (("--data", "data", "--format", "kinetics"), "needs a list or annotations of the training clips"),
         (("--data", "data", "--labels", "jester"), "2 labels of the clips are not in jester, such as 'left'"),
         (("--data", "data", "--model", "tsm"), "no network is named 'tsm'"),
@@ -372,7 +372,7 @@ def test_a_broken_video_is_named(data, tmp_path, run):
         (("--data", "data", "--set", "optimisation.mixup=much"), "'much' is no value of optimisation.mixup"),
         (("--data", "data", "--set", "optimisation.precision=fp16"), "no precision 'fp16'; there are float32"),
         (("--data", "data", "--set", 'optimisation.frozen=["x"]'), "the network has no part 'x' that could be frozen"),
-        (("--data", "data", "--steps", 5), "--steps is of recipes; give --epochs"),
+        (("--data", "data", "--steps", 5), "--steps is for recipes; give --epochs"),
         (("--data", "data", "--set", "nothing"), "it is NAME=VALUE, and the names are data, network"),
         (("--data", "data", "--set", "sampled.sampling=often"), "no sampling 'often'; there are segments"),
         (("--data", "leaked"), "1 groups are in training and validation, such as v_left_g00"),
@@ -383,7 +383,7 @@ def test_a_broken_video_is_named(data, tmp_path, run):
         (("--data", "data", "--set", "sampled.frame_seconds=1"), "the former is at most the latter"),
         (("--data", "data", "--model", "timeception"), "has no features in it, and the model is timeception"),
         (("--data", "data", "--model", "i3d_flow", "--modality", "rgb"), "takes 2 channels, which rgb has not"),
-        ((), "give what to learn from, --data DIR or a recipe"),
+        ((), "train needs data and an output: give --data DIR or a recipe"),
     ],
 )
 def test_bad_input(arguments, message, data, tmp_path, run, monkeypatch):
@@ -406,7 +406,7 @@ def test_an_old_run_is_not_written_over(finished, data, run, tmp_path):
     code, _, err = run("train", "--data", data, "-o", finished, "--epochs", 1)
     assert (code, "has a run in it; go on with it" in err) == (2, True)
     code, _, err = run("train", "--resume", finished, "--epochs", 3)
-    assert (code, "--epochs is of a run that begins" in err) == (2, True)
+    assert (code, "--epochs is for a new run" in err) == (2, True)
     code, _, err = run("train", "--resume", tmp_path)
     assert (code, "has no run in it" in err) == (2, True)
     assert Run.open(finished).settings.epochs == 2
@@ -527,9 +527,9 @@ def test_a_checkpoint_is_tested_on_clips_that_somebody_gives(finished, run):
     code, _, err = run("test", finished / "best.safetensors")
     assert (code, "has no clips to be tested on; give a folder of them, --data DIR" in err) == (2, True)
     code, _, err = run("test", finished, "--write")
-    assert (code, "--write is for motion and exports of it" in err) == (2, True)
+    assert (code, "--write is for motion and its exports" in err) == (2, True)
     code, _, err = run("test", "motion", "--online")
-    assert (code, "--online is for clips of one's own" in err) == (2, True)
+    assert (code, "--online is for your own clips" in err) == (2, True)
 
 
 def test_the_first_of_the_best_epochs_is_kept():

@@ -78,9 +78,9 @@ def test_what_fails_alone_and_what_is_refused(films, run, tmp_path):
     assert (closes["b.mkv"]["reason"], closes["b.mkv"]["received"]) == (None, 30)
     assert closes["a.mkv"]["reason"].startswith("a.mkv is cut short")
     for arguments, words in [
-        ([], "nothing to watch: give a SOURCE"),
+        ([], "watch has no source; give a SOURCE"),
         ([films[1], "absent.mp4"], "no such file: absent.mp4"),
-        ([*films, "--save", "out.mp4"], "out.mp4: where there are several streams, --save wants a folder"),
+        ([*films, "--save", "out.mp4"], "--save is the file out.mp4; expected a folder"),
         (["sample", "--stall-timeout", "0"], "stall_seconds is 0.0; it must be a positive number"),
         (["97", "--retries", "5"], "camera 97 cannot be opened"),
         (["--watch-list", "absent.txt"], "the watch list absent.txt cannot be read: No such file or directory"),
@@ -276,7 +276,7 @@ def test_sources(run, tmp_path):
     code, out, err = run("sources")
     assert code == 0
     if not out:
-        assert err.startswith("actionstream: no camera is attached here; a source can also be a file, an address")
+        assert err.startswith("actionstream: no camera is attached; a source can also be a file, an address")
     for number, index, name in [(10, 0, "Second"), (2, 0, "Webcam"), (3, 1, "Webcam")]:
         device = tmp_path / f"video{number}"
         device.mkdir()

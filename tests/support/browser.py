@@ -40,7 +40,7 @@ class Server:
         self.folder = folder
         here = {"PYTHONPATH": str(ROOT), "TMPDIR": str(folder), "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
         environment = {**os.environ, **here}
-        command = [sys.executable, "-m", "actionstream.cli.main", "demo", "--port", str(self.port), *options]
+        command = [sys.executable, "-m", "actionstream", "demo", "--port", str(self.port), *options]
         self.process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
         first = self.process.stderr.readline()
         if self.address not in first:

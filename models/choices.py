@@ -1,0 +1,27 @@
+"""Closed sets of names that the library and the command line share. This file imports nothing heavy."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Shift = Literal["none", "uni", "bi"]
+FrameModality = Literal["rgb", "rgb-difference", "flow", "warped-flow"]
+"""What a snippet is where it is made of frames."""
+ModalityName = Literal[FrameModality, "features"]
+FlowMethod = Literal["dis", "tvl1"]
+ExportTarget = Literal["onnx", "openvino", "torch-export"]
+Takes = Literal["pixels", "pictures", "frames"]
+"""What an exported file takes: see `actionstream.models.export.exported.Exported`."""
+DataFormat = Literal[
+    "folders",
+    "ucf101",
+    "hmdb51",
+    "list",
+    "something-something",
+    "jester",
+    "kinetics",
+    "charades",
+    "activitynet",
+    "thumos14",
+    "ut-interaction",
+]

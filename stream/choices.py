@@ -1,0 +1,13 @@
+"""Closed sets of names that the library and the command line share. This file imports nothing heavy."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+RuntimeName = Literal["auto", "torch", "compile", "graphs", "onnx", "openvino"]
+Policy = Literal["auto", "newest", "every"]
+"""Which frames of a source are labelled: see `actionstream.live.feed.Feed`."""
+Transport = Literal["tcp", "udp"]
+SubtitleFormat = Literal["srt", "vtt"]
+Challenge = Literal["thumos14", "activitynet"]
+EvaluationTask = Literal["detection", "classification", "proposals"]

@@ -1,0 +1,97 @@
+"""The options of `evaluate`."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from actionstream.choices import Challenge, EvaluationTask
+from actionstream.cli.messages import refuse, say
+from actionstream.cli.options import Background, DeviceName, Json
+from actionstream.models.errors import ActionstreamError
+
+
+def evaluate(
+    challenge: Annotated[Challenge, typer.Argument(help="The challenge whose rules are followed.")],
+    truth: Annotated[
+        Path, typer.Option(help="The annotations: JSON in ActivityNet's layout, or the folder of THUMOS14.")
+    ],
+    results: Annotated[
+        Path | None,
+        typer.Option(
+            help="The results: JSON in ActivityNet's layout, text of THUMOS14, or CSV with the columns video, "
+            "start_seconds, end_seconds, label, score; the name may end in .gz. With --videos, the file to write.",
+            show_default="with --videos results.json",
+        ),
+    ] = None,
+    videos: Annotated[
+        Path | None, typer.Option(help="A folder with videos of the truth, which are labelled first, as label does.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="For --videos: a checkpoint by name or path, a run, or a file NAME.toml of networks to fuse.",
+            show_default="motion",
+        ),
+    ] = None,
+    background: Background = None,
+    task: Annotated[EvaluationTask, typer.Option(help="The task of the challenge.")] = "detection",
+    subset: Annotated[
+        str | None,
+        typer.Option(help="The subset of the truth.", show_default="test of THUMOS14, validation of ActivityNet"),
+    ] = None,
+    iou: Annotated[
+        list[float] | None,
+        typer.Option(
+            help="A threshold of temporal IoU; may be given several times.", show_default="those of the challenge"
+        ),
+    ] = None,
+    blocked: Annotated[
+        str | None,
+        typer.Option(
+            help="A file that names videos to leave out, or mislabelled, which is three test videos of THUMOS14."
+        ),
+    ] = None,
+    device: Annotated[
+        DeviceName | None, typer.Option(help="For --videos: the network runs on this device.", show_default="auto")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Evaluate a file of results, or a model on videos, exactly as the evaluator of a challenge does.
+
+    With --videos, two simple detectors stand beside the model. Both use its scores: ten equal parts of a video with
+    the labels of the whole video, and stretches of unsmoothed scores of 0.5 or more.
+    """
+    from actionstream.commands.evaluate import evaluate_results
+
+    measure = evaluate_results
+    if videos is None:
+        if results is None:
+            raise ActionstreamError("evaluate has no results; give --results FILE, or --videos DIR and a --model")
+        for_videos = {"--model": model, "--background": background, "--device": device}
+        refuse(for_videos, "is for --videos, which are labelled first; leave it out for --results")
+    else:
+        from actionstream.commands.evaluate_videos import evaluate_videos
+
+        measure = partial(
+            evaluate_videos,
+            videos=videos,
+            model=model or "motion",
+            background=background,
+            device=device or "auto",
+            say=say,
+        )
+    code = measure(
+        challenge,
+        results=results or Path("results.json"),
+        truth=truth,
+        task=task,
+        subset=subset,
+        iou_thresholds=iou or (),
+        blocked=blocked,
+        as_json=json,
+    )
+    raise typer.Exit(code)

@@ -1,0 +1,23 @@
+"""The options of `frames`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def frames(
+    videos: Annotated[Path, typer.Argument(help="A folder with videos, in folders of any depth.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The folder to write; each video is a folder of pictures in it.")
+    ],
+    short_side: Annotated[
+        int | None, typer.Option(min=16, help="Scale the short side of the pictures down to this many pixels.")
+    ] = None,
+) -> None:
+    """Extract the frames of VIDEOS once, so that training need not decode them again in each epoch."""
+    from actionstream.commands.frames import extract_frames
+
+    extract_frames(videos, output, short_side=short_side)

@@ -1,0 +1,23 @@
+"""The options of `models`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def models(
+    name: Annotated[str | None, typer.Argument(help="Show this network or published checkpoint in detail.")] = None,
+) -> None:
+    """List the networks with their costs, and the checkpoints that --model takes by name.
+
+    The input is frames x height x width, the state is what one live stream keeps. A network that does not stream runs
+    live in a window of frames. A published checkpoint is downloaded when it is first used.
+    """
+    from actionstream.commands.models import print_network, print_table
+
+    if name is None:
+        print_table()
+    else:
+        print_network(name)

@@ -1,0 +1,48 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from actionstream.choices import RuntimeName
+
+DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+
+Model = Annotated[
+    str, typer.Option("--model", help="A checkpoint by name or path, a run, or a file NAME.toml of networks to fuse.")
+]
+Device = Annotated[DeviceName, typer.Option("--device", help="The network runs on this device.")]
+Runtime = Annotated[
+    RuntimeName,
+    typer.Option(
+        "--runtime", help="The software that runs the network; auto takes the fastest one with the same scores."
+    ),
+]
+Weights = Annotated[
+    Path | None,
+    typer.Option("--weights", help="A file with weights of another project; --model is then the name of a network."),
+]
+Labels = Annotated[
+    str | None,
+    typer.Option("--labels", help="The labels of --weights: a file with one a line, or a list such as kinetics400."),
+]
+Background = Annotated[
+    str | None,
+    typer.Option(
+        "--background",
+        help="The label that means that nothing happens; it has no segments.",
+        show_default="background, where the model has it",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the figures as one JSON object.")]
+
+
+def loading(weights: Path | None, labels: str | None) -> dict[str, Any]:
+    """What `actionstream.models.load` takes beside the model: only options that are given."""
+    from actionstream.models.labels import read_labels
+
+    options = {"weights": weights, "labels": labels and read_labels(labels)}
+    return {name: value for name, value in options.items() if value is not None}

@@ -1,0 +1,145 @@
+"""The options of `train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from actionstream.cli.messages import refuse
+from actionstream.cli.options import Device
+from actionstream.models.choices import DataFormat, FrameModality, Shift
+from actionstream.models.errors import ActionstreamError
+
+
+def train(
+    recipe: Annotated[
+        str | None,
+        typer.Argument(help="A recipe: motion, ut-interaction, arrow-of-time, ut-untrimmed or timeception."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The folder to write; of motion and ut-untrimmed the checkpoint."),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="A folder with a folder for each label, of videos or of folders of frames.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="A network of `models`.", show_default="tsm_mobilenet_v2")] = None,
+    shift: Annotated[
+        Shift | None,
+        typer.Option(
+            help="The temporal shift: uni streams, bi needs whole clips, none is the network without.",
+            show_default="of the network",
+        ),
+    ] = None,
+    modality: Annotated[
+        FrameModality | None, typer.Option(help="The input of the network.", show_default="of the network")
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option(help="A checkpoint to start from, such as mobilenet-v2-imagenet.")
+    ] = None,
+    teacher: Annotated[
+        str | None, typer.Option(help="A checkpoint whose scores the network learns, beside the labels.")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Number of epochs, each of which takes all clips once.")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Clips in a step, of all processes together.")] = None,
+    size: Annotated[int | None, typer.Option(min=32, help="Height and width of the input, in pixels.")] = None,
+    format: Annotated[
+        DataFormat | None, typer.Option(help="The layout of the data set.", show_default="folders")
+    ] = None,
+    training: Annotated[Path | None, typer.Option(help="A list or annotations of the clips to train on.")] = None,
+    validation: Annotated[
+        Path | None, typer.Option(help="A list or annotations of the clips to validate on after each epoch.")
+    ] = None,
+    labels: Annotated[str | None, typer.Option(help="A file with a label a line, or a list such as ucf101.")] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Any other setting, such as optimisation.mixup=0.2."),
+    ] = None,
+    resume: Annotated[Path | None, typer.Option(help="The folder of a run that is to go on.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Number of steps of a recipe.", show_default="of the recipe")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The seed of all randomness.")] = 0,
+    device: Device = "auto",
+    workers: Annotated[
+        int, typer.Option(min=0, help="Processes that read or render clips, or train folds; 0: this one.")
+    ] = 1,
+) -> None:
+    """Train a network on videos, for watch --model. A run is a folder; --resume goes on with it after any stop.
+
+    On several GPUs: torchrun --nproc-per-node 8 -m actionstream train ...
+    """
+    from actionstream.commands import train as training_commands
+    from actionstream.commands.recipes import train_recipe
+    from actionstream.models.training import distributed
+    from actionstream.models.training.data import Data
+    from actionstream.runtimes.eager import choose_device
+
+    with distributed.joined(choose_device(device).type):
+        if resume is not None:
+            where = {"a recipe": recipe, "--data": data, "--format": format, "-o": output}
+            clips = {"--training": training, "--validation": validation, "--labels": labels}
+            network = {"--model": model, "--shift": shift, "--modality": modality, "--start": start}
+            how = {"--teacher": teacher, "--epochs": epochs, "--batch-size": batch_size, "--steps": steps}
+            refuse(
+                {**where, **clips, **network, **how, "--size": size, "--set": changes},
+                "is for a new run; a resumed run keeps its own settings, so leave it out",
+            )
+            training_commands.resume(resume, device=device, workers=workers)
+            return
+        if output is None or (recipe is None and data is None):
+            raise ActionstreamError(
+                "train needs data and an output: give --data DIR or a recipe, and -o; or give --resume RUN"
+            )
+        if recipe is not None:
+            train_recipe(
+                recipe,
+                output,
+                data=data,
+                model=model,
+                shift=shift,
+                modality=modality,
+                start=start,
+                teacher=teacher,
+                steps=steps,
+                epochs=epochs,
+                batch_size=batch_size,
+                size=size,
+                format=format,
+                training=training,
+                validation=validation,
+                labels=labels,
+                set=changes,
+                seed=seed,
+                device=device,
+                workers=workers,
+            )
+            return
+        refuse({"--steps": steps}, "is for recipes; give --epochs")
+        training_commands.train_clips(
+            output,
+            data=Data(
+                root=str(data),
+                format=format or "folders",
+                training=None if training is None else str(training),
+                validation=None if validation is None else str(validation),
+                labels=labels,
+                seed=seed,
+            ),
+            model=model or "tsm_mobilenet_v2",
+            shift=shift,
+            modality=modality,
+            size=size,
+            changes=changes or (),
+            device=device,
+            workers=workers,
+            start=start,
+            teacher=teacher,
+            epochs=epochs,
+            batch_size=batch_size,
+            seed=seed,
+        )

@@ -1,0 +1,74 @@
+"""The command line as a whole: its name, its version, what each option says of itself."""
+
+import re
+import subprocess
+import sys
+from importlib import import_module
+from importlib.metadata import version
+from typing import get_args
+
+import pytest
+import typer
+
+import actionstream
+from actionstream.choices import Policy, RuntimeName
+from actionstream.cli.main import app
+from actionstream.models.choices import ModalityName
+
+COMMANDS = ("watch", "label", "demo", "sources", "record", "frames", "features", "models", "convert", "train", "export")
+
+
+def every_command(command=None, name="actionstream"):
+    command = command or typer.main.get_command(app)
+    yield name, command
+    for each, inner in getattr(command, "commands", {}).items():
+        yield from every_command(inner, f"{name} {each}")
+
+
+def test_the_version(run):
+    assert actionstream.__version__ == version("actionstream")
+    assert run("--version") == (0, f"actionstream {version('actionstream')}\n", "")
+    module = [sys.executable, "-m", "actionstream", "--version"]
+    assert subprocess.check_output(module, text=True) == f"actionstream {version('actionstream')}\n"
+    with pytest.raises(AttributeError, match="no attribute 'versions'"):
+        _ = actionstream.versions
+
+
+def test_every_command_and_option_is_explained():
+    found = dict(every_command())
+    assert {f"actionstream {name}" for name in (*COMMANDS, "test", "evaluate", "bench", "bench start")} < set(found)
+    for name, command in found.items():
+        assert re.fullmatch(r"[A-Z].*\.", command.help.strip().splitlines()[0]), name
+        for parameter in command.params:
+            assert re.fullmatch(r"[A-Za-z].*\.", parameter.help or ""), (name, parameter.name)
+
+
+def test_an_option_has_the_choices_of_the_library(run):
+    _, text, _ = run("watch", "--help")
+    assert f"--policy <{'|'.join(get_args(Policy))}>" in text
+    assert f"--runtime <{'|'.join(get_args(RuntimeName))}>" in text
+    _, text, _ = run("train", "--help")
+    assert f"--modality <{'|'.join(get_args(ModalityName))}>".replace("|features", "") in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("watch", "sample", "--policy", "oldest"), "'oldest' is not one of 'auto', 'newest', 'every'"),
+        (("watch", "sample", "--top", "0"), "'--top'"),
+        (("wach",), "No such command 'wach'"),
+        (("evaluate", "olympics", "--truth", "x"), "'olympics' is not one of 'thumos14', 'activitynet'"),
+    ],
+)
+def test_wrong_usage_is_plain_text(arguments, told, run):
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("Usage: actionstream ")
+    assert told in err.splitlines()[-1]
+    assert err.isascii()
+
+
+def test_each_command_has_a_file_of_options():
+    for name in typer.main.get_command(app).commands:
+        module = import_module(f"actionstream.cli.{name}")
+        assert hasattr(module, name)
