@@ -380,7 +380,7 @@ def test_a_broken_video_is_named(data, tmp_path, run):
         (("--data", "data", "--set", 'labels=["left", "up"]'), "1 labels of the clips are not among the 2 of the run"),
         (("--data", "data", "--set", "optimisation.sync_norms=true"), "sync_norms is for GPUs"),
         (("--data", "data", "--modality", "flow"), "takes 3 channels, and snippets of flow have 10"),
-        (("--data", "data", "--set", "sampled.frame_seconds=1"), "the former is at most the latter"),
+        (("--data", "data", "--set", "sampled.frame_seconds=1"), "frame_seconds is 1.0; expected interval_seconds, "),
         (("--data", "data", "--model", "timeception"), "has no features in it, and the model is timeception"),
         (("--data", "data", "--model", "i3d_flow", "--modality", "rgb"), "takes 2 channels, which rgb has not"),
         ((), "train needs data and an output: give --data DIR or a recipe"),
