@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from actionstream.models.errors import ActionstreamError
+from actionstream.models.extras import needs
 from actionstream.models.preprocessing import FlowMethod, Preprocessing
 
 BOUND = 20.0
@@ -109,6 +110,7 @@ class Flow:
     """
 
     def __init__(self, preprocessing: Preprocessing, interval_seconds: float):
+        needs("camera")  # OpenCV
         if preprocessing.flow_method == "tvl1":
             _tvl1()  # say now what is missing
         self._preprocessing = preprocessing

@@ -11,8 +11,9 @@ from actionstream.engine.engine import Engine, Snapshot
 from actionstream.frame import Frame
 from actionstream.live.watch import Watch
 from actionstream.models.errors import ActionstreamError
+from actionstream.models.locate import Model
 from actionstream.results import Counts, Event, Prediction, Skipped
-from actionstream.runtimes import RuntimeName
+from actionstream.runtimes.runtime import RuntimeName
 from actionstream.sinks.sink import Sink
 from actionstream.sources import Source
 from actionstream.sources.connection import Connection
@@ -38,7 +39,7 @@ class Settings:
 class SharedEngine(Engine):
     """An engine that several threads may ask, with settings for each stream."""
 
-    def __init__(self, model: str, *, runtime: RuntimeName = "auto", device: str = "auto"):
+    def __init__(self, model: Model, *, runtime: RuntimeName = "auto", device: str = "auto"):
         super().__init__(model, runtime=runtime, device=device)
         self._lock = threading.RLock()
         self._settings: dict[str, Settings] = {}

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from actionstream.models.errors import ActionstreamError
-from actionstream.runtimes import Runtime, RuntimeName, open_runtime
+from actionstream.runtimes.opening import open_runtime
+from actionstream.runtimes.runtime import Runtime, RuntimeName
 
 
 @contextmanager

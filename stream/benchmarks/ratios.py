@@ -29,8 +29,8 @@ from actionstream.models.errors import ActionstreamError
 from actionstream.models.export.files import export
 from actionstream.models.networks.table import read_table
 from actionstream.models.weights.loading import load
-from actionstream.runtimes import Runtime, RuntimeName
 from actionstream.runtimes.onnx import open_session
+from actionstream.runtimes.runtime import Runtime, RuntimeName
 from actionstream.sinks import JsonLines
 from actionstream.sources import SAMPLE, open_source
 

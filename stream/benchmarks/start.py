@@ -14,7 +14,7 @@ from typing import Any
 
 from actionstream.benchmarks.alternation import Done, Quartiles, alternate, nobody
 from actionstream.models.errors import ActionstreamError
-from actionstream.runtimes import RuntimeName
+from actionstream.runtimes.runtime import RuntimeName
 
 HELP_SECONDS, LABEL_SECONDS = 0.5, 4.0
 """What is aimed at."""

@@ -14,7 +14,6 @@ from typing import Annotated, Any
 
 import typer
 
-from actionstream.cli import signals
 from actionstream.cli.bench import bench
 from actionstream.cli.choices import (
     Challenge,
@@ -30,7 +29,9 @@ from actionstream.cli.choices import (
     TrainedShift,
     Transport,
 )
+from actionstream.commands import signals
 from actionstream.models.errors import ActionstreamError
+from actionstream.models.extras import extras_named, needs
 
 app = typer.Typer(
     name="actionstream",
@@ -197,6 +198,8 @@ def label(
     device: Annotated[Device, typer.Option(help="Where the network runs.")] = Device.auto,
 ) -> None:
     """What happens when in each VIDEO: its segments (NAME.json) and a picture of its timeline (NAME.png)."""
+    needs("pictures")
+
     from actionstream.commands.label import label_files
 
     code = label_files(
@@ -238,6 +241,8 @@ def demo(
     ] = False,
 ) -> None:
     """Open the web page: your camera or an address live, videos, two models side by side."""
+    needs("page")
+
     from actionstream.demos.page.server import serve
     from actionstream.demos.page.site import Limits
 
@@ -328,19 +333,19 @@ def features(
 
 @app.command()
 def models(
-    name: Annotated[str | None, typer.Argument(help="A network or a published checkpoint, in detail.")] = None,
+    name: Annotated[str | None, typer.Argument(help="A checkpoint, a run or a network, in detail.")] = None,
 ) -> None:
     """The networks of the catalogue with what each costs, and the checkpoints that `watch --model` takes by name.
 
     Input is frames x height x width, state what a live stream keeps; those that do not stream run in a window. A
     published checkpoint is downloaded when it is first used.
     """
-    from actionstream.commands.models import print_network, print_table
+    from actionstream.commands.models import print_model, print_table
 
     if name is None:
         print_table()
     else:
-        print_network(name)
+        print_model(name)
 
 
 @app.command()
@@ -432,6 +437,8 @@ def train(
 
     On several GPUs: torchrun --nproc-per-node 8 -m actionstream.cli.main train ...
     """
+    needs("train")
+
     from actionstream.commands import train as training_commands
     from actionstream.commands.recipes import train_recipe
     from actionstream.models.training import distributed
@@ -531,10 +538,11 @@ def export_(
     ] = None,
 ) -> None:
     """Write a checkpoint as a file that runs elsewhere: `watch --model` takes it, and so do programs without torch."""
+    needs("export")
+
     from actionstream.commands.export import export_checkpoint
     from actionstream.models.labels import read_labels
 
-    loading = {"weights": weights, "labels": labels and read_labels(labels)}
     export_checkpoint(
         model,
         output,
@@ -543,7 +551,8 @@ def export_(
         chunk=chunk,
         int8=int8,
         calibrate=calibrate or (),
-        **{name: value for name, value in loading.items() if value is not None},
+        weights=weights,
+        labels=None if labels is None else read_labels(labels),
     )
 
 
@@ -706,7 +715,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # a name may have letters that the other side has not
             stream.reconfigure(errors="backslashreplace")
     try:
-        with signals.raised():
+        with signals.raised(), extras_named():
             app()
     except signals.Stopped as stopped:
         sys.exit(stopped.exit_code)

@@ -38,7 +38,7 @@ from actionstream.commands.tables import open_console
 from actionstream.engine.engine import Engine
 from actionstream.models.errors import ActionstreamError
 from actionstream.models.preprocessing import Preprocessing
-from actionstream.runtimes import RuntimeName
+from actionstream.runtimes.runtime import RuntimeName
 from actionstream.sources import SAMPLE, SourceError, open_source
 from actionstream.sources.address import masked, scheme
 from actionstream.sources.video import FileSource

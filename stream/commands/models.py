@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
-from difflib import get_close_matches
+from typing import Any
 from urllib.parse import urlsplit
 
 from actionstream.models.cache import cached_file
-from actionstream.models.catalogue import NETWORKS, find_entry
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.catalogue import find_entry
+from actionstream.models.locate import PACKAGED, locate, packaged
 from actionstream.models.networks.table import COLUMNS, read_table
-from actionstream.models.weights.checkpoint import PACKAGED, packaged, read_card
-from actionstream.models.weights.published import PUBLISHED
+from actionstream.models.published import PUBLISHED
+from actionstream.models.weights.checkpoint import read_card
 
 
 def print_table() -> None:
@@ -39,28 +40,51 @@ def _print_lines(lines: list[tuple[str, ...]], right: tuple[str, ...] = ()) -> N
         print("  ".join(cells).rstrip())
 
 
-def print_network(name: str) -> None:
-    """Its row, its layers with their parameters, and the state of a live stream; for a checkpoint where it is, too."""
-    if name in PUBLISHED:
-        published = PUBLISHED[name]
-        for field, value in asdict(published).items():
-            if value:
-                print(f"{field:<18}{value}")
-        print(f"{'kept at':<18}{cached_file(published.address)}\n")
-        name = published.network
-    elif name not in NETWORKS and (near := get_close_matches(name, PUBLISHED, n=1)):
-        raise ActionstreamError(f"no network or checkpoint is named {name!r}; nearest is {near[0]}")
-    entry = find_entry(name)
+def print_model(model: str) -> None:
+    """What is known of a checkpoint, and its network: row, layers with their parameters, state of a live stream."""
+    found = locate(model)
+    if found.kind == "network":
+        print_network(found.name)
+    elif found.kind == "published":
+        published = PUBLISHED[found.name]
+        _print_fields({**asdict(published), "kept at": found.path})
+        print_network(published.network)
+    else:
+        card = read_card(found)
+        _print_fields(
+            {
+                "kept at": found.path,
+                "network": card.network,
+                **card.arguments,
+                "labels": ", ".join(card.labels),
+                "modality": card.preprocessing.modality,
+                "interval_seconds": card.interval_seconds,
+                "num_frames": card.num_frames,
+                "licence": card.licence,
+            }
+        )
+        print_network(card.network)
 
+
+def _print_fields(fields: Mapping[str, Any]) -> None:
+    for field, value in fields.items():
+        if value not in (None, ""):
+            print(f"{field:<18}{value}")
+    print()
+
+
+def print_network(name: str) -> None:
+    """The row of a network of the catalogue, its layers with their parameters, and the state of a live stream."""
     import torch
 
     from actionstream.models.catalogue import create_empty
     from actionstream.models.window import Window
 
+    entry = find_entry(name)
     row = next(row for row in read_table() if row.name == name)
     for column, cell in zip(COLUMNS, row.cells, strict=True):
         print(f"{column:<14}{cell}")
-    print(f"{'class':<14}models.{entry.module}.{entry.name}")
+    print(f"{'class':<14}actionstream.models.networks.{entry.module}.{entry.name}")
     for argument, value in entry.arguments.items():
         print(f"{'':<14}{argument} = {value}")
 

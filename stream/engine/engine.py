@@ -16,8 +16,9 @@ from actionstream.engine.fusion import Fusion, open_scorer
 from actionstream.engine.scorer import NetworkScorer, Row, Scorer
 from actionstream.frame import NOT_YET, Frame
 from actionstream.models.errors import ActionstreamError
+from actionstream.models.locate import Located, Model
 from actionstream.results import Event, Prediction, Skipped
-from actionstream.runtimes import Runtime, RuntimeName
+from actionstream.runtimes.runtime import Runtime, RuntimeName
 from actionstream.scoring import EventDetector, Smoother
 from actionstream.scoring.events import Threshold
 
@@ -52,8 +53,7 @@ class Engine:
         for time_seconds, image in frames:
             prediction = engine.push(stream, image, time_seconds)    # None for frames between two samples
 
-    model                 a checkpoint by name or path, a file NAME.toml of several to fuse (`open_scorer`), a
-                          runtime, or a scorer
+    model                 what `open_scorer` takes, a runtime, or a scorer
     runtime, device       see `open_runtime`
     threshold             a label starts when its smoothed score reaches this: a number from 0 to 1, or a
                           mapping from labels to numbers with "*" for the others
@@ -67,7 +67,7 @@ class Engine:
 
     def __init__(
         self,
-        model: str | os.PathLike[str] | Runtime | Scorer = "motion",
+        model: Model | Runtime | Scorer = "motion",
         *,
         runtime: RuntimeName = "auto",
         device: str = "auto",
@@ -78,7 +78,7 @@ class Engine:
         gap_seconds: float | None = None,
     ):
         self._scorer: Scorer
-        if isinstance(model, str | os.PathLike):
+        if isinstance(model, str | os.PathLike | Located):
             self._scorer = open_scorer(model, runtime=runtime, device=device, gap_seconds=gap_seconds)
         elif isinstance(model, NetworkScorer | Fusion):
             if gap_seconds is not None:

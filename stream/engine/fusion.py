@@ -15,8 +15,8 @@ import numpy as np
 from actionstream.engine.scorer import NetworkScorer, Row, Scorer
 from actionstream.frame import Frame
 from actionstream.models.errors import ActionstreamError
-from actionstream.models.weights.checkpoint import find_local
-from actionstream.runtimes import open_runtime
+from actionstream.models.locate import Located, Model, locate
+from actionstream.runtimes.opening import open_runtime
 from actionstream.sampler import Sampler
 
 
@@ -117,7 +117,13 @@ class Fusion:
         return Row(scores=self._weights @ np.stack(known), reset=reset)
 
 
-def open_scorer(model: str | os.PathLike[str], *, gap_seconds: float | None = None, **opening: Any) -> Scorer:
+def open_scorer(
+    model: Model,
+    *,
+    weights: str | os.PathLike[str] | None = None,
+    gap_seconds: float | None = None,
+    **opening: Any,
+) -> Scorer:
     """A model as the engine takes it: what `open_runtime` takes, or a file NAME.toml of networks to fuse.
 
         [[network]]
@@ -130,20 +136,18 @@ def open_scorer(model: str | os.PathLike[str], *, gap_seconds: float | None = No
 
     Paths are relative to the file. `opening` goes to `open_runtime`.
     """
-    path = Path(model)
-    if path.suffix != ".toml":
-        return NetworkScorer(open_runtime(model, **opening), gap_seconds=gap_seconds)
-    models, weights = _read_networks(path)
+    found = locate(model, weights=weights)
+    if found.kind != "fusion":
+        return NetworkScorer(open_runtime(found, **opening), gap_seconds=gap_seconds)
+    models, shares = _read_networks(found.file("fusion"))
     runtimes = [open_runtime(each, **opening) for each in models]
     # one for all, so that all begin anew together
     gap_seconds = gap_seconds or max(Sampler(each.card.frame_seconds).gap_seconds or 0 for each in runtimes)
-    return Fusion([NetworkScorer(each, gap_seconds=gap_seconds) for each in runtimes], weights)
+    return Fusion([NetworkScorer(each, gap_seconds=gap_seconds) for each in runtimes], shares)
 
 
-def _read_networks(path: Path) -> tuple[list[str], list[float]]:
-    """Models, each a name or a path, and their weights."""
-    if not path.is_file():
-        raise ActionstreamError(f"no file {path}")
+def _read_networks(path: Path) -> tuple[list[Located], list[float]]:
+    """Models, and their weights."""
     try:
         contents = tomllib.loads(path.read_text(encoding="utf-8"))
         networks = contents["network"]
@@ -152,9 +156,9 @@ def _read_networks(path: Path) -> tuple[list[str], list[float]]:
         keys = {key for each in networks for key in each} - {"model", "weight"} | contents.keys() - {"network"}
         if keys:
             raise ActionstreamError(f"nobody knows {', '.join(sorted(keys))}")
-        found = [(path.parent / each["model"], each["model"], float(each.get("weight", 1))) for each in networks]
+        found = [(str(each["model"]), float(each.get("weight", 1))) for each in networks]
     except (KeyError, TypeError, ValueError) as error:
         raise ActionstreamError(
             f"{path} does not list networks to fuse: {error}; it has [[network]] with model = and weight = for each"
         ) from error
-    return [str(near) if find_local(near) else name for near, name, _ in found], [weight for *_, weight in found]
+    return [locate(model, beside=path.parent) for model, _ in found], [weight for _, weight in found]

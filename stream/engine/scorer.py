@@ -13,7 +13,7 @@ import numpy as np
 from actionstream.frame import Frame
 from actionstream.models.card import Card
 from actionstream.models.modality import open_modality
-from actionstream.runtimes import Runtime
+from actionstream.runtimes.runtime import Runtime
 from actionstream.sampler import Sampler
 
 

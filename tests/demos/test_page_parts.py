@@ -230,8 +230,8 @@ def test_checkpoints_of_a_session_are_its_own(site, checkpoint, tmp_path):
     site.limits = Limits()
     (site.uploads / "mine.safetensors").write_bytes(Path(checkpoint).read_bytes())
     name = site.take_checkpoint(session, str(site.uploads / "mine.safetensors"))
-    assert name in site.model_names(session)
-    assert name not in site.model_names(site.session("b"))
+    assert name in site.models(session)
+    assert name not in site.models(site.session("b"))
     with pytest.raises(ValueError, match=r"no model 'mine.safetensors' is here"):
         site.find_model(site.session("b"), name)
     with pytest.raises(ValueError, match=r"no model '/etc/passwd' is here"):
