@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from actionstream.models.cache import cached_file
-from actionstream.models.catalogue import find_entry
+from actionstream.models.catalogue import create_empty, find_entry
 from actionstream.models.locate import PACKAGED, locate, packaged
 from actionstream.models.networks.table import COLUMNS, read_table
 from actionstream.models.published import PUBLISHED
@@ -41,45 +41,41 @@ def _print_lines(lines: list[tuple[str, ...]], right: tuple[str, ...] = ()) -> N
 
 
 def print_model(model: str) -> None:
-    """What is known of a checkpoint, and its network: row, layers with their parameters, state of a live stream."""
+    """What is known of a model, its layers with their parameters, and the state of a live stream."""
     found = locate(model)
     if found.kind == "network":
-        print_network(found.name)
+        _print_entry(found.name)
     elif found.kind == "published":
         published = PUBLISHED[found.name]
         _print_fields({**asdict(published), "kept at": found.path})
-        print_network(published.network)
+        print()
+        _print_entry(published.network)
     else:
         card = read_card(found)
+        size = card.preprocessing
         _print_fields(
             {
                 "kept at": found.path,
                 "network": card.network,
                 **card.arguments,
                 "labels": ", ".join(card.labels),
-                "modality": card.preprocessing.modality,
-                "interval_seconds": card.interval_seconds,
+                "modality": size.modality,
+                "interval_seconds": round(card.interval_seconds, 4),
                 "num_frames": card.num_frames,
                 "licence": card.licence,
             }
         )
-        print_network(card.network)
+        _print_parts(card.network, card.arguments, frames=(card.num_frames, size.height, size.width))
 
 
 def _print_fields(fields: Mapping[str, Any]) -> None:
     for field, value in fields.items():
         if value not in (None, ""):
             print(f"{field:<18}{value}")
-    print()
 
 
-def print_network(name: str) -> None:
-    """The row of a network of the catalogue, its layers with their parameters, and the state of a live stream."""
-    import torch
-
-    from actionstream.models.catalogue import create_empty
-    from actionstream.models.window import Window
-
+def _print_entry(name: str) -> None:
+    """A network as the catalogue has it."""
     entry = find_entry(name)
     row = next(row for row in read_table() if row.name == name)
     for column, cell in zip(COLUMNS, row.cells, strict=True):
@@ -87,17 +83,26 @@ def print_network(name: str) -> None:
     print(f"{'class':<14}actionstream.models.networks.{entry.module}.{entry.name}")
     for argument, value in entry.arguments.items():
         print(f"{'':<14}{argument} = {value}")
+    _print_parts(name, {}, frames=(entry.num_frames, entry.size, entry.size))
 
+
+def _print_parts(name: str, arguments: Mapping[str, Any], *, frames: tuple[int, int, int]) -> None:
+    """Layers and state for frames (T, height, width)."""
+    import torch
+
+    from actionstream.models.window import Window
+
+    num_frames, height, width = frames
     with torch.device("meta"):
-        network = create_empty(name)
-        live = network if network.streams else Window(network, num_frames=entry.num_frames)
-        leaves = live.empty_state(1, entry.size, entry.size)
+        network = create_empty(name, **arguments)
+        live = network if network.streams else Window(network, num_frames=num_frames)
+        leaves = live.empty_state(1, height, width)
     print("\nlayers")
     for path, module in network.named_modules():
         num_parameters = sum(parameter.numel() for parameter in module.parameters())
         if path and path.count(".") < 2 and num_parameters:
             print(f"  {path:<32}{type(module).__name__:<24}{num_parameters:>12,}")
-    print("\nstate" if row.streams else f"\nstate, in a window of {entry.num_frames} frames")
+    print("\nstate" if network.streams else f"\nstate, in a window of {num_frames} frames")
     for leaf in leaves:
         print(f"  {' x '.join(map(str, leaf.shape[1:])):<32}{leaf.nbytes:>12,} bytes")
     if not leaves:

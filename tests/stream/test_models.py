@@ -43,9 +43,9 @@ def test_one_in_detail(run):
     assert "actionstream.models.networks.mobilenet_v2.MobileNetV2" in out
     code, out, err = run("models", "motion")
     assert (code, err) == (0, "")
-    assert "labels            still, " in out
-    assert "shift             uni\n" in out
-    assert "actionstream.models.networks.mobilenet_v2.MobileNetV2" in out
+    assert "network           tsm_resnet18\n" in out
+    assert "labels            left, right, " in out
+    assert "fc                              Linear                         2,570\n" in out  # of half as many channels
     assert "nearest are tsm-jester" in run("models", "tsm-jestr")[2]
     code, out, err = run("models", "slowfats")
     assert code == 2
