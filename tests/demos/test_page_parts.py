@@ -199,12 +199,12 @@ def test_others_go_on_while_a_model_is_opened(site, checkpoint, monkeypatch):
 
     monkeypatch.setattr("actionstream.demos.page.site.SharedEngine", slow)
     token = site.begin_live(site.session("a"), None, Settings())["token"]
-    opening = threading.Thread(target=site.hub, args=("motion",))
+    opening = threading.Thread(target=site.hub, args=(locate("motion"),))
     opening.start()
     assert begun.wait(10)
     assert site.num_streams() == 1
     site.end_live(token)
-    site.hub(str(checkpoint))
+    site.hub(site.model)
     go.set()
     opening.join()
 
