@@ -1,4 +1,7 @@
-"""How long from a frame to its label, and on what it is spent: python -m demos.latency [MODEL] [NUM_FRAMES]"""
+"""How long from a frame to its label, stage by stage:
+
+python -m actionstream.demos.latency [MODEL] [NUM_FRAMES]
+"""
 
 import sys
 

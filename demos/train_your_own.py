@@ -1,13 +1,13 @@
-"""Teach labels of your own and see them live: python -m demos.train_your_own LABEL LABEL ... [--epochs 30]"""
+"""Teach labels of your own and see them live:
+
+python -m actionstream.demos.train_your_own LABEL LABEL ... [--epochs 30]
+"""
 
 import argparse
 from contextlib import suppress
 from pathlib import Path
 
-from actionstream import watch
-from actionstream.commands.record import record_clips
-from actionstream.commands.train import train_clips
-from actionstream.models.training.data import Data
+from actionstream import record_clips, train_clips, watch
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -30,14 +30,10 @@ def main(arguments: list[str] | None = None) -> None:
             record_clips(label, source=chosen.camera, folder=videos, **clips)
     train_clips(
         run,
-        data=Data(root=str(videos)),
+        data=videos,
         model="tsm_mobilenet_v2",
         shift="uni",
-        modality=None,
         size=chosen.size,
-        changes=(),
-        device="auto",
-        workers=0,
         epochs=chosen.epochs,
     )
     print(f"Trained: {run}. What it sees now:", flush=True)

@@ -4,10 +4,7 @@ import sys
 
 import numpy as np
 
-from actionstream import open_source
-from actionstream.engine.fusion import open_scorer
-from actionstream.scoring import sure_segments
-from actionstream.videos.label import label_video
+from actionstream import label_video, open_scorer, open_source, sure_segments
 
 
 def main(video: str = "sample", model: str = "motion") -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import glob
 import gzip
 import io
 import os
+import platform
 import re
 import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -13,7 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from actionstream.models.errors import ActionstreamError
+from actionstream.models.processes import is_running
 
+MAX_TEXT_BYTES = 512 * 1024**2
+MACHINE = platform.node()  # another one, whose processes we do not see, may write to the same disk
 DIVIDERS = ("\t", ";", ",")
 """What stands between the columns of a table; where none of them does, it is spaces."""
 
@@ -21,12 +26,21 @@ DIVIDERS = ("\t", ";", ",")
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A file to write, which takes the place of `path` when it is whole, and is gone when it cannot be."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    _clear_stale(path)
+    partial = path.with_name(f".{path.name}.{MACHINE}.{os.getpid()}.partial")
     try:
         yield partial
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _clear_stale(path: Path) -> None:
+    """Remove what processes of this machine left that were killed while they wrote this file."""
+    for partial in path.parent.glob(f".{glob.escape(path.name)}.{glob.escape(MACHINE)}.*.partial"):
+        pid = partial.name.split(".")[-2]
+        if pid.isdecimal() and not is_running(int(pid)):
+            partial.unlink(missing_ok=True)
 
 
 def check_target(path: Path) -> None:
@@ -48,16 +62,22 @@ def read_text(path: Path) -> str:
 
     Lines end in newlines, whatever they end in there.
 
-    Raises ValueError when the file is not there, is cut short, or is other text.
+    Raises ActionstreamError when the file is not there, is cut short, has more than MAX_TEXT_BYTES, or is no such text.
     """
     if not path.is_file():
         raise ActionstreamError(f"{path} is a folder; expected a file" if path.is_dir() else f"no file {path}")
     try:
-        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            data = file.read(MAX_TEXT_BYTES + 1)  # a small file of gzip may hold any amount
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ActionstreamError(f"{path} is no whole gzip file, it may have been cut short: {error}") from error
+    if len(data) > MAX_TEXT_BYTES:
+        raise ActionstreamError(f"{path} is longer than {MAX_TEXT_BYTES:,} bytes, the most that is read as text")
     try:
         text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+        if "\0" in text:
+            line = text.count("\n", 0, text.index("\0")) + 1
+            raise ActionstreamError(f"{path} is not text: line {line} has a NUL")
         return text.replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1

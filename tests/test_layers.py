@@ -20,6 +20,7 @@ ROOMS = {
     "models": (
         "errors",
         "extras",
+        "processes",
         "cache",
         "files",
         "labels",

@@ -13,6 +13,7 @@ from actionstream.models.cache import cache_folder
 from actionstream.models.errors import ActionstreamError
 from actionstream.models.extras import needs
 from actionstream.models.locate import CHECKPOINTS, Located, Model, locate
+from actionstream.models.processes import leave_with_parent
 from actionstream.models.weights.loading import load
 
 FORMAT = 1
@@ -80,6 +81,7 @@ def _place(of: str) -> Path:
 if __name__ == "__main__":  # in a process of its own, beside one that labels
     if hasattr(os, "nice"):
         os.nice(10)
+    leave_with_parent()
     located, arguments = json.loads(sys.argv[1])
     try:
         make_export(Located(**{**located, "path": Path(located["path"])}), **arguments)

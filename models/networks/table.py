@@ -1,7 +1,7 @@
 """The table of the catalogue: what each network takes, and what it costs.
 
-`python -m actionstream.models.networks.table` measures all of them, on no data, and writes the file that
-`actionstream models` prints.
+`python -m actionstream.models.networks.table` measures all of them, on no data, and writes the file
+that `actionstream models` prints.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from actionstream.models.errors import ActionstreamError, is_mistake
 from actionstream.models.preprocessing import Preprocessing
+from actionstream.models.processes import leave_with_parent
 from actionstream.models.training.augmentation import Augmentation
 from actionstream.models.training.datasets import Clip
 from actionstream.models.training.loop import Batch
@@ -231,9 +232,10 @@ class _Told(Dataset[Loaded | str]):
 
 
 def begin_worker(worker: int) -> None:
-    """One thread for a process that makes batches; the trainer alone hears Ctrl-C and ends it."""
+    """One thread for a process that makes batches; the trainer alone hears Ctrl-C, and the process ends with it."""
     import cv2
 
+    leave_with_parent()
     cv2.setNumThreads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

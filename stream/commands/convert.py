@@ -13,7 +13,7 @@ from actionstream.models.weights.convert import load_weights
 
 
 def convert_file(file: Path, output: Path, *, labels: str | None, **loading: Any) -> None:
-    """Write the checkpoint of a file, and say what the file was; `loading` is for `load_weights`."""
+    """Write the checkpoint of a file, and say what the file was; `loading`: see models.weights.convert.load_weights."""
     if output.suffix != ".safetensors":
         raise ActionstreamError(
             f"{output}: a checkpoint is a safetensors file; call it {output.with_suffix('.safetensors')}"

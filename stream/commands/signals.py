@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end the program through its `finally` clauses, or, where those hang, without them."""
+"""Ctrl-C, SIGTERM and SIGHUP end the program through its `finally` clauses, or, where those hang, without them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-NUMBERS = (signal.SIGINT, signal.SIGTERM)
+NUMBERS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 LONGEST_SECONDS = 10.0  # for an end in good order
 IMPATIENT_SECONDS = 2.0  # after which a second signal ends it at once
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -28,17 +29,21 @@ IN_CHANNELS: dict[str, int] = {"rgb": 3, "rgb-difference": 15, "flow": 10, "warp
 def train_clips(
     output: Path,
     *,
-    data: Data,
+    data: Data | str | os.PathLike[str],
     model: str,
-    shift: str | None,
-    modality: ModalityName | None,
-    size: int | None,
-    changes: Sequence[str],
-    device: str,
-    workers: int,
+    shift: str | None = None,
+    modality: ModalityName | None = None,
+    size: int | None = None,
+    changes: Sequence[str] = (),
+    device: str = "auto",
+    workers: int = 0,
     **settings: Any,
 ) -> None:
-    """Begin a run and train it to its end; `settings` and `changes` are those of models.training.run.Settings."""
+    """Begin a run and train it to its end; `settings` and `changes` are those of models.training.run.Settings.
+
+    data  a folder with a folder of clips for each label, or what says more of it
+    """
+    data = data if isinstance(data, Data) else Data(root=os.fspath(data))
     entry = find_entry(model)
     arguments: dict[str, Any] = {} if shift is None else {"shift": shift}
     features = FeatureSettings.read(Path(data.root))

@@ -13,6 +13,7 @@ from actionstream.models.errors import ActionstreamError
 from actionstream.models.files import read_text
 
 POLL_SECONDS = 0.4
+MAX_LINE = 4096  # characters; to look a pattern up takes time that grows with its square
 EMPTY_POLLS = 5  # an editor or a copy that begins with an empty file takes its time
 
 
@@ -71,7 +72,11 @@ class WatchList:
 
     def _read(self) -> str:
         self._path.stat()  # where it is away, this says so in the words of the system
-        return read_text(self._path)
+        text = read_text(self._path)
+        for number, line in enumerate(text.split("\n"), start=1):
+            if len(line) > MAX_LINE:
+                raise ActionstreamError(f"line {number} has {len(line):,} characters; a source has {MAX_LINE} at most")
+        return text
 
     def _follow(self, text: str) -> None:
         lines = [line.strip() for line in text.split("\n")]

@@ -19,12 +19,20 @@ if TYPE_CHECKING:
 
 FORMATS = {".mp4": "mp4", ".mkv": "matroska", ".mov": "mov"}
 """Containers by the suffix of the name."""
+FRAGMENTED = {"movflags": "hybrid_fragmented+default_base_moof"}
+OPTIONS = {
+    ".mp4": FRAGMENTED,
+    ".mov": FRAGMENTED,
+    ".mkv": {"cluster_time_limit": "1000"},
+}
+"""What was written plays, whenever the writing ends; closed, MP4 and MOV are ordinary files."""
 
 
 class VideoFile:
     """Every frame of the source, and an overlay if one is wanted, as H.264 in the container that the suffix names.
 
-    It takes its place when it is closed; until then, and where it cannot be written, what was there stays.
+    It is written as NAME.PID.partial.SUFFIX, which plays to its last second when the process is killed or the disk is
+    full, and takes its place when it is closed; until then what was there stays.
     """
 
     def __init__(self, path: str | os.PathLike[str], overlay: Overlay | None):
@@ -38,23 +46,25 @@ class VideoFile:
             raise ActionstreamError(f"{self._path} cannot be written: its name must end in {', '.join(FORMATS)}")
         if self._path.is_dir():
             raise ActionstreamError(f"{self._path} cannot be written: it is a folder")
-        self._partial = self._path.with_name(f".{self._path.name}.{os.getpid()}.partial")
+        self._partial = self._path.with_name(f"{self._path.stem}.{os.getpid()}.partial{self._path.suffix}")
         try:
             self._partial.open("wb").close()  # PyAV would find out at the first frame only
         except OSError as error:
             raise ActionstreamError(f"{self._path} cannot be written: {error.strerror}") from error
-        format = FORMATS[self._path.suffix.lower()]
-        self._container: av.container.OutputContainer | None = av.open(f"file:{self._partial}", "w", format=format)
+        suffix = self._path.suffix.lower()
+        self._container: av.container.OutputContainer | None = av.open(
+            f"file:{self._partial}", "w", format=FORMATS[suffix], options={**OPTIONS[suffix], "flush_packets": "1"}
+        )
 
     def push(self, update: Update) -> None:
-        """Add the frame of an update. OSError where it cannot be written: what was written before is then removed."""
+        """Add the frame of an update. OSError where it cannot be written: what was written before stays beside."""
         if update.frame is None or self._container is None:
             return
         image = update.frame.image
         if self._overlay is not None:
             image = self._overlay(update.frame, update.prediction)
         self._last = max(self._last + 1, round(update.frame.time_seconds * 1000))
-        with self._or_nothing():
+        with self._or_part():
             self._add(self._container, image)
 
     def close(self) -> None:
@@ -64,7 +74,7 @@ class VideoFile:
         if self._stream is None:  # nothing came
             self.discard()
             return
-        with self._or_nothing():
+        with self._or_part():
             self._container.mux(self._stream.encode(None))
             self._container.close()
             os.replace(self._partial, self._path)
@@ -87,19 +97,30 @@ class VideoFile:
             stream.width, stream.height = width // 2 * 2, height // 2 * 2
             stream.pix_fmt = "yuv420p"
             stream.codec_context.time_base = Fraction(1, 1000)
-            stream.options = {"preset": "veryfast", "crf": "20"}
+            stream.options = {"preset": "veryfast", "crf": "20", "g": "30", "bf": "0", "rc-lookahead": "10"}
         picture = av.VideoFrame.from_ndarray(image, format="rgb24")
         picture = picture.reformat(self._stream.width, self._stream.height, format="yuv420p")
         picture.pts, picture.time_base = self._last, Fraction(1, 1000)
         container.mux(self._stream.encode(picture))
 
     @contextmanager
-    def _or_nothing(self) -> Iterator[None]:
-        """An error in here leaves nothing of the file; a signal leaves it as it is."""
+    def _or_part(self) -> Iterator[None]:
+        """An error in here ends the file, and leaves what plays of it."""
+        import av
+
         try:
             yield
         except Exception as error:
-            self.discard()
+            container, self._container = self._container, None
+            with suppress(Exception):  # the same again
+                container.close()  # type: ignore[union-attr]
+            try:
+                with av.open(f"file:{self._partial}") as written:
+                    next(written.decode(video=0))
+                kept = f"; what was written is {self._partial}"
+            except (av.FFmpegError, OSError, StopIteration):
+                self._partial.unlink(missing_ok=True)
+                kept = ""
             if isinstance(error, OSError):
-                raise OSError(error.errno, f"{self._path} cannot be written: {error.strerror}") from error
+                raise OSError(error.errno, f"{self._path} cannot be written: {error.strerror}{kept}") from error
             raise

@@ -24,7 +24,7 @@ def test_they_are_short_and_explained():
     for path in PROGRAMS:
         assert len(path.read_text().splitlines()) < 80, path.name
         assert f"`{path.name}`" in explained
-        assert f"-m demos.{path.stem} " in explained + " "
+        assert f"-m actionstream.demos.{path.stem} " in explained + " "
 
 
 def test_webcam(capsys):

@@ -19,6 +19,7 @@ from actionstream.demos.page.clips import Clip
 from actionstream.demos.page.hub import Hub, Settings, SharedEngine
 from actionstream.demos.page.site import Limits, Site
 from actionstream.demos.page.visitor import PageSource, Visitor, read_picture
+from actionstream.models.locate import locate
 from actionstream.sources.video import FileSource
 
 

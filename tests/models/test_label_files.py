@@ -1,9 +1,12 @@
 """Files of labels: read by their numbers, whatever the layout, or refused; never off by one."""
 
+import gzip
 import json
 
 import pytest
 
+from actionstream.models.errors import ActionstreamError
+from actionstream.models.files import read_text
 from actionstream.models.labels.files import read_label_file
 
 LABELS = ["right", "left", "point up"]
@@ -105,3 +108,13 @@ def test_what_may_be_off_by_one_is_refused(name, text, message, tmp_path):
     (tmp_path / name).write_bytes(text)
     with pytest.raises(ValueError, match=message):
         read_label_file(tmp_path / name)
+
+
+def test_text_is_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr("actionstream.models.files.MAX_TEXT_BYTES", 1000)
+    (tmp_path / "bomb.txt.gz").write_bytes(gzip.compress(b"wave\n" * 10**6))
+    with pytest.raises(ActionstreamError, match=r"bomb.txt.gz is longer than 1,000 bytes"):
+        read_text(tmp_path / "bomb.txt.gz")
+    (tmp_path / "a.txt").write_bytes(b"wave\ncl\0ap\n")
+    with pytest.raises(ActionstreamError, match=r"a\.txt is not text: line 2 has a NUL"):
+        read_text(tmp_path / "a.txt")

@@ -44,7 +44,7 @@ def test_what_libraries_raise_is_a_fault(kind):
 def test_what_we_raise_is_a_mistake():
     error = raised(lambda: Preprocessing(height=0, width=8))
     assert is_mistake(error)
-    assert where(error).startswith("models/preprocessing.py, line ")
+    assert where(error).startswith("actionstream/models/preprocessing.py, line ")
     assert is_mistake(raised(lambda: Optimisation(learning_rate=-1)))
     assert is_mistake(raised(lambda: open("/absent/file")))  # noqa: SIM115
 
@@ -61,7 +61,7 @@ def test_a_fault_is_told_with_its_place(kind, monkeypatch, run):
     error = raised(FAULTS[kind])
     assert code == 3
     (line,) = err.splitlines()
-    assert line.startswith("actionstream: a fault in actionstream in stream/commands/models.py, line ")
+    assert line.startswith("actionstream: a fault in actionstream in actionstream/commands/models.py, line ")
     assert f"please report it: {type(error).__name__}: {error}" in line
     assert line.endswith("(ACTIONSTREAM_TRACEBACK=1 shows the way)")
 

@@ -2,10 +2,13 @@
 
 import csv
 import json
+import platform
 import resource
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -17,6 +20,8 @@ from PIL import Image
 
 from actionstream import watch
 from actionstream.models import load, read_card
+from actionstream.models.files import whole
+from actionstream.models.processes import is_running
 from actionstream.models.training import testing
 from actionstream.models.training.datasets import Clip
 from actionstream.models.training.run import Run, _best
@@ -53,7 +58,7 @@ NETWORK = (*NETWORK, "--set", "optimisation.mixup=0.2")
 def finished(data, tmp_path_factory):
     """A run of two epochs that nobody disturbed."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
-    command = [sys.executable, "-m", "actionstream.cli.main", "train", "--data", data, "-o", folder, "--epochs", 2]
+    command = [sys.executable, "-m", "actionstream", "train", "--data", data, "-o", folder, "--epochs", 2]
     command += [*SMALL, *NETWORK]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -542,3 +547,39 @@ def test_folders_of_frames(tmp_path, run):
     code, out, err = run("train", "--data", tmp_path / "data", "-o", tmp_path / "run", "--epochs", 1, *SMALL, *NETWORK)
     assert code == 0, err
     assert "2 clips learnt, 2 held out" in out
+
+
+def children(pid):
+    """The processes that a process has begun."""
+    return [
+        int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()
+    ]
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])
+def test_workers_end_with_their_run(number, data, tmp_path):
+    """And what was half written is gone after the next start."""
+    command = [sys.executable, "-m", "actionstream", "train", "--data", data, "-o", tmp_path, "--epochs", 100, *SMALL]
+    command[command.index("--workers") + 1] = 1
+    with subprocess.Popen([*map(str, command), *NETWORK], stderr=subprocess.DEVNULL) as process:
+        wait_for(lambda: (tmp_path / "last.pt").exists())
+        begun = children(process.pid)
+        assert begun
+        process.send_signal(number)
+    wait_for(lambda: not any(map(is_running, begun)), seconds=10)
+    last = tmp_path / "last.pt"
+    stale = tmp_path / f".last.pt.{platform.node()}.{process.pid}.partial"
+    stale.write_text("half")
+    with whole(last) as file:
+        assert not stale.exists()
+        file.write_text("all")
+    assert last.read_text() == "all"
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def wait_for(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from precision import apart, float64_bound
 
-from actionstream import Engine, Frame, SourceError, labelling, open_source
+from actionstream import Engine, Frame, SourceError, open_source
 from actionstream.engine.fusion import Fusion
 from actionstream.engine.scorer import NetworkScorer, Row
 from actionstream.models.card import Card
@@ -19,6 +19,7 @@ from actionstream.models.preprocessing import Preprocessing
 from actionstream.runtimes.eager import TorchRuntime
 from actionstream.scoring import integrate
 from actionstream.sources.source import Source
+from actionstream.videos import label as labelling
 from actionstream.videos.label import label_video
 from actionstream.videos.scores import score_video
 

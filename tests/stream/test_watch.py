@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from precision import apart, float64_bound
 
 from actionstream import Frame, open_source, watch
 from actionstream.models.training.sample import SECONDS, TIMELINE
+from actionstream.models.video.decoder import Decoder
 from actionstream.models.weights.loading import load
 from actionstream.results import Update
 from actionstream.sinks import Overlay, VideoFile
@@ -304,16 +306,40 @@ def test_a_full_disk(run, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])
-@pytest.mark.parametrize("room", [1000, 60_000])
+@pytest.mark.parametrize("room", [1000, 200_000])
 def test_a_disk_that_is_full_in_the_middle(tmp_path, suffix, room):
-    """Files may not get larger than the room: the labels go on, and nothing is left of the video."""
+    """Files may not get larger than the room: the labels go on, and what fits of the video plays."""
     command = [COMMAND, "watch", "sample", "--save", tmp_path / f"out{suffix}", "--json"]
     limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (room, room))
     done = subprocess.run(command, capture_output=True, text=True, preexec_fn=limit, check=False)
     assert done.returncode == 1
-    assert done.stderr == (f"actionstream: sample.mp4: {tmp_path}/out{suffix} cannot be written: File too large\n")
+    assert f"actionstream: sample.mp4: {tmp_path}/out{suffix} cannot be written: File too large" in done.stderr
     assert len(lines(done.stdout)[0]) == 330
-    assert not list(tmp_path.iterdir())
+    assert len(list(tmp_path.iterdir())) == (room > 1000)
+    for part in tmp_path.iterdir():
+        assert f"; what was written is {part}\n" in done.stderr
+        assert num_pictures(part) > 30
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])
+def test_what_is_saved_plays_after_a_signal(tmp_path, suffix, number):
+    command = [COMMAND, "watch", "sample", "--save", tmp_path / f"out{suffix}", "--json", "--realtime"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        labelled = 0
+        for line in process.stdout:
+            labelled += "labels" in line
+            if labelled == 60:
+                process.send_signal(number)
+                break
+    (path,) = tmp_path.iterdir()
+    assert path.name == f"out{suffix}" if number != signal.SIGKILL else f"out.{process.pid}.partial{suffix}"
+    assert num_pictures(path) > 60
+
+
+def num_pictures(path):
+    with closing(Decoder(str(path), name=path.name)) as decoder:
+        return len(list(decoder.timed()))
 
 
 def test_a_saved_video_is_whole_or_not_there(tmp_path):
