@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from actionstream.models.card import Card
     from actionstream.models.catalogue import create, list_models
+    from actionstream.models.locate import packaged
     from actionstream.models.preprocessing import Preprocessing
-    from actionstream.models.weights.checkpoint import packaged, read_card, save
+    from actionstream.models.weights.checkpoint import read_card, save
     from actionstream.models.weights.loading import load
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # ONNX Runtime reads it when it is imported, after this
@@ -20,7 +21,7 @@ _HOMES = {
     "create": "catalogue",
     "list_models": "catalogue",
     "load": "weights.loading",
-    "packaged": "weights.checkpoint",
+    "packaged": "locate",
     "read_card": "weights.checkpoint",
     "save": "weights.checkpoint",
 }

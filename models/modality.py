@@ -14,6 +14,7 @@ import numpy as np
 
 from actionstream.models.choices import FlowMethod
 from actionstream.models.errors import ActionstreamError
+from actionstream.models.extras import needs
 from actionstream.models.preprocessing import Preprocessing
 
 BOUND = 20.0
@@ -127,6 +128,7 @@ class Flow:
     """
 
     def __init__(self, preprocessing: Preprocessing, interval_seconds: float):
+        needs("camera")  # OpenCV
         if preprocessing.flow_method == "tvl1":
             _tvl1()  # say now what is missing
         self._preprocessing = preprocessing

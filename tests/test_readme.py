@@ -21,8 +21,8 @@ from actionstream.evaluation.detection_table import write_table
 from actionstream.models import create, read_card, save
 from actionstream.models.cache import cached_file
 from actionstream.models.labels import read_labels
+from actionstream.models.published import PUBLISHED
 from actionstream.models.weights.convert import load_weights
-from actionstream.models.weights.published import PUBLISHED
 from actionstream.sources import SAMPLE
 
 ROOT = Path(__file__).parents[1]

@@ -11,16 +11,17 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
+from actionstream.choices import RuntimeName
 from actionstream.demos.page.answers import describe
 from actionstream.demos.page.messages import plain, progress
 from actionstream.demos.page.site import Session, Site
 from actionstream.engine.engine import Engine
 from actionstream.models.errors import ActionstreamError
+from actionstream.models.locate import Located
 from actionstream.models.network import Network
 from actionstream.models.weights.loading import load
 from actionstream.models.window import Window
-from actionstream.runtimes import RuntimeName
-from actionstream.runtimes.choice import PACKAGES
+from actionstream.runtimes.opening import PACKAGES
 from actionstream.sources import SAMPLE
 from actionstream.sources.video import FileSource
 
@@ -61,7 +62,7 @@ def build(site: Site) -> None:
                     raise ActionstreamError(
                         f"{name} was uploaded: it runs with torch, since nothing is made of it here"
                     )
-                for side in _run(name, site.find_model(session, name), path, runtime=runtime, device=site.device):
+                for side in _run(site.find_model(session, name), path, runtime=runtime, device=site.device):
                     if isinstance(side, float):
                         yield progress(name, side, 1.0), None
                     else:
@@ -76,7 +77,7 @@ def build(site: Site) -> None:
         "each frame alone, `motion` is the same network with a memory. At most the first minute."
     )
     with gr.Row(elem_classes="as-controls"):
-        names = site.model_names()
+        names = list(site.models())
         first = gr.Dropdown(names, value=FIRST, label="First", min_width=140)
         first_runtime = gr.Dropdown(runtimes(), value="torch", label="runs with", min_width=100)
         second = gr.Dropdown(names, value=SECOND, label="Second", min_width=140)
@@ -91,7 +92,7 @@ def build(site: Site) -> None:
     done.then(None, found, None, js="(found) => actionstream.compare.show(found)")
 
     def look_again(request: gr.Request) -> tuple[Any, Any]:
-        names = site.model_names(site.session(str(request.session_hash)))
+        names = list(site.models(site.session(str(request.session_hash))))
         return gr.update(choices=names), gr.update(choices=names)
 
     for dropdown in (first, second):
@@ -112,7 +113,7 @@ def runtimes() -> list[str]:
     return ["torch", "compile", *exported]
 
 
-def _run(name: str, model: str, path: Path, *, runtime: RuntimeName, device: str) -> Iterator[float | dict[str, Any]]:
+def _run(model: Located, path: Path, *, runtime: RuntimeName, device: str) -> Iterator[float | dict[str, Any]]:
     """How far it is, a share, and in the end what the page shows of one model."""
     network, card = load(model)
     engine = Engine(model, runtime=runtime, device=device)
@@ -132,10 +133,10 @@ def _run(name: str, model: str, path: Path, *, runtime: RuntimeName, device: str
             if len(spent) % TOLD_EVERY == 0:
                 yield frame.time_seconds / seconds
     if not rows:
-        raise ActionstreamError(f"the video is too short for {name}")
+        raise ActionstreamError(f"the video is too short for {model}")
     weights = sum(parameter.nbytes for parameter in network.parameters())
     yield {
-        "name": f"{name} ({runtime})",
+        "name": f"{model} ({runtime})",
         "figures": f"{np.median(spent):.1f} ms a frame, {weights / 1e6:.1f} MB of weights, "
         f"{state_bytes(network, card) / 1000:.0f} kB of state",
         "labels": card.labels,

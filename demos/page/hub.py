@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from actionstream.choices import RuntimeName
 from actionstream.engine.engine import Engine, Snapshot
 from actionstream.engine.prepared import Prepared
 from actionstream.frame import Frame
 from actionstream.live.watch import Watch
 from actionstream.models.errors import ActionstreamError
+from actionstream.models.locate import Model
 from actionstream.results import Counts, Event, Prediction, Skipped
-from actionstream.runtimes import RuntimeName
 from actionstream.sinks.sink import Sink
 from actionstream.sources import Source
 from actionstream.sources.connection import Connection
@@ -42,7 +43,7 @@ class SharedEngine(Engine):
     The frames of a visitor are prepared in the thread that reads them, while those of others are, or are scored.
     """
 
-    def __init__(self, model: str, *, runtime: RuntimeName = "auto", device: str = "auto"):
+    def __init__(self, model: Model, *, runtime: RuntimeName = "auto", device: str = "auto"):
         super().__init__(model, runtime=runtime, device=device)
         self._lock = threading.RLock()
         self._settings: dict[str, Settings] = {}

@@ -30,7 +30,7 @@ def build(site: Site) -> None:
         except (ValueError, OSError) as error:
             gr.Warning(plain(error))
             return None, gr.update()
-        return None, gr.update(choices=site.model_names(session), value=name)
+        return None, gr.update(choices=list(site.models(session)), value=name)
 
     def choose(name: str, request: gr.Request) -> None:
         session = site.session(str(request.session_hash))
@@ -41,7 +41,7 @@ def build(site: Site) -> None:
             gr.Warning(plain(error))
 
     with gr.Row(elem_classes="as-controls"):
-        chosen = gr.Dropdown(site.model_names(), value=site.model, label="Model of Live and Video", min_width=200)
+        chosen = gr.Dropdown(list(site.models()), value=site.model.name, label="Model of Live and Video", min_width=200)
         types = list(CHECKPOINT_SUFFIXES)
         upload = gr.File(label="A checkpoint of your own (.safetensors)", file_types=types, height=120)
     upload.upload(take, upload, [upload, chosen], preprocess=False, show_progress="hidden")

@@ -8,10 +8,10 @@ import socket
 from collections.abc import Callable
 from threading import Event
 
-from actionstream.cli import signals
+from actionstream.choices import RuntimeName
+from actionstream.commands import signals
 from actionstream.demos.page.site import Limits, Site
 from actionstream.models.errors import ActionstreamError
-from actionstream.runtimes import RuntimeName
 
 HEAD = '<link rel="stylesheet" href="page/page.css"><script src="page/page.js"></script>'
 

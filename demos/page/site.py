@@ -15,17 +15,17 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from actionstream.choices import RuntimeName
 from actionstream.demos.page.address import check_address
 from actionstream.demos.page.clips import UploadedVideo
 from actionstream.demos.page.hub import Hub, Settings, SharedEngine
 from actionstream.demos.page.visitor import PageSource, Visitor
-from actionstream.models.cache import cached_file
 from actionstream.models.checked import checked
 from actionstream.models.errors import ActionstreamError
-from actionstream.models.weights.checkpoint import is_checkpoint, packaged
+from actionstream.models.locate import Located, locate, packaged
+from actionstream.models.published import PUBLISHED
+from actionstream.models.weights.checkpoint import is_checkpoint
 from actionstream.models.weights.loading import load
-from actionstream.models.weights.published import PUBLISHED
-from actionstream.runtimes import RuntimeName
 from actionstream.runtimes.eager import TorchRuntime
 from actionstream.sources import Source, open_source
 from actionstream.sources.connection import Connection
@@ -65,10 +65,10 @@ class Session:
     """One open page: what it has uploaded lies in its folder, which is removed with it."""
 
     folder: Path
-    model: str
+    model: Located
     live: str | None = None
     clip: UploadedVideo | None = None
-    checkpoints: dict[str, str] = field(default_factory=dict)
+    checkpoints: dict[str, Located] = field(default_factory=dict)
 
 
 class Site:
@@ -76,9 +76,9 @@ class Site:
 
     def __init__(self, *, model: str, runtime: RuntimeName, device: str, limits: Limits):
         self.limits = limits
-        self.model = model
+        self.model = locate(model)
         self.device = device
-        self._hubs = {model: Hub(SharedEngine(model, runtime=runtime, device=device))}
+        self._hubs = {self.model: Hub(SharedEngine(self.model, runtime=runtime, device=device))}
         self.folder = Path(tempfile.mkdtemp(prefix="actionstream-"))
         self.uploads = self.folder / "uploads"
         self.uploads.mkdir()
@@ -109,12 +109,12 @@ class Site:
                 self.end_live(session.live)
             self.forget_clip(session)
             with self._lock:
-                own = [self._hubs.pop(path) for path in session.checkpoints.values() if path in self._hubs]
+                own = [self._hubs.pop(each) for each in session.checkpoints.values() if each in self._hubs]
             for hub in own:
                 hub.close()
             shutil.rmtree(session.folder, ignore_errors=True)
 
-    def hub(self, model: str) -> Hub:
+    def hub(self, model: Located) -> Hub:
         """The engine of a model, which is opened when it is first wanted and stays."""
         with self._lock:
             hub = self._hubs.get(model)
@@ -126,16 +126,18 @@ class Site:
                         self._hubs[model] = hub
         return hub
 
-    def model_names(self, session: Session | None = None) -> list[str]:
-        """The models that can be chosen: those that are here already, and those that a session has uploaded."""
-        cached = [name for name, entry in PUBLISHED.items() if cached_file(entry.address).is_file()]
-        return list(dict.fromkeys([self.model, *packaged(), *cached, *(session.checkpoints if session else ())]))
+    def models(self, session: Session | None = None) -> dict[str, Located]:
+        """Those that can be chosen, by name: the server's, others that are here already, uploads of the session."""
+        others = [model for model in map(locate, (*packaged(), *PUBLISHED)) if model.is_here]
+        models = {model.name: model for model in others if model.name != self.model.name}
+        return {self.model.name: self.model, **models, **(session.checkpoints if session else {})}
 
-    def find_model(self, session: Session, name: str) -> str:
-        """What `actionstream.models.load` takes for a name that can be chosen; ValueError for any other."""
-        if name not in self.model_names(session):
-            raise ActionstreamError(f"no model {name!r} is here; there are {', '.join(self.model_names(session))}")
-        return session.checkpoints.get(name, name)
+    def find_model(self, session: Session, name: str) -> Located:
+        """The model of a name that can be chosen; ValueError for any other."""
+        models = self.models(session)
+        if name not in models:
+            raise ActionstreamError(f"no model {name!r} is here; there are {', '.join(models)}")
+        return models[name]
 
     def take_checkpoint(self, session: Session, upload: str) -> str:
         """Keep a checkpoint that was uploaded; its name. ValueError where it is none that can label a stream."""
@@ -145,13 +147,14 @@ class Site:
                 raise ActionstreamError(
                     f"{name} is no checkpoint of ours; `actionstream convert` makes one of other files"
                 )
-            network, card = load(path)
+            name = next(each for each in (name, f"{path.stem[:4]} {name}") if each not in self.models(session))
+            model = Located("checkpoint", name, path)
+            network, card = load(model)
             TorchRuntime(network, card, device="cpu")
         except Exception:
             path.unlink()
             raise
-        name = next(each for each in (name, f"{path.stem[:4]} {name}") if each not in self.model_names(session))
-        session.checkpoints[name] = str(path)
+        session.checkpoints[name] = model
         return name
 
     def begin_live(self, session: Session, address: str | None, settings: Settings) -> dict[str, Any]:

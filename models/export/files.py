@@ -21,6 +21,7 @@ from actionstream.models.errors import ActionstreamError
 from actionstream.models.export.exported import KEY, Exported
 from actionstream.models.export.split_channels import split_channels
 from actionstream.models.export.step import describe, trace
+from actionstream.models.extras import needs
 from actionstream.models.files import whole
 from actionstream.models.network import Network
 
@@ -47,6 +48,8 @@ def export(
         raise ActionstreamError(f"{path} is for {to}; let its name end in {SUFFIXES[to]}")
     if to == "torch-export" and calibration is not None:
         raise ActionstreamError("int8 is for onnx and openvino")
+    if to == "openvino":
+        needs("openvino")
     exported = describe(network, card, takes=takes, chunk=chunk, checkpoint=checkpoint)
     with _quiet(), TemporaryDirectory() as folder:
         program = trace(network, exported)
@@ -86,10 +89,8 @@ def _write_onnx(path: Path, program: torch.export.ExportedProgram, exported: Exp
 
 def _convert_to_openvino(step: Path, path: Path) -> None:
     """As an .xml file, and a .bin file beside it."""
-    try:
-        import openvino
-    except ImportError:
-        raise ActionstreamError("this needs OpenVINO, which is not installed: pip install openvino") from None
+    import openvino
+
     result = step.with_suffix(".xml")
     openvino.save_model(openvino.Core().read_model(step), result, compress_to_fp16=False)
     for suffix in (".bin", ".xml"):  # the .xml last: it says that both are there

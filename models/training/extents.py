@@ -21,6 +21,7 @@ from rich.progress import track
 from torch import Tensor
 
 from actionstream.models.catalogue import create
+from actionstream.models.locate import PACKAGED
 from actionstream.models.network import Network
 from actionstream.models.networks.timeception import SCALES, segment_maps
 from actionstream.models.preprocessing import Preprocessing
@@ -28,7 +29,6 @@ from actionstream.models.training.loop import Batch, train
 from actionstream.models.training.motion import SIZE
 from actionstream.models.training.optimisation import Optimisation
 from actionstream.models.training.scenes import Mover, Random, make_pose, make_scene, render
-from actionstream.models.weights.checkpoint import PACKAGED
 from actionstream.models.weights.loading import load
 
 PARTS = ("left", "up", "closer", "clockwise")

@@ -22,6 +22,7 @@ from actionstream.models.catalogue import create
 from actionstream.models.errors import ActionstreamError
 from actionstream.models.files import read_text, whole, write_text
 from actionstream.models.labels import read_labels
+from actionstream.models.locate import locate
 from actionstream.models.network import Network
 from actionstream.models.networks.initialisation import cross_modality
 from actionstream.models.training import distributed
@@ -34,7 +35,7 @@ from actionstream.models.training.pictures import draw_confusion, draw_curves
 from actionstream.models.training.settings import TrainingSettings
 from actionstream.models.training.state import read_state, save_state
 from actionstream.models.training.testing import test
-from actionstream.models.weights.checkpoint import find_local, save
+from actionstream.models.weights.checkpoint import save
 from actionstream.models.weights.loading import load
 
 LABELS, START, TEACHER = "labels.txt", "start.safetensors", "teacher.safetensors"
@@ -286,7 +287,9 @@ class Run:
 
 def _from_anywhere(model: str | None) -> str | None:
     """A model as it can be found from any folder."""
-    return model if model is None or find_local(model) is None else str(Path(model).resolve())
+    if model is None:
+        return None
+    return str(Path(model).resolve()) if locate(model).kind in ("checkpoint", "run") else model
 
 
 def start_from(network: Network, other: Network, name: str) -> None:

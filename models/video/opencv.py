@@ -1,9 +1,11 @@
 """OpenCV, loaded when a camera, a window or drawing wants it: it needs system libraries that a server may lack."""
 
 from actionstream.models.errors import ActionstreamError
+from actionstream.models.extras import extras_named
 
 try:
-    import cv2
+    with extras_named():
+        import cv2
 except ImportError as error:  # libGL.so.1: cannot open shared object file
     raise ActionstreamError(
         f"OpenCV cannot be loaded ({error}); on Debian and Ubuntu: apt install libgl1 libglib2.0-0"

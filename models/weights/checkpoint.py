@@ -7,16 +7,15 @@ JSON. Nothing is unpickled.
 from __future__ import annotations
 
 import os
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError, safe_open
 
 from actionstream.models.card import Card
-from actionstream.models.errors import ActionstreamError, warn_once
+from actionstream.models.errors import ActionstreamError
 from actionstream.models.files import whole
-from actionstream.models.weights.published import PUBLISHED
+from actionstream.models.locate import CHECKPOINTS, Model, locate
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,57 +23,6 @@ if TYPE_CHECKING:
     from actionstream.models.network import Network
 
 KEY = "actionstream"
-PACKAGED = Path(__file__).parents[1] / "checkpoints"
-"""Checkpoints that come with the package."""
-
-
-def packaged() -> list[str]:
-    """Names of the checkpoints that come with the package."""
-    return sorted(path.stem for path in PACKAGED.glob("*.safetensors"))
-
-
-def find_local(path: str | os.PathLike[str]) -> Path | None:
-    """The file of a model that lies at a path: that file, or the best checkpoint of a run's folder; None without."""
-    best = Path(path) / "best.safetensors"
-    return next((file for file in (best, Path(path)) if file.is_file()), None)
-
-
-def resolve(name: str | os.PathLike[str]) -> Path | str:
-    """What is meant by the name or path of a model: the file of a checkpoint, or a name of models.weights.published.
-
-    What lies on the disk is meant first (`find_local`), then a packaged checkpoint, then a published one. A
-    RuntimeWarning says which it is where there are two of a name.
-
-    Raises ValueError, which says what there is, where there is none.
-    """
-    text, path, there = os.fspath(name), Path(name), find_local(name)
-    known: Path | str | None = PACKAGED / f"{text}.safetensors" if text in packaged() else None
-    known = text if known is None and text in PUBLISHED else known
-    if there is not None:
-        if known is not None:
-            warn_once(f"the model {text} is {path.resolve()}, not the checkpoint that `actionstream models` lists")
-        return there
-    unfinished = (path / "settings.json").is_file()
-    if known is not None:
-        if unfinished:
-            warn_once(f"the model {text} is that of `actionstream models`; the run {path.resolve()} has none yet")
-        return known
-    if unfinished:
-        raise ActionstreamError(f"{path} is a run without a checkpoint: it has not come to the end of an epoch")
-    near = ", ".join(get_close_matches(text, [*packaged(), *PUBLISHED], n=4, cutoff=0))
-    raise ActionstreamError(
-        f"no model {text!r}: give the path of a checkpoint, or a name of `actionstream models`; nearest are {near}"
-    )
-
-
-def find(name: str | os.PathLike[str]) -> Path:
-    """The file of a checkpoint, see `resolve`; ValueError for one that is published, too."""
-    found = resolve(name)
-    if isinstance(found, str):
-        raise ActionstreamError(
-            f"{name} has no card of its own: it is published by others, and downloaded when it is loaded"
-        )
-    return found
 
 
 def is_checkpoint(path: str | os.PathLike[str]) -> bool:
@@ -86,9 +34,9 @@ def is_checkpoint(path: str | os.PathLike[str]) -> bool:
         return False
 
 
-def read_card(name: str | os.PathLike[str]) -> Card:
-    """The card of a checkpoint, without its weights."""
-    path = find(name)
+def read_card(model: Model) -> Card:
+    """The card of a checkpoint or of a run, without its weights."""
+    path = locate(model).file(*CHECKPOINTS)
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}

@@ -28,7 +28,7 @@ from actionstream.benchmarks.memory import forget_peak, resident_megabytes
 from actionstream.engine.fusion import open_scorer
 from actionstream.engine.scorer import Scorer
 from actionstream.frame import Frame
-from actionstream.runtimes.eager import core_left_free
+from actionstream.runtimes.threads import core_left_free
 from actionstream.sources import open_source
 from actionstream.videos.label import label_video
 from actionstream.videos.picture import Thumbnails

@@ -9,8 +9,10 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+from actionstream.choices import RuntimeName
 from actionstream.models.errors import ActionstreamError
-from actionstream.runtimes import Runtime, RuntimeName, open_runtime
+from actionstream.runtimes.opening import open_runtime
+from actionstream.runtimes.runtime import Runtime
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from actionstream.benchmarks.networks import card_of, sample_snippets, write_che
 from actionstream.benchmarks.opening import batch_step, open_with_threads, threads
 from actionstream.benchmarks.peer import NAME, Peer
 from actionstream.benchmarks.products import MULTIPLY_ADDS, matrix_product
+from actionstream.choices import RuntimeName
 from actionstream.engine.engine import Engine
 from actionstream.live.watch import Watch
 from actionstream.models.card import Card
@@ -29,8 +30,8 @@ from actionstream.models.errors import ActionstreamError
 from actionstream.models.export.files import export
 from actionstream.models.networks.table import read_table
 from actionstream.models.weights.loading import load
-from actionstream.runtimes import Runtime, RuntimeName
 from actionstream.runtimes.onnx import open_session
+from actionstream.runtimes.runtime import Runtime
 from actionstream.sinks import JsonLines
 from actionstream.sources import SAMPLE, open_source
 

@@ -13,8 +13,8 @@ from time import perf_counter
 from typing import Any
 
 from actionstream.benchmarks.alternation import Done, Quartiles, alternate, nobody
+from actionstream.choices import RuntimeName
 from actionstream.models.errors import ActionstreamError
-from actionstream.runtimes import RuntimeName
 
 HELP_SECONDS, LABEL_SECONDS = 0.5, 4.0
 """What is aimed at."""

@@ -10,7 +10,7 @@ from typing import Any
 from actionstream.benchmarks.alternation import Done, Quartiles, alternate, burst, nobody, ratios
 from actionstream.benchmarks.networks import sample_snippets
 from actionstream.benchmarks.opening import batch_step, open_with_threads
-from actionstream.runtimes import RuntimeName
+from actionstream.choices import RuntimeName
 
 BATCHES = (1, 2, 4, 8)
 

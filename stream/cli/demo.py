@@ -8,6 +8,7 @@ import typer
 
 from actionstream.cli.messages import say
 from actionstream.cli.options import Device, Model, Runtime
+from actionstream.models.extras import needs
 
 
 def demo(
@@ -34,6 +35,8 @@ def demo(
     ] = False,
 ) -> None:
     """Open the web page: your camera or an address live, videos, two models side by side."""
+    needs("page")
+
     from actionstream.demos.page.server import serve
     from actionstream.demos.page.site import Limits
 

@@ -9,6 +9,7 @@ import typer
 
 from actionstream.cli.options import Labels, Weights, loading
 from actionstream.models.choices import ExportTarget, Takes
+from actionstream.models.extras import needs
 
 
 def export(
@@ -38,6 +39,8 @@ def export(
     labels: Labels = None,
 ) -> None:
     """Write a checkpoint as a file for other runtimes: watch --model takes it, and so do programs without torch."""
+    needs("export")
+
     from actionstream.commands.export import export_checkpoint
 
     export_checkpoint(

@@ -10,6 +10,7 @@ import typer
 from actionstream.choices import SubtitleFormat
 from actionstream.cli.messages import say
 from actionstream.cli.options import Background, Device, Model
+from actionstream.models.extras import needs
 
 EXIT_CODES = (
     "Exit codes: 0 all videos are labelled, 1 some are not or ended too early, 2 none is, or bad input, 3 a fault in "
@@ -43,6 +44,8 @@ def label(
     device: Device = "auto",
 ) -> None:
     """Find what happens when in each VIDEO: write its segments (NAME.json) and a picture of them (NAME.png)."""
+    needs("pictures")
+
     from actionstream.commands.label import label_files
 
     code = label_files(

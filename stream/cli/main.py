@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from actionstream.cli import label, signals, watch
+from actionstream.cli import label, watch
 from actionstream.cli.bench import bench
 from actionstream.cli.convert import convert
 from actionstream.cli.demo import demo
@@ -25,6 +25,8 @@ from actionstream.cli.record import record
 from actionstream.cli.sources import sources
 from actionstream.cli.test import test
 from actionstream.cli.train import train
+from actionstream.commands import signals
+from actionstream.models.extras import extras_named
 
 app = typer.Typer(
     name="actionstream",
@@ -65,7 +67,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # a name may have letters that the terminal has not
             stream.reconfigure(errors="backslashreplace")
     try:
-        with signals.raised():
+        with signals.raised(), extras_named():
             app(prog_name="actionstream")
     except signals.Stopped as stopped:
         sys.exit(stopped.exit_code)

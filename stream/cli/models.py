@@ -8,16 +8,16 @@ import typer
 
 
 def models(
-    name: Annotated[str | None, typer.Argument(help="Show this network or published checkpoint in detail.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Show this checkpoint, run or network in detail.")] = None,
 ) -> None:
     """List the networks with their costs, and the checkpoints that --model takes by name.
 
     The input is frames x height x width, the state is what one live stream keeps. A network that does not stream runs
     live in a window of frames. A published checkpoint is downloaded when it is first used.
     """
-    from actionstream.commands.models import print_network, print_table
+    from actionstream.commands.models import print_model, print_table
 
     if name is None:
         print_table()
     else:
-        print_network(name)
+        print_model(name)

@@ -11,6 +11,7 @@ from actionstream.cli.messages import refuse
 from actionstream.cli.options import Device
 from actionstream.models.choices import DataFormat, FrameModality, Shift
 from actionstream.models.errors import ActionstreamError
+from actionstream.models.extras import needs
 
 
 def train(
@@ -73,6 +74,8 @@ def train(
 
     On several GPUs: torchrun --nproc-per-node 8 -m actionstream train ...
     """
+    needs("train")
+
     from actionstream.commands import train as training_commands
     from actionstream.commands.recipes import train_recipe
     from actionstream.models.training import distributed

@@ -24,6 +24,7 @@ from actionstream.benchmarks.peer import NAME, Peer
 from actionstream.benchmarks.soak import measure_soak
 from actionstream.benchmarks.start import measure_start
 from actionstream.benchmarks.streams import MeteredEngine, find_most_streams
+from actionstream.choices import RuntimeName
 from actionstream.commands.bench_tables import (
     show_decoders,
     show_latency,
@@ -38,7 +39,6 @@ from actionstream.commands.tables import open_console
 from actionstream.engine.engine import Engine
 from actionstream.models.errors import ActionstreamError
 from actionstream.models.preprocessing import Preprocessing
-from actionstream.runtimes import RuntimeName
 from actionstream.sources import SAMPLE, SourceError, open_source
 from actionstream.sources.address import masked, scheme
 from actionstream.sources.video import FileSource

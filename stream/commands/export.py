@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -19,6 +18,7 @@ from actionstream.models.export.cache import key
 from actionstream.models.export.exported import Exported
 from actionstream.models.export.files import export
 from actionstream.models.files import check_target
+from actionstream.models.locate import locate
 from actionstream.models.weights.loading import load
 from actionstream.sources import open_source
 
@@ -32,15 +32,17 @@ def export_checkpoint(
     chunk: int,
     int8: bool,
     calibrate: Sequence[str],
-    **loading: Any,
+    weights: Path | None,
+    labels: Sequence[str] | None,
 ) -> None:
-    """Write the file, and say what it takes; `loading` as actionstream.models.load takes it."""
+    """Write the file, and say what it takes; `weights` and `labels` as actionstream.models.load takes them."""
     if calibrate and not int8:
         raise ActionstreamError("--calibrate is for --int8; give both, or leave it out")
     check_target(output)
     console = Console(stderr=True)
-    with console.status(f"exporting {model}"):
-        network, card = load(model, **loading)
+    found = locate(model, weights=weights)
+    with console.status(f"exporting {found}"):
+        network, card = load(found, labels=labels)
         calibration = [snippets(source, card) for source in calibrate or ["sample"]] if int8 else None
         exported = export(
             network,
@@ -49,7 +51,7 @@ def export_checkpoint(
             to=to,
             takes=takes,
             chunk=chunk,
-            checkpoint=key(model, **loading),
+            checkpoint=key(found, labels=labels),
             calibration=calibration,
         )
     print(f"{output}: {_description(exported)}; {_size(output)}")

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from actionstream.choices import SubtitleFormat
-from actionstream.cli import signals
+from actionstream.commands import signals
 from actionstream.commands.tables import open_console
 from actionstream.engine.fusion import open_scorer
 from actionstream.engine.scorer import Scorer
@@ -26,7 +26,7 @@ from actionstream.models.errors import ActionstreamError
 from actionstream.models.files import whole, write_text
 from actionstream.models.labels import find_background
 from actionstream.results import Segment
-from actionstream.runtimes.eager import core_left_free
+from actionstream.runtimes.threads import core_left_free
 from actionstream.scoring.segments import sure_segments
 from actionstream.sources import Source, SourceError, open_source
 from actionstream.sources.source import reason

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
-from difflib import get_close_matches
+from typing import Any
 from urllib.parse import urlsplit
 
 from actionstream.models.cache import cached_file
-from actionstream.models.catalogue import NETWORKS, find_entry
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.catalogue import create_empty, find_entry
+from actionstream.models.locate import PACKAGED, locate, packaged
 from actionstream.models.networks.table import COLUMNS, read_table
-from actionstream.models.weights.checkpoint import PACKAGED, packaged, read_card
-from actionstream.models.weights.published import PUBLISHED
+from actionstream.models.published import PUBLISHED
+from actionstream.models.weights.checkpoint import read_card
 
 
 def print_table() -> None:
@@ -39,42 +40,69 @@ def _print_lines(lines: list[tuple[str, ...]], right: tuple[str, ...] = ()) -> N
         print("  ".join(cells).rstrip())
 
 
-def print_network(name: str) -> None:
-    """Its row, its layers with their parameters, and the state of a live stream; for a checkpoint where it is, too."""
-    if name in PUBLISHED:
-        published = PUBLISHED[name]
-        for field, value in asdict(published).items():
-            if value:
-                print(f"{field:<18}{value}")
-        print(f"{'kept at':<18}{cached_file(published.address)}\n")
-        name = published.network
-    elif name not in NETWORKS and (near := get_close_matches(name, PUBLISHED, n=1)):
-        raise ActionstreamError(f"no network or checkpoint is named {name!r}; nearest is {near[0]}")
+def print_model(model: str) -> None:
+    """What is known of a model, its layers with their parameters, and the state of a live stream."""
+    found = locate(model)
+    if found.kind == "network":
+        _print_entry(found.name)
+    elif found.kind == "published":
+        published = PUBLISHED[found.name]
+        _print_fields({**asdict(published), "kept at": found.path})
+        print()
+        _print_entry(published.network)
+    else:
+        card = read_card(found)
+        size = card.preprocessing
+        _print_fields(
+            {
+                "kept at": found.path,
+                "network": card.network,
+                **card.arguments,
+                "labels": ", ".join(card.labels),
+                "modality": size.modality,
+                "interval_seconds": round(card.interval_seconds, 4),
+                "num_frames": card.num_frames,
+                "licence": card.licence,
+            }
+        )
+        _print_parts(card.network, card.arguments, frames=(card.num_frames, size.height, size.width))
+
+
+def _print_fields(fields: Mapping[str, Any]) -> None:
+    for field, value in fields.items():
+        if value not in (None, ""):
+            print(f"{field:<18}{value}")
+
+
+def _print_entry(name: str) -> None:
+    """A network as the catalogue has it."""
     entry = find_entry(name)
-
-    import torch
-
-    from actionstream.models.catalogue import create_empty
-    from actionstream.models.window import Window
-
     row = next(row for row in read_table() if row.name == name)
     for column, cell in zip(COLUMNS, row.cells, strict=True):
         print(f"{column:<14}{cell}")
-    network_class = entry.network_class()
-    print(f"{'class':<14}{network_class.__module__}.{network_class.__qualname__}")
+    print(f"{'class':<14}actionstream.models.networks.{entry.module}.{entry.name}")
     for argument, value in entry.arguments.items():
         print(f"{'':<14}{argument} = {value}")
+    _print_parts(name, {}, frames=(entry.num_frames, entry.size, entry.size))
 
+
+def _print_parts(name: str, arguments: Mapping[str, Any], *, frames: tuple[int, int, int]) -> None:
+    """Layers and state for frames (T, height, width)."""
+    import torch
+
+    from actionstream.models.window import Window
+
+    num_frames, height, width = frames
     with torch.device("meta"):
-        network = create_empty(name)
-        live = network if network.streams else Window(network, num_frames=entry.num_frames)
-        leaves = live.empty_state(1, entry.size, entry.size)
+        network = create_empty(name, **arguments)
+        live = network if network.streams else Window(network, num_frames=num_frames)
+        leaves = live.empty_state(1, height, width)
     print("\nlayers")
     for path, module in network.named_modules():
         num_parameters = sum(parameter.numel() for parameter in module.parameters())
         if path and path.count(".") < 2 and num_parameters:
             print(f"  {path:<32}{type(module).__name__:<24}{num_parameters:>12,}")
-    print("\nstate" if row.streams else f"\nstate, in a window of {entry.num_frames} frames")
+    print("\nstate" if network.streams else f"\nstate, in a window of {num_frames} frames")
     for leaf in leaves:
         print(f"  {' x '.join(map(str, leaf.shape[1:])):<32}{leaf.nbytes:>12,} bytes")
     if not leaves:

@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from actionstream.choices import RuntimeName
 from actionstream.commands.tables import open_console, print_table
 from actionstream.engine.engine import Engine
 from actionstream.evaluation.false_starts import false_starts
 from actionstream.models.errors import ActionstreamError
+from actionstream.models.locate import CHECKPOINTS, locate
 from actionstream.models.training.data import Data
 from actionstream.models.training.datasets import Listing
 from actionstream.models.training.folders import videos_under
@@ -26,11 +28,10 @@ from actionstream.models.training.run import Run
 from actionstream.models.training.sampling import FrameSampling
 from actionstream.models.training.testing import test, test_online
 from actionstream.models.video import FEATURES
-from actionstream.models.weights.checkpoint import find, find_local, read_card, resolve, save_card
+from actionstream.models.weights.checkpoint import read_card, save_card
 from actionstream.models.weights.loading import load
-from actionstream.runtimes import RuntimeName, open_runtime
-from actionstream.runtimes.choice import is_exported
 from actionstream.runtimes.eager import choose_device
+from actionstream.runtimes.opening import open_runtime
 from actionstream.sources import open_source
 
 PICTURES_OF_A_VIDEO = 12
@@ -49,10 +50,9 @@ def test_clips(
     as_json: bool,
 ) -> None:
     """Measure a checkpoint on the clips of a folder, or that of a run on what it was validated on."""
-    network, card = load(model)
-    folder = Path(model)
-    is_run = folder.is_dir() and find_local(folder) is not None  # and not a folder that has the name of a checkpoint
-    settings = Run.open(folder).settings if is_run else None
+    found = locate(model)
+    network, card = load(found)
+    settings = Run.open(Path(model)).settings if found.kind == "run" else None
     if data is not None:
         clips = Data(root=str(data)).to_test()
     else:
@@ -119,12 +119,10 @@ def _show_online(right: dict[float, float], broken: Sequence[str], *, as_json: b
 
 def is_motion(model: str) -> bool:
     """Whether it is a checkpoint of the recipe `motion`, or a file that was exported."""
-    if is_exported(model):
-        return True
-    file = resolve(model)
-    if isinstance(file, str):  # published by others
-        return False
-    card = read_card(file)
+    found = locate(model)
+    if found.kind not in CHECKPOINTS:
+        return found.kind == "exported"
+    card = read_card(found)
     return card.labels == MOVEMENTS and card.preprocessing == PREPROCESSING
 
 
@@ -139,13 +137,14 @@ def test_motion(
     as_json: bool,
 ) -> None:
     """Measure a checkpoint of the recipe `motion`, or an export of it, and print the figures."""
-    opened = open_runtime(model, runtime=runtime)
+    found = locate(model)
+    opened = open_runtime(found, runtime=runtime)
     card = opened.card
     if card.labels != MOVEMENTS:
         raise ActionstreamError(
             f"{model} is an exported file, and its model is not motion; test the checkpoint that it was made of"
         )
-    if write and is_exported(model):
+    if write and found.kind == "exported":
         raise ActionstreamError(f"--write is for checkpoints, and {model} is an exported file; leave --write out")
 
     def score(clips: np.ndarray) -> np.ndarray:
@@ -167,7 +166,7 @@ def test_motion(
         starts, hours = false_starts(Engine(opened), videos(background), nothing=("still",), say=_say_left_out)
         figures["false_starts"] = {"starts": starts, "hours": round(hours, 4), "an_hour": round(starts / hours, 1)}
     if write:
-        save_card(find(model), replace(card, accuracy=figures))
+        save_card(found.file(*CHECKPOINTS), replace(card, accuracy=figures))
     if as_json:
         print(json.dumps(figures))
     else:

@@ -11,7 +11,7 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-from actionstream.cli import signals
+from actionstream.commands import signals
 from actionstream.engine.engine import Engine
 from actionstream.live.timeline import Timelines
 from actionstream.live.watch import Watch

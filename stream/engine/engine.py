@@ -12,14 +12,16 @@ from typing import Any
 
 import numpy as np
 
+from actionstream.choices import RuntimeName
 from actionstream.engine.fusion import open_scorer
 from actionstream.engine.labelling import Labelling
 from actionstream.engine.prepared import Prepared
 from actionstream.engine.scorer import Row, ScoredStream, Scorer
 from actionstream.frame import Frame
 from actionstream.models.errors import ActionstreamError
+from actionstream.models.locate import Located, Model
 from actionstream.results import Event, Prediction, Skipped
-from actionstream.runtimes import Runtime, RuntimeName
+from actionstream.runtimes.runtime import Runtime
 from actionstream.scoring import EventDetector, Smoother
 from actionstream.scoring.events import Threshold
 
@@ -48,8 +50,7 @@ class Engine:
         for time_seconds, image in frames:
             prediction = engine.push(stream, image, time_seconds)    # None for frames between two samples
 
-    model                 a checkpoint by name or path, a file NAME.toml of several to fuse (`open_scorer`), a
-                          runtime, or a scorer
+    model                 what `open_scorer` takes, a runtime, or a scorer
     runtime, device       see `open_runtime`
     threshold             a label starts when its smoothed score reaches this: a number from 0 to 1, or a
                           mapping from labels to numbers with "*" for the others
@@ -64,7 +65,7 @@ class Engine:
 
     def __init__(
         self,
-        model: str | os.PathLike[str] | Runtime | Scorer = "motion",
+        model: Model | Runtime | Scorer = "motion",
         *,
         runtime: RuntimeName = "auto",
         device: str = "auto",
@@ -78,7 +79,7 @@ class Engine:
             if gap_seconds is not None:
                 raise ActionstreamError("gap_seconds belongs to the scorer that was given; give it there")
             self._scorer = model
-        elif isinstance(model, str | os.PathLike):
+        elif isinstance(model, str | os.PathLike | Located):
             self._scorer = open_scorer(model, runtime=runtime, device=device, gap_seconds=gap_seconds)
         else:
             self._scorer = Scorer(model, gap_seconds=gap_seconds)

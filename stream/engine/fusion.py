@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 from actionstream.engine.fusion_file import read_networks
 from actionstream.engine.scorer import Scorer
-from actionstream.runtimes import open_runtime
+from actionstream.models.locate import Model, locate
+from actionstream.runtimes.opening import open_runtime
 
 
-def open_scorer(model: str | os.PathLike[str], *, gap_seconds: float | None = None, **opening: Any) -> Scorer:
+def open_scorer(
+    model: Model,
+    *,
+    weights: str | os.PathLike[str] | None = None,
+    gap_seconds: float | None = None,
+    **opening: Any,
+) -> Scorer:
     """The scorer of a model: of what `open_runtime` takes, or of a file NAME.toml of networks to fuse.
 
         [[network]]
@@ -24,8 +30,8 @@ def open_scorer(model: str | os.PathLike[str], *, gap_seconds: float | None = No
 
     Paths are relative to the file. `opening` goes to `open_runtime`.
     """
-    path = Path(model)
-    if path.suffix != ".toml":
-        return Scorer(open_runtime(model, **opening), gap_seconds=gap_seconds)
-    models, weights = read_networks(path)
-    return Scorer(*(open_runtime(each, **opening) for each in models), weights=weights, gap_seconds=gap_seconds)
+    found = locate(model, weights=weights)
+    if found.kind != "fusion":
+        return Scorer(open_runtime(found, **opening), gap_seconds=gap_seconds)
+    models, shares = read_networks(found.file("fusion"))
+    return Scorer(*(open_runtime(each, **opening) for each in models), weights=shares, gap_seconds=gap_seconds)

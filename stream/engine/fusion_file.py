@@ -12,7 +12,7 @@ from pydantic import Field
 from actionstream.models.checked import ShortText, checked, parse_json
 from actionstream.models.errors import ActionstreamError
 from actionstream.models.files import read_text
-from actionstream.models.weights.checkpoint import find_local
+from actionstream.models.locate import Located, locate
 
 
 @checked
@@ -34,8 +34,8 @@ class FusionFile:
     network: Annotated[list[FusedNetwork], Field(min_length=1, max_length=64)]
 
 
-def read_networks(path: Path) -> tuple[list[str], list[float]]:
-    """Models, each a name or a path, and their weights.
+def read_networks(path: Path) -> tuple[list[Located], list[float]]:
+    """The models of a file, and their weights.
 
     Raises ActionstreamError for a file that is no TOML or does not list networks.
     """
@@ -45,6 +45,5 @@ def read_networks(path: Path) -> tuple[list[str], list[float]]:
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ActionstreamError(f"{source}: {error}") from error
     networks = parse_json(json.dumps(contents, default=str), FusionFile, source).network
-    near = [path.parent / network.model for network in networks]
-    models = [str(file) if find_local(file) else network.model for file, network in zip(near, networks, strict=True)]
+    models = [locate(network.model, beside=path.parent) for network in networks]
     return models, [network.weight for network in networks]

@@ -15,7 +15,7 @@ from actionstream.engine.prepared import Prepared, Sampling
 from actionstream.frame import Frame
 from actionstream.models.card import Card
 from actionstream.models.errors import ActionstreamError
-from actionstream.runtimes import Runtime
+from actionstream.runtimes.runtime import Runtime
 from actionstream.sampler import gap_after
 
 

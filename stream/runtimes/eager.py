@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
-from collections.abc import Generator
-from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -16,7 +13,7 @@ from actionstream.models.errors import ActionstreamError
 from actionstream.models.network import Network
 from actionstream.models.networks.folding import fold_batch_norms
 from actionstream.models.window import Window
-from actionstream.runtimes import StateArrays
+from actionstream.runtimes.runtime import StateArrays
 from actionstream.runtimes.slots import SlotPool
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -99,20 +96,6 @@ class TorchRuntime(SlotPool):
     @torch.inference_mode()
     def _grow(self) -> None:
         self._pool = tuple(torch.cat([leaf, torch.zeros_like(leaf)]) for leaf in self._pool)
-
-
-@contextmanager
-def core_left_free() -> Generator[None]:
-    """In here torch has a thread less than there are cores, for where another thread decodes meanwhile.
-
-    The threads of an operator wait for the slowest of them, busily: where one has no core to run on, all are slow.
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(max(1, min(before, (os.cpu_count() or 2) - 1)))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def choose_device(device: str) -> torch.device:

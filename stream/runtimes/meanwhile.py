@@ -8,6 +8,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import asdict
 from threading import Thread
 from time import monotonic
 from typing import Any
@@ -15,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from actionstream.models.errors import ActionstreamError
-from actionstream.runtimes import Runtime, StateArrays
+from actionstream.models.locate import Located
+from actionstream.runtimes.runtime import Runtime, StateArrays
 
 PATIENCE_SECONDS = 10.0
 """Of labelling before anything is made: what is over sooner is not worth it."""
@@ -81,9 +83,9 @@ class Meanwhile:
             warnings.warn(f"there will be no faster runtime: {error}", RuntimeWarning, stacklevel=2)
 
 
-def export_apart(model: str | os.PathLike[str], loading: dict[str, Any]) -> None:
+def export_apart(model: Located, loading: dict[str, Any]) -> None:
     """Make the export of a model in a process of its own that gives way to others; ValueError when that fails."""
-    arguments = json.dumps([os.fspath(model), loading], default=os.fspath)
+    arguments = json.dumps([asdict(model), loading], default=os.fspath)
     command = [sys.executable, "-m", "actionstream.models.export.cache", arguments]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -10,7 +10,7 @@ import numpy as np
 from actionstream.models.card import Card
 from actionstream.models.errors import ActionstreamError
 from actionstream.models.export.exported import TOLERANCE, Exported, check_snippets
-from actionstream.runtimes import Runtime, StateArrays
+from actionstream.runtimes.runtime import Runtime, StateArrays
 from actionstream.runtimes.slots import SlotPool
 
 NUM_SLOTS = 4  # to begin with

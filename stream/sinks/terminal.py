@@ -6,7 +6,7 @@ import sys
 import threading
 from collections import deque
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from rich.markup import escape
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-    from actionstream.live.watch import Watch
     from actionstream.results import TimelineNews, VideoLabels
 
 STATES = {
@@ -29,6 +28,15 @@ STATES = {
 }
 RECENT = 100  # latencies that the median is taken of
 RATE_SECONDS = 5.0  # over which frames/s are counted
+
+
+class Watched(Protocol):
+    """What is asked of a `Watch`."""
+
+    @property
+    def streams(self) -> list[str]: ...
+
+    def counts(self, name: str) -> Counts: ...
 
 
 class _StreamStatus:
@@ -76,7 +84,7 @@ class Terminal:
     place of the events.
     """
 
-    def __init__(self, watch: Watch, *, top: int):
+    def __init__(self, watch: Watched, *, top: int):
         from rich.console import Console
         from rich.live import Live
 

@@ -22,6 +22,7 @@ from typing import Any, Literal
 import numpy as np
 
 from actionstream.frame import Frame
+from actionstream.models.extras import needs
 from actionstream.sources.address import masked
 from actionstream.sources.camera import CameraSource, camera_name
 from actionstream.sources.connection import Connection
@@ -43,6 +44,8 @@ class ProcessSource(Source):
 
     def __init__(self, kind: Literal["camera", "network"], target: str, connection: Connection):
         super().__init__(camera_name(target) if kind == "camera" else masked(target))
+        if kind == "camera":
+            needs("camera")  # said here, and not by a process that ends at once
         self.patient = kind == "network"  # a camera that is not attached will not come by itself
         self._order = {"kind": kind, "target": target, "connection": asdict(connection)}
         self._connection = connection

@@ -19,6 +19,7 @@ from actionstream.demos.page.clips import UploadedVideo
 from actionstream.demos.page.hub import Hub, Settings, SharedEngine
 from actionstream.demos.page.site import Limits, Site
 from actionstream.demos.page.visitor import PageSource, Visitor, read_picture
+from actionstream.models.locate import locate
 from actionstream.sources.video import FileSource
 
 
@@ -229,12 +230,12 @@ def test_others_go_on_while_a_model_is_opened(site, checkpoint, monkeypatch):
 
     monkeypatch.setattr("actionstream.demos.page.site.SharedEngine", slow)
     token = site.begin_live(site.session("a"), None, Settings())["token"]
-    opening = threading.Thread(target=site.hub, args=("motion",))
+    opening = threading.Thread(target=site.hub, args=(locate("motion"),))
     opening.start()
     assert begun.wait(10)
     assert site.num_streams() == 1
     site.end_live(token)
-    site.hub(str(checkpoint))
+    site.hub(site.model)
     go.set()
     opening.join()
 
@@ -260,8 +261,8 @@ def test_checkpoints_of_a_session_are_its_own(site, checkpoint, tmp_path):
     site.limits = Limits()
     (site.uploads / "mine.safetensors").write_bytes(Path(checkpoint).read_bytes())
     name = site.take_checkpoint(session, str(site.uploads / "mine.safetensors"))
-    assert name in site.model_names(session)
-    assert name not in site.model_names(site.session("b"))
+    assert name in site.models(session)
+    assert name not in site.models(site.session("b"))
     with pytest.raises(ValueError, match=r"no model 'mine.safetensors' is here"):
         site.find_model(site.session("b"), name)
     with pytest.raises(ValueError, match=r"no model '/etc/passwd' is here"):

@@ -19,10 +19,10 @@ from actionstream.models import create, load
 from actionstream.models.cache import cached_file
 from actionstream.models.catalogue import NETWORKS
 from actionstream.models.labels import list_labels, read_labels
+from actionstream.models.published import PUBLISHED
 from actionstream.models.weights import download as downloading
 from actionstream.models.weights.download import fetch
 from actionstream.models.weights.layouts import LAYOUTS
-from actionstream.models.weights.published import PUBLISHED
 from actionstream.models.weights.weight_file import read_weights
 
 CONTENTS = bytes(range(256)) * 1000

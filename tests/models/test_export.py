@@ -17,7 +17,8 @@ from actionstream.models.export.exported import KEY, NUM_CHECKED, Exported, chec
 from actionstream.models.export.files import export
 from actionstream.models.export.int8 import _calibrating, quantise
 from actionstream.models.export.step import resize
-from actionstream.models.weights.checkpoint import PACKAGED, read_card, save
+from actionstream.models.locate import PACKAGED
+from actionstream.models.weights.checkpoint import read_card, save
 
 CARD = random_card("tsm_resnet18", width=0.25)
 

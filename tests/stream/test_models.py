@@ -7,7 +7,7 @@ import torch
 import torchvision
 
 from actionstream.models import list_models
-from actionstream.models.weights.published import PUBLISHED
+from actionstream.models.published import PUBLISHED
 
 
 def test_the_table(run):
@@ -41,10 +41,16 @@ def test_one_in_detail(run):
     assert (code, err) == (0, "")
     assert "mobilenetv2_jester_online.pth.tar" in out
     assert "actionstream.models.networks.mobilenet_v2.MobileNetV2" in out
-    assert "nearest is tsm-jester" in run("models", "tsm-jestr")[2]
+    code, out, err = run("models", "motion")
+    assert (code, err) == (0, "")
+    assert "network           tsm_resnet18\n" in out
+    assert "labels            left, right, " in out
+    assert "fc                              Linear                         2,570\n" in out  # of half as many channels
+    assert "nearest are tsm-jester" in run("models", "tsm-jestr")[2]
     code, out, err = run("models", "slowfats")
     assert code == 2
-    assert err.startswith("actionstream: no network is named 'slowfats'; nearest are slow")
+    assert err.startswith("actionstream: no model 'slowfats': give the path of a checkpoint, or a name of")
+    assert "; nearest are slow" in err
     assert len(err.splitlines()) == 1
 
 

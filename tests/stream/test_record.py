@@ -4,7 +4,7 @@ import av
 import pytest
 from helpers import images, write_video
 
-from actionstream.cli import signals
+from actionstream.commands import signals
 from actionstream.sinks import VideoFile
 
 

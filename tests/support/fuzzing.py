@@ -26,7 +26,7 @@ from typing import Any
 
 from rich.progress import track
 
-from actionstream.engine.fusion import _read_networks as read_networks
+from actionstream.engine.fusion_file import read_networks
 from actionstream.evaluation import activitynet, thumos14
 from actionstream.evaluation.detection_table import read_table
 from actionstream.live.watch_list import WatchList

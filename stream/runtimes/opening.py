@@ -1,4 +1,4 @@
-"""Which runtime a model gets."""
+"""The runtime of a model: that which was asked for, or the fastest that is there."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from actionstream.choices import RuntimeName
 from actionstream.models.errors import ActionstreamError
 from actionstream.models.export.cache import find_export, make_export
-from actionstream.runtimes import Runtime, RuntimeName
+from actionstream.models.extras import extras_named, needs
+from actionstream.models.locate import CHECKPOINTS, Located, Model, locate
+from actionstream.models.weights.loading import load
+from actionstream.runtimes.runtime import Runtime
 
 EXPORTED: dict[str, tuple[RuntimeName, ...]] = {
     ".onnx": ("onnx", "openvino"),
@@ -24,16 +28,48 @@ EXPORTED: dict[str, tuple[RuntimeName, ...]] = {
 PACKAGES: dict[RuntimeName, str] = {"onnx": "onnxruntime", "openvino": "openvino", "torch": "torch"}
 
 
-def is_exported(model: str | os.PathLike[str]) -> bool:
-    """Whether a model is a file that was exported, by its suffix."""
-    return Path(model).suffix in EXPORTED and not Path(model).is_dir()
+def open_runtime(
+    model: Model,
+    *,
+    runtime: RuntimeName = "auto",
+    device: str = "auto",
+    num_threads: int | None = None,
+    export_meanwhile: bool = False,
+    weights: str | os.PathLike[str] | None = None,
+    **loading: Any,
+) -> Runtime:
+    """The runtime of a model.
+
+    model             as models.load takes it, and `weights` and `loading` the rest of what that takes; or an exported
+                      file
+    runtime           "torch", as it is, the reference; "compile", by torch.compile; "graphs", CUDA graphs; "onnx", ONNX
+                      Runtime, and "openvino", which export the model first if that has not been done; "auto": the
+                      fastest that is there: "graphs" on CUDA, and on a CPU "onnx" if the model has been exported
+    device            "auto" (CUDA, Apple's MPS, else the CPU), "cpu", "cuda" or "mps"
+    num_threads       of a step on a CPU; a few unless given
+    export_meanwhile  where "auto" finds no export: make one in the background, and change to it when it is there
+
+    All but the reference are compared with it on a few pictures. ValueError for one that cannot be had, or is not the
+    same; "auto" takes the next one then, with a RuntimeWarning.
+    """
+    if runtime not in get_args(RuntimeName):
+        raise ActionstreamError(f"no runtime {runtime!r}; there are {', '.join(get_args(RuntimeName))}")
+    if num_threads is not None and num_threads < 1:
+        raise ActionstreamError(f"{num_threads} threads; 1 or more")
+    found = locate(model, weights=weights)
+    if found.kind == "exported":
+        if loading:
+            raise ActionstreamError(f"{found} is exported, and has labels and weights of its own")
+        return open_exported(found.file("exported"), runtime, device=device, num_threads=num_threads)
+    found.file(*CHECKPOINTS, "published", "network", "exported")
+    if runtime == "auto":
+        return open_fastest(found, device=device, num_threads=num_threads, export_meanwhile=export_meanwhile, **loading)
+    return open_named(found, runtime, device=device, num_threads=num_threads, **loading)
 
 
 def open_exported(path: Path, runtime: RuntimeName, *, device: str, num_threads: int | None) -> Runtime:
     """The runtime of an exported file, checked with the scores in it."""
     possible = EXPORTED[path.suffix]
-    if not path.is_file():
-        raise ActionstreamError(f"no file {path}")
     if runtime == "auto":
         runtime = next((name for name in possible if find_spec(PACKAGES[name])), possible[0])
     if runtime not in possible:
@@ -42,11 +78,8 @@ def open_exported(path: Path, runtime: RuntimeName, *, device: str, num_threads:
         raise ActionstreamError(
             f"{path} is exported, and runs on the CPU; on {device} run the checkpoint that it was made of"
         )
-    if find_spec(PACKAGES[runtime]) is None:
-        raise ActionstreamError(
-            f"{path} needs {PACKAGES[runtime]}, which is not installed: pip install {PACKAGES[runtime]}"
-        )
-    opened = _READERS[runtime](path, num_threads)
+    with extras_named():
+        opened = _READERS[runtime](path, num_threads)
     try:
         opened.check()
     except RuntimeError as error:
@@ -55,17 +88,15 @@ def open_exported(path: Path, runtime: RuntimeName, *, device: str, num_threads:
 
 
 def open_named(
-    model: str | os.PathLike[str], runtime: RuntimeName, *, device: str, num_threads: int | None, **loading: Any
+    model: Located, runtime: RuntimeName, *, device: str, num_threads: int | None, **loading: Any
 ) -> Runtime:
     """The runtime of that name; all but the reference are checked."""
     if runtime in ("onnx", "openvino"):
+        if runtime == "openvino":
+            needs("openvino")  # before minutes of exporting
         return open_exported(make_export(model, **loading), runtime, device=device, num_threads=num_threads)
-    if find_spec("torch") is None:
-        raise ActionstreamError(
-            f"{model} needs torch, which is not installed here; export it where torch is, and run the file"
-        )
-    from actionstream.models.weights.loading import load
-    from actionstream.runtimes.eager import TorchRuntime, choose_device
+    with extras_named(instead=f"export {model} where torch is, and run the file"):
+        from actionstream.runtimes.eager import TorchRuntime, choose_device
 
     where = choose_device(device).type
     wanted = {"graphs": "cuda", "compile": "cpu"}.get(runtime, where)
@@ -95,7 +126,7 @@ def open_named(
 
 
 def open_fastest(
-    model: str | os.PathLike[str], *, device: str, num_threads: int | None, export_meanwhile: bool, **loading: Any
+    model: Located, *, device: str, num_threads: int | None, export_meanwhile: bool, **loading: Any
 ) -> Runtime:
     """The runtime of "auto"."""
 

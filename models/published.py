@@ -1,17 +1,15 @@
 """Checkpoints that others have published: where they are, what they are of, and how they want to be fed.
 
 Facts from the TSM authors' README and online demo (github.com/mit-han-lab/temporal-shift-module), and from
-torchvision's tables of weights. A file is downloaded when its name is first used, see models.weights.download.
+torchvision's tables of weights. A file is downloaded when its name is first used, see
+actionstream.models.weights.download.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    pass
+from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
