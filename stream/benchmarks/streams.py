@@ -54,7 +54,7 @@ class Try:
     frames            that came after the first second, of all streams
     lost              of these, those that were dropped
     latency_ms        from when a frame came to its line of JSON; None where none was labelled
-    busy_seconds      of each part, a second: of the thread that labels; "decode" and "preprocess" of those that read
+    busy_seconds      what each part took a second: of the thread that labels; "decode" and "preprocess", of the readers
     processors        that this program kept busy, readers included
     held              nothing lost, and the 99th percentile below the time between two frames
     """
