@@ -259,7 +259,7 @@ def test_a_folder_with_a_bad_rate_and_other_bad_input(run, tmp_path, checkpoint)
         (["sample", "--model", "resnet"], "no model 'resnet': give the path of a checkpoint, or a name"),
         (["sample", "--model", foreign], "cannot be read as a safetensors file"),
         (["sample", "--threshold", "nan"], "--threshold is 'nan'; expected a number from 0 to 1"),
-        (["sample", "--threshold", "2"], "a threshold is a number from 0 to 1, not 2"),
+        (["sample", "--threshold", "2"], "--threshold is '2'; expected a number from 0 to 1"),
         (["sample", "--save", tmp_path / "no" / "out.mp4"], "out.mp4 cannot be written"),
         (["sample", "--save", tmp_path / "out.xyz"], "out.xyz cannot be written"),
         ([pictures, "--rate", "nan"], "the rate of images is nan a second"),
