@@ -96,7 +96,7 @@ def locate(
     """What a model is.
 
     model    a path, or a name of `actionstream models`. What lies at the path is meant first, then a packaged
-             checkpoint, a published one, a network. Text with a separator of folders in it, and a Path, is never a name
+             checkpoint, a published one, a network. A Path is never a name
     weights  a file of them; the model is the name of the network then, and nothing else is looked for
     beside   a folder that relative paths begin at, in place of the working folder
 
@@ -111,8 +111,7 @@ def locate(
     if not name.strip():
         raise ActionstreamError("the model is empty; give the path of a checkpoint, or a name of `actionstream models`")
     path = Path(beside, name)
-    is_path = not isinstance(model, str) or os.path.basename(name) != name
-    here, known = _at(path, name), None if is_path else _known(name)
+    here, known = _at(path, name), _known(name) if isinstance(model, str) else None
     unfinished = here is None and (path / "settings.json").is_file()
     if known is not None:
         listed = "network" if known.kind == "network" else "checkpoint"
