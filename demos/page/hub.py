@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from actionstream.choices import RuntimeName
 from actionstream.engine.engine import Engine, Snapshot
-from actionstream.engine.prepared import Prepared
+from actionstream.engine.scored_stream import Prepared
 from actionstream.frame import Frame
 from actionstream.live.watch import Watch
 from actionstream.models.errors import ActionstreamError

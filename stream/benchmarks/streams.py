@@ -14,7 +14,7 @@ from typing import Any
 from actionstream.benchmarks.alternation import Done, Stage, no_stage, nobody, percentiles
 from actionstream.benchmarks.films import LiveFilm
 from actionstream.engine.engine import Engine
-from actionstream.engine.prepared import Prepared
+from actionstream.engine.scored_stream import Prepared
 from actionstream.frame import Frame
 from actionstream.live.watch import Watch
 from actionstream.results import Prediction, Skipped, Update

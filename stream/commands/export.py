@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from actionstream.engine.prepared import Sampling
+from actionstream.engine.sampling import Sampling
 from actionstream.models.card import Card
 from actionstream.models.choices import ExportTarget, Takes
 from actionstream.models.errors import ActionstreamError

@@ -3,7 +3,7 @@
     Engine (engine.py)     streams by name; prepares frames, scores them, makes predictions of the scores
     Labelling              of one stream: smoothing, events and counters
     Scorer (scorer.py)     one network, or several as one (fusion.py reads which), over many streams
-    ScoredStream           of one stream: its sampling, its slots of the networks' states, the last scores
+    ScoredStream           of one stream: its sampling (sampling.py), its slots of the networks' states, the last scores
     Prepared               a frame as its stream wants it; what is handed on where it is dropped
 
 A frame is prepared in the thread that reads it, for each stream in its own, and scored in a batch of whoever has one.

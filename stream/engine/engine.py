@@ -15,8 +15,8 @@ import numpy as np
 from actionstream.choices import RuntimeName
 from actionstream.engine.fusion import open_scorer
 from actionstream.engine.labelling import Labelling
-from actionstream.engine.prepared import Prepared
-from actionstream.engine.scorer import Row, ScoredStream, Scorer
+from actionstream.engine.scored_stream import Prepared, ScoredStream
+from actionstream.engine.scorer import Row, Scorer
 from actionstream.frame import Frame
 from actionstream.models.errors import ActionstreamError
 from actionstream.models.locate import Located, Model

@@ -6,13 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from time import perf_counter
-from typing import Any
 
 import numpy as np
 
-from actionstream.engine.prepared import Prepared, Sampling
-from actionstream.frame import Frame
+from actionstream.engine.scored_stream import Prepared, ScoredStream
 from actionstream.models.card import Card
 from actionstream.models.errors import ActionstreamError
 from actionstream.runtimes.runtime import Runtime
@@ -96,70 +93,6 @@ class Scorer:
             for (n, _), row in zip(due, scores, strict=True):
                 found[n] = row
         return found
-
-
-class ScoredStream:
-    """One stream of a scorer: for each network its sampling, a slot of its runtime's states, and its last scores.
-
-    `prepare` and `reset` look ahead and belong to the thread that has the frames; all else to the one that scores.
-    """
-
-    def __init__(self, runtimes: Sequence[Runtime], gap_seconds: float):
-        self._runtimes = runtimes
-        self._gap_seconds = gap_seconds
-        self.reset()
-        self.slots = [runtime.allocate() for runtime in runtimes]
-        self.last: list[np.ndarray | None] = [None] * len(runtimes)
-
-    def prepare(self, frame: Frame) -> Prepared:
-        """The next frame of the stream as `Scorer.score` takes it."""
-        began = perf_counter()
-        samplings = self._samplings  # read once: another thread may `reset`
-        good_until = max(each.good_until_seconds for each in samplings)
-        sampled = [each.push(frame) for each in samplings]
-        return Prepared(
-            stream=self,
-            time_seconds=frame.time_seconds,
-            sampled=any(each is not None for each in sampled),
-            snippets=tuple(None if each is None else each.snippet for each in sampled),
-            reset=next((each.reset for each in sampled if each and each.reset), None),
-            good_until_seconds=good_until,
-            seconds=perf_counter() - began,
-            samplings=tuple(each.copy() for each in samplings),
-        )
-
-    def reset(self) -> None:
-        """Forget the rhythm and the stacks: the next frame that is prepared is a start. Any thread may ask for it."""
-        self._scored = tuple(Sampling(each.card, gap_seconds=self._gap_seconds) for each in self._runtimes)
-        self._samplings = tuple(each.copy() for each in self._scored)
-
-    def empty(self) -> None:
-        """Forget what the networks have seen, at once; what is prepared already goes on from there."""
-        for runtime, slot in zip(self._runtimes, self.slots, strict=True):
-            runtime.reset(slot)
-        self.last = [None] * len(self.slots)
-
-    def keep(self, prepared: Prepared, found: Sequence[np.ndarray | None]) -> None:
-        """A frame has been scored: for each network the scores that it gave, if any."""
-        self._scored = prepared.samplings
-        self.last = [before if new is None else new for before, new in zip(self.last, found, strict=True)]
-
-    def read(self) -> Any:
-        """All that is kept of the stream, as of the frame that was scored last."""
-        states = [runtime.read(slot) for runtime, slot in zip(self._runtimes, self.slots, strict=True)]
-        return self._scored, states, self.last
-
-    def write(self, kept: Any) -> None:
-        """Put back what `read` gave, of this stream or of another one of the same scorer."""
-        self._scored, states, self.last = kept
-        self._samplings = tuple(each.copy() for each in self._scored)
-        for runtime, slot, state in zip(self._runtimes, self.slots, states, strict=True):
-            runtime.write(slot, state)
-
-    def close(self) -> None:
-        """Give the slots back."""
-        for runtime, slot in zip(self._runtimes, self.slots, strict=True):
-            runtime.free(slot)
 
 
 def _check_that_they_fuse(cards: Sequence[Card], weights: Sequence[float]) -> None:

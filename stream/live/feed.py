@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import Literal, NamedTuple, get_args
 
 from actionstream.choices import Policy
-from actionstream.engine.prepared import Prepared
+from actionstream.engine.scored_stream import Prepared
 from actionstream.frame import Frame
 from actionstream.results import Notice
 from actionstream.sampler import Pace

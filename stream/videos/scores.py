@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from actionstream.engine.prepared import Prepared
-from actionstream.engine.scorer import Row, ScoredStream, Scorer
+from actionstream.engine.scored_stream import Prepared, ScoredStream
+from actionstream.engine.scorer import Row, Scorer
 from actionstream.frame import Frame
 from actionstream.models.errors import ActionstreamError
 from actionstream.sampler import Pace

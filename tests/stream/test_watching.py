@@ -19,7 +19,7 @@ from precision import apart, float64_bound
 from servers import ball, free_port, rtsp_server, silent_server
 
 from actionstream import Connection, Engine, Frame, Prediction, Source, SourceError, Watch, watch
-from actionstream.engine.prepared import Sampling
+from actionstream.engine.sampling import Sampling
 from actionstream.runtimes.eager import TorchRuntime
 from actionstream.sampler import Sampler
 from actionstream.scoring import EventDetector

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from actionstream.engine.prepared import Prepared
+from actionstream.engine.scored_stream import Prepared
 
 
 def prepare(frame, sampled=True):
