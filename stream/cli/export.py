@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from actionstream.cli.options import Labels, Weights, loading
+from actionstream.cli.options import Labels, Weights
 from actionstream.models.choices import ExportTarget, Takes
 from actionstream.models.extras import needs
 
@@ -42,6 +42,7 @@ def export(
     needs("export")
 
     from actionstream.commands.export import export_checkpoint
+    from actionstream.models.labels import read_labels
 
     export_checkpoint(
         model,
@@ -51,5 +52,6 @@ def export(
         chunk=chunk,
         int8=int8,
         calibrate=calibrate or (),
-        **loading(weights, labels),
+        weights=weights,
+        labels=None if labels is None else read_labels(labels),
     )

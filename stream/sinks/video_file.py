@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from actionstream.models.errors import ActionstreamError
+from actionstream.models.video import SourceError
+from actionstream.models.video.decoder import Decoder
 from actionstream.results import Update
 from actionstream.sinks.overlay import Overlay
 
@@ -106,8 +108,6 @@ class VideoFile:
     @contextmanager
     def _or_part(self) -> Iterator[None]:
         """An error in here ends the file, and leaves what plays of it."""
-        import av
-
         try:
             yield
         except Exception as error:
@@ -115,10 +115,10 @@ class VideoFile:
             with suppress(Exception):  # the same again
                 container.close()  # type: ignore[union-attr]
             try:
-                with av.open(f"file:{self._partial}") as written:
-                    next(written.decode(video=0))
+                with closing(Decoder(str(self._partial), name=self._partial.name)) as written:
+                    next(written.pictures())
                 kept = f"; what was written is {self._partial}"
-            except (av.FFmpegError, OSError, StopIteration):
+            except (SourceError, StopIteration):
                 self._partial.unlink(missing_ok=True)
                 kept = ""
             if isinstance(error, OSError):

@@ -21,7 +21,7 @@ def temporary(monkeypatch, tmp_path):
     ("options", "words"),
     [
         (["--model", "nothing"], "no model 'nothing'"),
-        (["--max-minutes", "-1"], "max_minutes is -1.0; it must be a positive number"),
+        (["--max-minutes", "-1"], "max_minutes is -1.0; expected more than 0"),
     ],
 )
 def test_what_makes_no_sense(run, temporary, options, words):

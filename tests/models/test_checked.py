@@ -16,7 +16,7 @@ from helpers import random_card
 from safetensors.torch import save_file
 
 from actionstream.engine.fusion_file import FusionFile, read_networks
-from actionstream.evaluation.files import read_json
+from actionstream.evaluation.files import read_object
 from actionstream.models import read_card
 from actionstream.models.card import Card
 from actionstream.models.checked import MOST_CHARACTERS, checked, parse_json
@@ -257,9 +257,9 @@ def test_brackets_without_end_in_any_file(tmp_path):
         (lambda: read_networks(texts["two.toml"]), "two.toml does not list networks"),
         (lambda: read_labels(texts["labels.json"]), "labels.json"),
         (lambda: jester(texts["labels.json"], tmp_path), "labels.json"),
-        (lambda: read_json(texts["labels.json"], key="results"), "labels.json: no whole JSON"),
+        (lambda: read_object(texts["labels.json"], key="results"), "labels.json: no whole JSON"),
         (lambda: read_card(checkpoint), "the card in .*deep.safetensors: no whole JSON"),
-        (lambda: Exported.from_json(BRACKETS), "export it anew"),
+        (lambda: Exported.from_json(BRACKETS, tmp_path), "export it anew"),
         (lambda: changed(SETTINGS, [f"arguments={BRACKETS}"]), "is no value of arguments"),
         (lambda: changed(SETTINGS, [f"optimisation.milestones={BRACKETS}"]), "is no value of optimisation.milestones"),
     ]

@@ -207,7 +207,7 @@ def test_flow_of_a_real_film():
 
 
 def test_what_is_refused():
-    with pytest.raises(ValueError, match="no modality 'depth'; there are rgb"):
+    with pytest.raises(ValueError, match="modality is 'depth'; expected 'rgb'"):
         preprocessing("depth")
     with pytest.raises(ValueError, match="a stack of 5 of rgb"):
         preprocessing("rgb", stack=5)

@@ -37,7 +37,7 @@ def under_a_limit(*arguments, cwd=None):
         resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
 
     done = subprocess.run(
-        [sys.executable, "-m", "actionstream.cli.main", *map(str, arguments)],
+        [sys.executable, "-m", "actionstream", *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=120,

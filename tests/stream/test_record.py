@@ -60,7 +60,7 @@ def test_nothing_is_left_of_a_clip_that_is_broken_off(film, tmp_path, run, monke
     monkeypatch.setattr(VideoFile, "push", stopped)
     options = ("--camera", film, "-o", tmp_path, "--clips", 1, "--seconds", 0.5, "--pause", 0)
     assert run("record", "wave", *options)[0] == 130
-    assert all(name.startswith(".wave_001.mp4.") for name in seen)
+    assert {name.split(".")[-2:] == ["partial", "mp4"] for name in seen} == {True}
     assert list((tmp_path / "wave").iterdir()) == []
 
 

@@ -42,9 +42,10 @@ def test_train_then_measure_then_watch(run, tmp_path):
 
 
 def test_bad_input(run, tmp_path):
-    torch.save({"command": "actionstream train motion --steps 7"}, tmp_path / "begun.state")
+    begun = {"step": 1, "loss": 0.5, "network": {}, "optimiser": {}, "scaler": {}}
+    torch.save({**begun, "command": "actionstream train motion --steps 7"}, tmp_path / "begun.state")
     for arguments, message in [
-        (["train", "motion", "-o", tmp_path / "begun.safetensors"], "is of actionstream train motion --steps 7"),
+        (["train", "motion", "-o", tmp_path / "begun.safetensors"], "belongs to actionstream train motion --steps 7"),
         (["train", "motion", "-o", tmp_path / "x", "--epochs", 3], "the recipe motion has no --epochs; it has --shift"),
         (["train", "dance", "-o", tmp_path / "x"], "no recipe 'dance'; there are motion, ut-interaction"),
         (["test", "absent"], "no model 'absent'"),

@@ -117,7 +117,7 @@ KINDS = {
     "activitynet-clips": Kind(read_as("activitynet")),
     "card": Kind(read_as_card, weight=30),
     "detections": Kind(read_table),
-    "exported": Kind(lambda path: Exported.from_json(path.read_text("utf-8", "replace"))),
+    "exported": Kind(lambda path: Exported.from_json(path.read_text("utf-8", "replace"), path)),
     "features": Kind(read_as_features),
     "fusion": Kind(read_networks, weight=20),
     "jester": Kind(read_as("jester")),
