@@ -14,7 +14,7 @@ from actionstream.models import load, read_card
 from actionstream.models.training.features import Extractor, FeatureSettings
 from actionstream.models.training.run import Run
 from actionstream.models.training.state import read_state
-from actionstream.runtimes import open_runtime
+from actionstream.runtimes.opening import open_runtime
 
 SAVED = ROOT / "tests" / "golden" / "saved" / "saved.tar.xz"
 

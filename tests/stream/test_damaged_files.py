@@ -12,8 +12,9 @@ from PIL import Image
 from actionstream.commands.train import train_clips
 from actionstream.evaluation import activitynet, thumos14
 from actionstream.evaluation.detection_table import write_table
+from actionstream.models.locate import PACKAGED
 from actionstream.models.training.data import Data
-from actionstream.models.weights.checkpoint import PACKAGED, save
+from actionstream.models.weights.checkpoint import save
 
 DAMAGES = {
     "nothing": lambda whole: whole,

@@ -82,7 +82,7 @@ def test_a_fault_is_told_with_its_place(kind, monkeypatch, run):
     error = raised(FAULTS[kind])
     assert code == 3
     (line,) = err.splitlines()
-    assert line.startswith("actionstream: a fault in actionstream in actionstream/commands/models.py, line ")
+    assert line.startswith("actionstream: a fault in actionstream in stream/commands/models.py, line ")
     assert f"please report it: {type(error).__name__}: {error}" in line
     assert line.endswith("(ACTIONSTREAM_TRACEBACK=1 shows the traceback)")
 
