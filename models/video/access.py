@@ -166,10 +166,7 @@ def _demuxed(decoder: Decoder) -> tuple[list[int | None], int, int | None]:
     try:
         for packet in decoder.container.demux(decoder.track):
             if len(first) < LOOK_AHEAD:
-                try:
-                    first += [picture.pts for picture in decoder.decode(packet)]
-                except av.FFmpegError as error:
-                    decoder.count(error)
+                first += [picture.pts for picture in decoder.decode(packet)]
             if packet.size and not packet.is_discard:
                 stamps.append(packet.pts)
                 if packet.pts is not None:

@@ -125,8 +125,6 @@ class Decoder:
 
     def pictures(self) -> Generator[av.VideoFrame]:
         """All pictures that decode; damaged packets are passed over and counted."""
-        import av
-
         behind: list[int] = []  # pts of packets later than all pictures so far
         latest = -math.inf
         came = False
@@ -136,22 +134,15 @@ class Decoder:
                     self.hides = True
                 elif packet.size and packet.pts is not None and packet.pts > latest:
                     behind.append(packet.pts)
-                try:
-                    for picture in self.decode(packet):
-                        if is_too_large(picture.width, picture.height):
-                            self.too_large += 1
-                            continue
-                        self.concealed += picture.is_corrupt
-                        if picture.pts is not None and picture.pts > latest:
-                            latest = picture.pts
-                            behind = [pts for pts in behind if pts > latest]
-                        came = True
-                        yield picture
-                except av.FFmpegError as error:
-                    self.count(error)
-            if (
-                not (self.damaged or self.too_large) and latest > -math.inf
-            ):  # threads do not tell what is wrong with the last packets
+                for picture in self.decode(packet):
+                    self.concealed += picture.is_corrupt
+                    if picture.pts is not None and picture.pts > latest:
+                        latest = picture.pts
+                        behind = [pts for pts in behind if pts > latest]
+                    came = True
+                    yield picture
+            # threads do not tell what is wrong with the last packets
+            if not (self.damaged or self.too_large) and latest > -math.inf:
                 self.damaged = len(behind)
         finally:
             if self.damaged:
@@ -175,11 +166,20 @@ class Decoder:
         return f"{self.name} is cut short: it ends at {end_seconds:.2f} s of {declared:.2f} s"
 
     def decode(self, packet: av.Packet) -> list[av.VideoFrame]:
-        """The pictures that come out when a packet goes in; none of a PNG that inflates, which counts as damaged."""
+        """The pictures that come out when a packet goes in; what is damaged or too large is counted and passed over."""
+        import av
+
         if self.track.codec_context.name in ("png", "apng") and inflates(bytes(packet)):
             self.damaged += 1
             return []
-        return packet.decode()
+        try:
+            pictures = packet.decode()
+        except av.FFmpegError as error:
+            self._count(error)
+            return []
+        fitting = [picture for picture in pictures if not is_too_large(picture.width, picture.height)]
+        self.too_large += len(pictures) - len(fitting)
+        return fitting
 
     def too_large_pictures(self) -> str:
         """What is said of pictures that FFmpeg did not decode, whose size nobody knows."""
@@ -191,10 +191,13 @@ class Decoder:
             return SourceError(self.too_large_pictures())
         return SourceError(f"{self.name} is not a video that can be read: {why}")
 
-    def count(self, error: Exception) -> None:
+    def _count(self, error: Exception) -> None:
         """Of a packet that does not decode, say whether it is damaged or too large; MemoryError where neither."""
+        import av
+
         context = self.track.codec_context
-        forgotten = not context.width  # FFmpeg forgets a size that it refuses
+        # FFmpeg forgets a size that it refuses, and takes what follows for damaged
+        forgotten = not context.width and (self.too_large > 0 or isinstance(error, av.error.ArgumentError))
         if forgotten or is_too_large(context.width, context.height) or isinstance(error, OverflowError):
             self.too_large += 1
         elif isinstance(error, MemoryError):
@@ -209,6 +212,8 @@ class Decoder:
 
         try:
             yield from self.container.demux(self.track)
+        except MemoryError:  # one of PyAV's errors, too
+            raise
         except av.FFmpegError as error:
             self.warnings.append(f"{self.name} cannot be read to its end: {reason(error).lower()}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 import time
+from collections import Counter
 from collections.abc import Iterator
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -109,11 +110,9 @@ class NetworkSource(VideoSource):
                 if behind:
                     self.lost["late"] += 1
                     continue
-                try:
-                    pictures = decoder.decode(packet)
-                except av.InvalidDataError:
-                    self.lost["damaged"] += 1
-                    continue
+                before = Counter({"damaged": decoder.damaged, "too large": decoder.too_large})
+                pictures = decoder.decode(packet)
+                self.lost += Counter({"damaged": decoder.damaged, "too large": decoder.too_large}) - before
                 for picture in pictures:
                     if picture.is_corrupt:
                         self.lost["damaged"] += 1

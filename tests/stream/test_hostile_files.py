@@ -188,6 +188,25 @@ def test_a_size_that_becomes_too_large_in_mid_stream(tmp_path, monkeypatch, suff
     assert f"{path.name} {said}" in source.warnings
 
 
+@pytest.mark.parametrize("suffix", [".ts", ".h264", ".mjpeg"])
+def test_a_size_that_nobody_knows_is_not_said_to_be_too_large(tmp_path, suffix):
+    """The begin is missing, which says what size the pictures are."""
+    whole = encode(tmp_path / f"whole{suffix}", images(30), g="100", bf="0", **MJPEG.get(suffix, {}))
+    cut = tmp_path / f"cut{suffix}"
+    cut.write_bytes(whole.read_bytes()[whole.stat().st_size // 2 :])
+    said = []
+    try:
+        source = open_source(cut)
+        list(source)
+        said += source.warnings
+    except SourceError as error:
+        said.append(str(error))
+    assert "pixels" not in "".join(said)
+
+
+MJPEG = {".mjpeg": {"codec": "mjpeg", "pixels": "yuvj420p"}}
+
+
 def test_what_waits_is_bounded_in_bytes(tmp_path, monkeypatch):
     """Of large pictures fewer wait for their times to be looked at, and fewer are decoded at once."""
     path = write_video(tmp_path / "clip.mp4", images(40, height=96, width=128))
