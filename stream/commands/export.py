@@ -32,8 +32,8 @@ def export_checkpoint(
     chunk: int,
     int8: bool,
     calibrate: Sequence[str],
-    weights: Path | None,
-    labels: Sequence[str] | None,
+    weights: Path | None = None,
+    labels: Sequence[str] | None = None,
 ) -> None:
     """Write the file, and say what it takes; `weights` and `labels` as actionstream.models.load takes them."""
     if calibrate and not int8:

@@ -209,9 +209,9 @@ def test_flow_of_a_real_film():
 def test_what_is_refused():
     with pytest.raises(ValueError, match="modality is 'depth'; expected 'rgb'"):
         preprocessing("depth")
-    with pytest.raises(ValueError, match="a stack of 5 of rgb"):
+    with pytest.raises(ValueError, match="stack is 5; expected 1 at most for rgb"):
         preprocessing("rgb", stack=5)
-    with pytest.raises(ValueError, match="no flow method 'farneback'; there are dis, tvl1"):
+    with pytest.raises(ValueError, match="flow_method is 'farneback'; expected 'dis' or 'tvl1'"):
         preprocessing("flow", flow_method="farneback")
     with pytest.raises(ValueError, match="flow has no colours to turn round"):
         preprocessing("flow", order="bgr")

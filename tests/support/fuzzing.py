@@ -106,6 +106,12 @@ def read_video(path: Path) -> object:
         decoder.close()
 
 
+def read_as_fusion(path: Path) -> object:
+    for name in ("rgb.safetensors", "flow.safetensors"):
+        path.with_name(name).touch()
+    return read_networks(path)
+
+
 def read_watch_list(path: Path) -> object:
     WatchList(path, add=lambda source, name: name or source, remove=lambda name: None, say=lambda line: None).poll()
     return None
@@ -119,7 +125,7 @@ KINDS = {
     "detections": Kind(read_table),
     "exported": Kind(lambda path: Exported.from_json(path.read_text("utf-8", "replace"), path)),
     "features": Kind(read_as_features),
-    "fusion": Kind(read_networks, weight=20),
+    "fusion": Kind(read_as_fusion, weight=20),
     "jester": Kind(read_as("jester")),
     "kinetics": Kind(read_as("kinetics")),
     "labels": Kind(read_label_file, weight=30),
