@@ -13,6 +13,8 @@ MAX_PIXELS = 8192 * 4320
 HIGHEST_MAX_PIXELS = 1 << 26
 """What the environment may say: of much larger pictures Pillow warns, or does not open them."""
 MAX_SIDE = 16384
+MAX_ASPECT = 32
+"""Of a longer side to the shorter one: what scales a picture to some height makes a line of two pixels gigabytes."""
 QUEUE_BYTES = 256 << 20
 """Of decoded pictures that wait in one place, for their times to be looked at or for other threads of the decoder."""
 
@@ -31,13 +33,15 @@ def max_pixels_of_ffmpeg() -> str:
 
 
 def is_too_large(width: int, height: int) -> bool:
-    return width * height > max_pixels() or max(width, height) > MAX_SIDE
+    """Whether a picture has too many pixels, a side that is too long, or one that is too long for the other."""
+    longer, shorter = max(width, height), min(width, height)
+    return width * height > max_pixels() or longer > MAX_SIDE or longer > MAX_ASPECT * max(shorter, 1)
 
 
 def check_size(name: str, width: int, height: int) -> None:
-    """SourceError where pictures are larger than `max_pixels`, or a side of them is longer than MAX_SIDE."""
+    """SourceError where pictures are too large; 0 x 0, which a file says that does not know, is not."""
     if is_too_large(width, height):
         raise SourceError(
-            f"{name} has pictures of {width} x {height}; the most are {max_pixels()} pixels ({VARIABLE}), and "
-            f"{MAX_SIDE} at a side"
+            f"{name} has pictures of {width} x {height}; the most are {max_pixels()} pixels ({VARIABLE}), "
+            f"{MAX_SIDE} at a side, and a side {MAX_ASPECT} times as long as the other"
         )

@@ -163,10 +163,19 @@ def test_a_limit_that_is_none(monkeypatch, text):
         open_source(SAMPLE)
 
 
-def test_a_side_that_is_very_long(tmp_path):
-    Image.fromarray(np.zeros((1, 20000, 3), np.uint8)).save(tmp_path / "line.png")
-    with pytest.raises(SourceError, match=r"line.png has pictures of 20000 x 1; the most are .*, and 16384 at a side"):
+@pytest.mark.parametrize(("width", "height"), [(20000, 1), (1, 20000), (20000, 1000), (330, 10), (10, 330)])
+def test_a_side_that_is_very_long(tmp_path, width, height):
+    """Whoever scales a line of two pixels to the height of a thumbnail makes gigabytes of it."""
+    Image.fromarray(np.zeros((height, width, 3), np.uint8)).save(tmp_path / "line.png")
+    with pytest.raises(
+        SourceError, match=f"has pictures of {width} x {height}; .*, 16384 at a side, and a side 32 times"
+    ):
         list(open_source(tmp_path / "line.png"))
+
+
+def test_a_picture_may_be_long(tmp_path):
+    Image.fromarray(np.zeros((10, 320, 3), np.uint8)).save(tmp_path / "line.png")
+    assert len(list(open_source(tmp_path / "line.png"))) == 1
 
 
 @pytest.mark.parametrize("who", ["FFmpeg refuses it", "it is decoded"])
