@@ -35,7 +35,8 @@ Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Share = Annotated[float, Field(ge=0, le=1)]
 ShortText = Annotated[str, Field(max_length=4096)]
 """A name, a label or a path."""
-Labels = Annotated[tuple[ShortText, ...], Field(min_length=1, max_length=100_000), Strict(False)]
+Labels = Annotated[tuple[ShortText, ...], Field(max_length=100_000), Strict(False)]
+"""None where a network gives features."""
 Seed = Annotated[int, Field(ge=0, le=2**40)]
 """What is made of it fits into 63 bits."""
 

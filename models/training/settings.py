@@ -35,7 +35,7 @@ class TrainingSettings:
     arguments: Plain = field(default_factory=dict)
     start: ShortText | None = None
     teacher: ShortText | None = None
-    labels: Labels
+    labels: Annotated[Labels, Field(min_length=1)]
     preprocessing: Preprocessing
     sampled: FrameSampling
     augmentation: Augmentation

@@ -65,7 +65,7 @@ def test_a_converted_file_agrees_with_the_reference(folder, tmp_path, run):
     _, name, layout = CASES[folder]
     given, made = golden.file(tmp_path / "weights.pth"), tmp_path / "made.safetensors"
     code, out, err = run("convert", given, "-o", made, *OPTIONS.get(folder, ()))
-    assert (code, err) == (0, "")
+    assert (code, err) == (0, ""), err
     assert f"weights.pth: {name} in the layout {layout}" in out
     given.unlink()
     network, card = load(made)
