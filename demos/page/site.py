@@ -165,7 +165,7 @@ class Site:
         source: Source = PageSource("your camera")
         if address is not None:
             address = check_address(address, allow_private=self.limits.allow_private)
-            source = open_source(address, connection=Connection(redirects=self.limits.allow_private))
+            source = open_source(address, connection=Connection(public=not self.limits.allow_private))
         visitor = Visitor(source)
         if session.live:  # only now: a request that is refused ends nothing
             self.end_live(session.live)
