@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,15 +47,22 @@ def stretch_of(clip: Clip) -> Stretch:
     return Stretch(first, last, index.rate)
 
 
-def read_frames(path: Path, places: Sequence[int], *, remarks: set[str] | None = None) -> list[np.ndarray]:
+def read_frames(
+    path: Path,
+    places: Sequence[int],
+    *,
+    shape: Callable[[np.ndarray], np.ndarray] | None = None,
+    remarks: set[str] | None = None,
+) -> list[np.ndarray]:
     """Frames by their places, in the order asked for: RGB, uint8 (height, width, 3), or maps (h, w, D).
 
-    See actionstream.models.video.read_frames, also for `remarks`.
+    See actionstream.models.video.read_frames, also for `shape` and `remarks`.
     """
     if path.suffix == FEATURES:
         maps = _maps(path)
-        return [np.moveaxis(maps[min(place, len(maps) - 1)], 0, -1) for place in places]
-    return video.read_frames(path, places, remarks=remarks)
+        rows = (np.moveaxis(maps[min(place, len(maps) - 1)], 0, -1) for place in places)
+        return [shape(row) if shape else row for row in rows]
+    return video.read_frames(path, places, shape=shape, remarks=remarks)
 
 
 def _places_of_pictures(index: VideoIndex, frames: tuple[int, int]) -> tuple[int, int]:

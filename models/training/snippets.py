@@ -27,7 +27,7 @@ def read_snippets(
     """
     numbers = np.unique(places).tolist()
     shape = preprocessing.scale if whole or preprocessing.is_flow else preprocessing.resize
-    frames = _of_one_size([shape(frame) for frame in read_frames(path, numbers, remarks=remarks)])
+    frames = _of_one_size(read_frames(path, numbers, shape=shape, remarks=remarks))
     pictures = dict(zip(numbers, frames, strict=True))
     rows: list[list[int]] = places.tolist()
     if not preprocessing.is_flow:

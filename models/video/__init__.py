@@ -1,6 +1,7 @@
 """Videos and folders of pictures, read one way: live, in training, and by all commands."""
 
 from actionstream.models.video.access import VideoIndex, every_frame, index_of, read_frames
+from actionstream.models.video.containers import check_file
 from actionstream.models.video.decoder import LOOK_AHEAD, Decoder
 from actionstream.models.video.errors import SourceError
 from actionstream.models.video.files import (
@@ -16,7 +17,14 @@ from actionstream.models.video.files import (
     passed_over,
     pictures_in,
 )
-from actionstream.models.video.pictures import FOLDER_RATE, RATE_FILE, rate_of_folder, read_picture, read_pictures
+from actionstream.models.video.pictures import (
+    FOLDER_RATE,
+    RATE_FILE,
+    checked_rate,
+    rate_of_folder,
+    read_picture,
+    read_pictures,
+)
 from actionstream.models.video.upright import Converter
 
 __all__ = [
@@ -33,6 +41,8 @@ __all__ = [
     "SourceError",
     "VideoIndex",
     "by_number",
+    "check_file",
+    "checked_rate",
     "every_frame",
     "index_of",
     "is_animated",

@@ -7,7 +7,7 @@ before it is shown.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import av
 
 MOST_RATE = 120.0  # places a second of a video of a variable rate
-MOST_PLACES = 10**8
+MOST_PLACES = 10**7  # four days at 30 a second; the index of a small file can take 160 MB
 
 
 class VideoIndex(NamedTuple):
@@ -55,7 +55,7 @@ def index_of(path: Path) -> VideoIndex:
     if path.suffix.lower() in ANIMATED_SUFFIXES:
         seconds = np.array([shown for _, shown in read_pictures(path)])
         return _grid(np.cumsum(seconds) - seconds, float(seconds.sum()), rate=1 / float(seconds[0]))
-    decoder = Decoder(f"file:{path}", name=str(path))
+    decoder = Decoder(path, name=str(path))
     try:
         stamps, end, origin = _demuxed(decoder)
         base = float(decoder.track.time_base or 1)
@@ -70,11 +70,18 @@ def index_of(path: Path) -> VideoIndex:
         decoder.close()
 
 
-def read_frames(path: Path, places: Sequence[int], *, remarks: set[str] | None = None) -> list[np.ndarray]:
+def read_frames(
+    path: Path,
+    places: Sequence[int],
+    *,
+    shape: Callable[[np.ndarray], np.ndarray] | None = None,
+    remarks: set[str] | None = None,
+) -> list[np.ndarray]:
     """Pictures by their places, in the order asked for: RGB uint8 (height, width, 3), upright.
 
     Behind the last place its picture stands. SourceError where there is nothing to decode.
 
+    shape    makes of a picture what is kept of it, so that only one is there at its full size
     remarks  what is odd about the video is added to them
     """
     index = index_of(path)
@@ -85,13 +92,15 @@ def read_frames(path: Path, places: Sequence[int], *, remarks: set[str] | None =
     remarks = set() if remarks is None else remarks
     if index.remark:
         remarks.add(index.remark)
+    pictures: Iterable[tuple[int, np.ndarray]]
     if path.is_dir():
         files = _pictures_of(path)
-        found = {number: _picture_shown(files, number, remarks) for number in set(wanted)}
+        pictures = ((number, _picture_shown(files, number, remarks)) for number in set(wanted))
     elif path.suffix.lower() in ANIMATED_SUFFIXES:
-        found = {number: image for number, (image, _) in enumerate(read_pictures(path)) if number in wanted}
+        pictures = ((number, image) for number, (image, _) in enumerate(read_pictures(path)) if number in wanted)
     else:
-        found = _decode(path, index, sorted(set(wanted)), remarks)
+        pictures = _decode(path, index, sorted(set(wanted)), remarks)
+    found = {number: shape(image) if shape else image for number, image in pictures}
     return [found[number] for number in wanted]
 
 
@@ -105,11 +114,15 @@ def every_frame(path: Path, *, remarks: set[str] | None = None) -> Iterator[np.n
         yield from (_picture_shown(files, number, remarks) for number in numbers)
         return
     if path.suffix.lower() in ANIMATED_SUFFIXES:
-        pictures = [image for image, _ in read_pictures(path)]
-        yield from (pictures[number] for number in numbers)
+        pictures = enumerate(image for image, _ in read_pictures(path))
+        count, image = next(pictures)
+        for number in numbers:
+            while count < number:
+                count, image = next(pictures)
+            yield image
         return
     convert = Converter()
-    decoder = Decoder(f"file:{path}", name=str(path))
+    decoder = Decoder(path, name=str(path))
     last = None
     try:
         for _, picture in _shown(decoder, index, numbers):
@@ -150,14 +163,13 @@ def _demuxed(decoder: Decoder) -> tuple[list[int | None], int, int | None]:
     stamps: list[int | None] = []
     ends: list[int] = []
     first: list[int | None] = []  # pts of the first pictures
-    damaged = False
     try:
         for packet in decoder.container.demux(decoder.track):
             if len(first) < LOOK_AHEAD:
                 try:
-                    first += [picture.pts for picture in packet.decode()]
-                except av.FFmpegError:
-                    damaged = True
+                    first += [picture.pts for picture in decoder.decode(packet)]
+                except av.FFmpegError as error:
+                    decoder.count(error)
             if packet.size and not packet.is_discard:
                 stamps.append(packet.pts)
                 if packet.pts is not None:
@@ -166,8 +178,8 @@ def _demuxed(decoder: Decoder) -> tuple[list[int | None], int, int | None]:
     except av.FFmpegError:
         pass  # as far as it can be read
     if not first:
-        raise SourceError(f"{decoder.name} is not a video that can be read: not one frame of it decodes")
-    return stamps, max(ends, default=0), first[0] if damaged or increase(first[:LOOK_AHEAD]) else None
+        raise decoder.without_pictures()
+    return stamps, max(ends, default=0), first[0] if decoder.damaged or increase(first[:LOOK_AHEAD]) else None
 
 
 def _grid(times: np.ndarray, end_seconds: float, *, rate: float) -> VideoIndex:
@@ -195,22 +207,25 @@ def _grid(times: np.ndarray, end_seconds: float, *, rate: float) -> VideoIndex:
     return VideoIndex(int(num_places), rate, pictures.astype(np.int64))
 
 
-def _decode(path: Path, index: VideoIndex, numbers: list[int], remarks: set[str]) -> dict[int, np.ndarray]:
+def _decode(path: Path, index: VideoIndex, numbers: list[int], remarks: set[str]) -> Iterator[tuple[int, np.ndarray]]:
     """Pictures by their numbers, which increase: decoded from the key frame before the first up to the last."""
     convert = Converter()
     begins = [None] if index.stamps is None or numbers[0] == 0 else [index.stamps[numbers[0]], None]
     for begin in begins:
-        decoder = Decoder(f"file:{path}", name=str(path))
+        decoder = Decoder(path, name=str(path))
         try:
             if begin is None or _seek(decoder, begin):
-                return {number: convert(picture) for number, picture in _shown(decoder, index, numbers)}
+                yield from ((number, convert(picture)) for number, picture in _shown(decoder, index, numbers))
+                return
         except _Missed:
             continue
         finally:
             decoder.close()
             if decoder.damaged:  # how many there are in all, only reading all of it tells
                 remarks.add(f"{path} has damaged packets, which were passed over")
-    raise SourceError(f"{path} is not a video that can be read: not one frame of it decodes")
+            if decoder.too_large:
+                remarks.add(f"{decoder.too_large_pictures()}, which were passed over")
+    raise decoder.without_pictures()
 
 
 class _Missed(Exception):

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Generator, Iterator, Sequence
-from itertools import chain, dropwhile, islice, pairwise
-from pathlib import Path
+from itertools import chain, dropwhile, pairwise
 from typing import TYPE_CHECKING, Any
 
+from actionstream.models.video.containers import Trust, open_container, size_in_header
 from actionstream.models.video.errors import SourceError, reason
+from actionstream.models.video.limits import (
+    QUEUE_BYTES,
+    VARIABLE,
+    check_size,
+    is_too_large,
+    max_pixels,
+    max_pixels_of_ffmpeg,
+)
+from actionstream.models.video.metadata import inflates
 
 if TYPE_CHECKING:
     import av
 
 NEAR_SECONDS = 1.0  # pictures that come out of order because of damage are no farther apart
 LOOK_AHEAD = 16  # pictures whose times are checked before the first one goes out
+MOST_THREADS = 16  # of which FFmpeg decodes a picture each, where it may choose
 
 
 class Decoder:
@@ -23,8 +34,9 @@ class Decoder:
     The track is that which a player shows: the first that its file marks as default, else the first, covers and
     thumbnails apart.
 
-    file      a name, which may have a scheme, or an object with `read`
+    file      a path, an address, or an object with `read`
     name      what messages call it
+    trust     where it comes from, see `open_container`
     threads   "AUTO": several pictures at once, which is faster and comes later than "SLICE"
     options   those of av.open
 
@@ -33,27 +45,35 @@ class Decoder:
     warnings          what is odd about it, each said once
     damaged           packets that did not decode, so far
     concealed         pictures that are damaged in part, so far
+    too_large         packets of pictures with more than `max_pixels`, which were not decoded, so far
     hides             an edit list hides packets, of which the declared length may tell
     end_seconds       when the last picture that came out ceases to be shown, counted from the first one
     late_seconds      how long after the beginning of the track the first picture is shown, where others were damaged
 
-    Raises SourceError where it cannot be opened or has no video; its __cause__ is that of FFmpeg.
+    Raises SourceError where it cannot be opened, has no video, or has pictures that are too large; its __cause__ is
+    that of FFmpeg.
     """
 
-    def __init__(self, file: Any, *, name: str, threads: str = "AUTO", **options: Any):
-        import av
-
+    def __init__(self, file: Any, *, name: str, trust: Trust = "file", threads: str = "AUTO", **options: Any):
         self.name = name
         self.warnings: list[str] = []
-        self.damaged = self.concealed = 0
+        self.damaged = self.concealed = self.too_large = 0
         self.hides = False
         self.end_seconds = self.late_seconds = 0.0
+        self.container = open_container(file, name=name, trust=trust, **options)
         try:
-            self.container = av.open(file, "r", metadata_errors="replace", **options)
-        except (av.FFmpegError, OSError) as error:
-            raise SourceError(f"{name} is not a video that can be read: {_why(file, error)}") from error
-        self.track = self._shown_track()
-        self.track.thread_type = threads
+            self.track = self._shown_track()
+            context = self.track.codec_context
+            size = context.width, context.height
+            if not context.width:  # FFmpeg forgets the size of pictures that it was not allowed to decode
+                size = size_in_header(file, name=name, trust=trust)
+            check_size(name, *size)
+        except SourceError:
+            self.container.close()
+            raise
+        context.options = {"max_pixels": max_pixels_of_ffmpeg()}
+        context.thread_type = threads
+        context.thread_count = _most_threads(context, *size)
         self.rate = float(self.track.average_rate or self.track.guessed_rate or 30)
         self.declared_seconds = self._declared_seconds()
 
@@ -72,7 +92,7 @@ class Decoder:
                        cannot seek
         """
         pictures: Iterator[av.VideoFrame] = self.pictures()
-        ahead = list(islice(pictures, look_ahead))
+        ahead = _first_of(pictures, look_ahead)
         if self.damaged:  # what refers to a picture that is not there may come out in its place
             ahead = [picture for n, picture in enumerate(ahead) if not n or _is_later(picture, ahead[n - 1])]
         times = [picture.time for picture in ahead]
@@ -109,6 +129,7 @@ class Decoder:
 
         behind: list[int] = []  # pts of packets later than all pictures so far
         latest = -math.inf
+        came = False
         try:
             for packet in self._packets():
                 if packet.is_discard:
@@ -116,20 +137,28 @@ class Decoder:
                 elif packet.size and packet.pts is not None and packet.pts > latest:
                     behind.append(packet.pts)
                 try:
-                    for picture in packet.decode():
+                    for picture in self.decode(packet):
+                        if is_too_large(picture.width, picture.height):
+                            self.too_large += 1
+                            continue
                         self.concealed += picture.is_corrupt
                         if picture.pts is not None and picture.pts > latest:
                             latest = picture.pts
                             behind = [pts for pts in behind if pts > latest]
+                        came = True
                         yield picture
-                except av.FFmpegError:
-                    self.damaged += 1
-            if not self.damaged and latest > -math.inf:  # threads do not tell what is wrong with the last packets
+                except av.FFmpegError as error:
+                    self.count(error)
+            if (
+                not (self.damaged or self.too_large) and latest > -math.inf
+            ):  # threads do not tell what is wrong with the last packets
                 self.damaged = len(behind)
         finally:
             if self.damaged:
                 packets = "packet, which was" if self.damaged == 1 else "packets, which were"
                 self.warnings.append(f"{self.name} has {self.damaged} damaged {packets} passed over")
+            if self.too_large and came:
+                self.warnings.append(f"{self.too_large_pictures()}, which were passed over")
             if self.concealed:
                 pictures = "picture that is" if self.concealed == 1 else "pictures that are"
                 self.warnings.append(f"{self.name} has {self.concealed} {pictures} damaged in part")
@@ -144,6 +173,35 @@ class Decoder:
         if end_seconds + max(float(begin * (self.track.time_base or 0)), 0.0) + slack >= declared:
             return None
         return f"{self.name} is cut short: it ends at {end_seconds:.2f} s of {declared:.2f} s"
+
+    def decode(self, packet: av.Packet) -> list[av.VideoFrame]:
+        """The pictures that come out when a packet goes in; none of a PNG that inflates, which counts as damaged."""
+        if self.track.codec_context.name in ("png", "apng") and inflates(bytes(packet)):
+            self.damaged += 1
+            return []
+        return packet.decode()
+
+    def too_large_pictures(self) -> str:
+        """What is said of pictures that FFmpeg did not decode, whose size nobody knows."""
+        return f"{self.name} has pictures of more than {max_pixels()} pixels ({VARIABLE})"
+
+    def without_pictures(self, why: str = "not one frame of it decodes") -> SourceError:
+        """The error where not one picture came out."""
+        if self.too_large:
+            return SourceError(self.too_large_pictures())
+        return SourceError(f"{self.name} is not a video that can be read: {why}")
+
+    def count(self, error: Exception) -> None:
+        """Of a packet that does not decode, say whether it is damaged or too large; MemoryError where neither."""
+        context = self.track.codec_context
+        forgotten = not context.width  # FFmpeg forgets a size that it refuses
+        if forgotten or is_too_large(context.width, context.height) or isinstance(error, OverflowError):
+            self.too_large += 1
+        elif isinstance(error, MemoryError):
+            size = f"{context.width} x {context.height}"
+            raise MemoryError(f"there is not enough memory to decode {self.name}, which has {size} pixels") from error
+        else:
+            self.damaged += 1
 
     def _packets(self) -> Iterator[av.Packet]:
         """Packets as far as the file can be read; the last one is empty and brings out what is still decoding."""
@@ -177,7 +235,10 @@ class Decoder:
         if not tracks:
             kinds = ", ".join(sorted({stream.type for stream in self.container.streams}))
             raise SourceError(f"{self.name} has no video in it, only {kinds or 'nothing'}")
-        return next((track for track in tracks if track.disposition & Disposition.default), tracks[0])
+        shown = next((track for track in tracks if track.disposition & Disposition.default), tracks[0])
+        if shown.codec_context is None:
+            raise SourceError(f"{self.name} has a video of a codec that FFmpeg does not know; convert it, to H.264 say")
+        return shown
 
     def _shown_seconds(self, picture: av.VideoFrame, by_index: bool) -> float:
         """For how long a picture is shown, as far as it says."""
@@ -198,6 +259,23 @@ class Decoder:
         )
 
 
+def _most_threads(context: av.VideoCodecContext, width: int, height: int) -> int:
+    """How many threads may decode a picture each; 0 lets FFmpeg choose."""
+    bits = context.format.padded_bits_per_pixel if context.format else 32
+    at_once = QUEUE_BYTES // max(width * height * bits // 8, 1)
+    return 0 if at_once >= MOST_THREADS else max(min(at_once, os.cpu_count() or 1), 1)
+
+
+def _first_of(pictures: Iterator[av.VideoFrame], count: int) -> list[av.VideoFrame]:
+    """So many pictures, or fewer where they are large."""
+    first: list[av.VideoFrame] = []
+    size = 0
+    while len(first) < count and size < QUEUE_BYTES and (picture := next(pictures, None)):
+        first.append(picture)
+        size += sum(plane.buffer_size for plane in picture.planes)
+    return first
+
+
 def _is_later(picture: av.VideoFrame, before: av.VideoFrame) -> bool:
     return picture.time is None or before.time is None or picture.time > before.time
 
@@ -205,16 +283,3 @@ def _is_later(picture: av.VideoFrame, before: av.VideoFrame) -> bool:
 def increase(times: Sequence[float | None]) -> bool:
     """Whether times are all there, each later than the one before."""
     return None not in times and all(a < b for a, b in pairwise(times))  # type: ignore[operator]
-
-
-def _why(file: Any, error: Exception) -> str:
-    """Why a file cannot be opened."""
-    path = Path(str(file).removeprefix("file:"))
-    if isinstance(file, str) and path.is_file():
-        with path.open("rb") as opened:
-            head = opened.read(12)
-        if not head:
-            return "it is empty"
-        if head[4:8] == b"ftyp":  # an MP4 or MOV, whose index is written last
-            return "its index is missing; it is not finished, or cut"
-    return reason(error).lower()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from PIL import Image
+from actionstream.models.video.pictures import WRONG, open_picture
 
 VIDEO_SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".f4v", ".flv", ".mkv", ".webm", ".avi", ".divx", ".wmv", ".asf"),
@@ -73,7 +73,7 @@ def is_video(path: Path) -> bool:
 def is_animated(path: Path) -> bool:
     """Whether a picture has several frames or pages; one that cannot be read has not."""
     try:
-        with Image.open(path) as picture:
+        with open_picture(path) as picture:
             return getattr(picture, "n_frames", 1) > 1
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except WRONG:
         return False

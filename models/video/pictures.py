@@ -3,19 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from actionstream.models.errors import ActionstreamError
+from actionstream.models.video.containers import check_file
 from actionstream.models.video.errors import SourceError, reason
+from actionstream.models.video.limits import VARIABLE, check_size, max_pixels
+from actionstream.models.video.metadata import claims_too_much, file_claims_too_much
 
 FOLDER_RATE = 30.0
 """Pictures a second where nobody says how many."""
+RATES = 1e-5, 1e5
+"""The least and the most pictures a second: one in a day, and what the fastest cameras take."""
 RATE_FILE = "rate.txt"
 """In a folder of pictures: how many of them are a second; `actionstream frames` writes it."""
-WRONG = (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError)
+FORMATS = ("AVIF", "BMP", "DIB", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
+"""Of pictures, whatever their suffix says; Pillow has others, of which one runs a program (Ghostscript)."""
+MAX_EXIF_TEXT = 20_000
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What brings a picture upright, by its EXIF orientation."""
+WRONG = (UnidentifiedImageError, Image.DecompressionBombError, EOFError, OSError, SyntaxError, ValueError)
 """What Pillow raises where a file is none of its pictures, or damaged."""
 
 
@@ -31,22 +50,52 @@ def read_pictures(path: Path) -> Iterator[tuple[np.ndarray, float]]:
     """
     number = 0
     try:
-        with Image.open(path) as opened:
+        with open_picture(path) as opened:
             has_default = getattr(opened, "default_image", False)  # for who knows no animated PNG; none of its frames
             for number in range(1 if has_default else 0, getattr(opened, "n_frames", 1)):
                 opened.seek(number)
-                image = to_rgb(ImageOps.exif_transpose(opened))
-                yield image, float(opened.info.get("duration") or 1000 / FOLDER_RATE) / 1000
+                check_size(path.name, *opened.size)
+                yield to_rgb(_upright(opened)), float(opened.info.get("duration") or 1000 / FOLDER_RATE) / 1000
+    except SourceError:
+        raise
     except WRONG as error:
         why = "it is none, or broken" if isinstance(error, UnidentifiedImageError) else reason(error)
         which = f"picture {number + 1} of {path.name}" if number else path.name
         raise SourceError(f"{which} is not an image that can be read: {why}") from error
 
 
+def open_picture(path: Path) -> Image.Image:
+    """Open a picture by what is in it, without decoding it. SourceError where it is too large, or no file."""
+    check_file(path)
+    if file_claims_too_much(path):
+        raise SourceError(f"{path.name} is not an image that can be read: its directory claims more than the file has")
+    try:
+        opened = Image.open(path)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise SourceError(f"{path.name} has pictures of more than {max_pixels()} pixels ({VARIABLE})") from error
+    try:
+        if opened.format not in FORMATS:
+            raise SourceError(f"{path.name} is of the format {opened.format}; expected one of {', '.join(FORMATS)}")
+        check_size(path.name, *opened.size)
+    except SourceError:
+        opened.close()
+        raise
+    return opened
+
+
+def _upright(opened: Image.Image) -> Image.Image:
+    exif = opened.info.get("exif", b"").removeprefix(b"Exif\0\0")
+    as_text = opened.info.get("Raw profile type exif", "")  # as old programs write it
+    if claims_too_much(BytesIO(exif), len(exif)) or len(as_text) > MAX_EXIF_TEXT:
+        return opened
+    turn = TURNS.get(opened.getexif().get(0x0112, 1))
+    return opened if turn is None else opened.transpose(turn)
+
+
 def to_rgb(picture: Image.Image) -> np.ndarray:
     """RGB uint8 (height, width, 3). Pictures of 16 bits are scaled, from 0..65535; ValueError for other numbers."""
     if not picture.mode.startswith(("I", "F")):
-        return np.asarray(picture.convert("RGB"))
+        return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
     values = np.asarray(picture)
     if picture.mode == "F" or values.min(initial=0) < 0 or values.max(initial=0) > 65535:
         raise ActionstreamError(
@@ -61,10 +110,16 @@ def rate_of_folder(folder: Path) -> float:
     file = folder / RATE_FILE
     if not file.is_file():
         return FOLDER_RATE
+    with file.open("rb") as opened:
+        text = opened.read(100)
     try:
-        rate = float(file.read_text(encoding="utf-8-sig"))
-    except ValueError:
-        rate = 0.0
-    if not 0 < rate < float("inf"):
-        raise SourceError(f"{file} says no number of frames a second")
+        return checked_rate(float(text.decode("utf-8-sig")))
+    except ValueError as error:
+        raise SourceError(f"{file} says no number of frames a second from {RATES[0]:g} to {RATES[1]:g}") from error
+
+
+def checked_rate(rate: float) -> float:
+    """The same number of pictures a second; SourceError where no folder can have it."""
+    if not RATES[0] <= rate <= RATES[1]:
+        raise SourceError(f"the rate of images is {rate:g} a second; expected one from {RATES[0]:g} to {RATES[1]:g}")
     return rate

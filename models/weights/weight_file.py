@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import os
-import pickletools
 import re
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from actionstream.models.errors import ActionstreamError
+from actionstream.models.weights.pickled import asked_for
 
 LARGEST_BYTES = 4 << 30
 """Of a file: VGG16 with the state of its optimizer has 1.6 GB, and nothing in the catalogue has more."""
+LONGEST_NAME = 500
 WRAPPERS = ("state_dict", "model_state")
 NEEDED = re.compile(
     r"collections OrderedDict"
@@ -62,10 +63,15 @@ def unwrapped(weights: Any) -> dict[str, Tensor]:
     for key, tensor in weights.items():
         if not isinstance(key, str):
             raise ActionstreamError(f"it holds no weights by name: a name is {type(key).__name__}")
+        if len(key) > LONGEST_NAME or not key.isprintable():
+            raise ActionstreamError(f"it holds no weights by name: {key[:40]!r} ... has {len(key)} characters")
         if not isinstance(tensor, Tensor) or tensor.layout is not torch.strided or tensor.is_quantized:
             raise ActionstreamError(f"it holds no weights by name: {key!r} is {type(tensor).__name__}")
         if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
             raise ActionstreamError(f"{key} says that it has {tensor.numel():,} values, which are not in the file")
+    size = sum(tensor.numel() * tensor.element_size() for tensor in weights.values())
+    if size > LARGEST_BYTES:  # views of the same values
+        raise ActionstreamError(f"its weights have {size / 2**30:.1f} GiB, and it has fewer values than that")
     return dict(weights)
 
 
@@ -109,16 +115,8 @@ def _asked_for(path: Path, *, zipped: bool) -> Iterator[str]:
             for part in parts:
                 if part.filename.endswith(".pkl"):
                     with archive.open(part) as file:
-                        yield from _imports(file)
+                        yield from asked_for(file)
     else:
         with path.open("rb") as file:
             for _ in range(5):  # magic number, protocol, system, the object, names of storages; then come the values
-                yield from _imports(file)
-
-
-def _imports(file: IO[bytes]) -> Iterator[str]:
-    for code, argument, _ in pickletools.genops(file):
-        if code.name == "GLOBAL":
-            yield str(argument)
-        elif code.name in ("STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4"):  # torch.save writes none of them
-            raise ActionstreamError("it is a pickle of something else than tensors and plain values")
+                yield from asked_for(file)

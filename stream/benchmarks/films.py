@@ -13,6 +13,7 @@ from time import perf_counter, thread_time
 
 from actionstream.frame import Frame
 from actionstream.models.errors import ActionstreamError
+from actionstream.models.video.containers import open_container
 from actionstream.sources import open_source
 from actionstream.sources.source import Source
 from actionstream.sources.video import FileSource
@@ -31,7 +32,7 @@ def loop_video(video: Path, target: Path, *, seconds: float) -> None:
     """Write the packets of a video again and again, one after the other in time, until it is so long."""
     import av
 
-    with av.open(str(video)) as source, av.open(str(target), "w") as sink:
+    with open_container(video, name=str(video)) as source, av.open(str(target), "w") as sink:
         read = source.streams.video[0]
         rate, time_base = read.average_rate, read.time_base
         if rate is None or time_base is None:

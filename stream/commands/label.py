@@ -150,7 +150,7 @@ def label_each(
 def _open(video: str | Path) -> Source:
     if not Path(video).exists() and video != "sample":
         raise SourceError(f"no such file: {video}; give video files, or folders of images")
-    return open_source(video)
+    return open_source(video if video == "sample" else Path(video))
 
 
 def _look(source: Source, thumbnails: Thumbnails, update: Callable[..., None], frame: Frame) -> None:

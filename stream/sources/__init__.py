@@ -10,6 +10,7 @@ from actionstream.models.video import (
     ANIMATED_SUFFIXES,
     FOLDER_RATE,
     PICTURE_SUFFIXES,
+    check_file,
     is_animated,
     passed_over,
     pictures_in,
@@ -32,8 +33,9 @@ def open_source(text: str | int | Path, *, rate: float | None = None, connection
     """The source that a text means.
 
     text        a number (camera), an address (rtsp://, http://, udp:// ...), "-" (a video on standard input), a
-                folder or glob of images, a video file, an image, "sample" (the clip that comes with the package); a
-                file or folder whose name is a number or "sample" comes before those. An int is a camera, a Path never.
+                folder or glob of images, a video file, an image, a named pipe, "sample" (the clip that comes with the
+                package); a file or folder whose name is a number or "sample" comes before those. An int is a camera. A
+                Path is a file or a folder, and never a camera or a pipe.
     rate        frames a second of a folder of images; what its rate.txt says, else 30, unless given
     connection  timeouts of cameras and addresses
     """
@@ -59,6 +61,8 @@ def open_source(text: str | int | Path, *, rate: float | None = None, connection
         return PipeSource()
     if name == "sample" and not there:
         return FileSource(str(SAMPLE))
+    if Path(name).is_fifo():
+        return PipeSource(name)
     return _open_path(Path(name), rate)
 
 
@@ -74,6 +78,7 @@ def _open_path(path: Path, rate: float | None) -> Source:
             f"no such file: {path}; a source is a video file, a folder or glob of images, an address such as "
             "rtsp://camera/stream, a camera number such as 0, or - for standard input"
         )
+    check_file(path)
     if path.suffix.lower() in PICTURE_SUFFIXES and not is_animated(path):
         return ImageSource(str(path), [path], rate=rate or FOLDER_RATE)
     if path.suffix.lower() in ANIMATED_SUFFIXES:

@@ -10,6 +10,7 @@ from actionstream.models.video import (
     PICTURE_SUFFIXES,
     SourceError,
     by_number,
+    checked_rate,
     is_animated,
     is_hidden,
     read_picture,
@@ -23,9 +24,7 @@ class ImageSource(Source):
 
     def __init__(self, name: str, paths: Sequence[Path], *, rate: float):
         super().__init__(name)
-        if not 0 < rate < float("inf"):
-            raise SourceError(f"the rate of images is {rate} a second; it must be positive")
-        self.rate = rate
+        self.rate = checked_rate(rate)
         there = (path for path in paths if path.suffix.lower() in PICTURE_SUFFIXES and not is_hidden(path))
         self._paths = sorted(there, key=by_number)
         if not self._paths:

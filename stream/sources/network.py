@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 import time
 from collections.abc import Iterator
 from time import perf_counter
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from actionstream.frame import Frame
 from actionstream.models.video import Converter, Decoder, SourceError
+from actionstream.models.video.containers import Trust
 from actionstream.models.video.errors import reason
 from actionstream.sources.address import masked
 from actionstream.sources.connection import Connection
@@ -22,6 +26,7 @@ ANALYSIS_MICROSECONDS = 500_000  # FFmpeg would look at a stream for five second
 WITHOUT_CLOCK = ("mpjpeg", "mjpeg", "h264", "hevc")  # formats for which FFmpeg makes up times
 IN_SEGMENTS = ("hls", "dash")  # formats whose address is that of a list, and not of the video
 LATE_SECONDS = 1.0
+MOST_WAIT_SECONDS = 0.5
 
 
 class NetworkSource(VideoSource):
@@ -34,6 +39,9 @@ class NetworkSource(VideoSource):
 
     live = True
     threads = "SLICE"
+    without_frames = (
+        "a server that cannot seek needs one that begins with its index, such as an MP4 made with faststart"
+    )
 
     def __init__(self, address: str, connection: Connection):
         super().__init__(masked(address))
@@ -52,18 +60,21 @@ class NetworkSource(VideoSource):
         address, options = self._address, {"analyzeduration": str(ANALYSIS_MICROSECONDS)}
         if address.lower().startswith("rtsp"):
             options["rtsp_transport"] = self._connection.transport
+        trust: Trust = "address"
         if self._connection.public:
+            trust = "relay"
             self._relay = Relay(address)
             address, options = self._relay.address, options | self._relay.options
         timeout = self._connection.open_seconds, self._connection.read_seconds
         try:
             try:
-                self._open(address, options=options, timeout=timeout)
+                self._open(address, trust=trust, options=options, timeout=timeout)
             except SourceError as error:
                 if not isinstance(error.__cause__, EOFError):
                     raise
                 # FFmpeg's reader of GIFs goes back in what it has not kept, unless it is told that it cannot
-                self._open(address, options={**options, "seekable": "0"}, timeout=timeout)
+                options["seekable"] = "0"
+                self._open(address, trust=trust, options=options, timeout=timeout)
         except SourceError as error:
             why = self._why_not_open(error.__cause__) if error.__cause__ else str(error)
             raise SourceError(f"{self.name} cannot be opened: {why}") from error
@@ -102,15 +113,16 @@ class NetworkSource(VideoSource):
         delay = Delay()
         behind = False
         try:
-            for packet in decoder.container.demux(decoder.track):
+            for packet, waited_seconds in _with_waits(decoder.container.demux(decoder.track)):
                 if packet.dts is not None and packet.time_base is not None and kind not in ("hls", *WITHOUT_CLOCK):
-                    late = delay(perf_counter(), float(packet.dts * packet.time_base)) > LATE_SECONDS
+                    sent_seconds = float(packet.dts * packet.time_base)
+                    late = delay(perf_counter(), sent_seconds, waited_seconds) > LATE_SECONDS
                     behind = late or (behind and not packet.is_keyframe)
                 if behind:
                     self.lost["late"] += 1
                     continue
                 try:
-                    pictures = packet.decode()
+                    pictures = decoder.decode(packet)
                 except av.InvalidDataError:
                     self.lost["damaged"] += 1
                     continue
@@ -126,30 +138,51 @@ class NetworkSource(VideoSource):
 
     def _why_not_open(self, error: BaseException) -> str:
         # RTSP takes an answer that did not come for one that is wrong
-        late = perf_counter() - self._begin >= self._connection.open_seconds
-        return f"no answer for {self._connection.open_seconds:g} s" if late else reason(error).lower()
+        if perf_counter() - self._begin >= self._connection.open_seconds:
+            return f"no answer for {self._connection.open_seconds:g} s"
+        host = None if self._relay else urlsplit(self.name).hostname  # the relay has found it
+        if getattr(error, "errno", None) == errno.EIO and host and not _is_known(host):
+            return f"no host {host} is found"
+        return reason(error).lower()
 
-    def _without_frames(self) -> str:
-        return "a server that cannot seek needs one that begins with its index, such as an MP4 made with faststart"
+
+def _is_known(host: str) -> bool:
+    """Whether the system finds the address of a host: FFmpeg takes one that is not found for an input/output error."""
+    try:
+        socket.getaddrinfo(host, None)
+    except (OSError, UnicodeError):
+        return False
+    return True
+
+
+def _with_waits(packets: Iterator[av.Packet]) -> Iterator[tuple[av.Packet, float]]:
+    """Packets, and how many seconds each was waited for."""
+    asked = perf_counter()
+    for packet in packets:
+        yield packet, perf_counter() - asked
+        asked = perf_counter()
 
 
 class Delay:
     """How many seconds later than usual a packet is.
 
     Usual is the shortest way a packet ever took; it may grow by a thousandth, which is more than two clocks
-    drift apart and less than a decoder that falls behind. A sender's clock that jumps begins anew.
+    drift apart and less than a decoder that falls behind. It may grow, too, by what a packet was waited for: the
+    decoder has all that there is then, and a sender that is slower than its own stamps makes nothing late. A pause is
+    no pace: of one wait MOST_WAIT_SECONDS count. A sender's clock that jumps begins anew.
     """
 
     def __init__(self) -> None:
         self._last: tuple[float, float] | None = None
         self._usual = 0.0
 
-    def __call__(self, now: float, sent_seconds: float) -> float:
-        """Of a packet that is here now, and was sent at that time on the sender's clock."""
+    def __call__(self, now: float, sent_seconds: float, waited_seconds: float) -> float:
+        """Of a packet that is here now, was sent at that time on the sender's clock, and was waited for."""
         way = now - sent_seconds
         if self._last is None or not -1 < sent_seconds - self._last[1] < 10:
             self._usual = way
         else:
-            self._usual = min(way, self._usual + 1e-3 * (now - self._last[0]))
+            growth = 1e-3 * (now - self._last[0]) + min(waited_seconds, MOST_WAIT_SECONDS)
+            self._usual = min(way, self._usual + growth)
         self._last = now, sent_seconds
         return way - self._usual

@@ -18,25 +18,6 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from actionstream.models.video import SourceError
 
 PORTS = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322}
-FORMATS = (
-    *(
-        "rtsp",
-        "mpjpeg",
-        "mjpeg",
-        "h264",
-        "hevc",
-        "mpegts",
-        "flv",
-        "mov",
-        "matroska",
-        "avi",
-        "ogg",
-        "asf",
-        "mpeg",
-        "gif",
-    ),
-)
-"""Of containers: those in which nothing names another file or address, as playlists do."""
 REDIRECT = b"\nlocation:"
 """What FFmpeg has to read to go elsewhere, in HTTP and in RTSP; it leaves out carriage returns in RTSP."""
 CHUNK_BYTES = 65_536
@@ -65,12 +46,9 @@ class Relay:
         login, at, place = parts.netloc.rpartition("@")
         netloc = quote(login, safe="%:!$&'()*+,;=~") + at + ours
         self.address = urlunsplit((plain, netloc, parts.path, parts.query, ""))
-        self.options = {"format_whitelist": ",".join(FORMATS)}
-        if plain == "rtsp":
-            self.options["protocol_whitelist"] = "tcp"  # not udp: a server says where its packets are to come from
-        else:
-            self.options |= {"protocol_whitelist": "http,tcp", "max_redirects": "0", "http_proxy": ""}
-            self.options["headers"] = f"Host: {place}\r\n"
+        self.options = {}
+        if plain == "http":
+            self.options = {"headers": f"Host: {place}\r\n", "max_redirects": "0", "http_proxy": ""}
         self._loop = asyncio.new_event_loop()
         self._ended = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
@@ -87,6 +65,10 @@ class Relay:
     async def _serve(self) -> None:
         async with await asyncio.start_server(self._pass_on, sock=self._listening):
             await self._ended.wait()
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:  # of a connection that just came, too
+            for task in others:
+                task.cancel()
+            await asyncio.wait(others)
 
     async def _pass_on(self, asked: asyncio.StreamReader, answers: asyncio.StreamWriter) -> None:
         with suppress(OSError, asyncio.CancelledError), closing(answers):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import select
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ class VideoSource(Source):
 
     threads = "AUTO"  # of the decoder: several frames at once are faster, and come later than SLICE
     look_ahead = LOOK_AHEAD
+    without_frames = "not one frame of it decodes"  # why, where there is none
 
     def __init__(self, name: str):
         super().__init__(name)
@@ -31,7 +34,7 @@ class VideoSource(Source):
         for index, (picture, time_seconds) in enumerate(timed):
             yield Frame(stream=self.name, index=index, time_seconds=time_seconds, image=convert(picture))
         if index < 0:
-            raise SourceError(f"{self.name} is not a video that can be read: {self._without_frames()}")
+            raise self._decoder.without_pictures(self.without_frames)
         self.seconds = self._decoder.end_seconds
         if cut_short := self._decoder.cut_short(self.seconds):
             raise SourceError(cut_short)
@@ -46,61 +49,64 @@ class VideoSource(Source):
         self.rate = decoder.rate
         self.seconds = decoder.declared_seconds or (decoder.container.duration or 0) / 1_000_000
 
-    def _without_frames(self) -> str:
-        """Why not one frame can be read."""
-        return "not one frame of it decodes"
-
 
 class FileSource(VideoSource):
     """A video file.
 
     start_seconds  frames before are passed over, but for those whose times have to be looked at first; SourceError
                    while iterating where the file cannot seek
+    uploaded       a stranger sent it: only the usual containers of video are read
     """
 
-    def __init__(self, path: str, *, name: str | None = None, start_seconds: float = 0.0):
+    def __init__(self, path: str, *, name: str | None = None, start_seconds: float = 0.0, uploaded: bool = False):
         super().__init__(name or Path(path).name)
         self._start_seconds = start_seconds
-        self._open(f"file:{path}")
+        self._open(path, trust="upload" if uploaded else "file")
 
 
 class PipeSource(VideoSource):
-    """A video on standard input, opened when it is iterated, since it may be silent for long."""
+    """A video on standard input or in a named pipe, opened when it is iterated, since it may be silent for long."""
 
     threads = "SLICE"
     look_ahead = 1
+    without_frames = "a pipe needs one that begins with its index, such as Matroska or an MP4 made with faststart"
 
-    def __init__(self) -> None:
-        super().__init__("stdin")
-        self._pipe = _Pipe(sys.stdin.buffer)
+    def __init__(self, path: str | None = None) -> None:
+        super().__init__("stdin" if path is None else Path(path).name)
+        self._path = path
+        self._stopped = threading.Event()
 
     def __iter__(self) -> Iterator[Frame]:
-        self._open(self._pipe)
-        yield from super().__iter__()
+        if self._path is None:
+            if sys.stdin is None:
+                raise SourceError("stdin is closed; expected a video on standard input")
+            yield from self._read(sys.stdin.buffer)
+            return
+        # without O_NONBLOCK the system waits here for somebody who writes, and nothing ends that
+        with open(os.open(self._path, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as pipe:
+            yield from self._read(pipe)
 
     def stop(self) -> None:
-        self._pipe.stop()
+        self._stopped.set()
 
-    def _without_frames(self) -> str:
-        return "a pipe needs one that begins with its index, such as Matroska or an MP4 made with faststart"
+    def _read(self, pipe: Any) -> Iterator[Frame]:
+        self._open(_Pipe(pipe, self._stopped))
+        yield from super().__iter__()
 
 
 class _Pipe:
-    """Standard input for PyAV: gives what there is at once, and ends when it is told to stop."""
+    """A pipe for PyAV: gives what there is at once, and ends when it is told to stop."""
 
-    def __init__(self, buffer: Any):
+    def __init__(self, buffer: Any, stopped: threading.Event):
         self._raw = getattr(buffer, "raw", buffer)  # a buffered read would wait until it has all it was asked for
-        self._stopped = False
+        self._stopped = stopped
 
     def read(self, size: int) -> bytes:
-        while not self._stopped:
+        while not self._stopped.is_set():
             try:
                 ready, _, _ = select.select([self._raw], [], [], 0.2)
             except (OSError, ValueError):  # not a file of the system's: its bytes are in memory
                 ready = [self._raw]
-            if ready:
-                return self._raw.read(size) or b""
+            if ready and (data := self._raw.read(size)) is not None:
+                return data
         return b""
-
-    def stop(self) -> None:
-        self._stopped = True

@@ -171,7 +171,61 @@ def stretched(path):
     torch.save({"fc.weight": torch.zeros(1).expand(1 << 20, 1 << 20)}, path)
 
 
+def pickled(code):
+    """A file whose only pickle is that code, in protocol 2."""
+
+    def make(path):
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("archive/data.pkl", b"\x80\x02" + code + b".")
+            archive.writestr("archive/version", b"3\n")
+
+    return make
+
+
+def spread_out(begin, around):
+    """Code of an object that is in the next one twice, which is in the next one twice, and so on 40 times."""
+    code = begin + b"q\0"
+    for n in range(40):
+        code += around(b"h" + bytes([n])) + b"q" + bytes([n + 1])
+    return code
+
+
+def in_tuples(get):
+    return get * 2 + b"\x86"
+
+
+def in_lists(get):
+    return b"](" + get * 2 + b"e"
+
+
+def in_dicts(get):
+    return b"}(K\0" + get + b"K\1" + get + b"u"
+
+
+def many_views(path):
+    """Ten thousand names for the same megabyte."""
+    values = torch.zeros(1 << 18)
+    torch.save({f"layer{number}.weight": values for number in range(10_000)}, path)
+
+
+def old_pickle(path):
+    path.write_bytes(b"\x80\x02" + spread_out(b"N", in_tuples) + b".")
+
+
+SPREAD = "it has more than 5,000,000 values, when each is counted wherever it is used"
 BAD = {
+    "tuples.pth": (pickled(spread_out(b"N", in_tuples) + b")R"), SPREAD),
+    "lists.pth": (pickled(spread_out(b"N", in_lists)), SPREAD),
+    "dicts.pth": (pickled(spread_out(b"N", in_dicts)), SPREAD),
+    "key.pth": (pickled(b"}" + spread_out(b"N", in_tuples) + b"Ns"), SPREAD),
+    "old tuples.pth": (old_pickle, SPREAD),
+    "many keys.pth": (pickled(spread_out(b"N", in_tuples)[: 2 + 7 * 18] + b"}h\x10Ns0" * 1000), SPREAD),
+    "deep.pth": (pickled(b"N" + b"\x85" * 1_000_000), "it has objects in one another, deeper than 100"),
+    "loop.pth": (pickled(b"]q\0h\0a"), "it changes an object after another one has taken it"),
+    "late.pth": (pickled(b"]q\0](h\0h\0eq\x010h\0Na"), "it changes an object after another one has taken it"),
+    "views.pth": (many_views, "its weights have 9.8 GiB"),
+    "long name.pth": (lambda path: torch.save({"a" * 10_000_000: torch.zeros(1)}, path), "has 10000000 characters"),
+    "escape.pth": (lambda path: torch.save({"\x1b[2J": torch.zeros(1)}, path), r"'\x1b[2J'"),
     "absent.pth": (lambda path: None, "no file"),
     "empty.pth": (lambda path: path.write_bytes(b""), "cannot be read as weights"),
     "text.safetensors": (lambda path: path.write_bytes(b"hello, this is a text"), "cannot be read as weights"),
@@ -203,6 +257,7 @@ BAD = {
 }
 
 
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("name", BAD)
 def test_files_that_are_not_weights_are_refused_in_one_line(name, tmp_path, run):
     make, message = BAD[name]
@@ -212,6 +267,18 @@ def test_files_that_are_not_weights_are_refused_in_one_line(name, tmp_path, run)
     assert message in err
     assert "executed" not in err
     assert not (tmp_path / "made.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [b"(" * 10_000, b"N" * 10_000, b"N" + b"".join(b"r" + struct.pack("<I", number) for number in range(10_000))],
+    ids=["marks", "values", "memo"],
+)
+def test_a_pickle_of_many_small_things(tmp_path, monkeypatch, code):
+    monkeypatch.setattr("actionstream.models.weights.pickled.MAX_VALUES", 9_000)
+    pickled(code)(tmp_path / "many.pth")
+    with pytest.raises(ValueError, match="it has more than 9,000 values"):
+        read_weights(tmp_path / "many.pth")
 
 
 def test_the_format_is_that_of_the_contents(path, tmp_path):

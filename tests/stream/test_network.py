@@ -13,8 +13,9 @@ import av
 import numpy as np
 import pytest
 from helpers import images, write_video
+from odd_videos import encode
 from PIL import Image
-from servers import MotionJpeg, ball, film, free_port, http_server, rtsp_server, silent_server
+from servers import MotionJpeg, Paced, ball, film, free_port, http_server, rtsp_server, silent_server
 
 from actionstream import Connection, SourceError, open_source, watch
 from actionstream.sources import SAMPLE
@@ -86,6 +87,42 @@ def test_what_a_server_refuses(tmp_path):
         words = f"rtsp://127.0.0.1:{silent}/cam cannot be opened: no answer for 1 s"
         assert words_of_failure(address, open_seconds=1) == words
         assert len(list(islice(open_source(server.address("cam", "me:secret")), 3))) == 3
+
+
+@pytest.mark.parametrize("address", ["rtsp://me:secret@nowhere.invalid/x", "http://nowhere.invalid:81/a.ts"])
+def test_a_host_that_is_not_found(address):
+    words = words_of_failure(address, retries=0)
+    assert words.endswith("cannot be opened: no host nowhere.invalid is found")
+
+
+@pytest.mark.parametrize("target", ["file:///etc/hostname", "concat:/etc/hostname"])
+def test_a_playlist_on_a_server_reaches_no_file_here(tmp_path, target):
+    secret = encode(tmp_path / "secret.ts", images(10))
+    target = target.replace("/etc/hostname", str(secret))
+    playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\n{target}\n#EXT-X-ENDLIST\n"
+    (tmp_path / "list.m3u8").write_text(playlist)
+    (tmp_path / "list.ffconcat").write_text(f"ffconcat version 1.0\nfile {target}\n")
+    with http_server(tmp_path) as address:
+        for name in ("list.m3u8", "list.ffconcat"):
+            with pytest.raises(SourceError):
+                next(iter(open_source(f"{address}/{name}", connection=ONCE)))
+
+
+class ToAFile(SimpleHTTPRequestHandler):
+    """Sends everybody on to a file of the machine that asks."""
+
+    def do_GET(self):
+        self.send_response(302)
+        self.send_header("Location", f"file://{SAMPLE}")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_redirect_reaches_no_file_here(tmp_path):
+    with http_server(tmp_path, ToAFile) as address, pytest.raises(SourceError, match="cannot be opened"):
+        next(iter(open_source(f"{address}/film.mp4", connection=ONCE)))
 
 
 def test_a_reader_that_hangs_is_killed(monkeypatch):
@@ -299,14 +336,51 @@ def test_frames_of_a_decoder_that_falls_behind_are_passed_over(monkeypatch):
 
 def test_delay():
     delay = Delay()
-    assert [delay(now, now - 100) for now in (100.0, 101.0, 102.0)] == [0, 0, 0]
-    assert delay(105.0, 3.0) == pytest.approx(2.0, abs=0.01)  # two seconds later than usual
-    assert delay(106.0, 5.5) == pytest.approx(0.5, abs=0.01)
-    assert delay(107.0, 7.2) == 0  # a new shortest way
-    assert delay(108.0, 1000.0) == 0  # the sender's clock jumped
-    assert delay(109.0, 0.0) == 0
+    assert [delay(now, now - 100, 0) for now in (100.0, 101.0, 102.0)] == [0, 0, 0]
+    assert delay(105.0, 3.0, 0) == pytest.approx(2.0, abs=0.01)  # two seconds later than usual
+    assert delay(106.0, 5.5, 0) == pytest.approx(0.5, abs=0.01)
+    assert delay(107.0, 7.2, 0) == 0  # a new shortest way
+    assert delay(108.0, 1000.0, 0) == 0  # the sender's clock jumped
+    assert delay(109.0, 0.0, 0) == 0
     for second in range(1, 10_000):  # a clock that is slow by 100 ppm is not late
-        assert delay(109.0 + second, second * 0.9999) < 0.01
+        assert delay(109.0 + second, second * 0.9999, 0) < 0.01
+
+
+@pytest.mark.parametrize("rate", [1, 30])
+@pytest.mark.parametrize("pace", [0.5, 0.95, 1.05, 1.4])
+def test_a_sender_that_is_slower_than_its_stamps_makes_nothing_late(rate, pace):
+    delay = Delay()
+    for number in range(100 * rate):
+        assert delay(number / rate * pace, number / rate, 0.5 * pace / rate) < 0.2
+
+
+def test_a_decoder_that_is_too_slow_is_late_whatever_it_waited_before():
+    """It takes a tenth longer than it has, and the packets are all there."""
+    delay = Delay()
+    for number in range(300):
+        assert delay(number / 30, number / 30, 0.02) == 0
+    late = [delay(10 + number * 1.1 / 30, 10 + number / 30, 1e-4) for number in range(600)]
+    assert late[-1] == pytest.approx(2.0, abs=0.1)
+
+
+def test_what_comes_at_once_after_a_pause_is_late():
+    delay = Delay()
+    for number in range(300):
+        delay(number / 30, number / 30, 0.02)
+    assert delay(14.0, 10.0, 4.0) == pytest.approx(3.5, abs=0.02)
+
+
+@pytest.mark.parametrize("pace", [0.7, 1.4])
+def test_a_live_video_over_http_loses_nothing_whatever_its_pace(tmp_path, pace):
+    """What is slower than its stamps was taken for a decoder that is behind: all was lost from the first second on."""
+    encode(tmp_path / "film.ts", images(240), g="240", preset="ultrafast", bf="0")
+    with http_server(tmp_path, Paced) as address:
+        source = open_source(f"{address}/{pace}/film.ts", connection=ONCE)
+        frames = iter(source)
+        assert [frame.index for frame in islice(frames, 240)] == list(range(240))
+        with pytest.raises(SourceError, match=r"film.ts (has ended|broke off)"):
+            next(frames)
+    assert (source.live, source.lost.total()) == (True, 0)
 
 
 def test_json_lines_of_an_address():

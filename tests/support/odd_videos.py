@@ -93,6 +93,21 @@ def trim(path: Path, target: Path, hidden: int, *, rate: int = 30) -> Path:
     return target
 
 
+def put_into(
+    source: Path, target: Path, *, whole: dict[str, str] | None = None, track: dict[str, str] | None = None
+) -> Path:
+    """The packets of a video in another container; `whole` and `track` are metadata of it."""
+    with av.open(str(source)) as file, av.open(str(target), "w") as container:
+        stream = container.add_stream_from_template(file.streams.video[0])
+        container.metadata.update(whole or {})
+        stream.metadata.update(track or {})
+        for packet in file.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                container.mux(packet)
+    return target
+
+
 def show_only(path: Path, seconds: float) -> Path:
     """Shorten the edit list of an MP4, as a trimmer of phones does: what is behind stays in the file."""
     data = bytearray(path.read_bytes())

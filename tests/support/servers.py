@@ -14,6 +14,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import av
 from helpers import missing
 
 SYSTEM_PYTHON = "/usr/bin/python3"
@@ -125,6 +126,27 @@ class MotionJpeg(_Files):
                     head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
                     self.wfile.write(head.encode() + data + b"\r\n")
                     time.sleep(0.05)
+        except OSError:  # the other side has gone
+            pass
+
+
+class Paced(_Files):
+    """/1.5/film.ts is the MPEG-TS of that name without a length, each second of it sent in 1.5 seconds."""
+
+    def do_GET(self) -> None:
+        _, pace, name = self.path.split("/")
+        path = Path(self.directory) / name
+        with av.open(str(path)) as film:
+            packets = [packet for packet in film.demux(video=0) if packet.dts is not None]
+        data, begun = path.read_bytes(), time.perf_counter()
+        self.send_response(200)
+        self.end_headers()
+        ends = [*(packet.pos for packet in packets[1:]), len(data)]
+        try:
+            for packet, begin, end in zip(packets, [0, *ends], ends, strict=False):
+                due = float((packet.dts - packets[0].dts) * packet.time_base) * float(pace)
+                time.sleep(max(begun + due - time.perf_counter(), 0))
+                self.wfile.write(data[begin:end])
         except OSError:  # the other side has gone
             pass
 
