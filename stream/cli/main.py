@@ -232,17 +232,45 @@ def demo(
     max_megabytes: Annotated[float, typer.Option(help="The largest video that may be uploaded.")] = 200,
     max_minutes: Annotated[float, typer.Option(help="The longest.")] = 10,
     max_height: Annotated[int, typer.Option(min=16, help="And the most lines that its picture may have.")] = 1440,
+    max_stored_megabytes: Annotated[float, typer.Option(help="The most that uploads of all visitors take.")] = 4000,
+    max_model_megabytes: Annotated[
+        float, typer.Option(help="The most memory that a visitor's checkpoint takes with one stream.")
+    ] = 500,
+    max_pages: Annotated[int, typer.Option(min=1, help="The most pages that are open at once.")] = 128,
+    max_pages_per_client: Annotated[int, typer.Option(min=1, help="And those of one client address.")] = 16,
+    max_streams: Annotated[int, typer.Option(min=1, help="The most live streams.")] = 32,
+    max_streams_per_client: Annotated[int, typer.Option(min=1, help="And those of one client address.")] = 8,
+    silent_seconds: Annotated[
+        float, typer.Option(help="A live stream whose page sends no frame for so long loses its place.")
+    ] = 20,
     allow_private: Annotated[
         bool,
         typer.Option("--allow-private", help="Let visitors give addresses of this machine and its own network."),
     ] = False,
+    root_path: Annotated[
+        str, typer.Option(help="Where a proxy in front of the page has it, such as /actionstream.")
+    ] = "",
+    proxy: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ADDRESS", help="A proxy in front of the page, whose X-Forwarded headers are true."),
+    ] = None,
 ) -> None:
     """Open the web page: your camera or an address live, videos, two models side by side."""
     from actionstream.demos.page.server import serve
     from actionstream.demos.page.site import Limits
 
     limits = Limits(
-        max_megabytes=max_megabytes, max_minutes=max_minutes, max_height=max_height, allow_private=allow_private
+        max_megabytes=max_megabytes,
+        max_minutes=max_minutes,
+        max_height=max_height,
+        max_stored_megabytes=max_stored_megabytes,
+        max_model_megabytes=max_model_megabytes,
+        max_pages=max_pages,
+        max_pages_per_client=max_pages_per_client,
+        max_streams=max_streams,
+        max_streams_per_client=max_streams_per_client,
+        silent_seconds=silent_seconds,
+        allow_private=allow_private,
     )
     serve(
         model=model,
@@ -251,6 +279,8 @@ def demo(
         host=host,
         port=port,
         share=share,
+        root_path=root_path,
+        proxies=proxy or (),
         limits=limits,
         say=_say,
     )
