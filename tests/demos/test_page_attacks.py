@@ -496,3 +496,13 @@ def test_bad_calls_are_not_written_down(tmp_path):
             answer(connection)
         for body in (b"{", b"[]", b'{"data": 1}', b'{"fn_index": 10000, "data": [], "session_hash": "bad"}'):
             ask(one, "POST", "/gradio_api/queue/join", body, {"Content-Type": "application/json"})
+
+
+def test_gradio_is_asked_to_fetch_nothing(strict):
+    """It would fetch an address that stands for a file, wherever in a call, and keep all that comes."""
+    file = {"path": "https://films.example/large.mp4", "meta": {"_type": "gradio.FileData"}}
+    for data in ([file], [0.5, [[{"x": file}]]], file):
+        body = json.dumps({"data": data, "fn_index": 0, "session_hash": "fetch"}).encode()
+        for text in (body, body.replace(b"path", b"\\u0070ath"), body.decode().encode("utf-16")):
+            status, _, said = ask(strict, "POST", "/gradio_api/queue/join", text, {"Content-Type": "application/json"})
+            assert (status, said) == (400, b"that is no file that was uploaded here")
