@@ -101,7 +101,7 @@ def test_every_package_is_listed_and_typed():
 
 
 def test_the_top_level_is_as_agreed():
-    allowed = {"pyproject.toml", "README.md", "LICENSE", "Makefile", ".gitignore", ".ci", "tests", *PACKAGES}
+    allowed = {"pyproject.toml", "README.md", "LICENSE", "Makefile", ".gitignore", ".ci", ".github", "tests", *PACKAGES}
     assert {path.relative_to(ROOT).parts[0] for path in tracked()} <= allowed
 
 

@@ -25,10 +25,7 @@ def build(site: Site) -> gr.Blocks:
                 with gr.Tab(name):
                     build_tab(site)
 
-        def leave(request: gr.Request) -> None:
-            site.end_session(str(request.session_hash))
-
-        blocks.unload(leave)
+        blocks.unload(lambda: None)  # or gradio's part of the page would keep no connection while it is open
     return blocks
 
 

@@ -41,7 +41,16 @@ class UploadedVideo:
     Raises ValueError where the video cannot be read, or is larger than the limits.
     """
 
-    def __init__(self, path: Path, *, name: str, hub: Hub, max_minutes: float, max_height: int):
+    def __init__(
+        self,
+        path: Path,
+        *,
+        name: str,
+        hub: Hub,
+        max_minutes: float,
+        max_height: int,
+        max_snapshots: int = MAX_SNAPSHOTS,
+    ):
         self.token = secrets.token_urlsafe(16)
         self.path = path
         self.name = name
@@ -49,9 +58,10 @@ class UploadedVideo:
         self.done = threading.Event()
         self.thumbnails = Thumbnails()
         self.seconds_done = 0.0
-        self._source = FileSource(str(path), name=name)
+        self._source = FileSource(str(path), name=name, uploaded=True)
         self._max_seconds = 60 * max_minutes
         self._max_height = max_height
+        self._max_snapshots = max_snapshots
         if self.seconds > self._max_seconds:
             raise ActionstreamError(self._too_long())
         self._rows: list[tuple[float, np.ndarray, int]] = []
@@ -128,7 +138,7 @@ class UploadedVideo:
             for start_seconds in (0.0,) if self.remarks else (begin, 0.0):
                 engine.restore(stream, snapshot)
                 said = prediction
-                source = FileSource(str(self.path), start_seconds=start_seconds)
+                source = FileSource(str(self.path), start_seconds=start_seconds, uploaded=True)
                 with suppress(SourceError), closing(source):
                     for frame in source:
                         if frame.time_seconds > time_seconds:
@@ -141,10 +151,10 @@ class UploadedVideo:
             engine.close(stream)
 
     def write(self, found: LabelledVideo, folder: Path) -> dict[str, Path]:
-        """The files to download, by kind."""
+        """The files to download, by kind; on the disk no name is the visitor's."""
         folder.mkdir(exist_ok=True)
         stem = Path(self.name).stem or "video"
-        targets = {kind: folder / f"{stem}.{kind}" for kind in KINDS}
+        targets = {kind: folder / f"found.{kind}" for kind in KINDS}
         segments = Segments.from_rows(rows_of(stem, found.segments))
         sure = sure_segments(found.segments)
         card = self.hub.engine.card
@@ -156,7 +166,7 @@ class UploadedVideo:
         self._rows.append((time_seconds, prediction.scores, prediction.frames_since_reset))
         if self._moments and time_seconds < self._moments[-1][0] + self._spacing_seconds:
             return
-        if len(self._moments) == MAX_SNAPSHOTS:
+        if len(self._moments) >= self._max_snapshots:
             self._moments = self._moments[::2]
             self._spacing_seconds *= 2
         self._moments.append((time_seconds, self.hub.engine.snapshot(self.token), prediction))

@@ -52,8 +52,8 @@ def build(site: Site) -> None:
         which: str,
         request: gr.Request,
     ) -> Iterator[tuple[Any, Any]]:
-        session = site.session(str(request.session_hash))
         try:
+            session = site.session(str(request.session_hash))
             path = _video(session, which)
             sides = []
             for name, runtime in ((first, first_runtime), (second, second_runtime)):
@@ -119,7 +119,7 @@ def _run(model: Located, path: Path, *, runtime: RuntimeName, device: str) -> It
     engine = Engine(model, runtime=runtime, device=device)
     stream = engine.open()
     rows, spent = [], []
-    with closing(FileSource(str(path))) as source:
+    with closing(FileSource(str(path), uploaded=True)) as source:
         seconds = min(source.seconds or MAX_SECONDS, MAX_SECONDS)
         for frame in source:
             if frame.time_seconds > MAX_SECONDS:

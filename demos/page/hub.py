@@ -124,9 +124,10 @@ class Hub:
         """Those that are watched, or that have a slot."""
         return list({*self._watch.streams, *self.engine.streams})
 
-    def close(self) -> None:
+    def close(self, seconds: float = 5.0) -> None:
+        """End all streams, for which there is so much time."""
         self._watch.stop()
-        self._thread.join(5)
+        self._thread.join(seconds)
 
     def _run(self) -> None:
         try:

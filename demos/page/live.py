@@ -76,9 +76,7 @@ def build(site: Site) -> None:
         overlay = gr.Checkbox(label="Label in the picture", value=False)
 
     ticket = gr.JSON(visible=False)
-    where.change(
-        lambda chosen: gr.update(visible=chosen == ADDRESS), where, address, queue=False, show_progress="hidden"
-    )
+    where.change(lambda chosen: gr.update(visible=chosen == ADDRESS), where, address, show_progress="hidden")
     chosen = [where, address, threshold, smoothing]
     begun = gr.on(
         [start.click, address.submit],

@@ -24,8 +24,8 @@ def build(site: Site) -> None:
     def take(upload: dict[str, Any] | None, request: gr.Request) -> tuple[Any, Any]:
         if upload is None:
             return None, gr.update()
-        session = site.session(str(request.session_hash))
         try:
+            session = site.session(str(request.session_hash))
             name = site.take_checkpoint(session, str(upload.get("path", "")))
         except (ValueError, OSError) as error:
             gr.Warning(plain(error))
@@ -33,8 +33,8 @@ def build(site: Site) -> None:
         return None, gr.update(choices=list(site.models(session)), value=name)
 
     def choose(name: str, request: gr.Request) -> None:
-        session = site.session(str(request.session_hash))
         try:
+            session = site.session(str(request.session_hash))
             session.model = site.find_model(session, name)
             gr.Info(f"Live and Video use {escape(name)} from their next start on")
         except ValueError as error:

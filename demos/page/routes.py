@@ -2,27 +2,54 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import math
 from pathlib import Path
+from time import perf_counter
 
 from PIL import Image
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from actionstream.demos.page.answers import describe
 from actionstream.demos.page.clips import timeline
 from actionstream.demos.page.hub import Settings
 from actionstream.demos.page.site import Site
-from actionstream.demos.page.visitor import MAX_BYTES, PageSource, read_picture
+from actionstream.demos.page.visitor import PageSource, read_picture
 from actionstream.models.errors import ActionstreamError
 
 FILES = {name: Path(__file__).with_name(name) for name in ("page.js", "page.css")}
 GONE = PlainTextResponse("this is not here any more", status_code=404)
+MEDIA_TYPES = {
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".json": "application/json",
+    ".csv": "text/csv",
+    ".srt": "application/x-subrip",
+    ".png": "image/png",
+    ".mp4": "video/mp4",
+    ".m4v": "video/mp4",
+    ".3gp": "video/3gpp",
+    ".mov": "video/quicktime",
+    ".mkv": "video/x-matroska",
+    ".webm": "video/webm",
+    ".ogv": "video/ogg",
+    ".avi": "video/x-msvideo",
+    ".mpg": "video/mpeg",
+    ".mpeg": "video/mpeg",
+    ".ts": "video/mp2t",
+    ".wmv": "video/x-ms-wmv",
+    ".flv": "video/x-flv",
+}
+"""Of what is served, by suffixes of ours: a browser shows none of it as a page."""
 ENDED = JSONResponse({"gone": True})
 """Of a live stream. No error: while a stream ends, its page may have asked already."""
 PREVIEW_PIXELS = 640
+LOOKING_BACK = 4
+"""Moments of videos that are decoded again at once: others need threads, too."""
 
 
 class Routes:
@@ -30,8 +57,9 @@ class Routes:
 
     def __init__(self, site: Site):
         self._site = site
+        self._looking_back = asyncio.Semaphore(LOOKING_BACK)
 
-    def routes(self) -> list[Route]:
+    def routes(self) -> list[BaseRoute]:
         return [
             Route("/page/{name}", self.file),
             Route("/live/status", self.status),
@@ -48,7 +76,7 @@ class Routes:
 
     async def file(self, request: Request) -> Response:
         path = FILES.get(request.path_params["name"])
-        return GONE if path is None else FileResponse(path)
+        return GONE if path is None else FileResponse(path, media_type=MEDIA_TYPES[path.suffix])
 
     def status(self, request: Request) -> Response:
         return JSONResponse({"streams": self._site.num_streams()})
@@ -56,25 +84,23 @@ class Routes:
     async def frame(self, request: Request) -> Response:
         """A frame of the page's camera, or nothing where the source is elsewhere; answered by what is new."""
         token = request.path_params["token"]
-        found = self._site.live(token)
-        if found is None:
+        live = self._site.live(token)
+        if live is None:
             return ENDED
-        hub, visitor = found
-        data = bytearray()
-        async for part in request.stream():
-            data += part
-            if len(data) > MAX_BYTES:
-                return PlainTextResponse("too large", status_code=413)
+        hub, visitor = live.hub, live.visitor
+        data = await request.body()
         try:
             if data and isinstance(visitor.source, PageSource):
                 time_seconds = float(request.query_params["time"])
                 if not math.isfinite(time_seconds):
                     raise ActionstreamError("a time is a number")
-                visitor.source.put(read_picture(bytes(data)), time_seconds)
+                async with live.turn:  # frames stay in their order
+                    visitor.source.put(await run_in_threadpool(read_picture, data), time_seconds)
+                live.heard = perf_counter()
         except (KeyError, ValueError) as error:
             return PlainTextResponse(str(error), status_code=400)
         news = await visitor.news()
-        counts = hub.counts(token)
+        counts = await run_in_threadpool(hub.counts, token)
         return JSONResponse(
             {
                 "news": news,
@@ -86,36 +112,36 @@ class Routes:
             }
         )
 
-    async def picture(self, request: Request) -> Response:
+    def picture(self, request: Request) -> Response:
         """The newest frame of an address, as JPEG."""
         found = self._site.live(request.path_params["token"])
-        if found is None or found[1].picture is None:
+        if found is None or found.visitor.picture is None:
             return ENDED
-        image = Image.fromarray(found[1].picture)
+        image = Image.fromarray(found.visitor.picture)
         image.thumbnail((PREVIEW_PIXELS, PREVIEW_PIXELS))
         data = io.BytesIO()
         image.save(data, "JPEG", quality=80)
         return Response(data.getvalue(), media_type="image/jpeg", headers={"Cache-Control": "no-store"})
 
-    async def adjust(self, request: Request) -> Response:
+    def adjust(self, request: Request) -> Response:
         token = request.path_params["token"]
         found = self._site.live(token)
         if found is None:
             return ENDED
         try:
             values = (float(request.query_params[name]) for name in ("threshold", "smoothing"))
-            found[0].engine.set(token, Settings(*values))
+            found.hub.engine.set(token, Settings(*values))
         except (KeyError, ValueError) as error:
             return PlainTextResponse(str(error), status_code=400)
         return Response(status_code=204)
 
-    async def reset(self, request: Request) -> Response:
+    def reset(self, request: Request) -> Response:
         token = request.path_params["token"]
         found = self._site.live(token)
         if found is None:
             return ENDED
-        if token in found[0].engine.streams:
-            found[0].engine.reset(token)
+        if token in found.hub.engine.streams:
+            found.hub.engine.reset(token)
         return Response(status_code=204)
 
     def leave(self, request: Request) -> Response:
@@ -125,14 +151,21 @@ class Routes:
     async def video(self, request: Request) -> Response:
         """The video itself, for the player; parts of it, as it asks for them."""
         finished = self._site.finished(request.path_params["token"])
-        return GONE if finished is None else FileResponse(finished.clip.path)
+        if finished is None:
+            return GONE
+        path = finished.clip.path
+        return FileResponse(path, media_type=MEDIA_TYPES.get(path.suffix, "application/octet-stream"))
 
     def timeline(self, request: Request) -> Response:
         finished = self._site.finished(request.path_params["token"])
         return GONE if finished is None else JSONResponse(timeline(finished.clip, finished.found))
 
-    def at(self, request: Request) -> Response:
+    async def at(self, request: Request) -> Response:
         """What the live engine would have said at a moment."""
+        async with self._looking_back:
+            return await run_in_threadpool(self._at, request)
+
+    def _at(self, request: Request) -> Response:
         finished = self._site.finished(request.path_params["token"])
         if finished is None:
             return GONE
@@ -149,4 +182,7 @@ class Routes:
     def download(self, request: Request) -> Response:
         finished = self._site.finished(request.path_params["token"])
         path = finished and finished.files.get(request.path_params["kind"])
-        return FileResponse(path, filename=path.name) if path else GONE
+        if not finished or not path:
+            return GONE
+        stem = Path(finished.clip.name).stem or "video"
+        return FileResponse(path, media_type=MEDIA_TYPES[path.suffix], filename=f"{stem}{path.suffix}")

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
+import secrets
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from threading import Event
+from time import sleep
+from typing import Any
 
 from actionstream.choices import RuntimeName
 from actionstream.commands import signals
@@ -14,6 +19,11 @@ from actionstream.demos.page.site import Limits, Site
 from actionstream.models.errors import ActionstreamError
 
 HEAD = '<link rel="stylesheet" href="page/page.css"><script src="page/page.js"></script>'
+PORTS = range(7860, 7960)
+END_SECONDS = 0.5
+"""For frames that are under way when the server ends."""
+WAITING = 64
+"""Calls of all visitors, the most that wait for their turn."""
 
 
 def serve(
@@ -24,55 +34,103 @@ def serve(
     host: str,
     port: int | None,
     share: bool,
+    root_path: str,
+    proxies: Sequence[str],
     limits: Limits,
     say: Callable[[str], None],
 ) -> None:
     """Serve the page until the program is stopped; ValueError or OSError where it cannot be."""
-    if port is not None and not _is_free(host, port):
-        raise ActionstreamError(f"port {port} is taken by another program; give another one, --port")
+    listening = _listen(host, PORTS if port is None else [port])
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before they are imported: nothing calls home
-    site = Site(model=model, runtime=runtime, device=device, limits=limits)
-    os.environ["GRADIO_TEMP_DIR"] = str(site.uploads)
-    try:
-        from actionstream.demos.page.blocks import build, theme
-        from actionstream.demos.page.routes import Routes
-
-        blocks = build(site)
-        blocks.queue(api_open=False)
-        _, local, public = blocks.launch(
-            server_name=host,
-            server_port=port,
-            share=share,
-            quiet=True,
-            prevent_thread_lock=True,
-            footer_links=[],
-            run_history=False,
-            enable_monitoring=False,
-            ssr_mode=False,
-            pwa=False,
-            show_error=False,
-            max_file_size=int(limits.max_megabytes * 1e6),
-            theme=theme(),
-            head=HEAD,
-            app_kwargs={"routes": Routes(site).routes()},
-        )
-        say(f"the page is at {public or local} (Ctrl-C ends)")
+    with listening:
+        site = Site(model=model, runtime=runtime, device=device, limits=limits)
         try:
-            Event().wait()
+            server = _server(site, root_path=root_path, proxies=proxies)
+            thread = threading.Thread(target=server.run, args=([listening],), name="server", daemon=True)
+            thread.start()
+            while not server.started and thread.is_alive():
+                sleep(0.01)
+            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # the guard tells faults, and each once
+            local = f"http://{_shown(host)}:{listening.getsockname()[1]}/"
+            try:
+                say(f"the page is at {_public(listening) if share else local} (Ctrl-C ends)")
+                Event().wait()
+            except signals.Stopped as stopped:
+                signals.arrived()
+                server.should_exit = server.force_exit = True
+                site.close(END_SECONDS)
+                os._exit(stopped.exit_code)  # the libraries' own end takes seconds
         finally:
-            signals.arrived()
-            blocks.close(verbose=False)
-    finally:
-        site.close()
+            site.close(END_SECONDS)
 
 
-def _is_free(host: str, port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _server(site: Site, *, root_path: str, proxies: Sequence[str]) -> Any:
+    """Gradio and our own routes behind the guard."""
+    os.environ["GRADIO_TEMP_DIR"] = str(site.uploads)
+    import gradio
+    import uvicorn
+    from fastapi import FastAPI
+    from gradio import queueing
+
+    from actionstream.demos.page.blocks import build, theme
+    from actionstream.demos.page.connections import HEAD_BYTES, protocol
+    from actionstream.demos.page.guard import Faults, Guard
+    from actionstream.demos.page.routes import Routes
+
+    faults = Faults()
+    queueing.traceback = faults  # type: ignore[assignment]  # or it prints one for each call that makes no sense
+    blocks = build(site)
+    blocks.queue(api_open=False, max_size=WAITING)
+    blocks.has_launched = True  # or gradio would take each file of this machine for an upload
+    app = FastAPI(routes=Routes(site).routes(), openapi_url=None)
+    gradio.mount_gradio_app(
+        app,
+        blocks,
+        "/",
+        root_path=root_path,
+        footer_links=[],
+        run_history=False,
+        enable_monitoring=False,
+        ssr_mode=False,
+        pwa=False,
+        show_error=False,
+        max_file_size=int(site.limits.max_megabytes * 1e6),
+        theme=theme(),
+        head=HEAD,
+    )
+    config = uvicorn.Config(
+        Guard(app, site, faults=faults, proxies=proxies),
+        http=protocol(proxies),
+        ws="none",
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        h11_max_incomplete_event_size=HEAD_BYTES,
+    )
+    return uvicorn.Server(config)
+
+
+def _listen(host: str, ports: Sequence[int]) -> socket.socket:
+    """A socket that listens at the first of the ports that is free."""
+    for port in ports:
         try:
-            probe.bind((host, port))
+            family, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            return socket.create_server(place[:2], family=family, backlog=256)
         except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                return False
-            raise ActionstreamError(f"nothing can listen at {host}:{port}: {error.strerror}") from error
-    return True
+            if error.errno != errno.EADDRINUSE:
+                raise ActionstreamError(f"nothing can listen at {host}:{port}: {error.strerror}") from error
+    if len(ports) == 1:
+        raise ActionstreamError(f"port {ports[0]} is taken by another program; give another one, --port")
+    raise ActionstreamError(f"all ports from {ports[0]} to {ports[-1]} are taken; give another one, --port")
+
+
+def _shown(host: str) -> str:
+    return "localhost" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+
+
+def _public(listening: socket.socket) -> str:
+    """The address of the page in the world, through a tunnel of gradio's makers."""
+    from gradio.networking import setup_tunnel
+
+    return setup_tunnel("127.0.0.1", listening.getsockname()[1], secrets.token_urlsafe(32), None, None)

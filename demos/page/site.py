@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import secrets
 import shutil
-import tempfile
 import threading
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter, time
@@ -17,8 +18,10 @@ from pydantic import Field
 
 from actionstream.choices import RuntimeName
 from actionstream.demos.page.address import check_address
-from actionstream.demos.page.clips import UploadedVideo
+from actionstream.demos.page.clips import MAX_SNAPSHOTS, UploadedVideo
+from actionstream.demos.page.cost import check_cost
 from actionstream.demos.page.hub import Hub, Settings, SharedEngine
+from actionstream.demos.page.storage import make_folder, remove_stale
 from actionstream.demos.page.visitor import PageSource, Visitor
 from actionstream.models.checked import checked
 from actionstream.models.errors import ActionstreamError
@@ -27,15 +30,21 @@ from actionstream.models.published import PUBLISHED
 from actionstream.models.weights.checkpoint import is_checkpoint
 from actionstream.models.weights.loading import load
 from actionstream.runtimes.eager import TorchRuntime
-from actionstream.sources import Source, open_source
+from actionstream.sources import open_source
 from actionstream.sources.connection import Connection
 from actionstream.videos.label import LabelledVideo
 
 IDLE_SECONDS = 5.0
-"""A live stream whose page has not asked for this long has no page any more."""
+"""A page without a connection, and a live stream nobody has asked about, for this long are gone."""
 UPLOAD_SECONDS = 60.0
 """What was received, and not taken into a session within this time, is removed."""
-MAX_STREAMS = 32
+SNAPSHOT_BYTES = 300_000_000
+"""Of states of a visitor's model that are kept for one video."""
+logger = logging.getLogger(__name__)
+MAX_CHECKPOINTS = 3
+"""Of one session."""
+MAX_MODELS = 12
+"""That are open at once, each with its weights in memory."""
 CHECKPOINT_SUFFIXES = (".safetensors",)
 CAMERA_SHORT_SIDE = 128
 """Pixels that the page makes of its camera at least; more where the network wants more."""
@@ -48,6 +57,13 @@ class Limits:
     max_megabytes: Annotated[float, Field(gt=0, le=1e6)] = 200.0
     max_minutes: Annotated[float, Field(gt=0, le=1e5)] = 10.0
     max_height: Annotated[int, Field(ge=1, le=16_384)] = 1440
+    max_stored_megabytes: Annotated[float, Field(gt=0, le=1e9)] = 4000.0
+    max_model_megabytes: Annotated[float, Field(gt=0, le=1e6)] = 500.0
+    max_pages: Annotated[int, Field(ge=1, le=100_000)] = 128
+    max_pages_per_client: Annotated[int, Field(ge=1, le=100_000)] = 16
+    max_streams: Annotated[int, Field(ge=1, le=100_000)] = 32
+    max_streams_per_client: Annotated[int, Field(ge=1, le=100_000)] = 8
+    silent_seconds: Annotated[float, Field(gt=0, le=1e6)] = 20.0
     allow_private: bool = False
 
 
@@ -61,14 +77,34 @@ class Finished:
 
 
 @dataclass
+class Live:
+    """A live stream: who waits for its predictions, and when it last had a frame from the page's camera."""
+
+    hub: Hub
+    visitor: Visitor
+    client: str
+    heard: float = field(default_factory=perf_counter)
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+@dataclass
 class Session:
-    """One open page: what it has uploaded lies in its folder, which is removed with it."""
+    """One open page: what it has uploaded lies in its folder, which is removed with it.
+
+    client  the address where the page is open
+    pages   its connections that are open; seen: when one last was
+    max_snapshots  of a video, by the checkpoint
+    """
 
     folder: Path
     model: Located
+    client: str
+    pages: int = 0
+    seen: float = field(default_factory=perf_counter)
     live: str | None = None
     clip: UploadedVideo | None = None
     checkpoints: dict[str, Located] = field(default_factory=dict)
+    max_snapshots: dict[Located, int] = field(default_factory=dict)
 
 
 class Site:
@@ -79,25 +115,45 @@ class Site:
         self.model = locate(model)
         self.device = device
         self._hubs = {self.model: Hub(SharedEngine(self.model, runtime=runtime, device=device))}
-        self.folder = Path(tempfile.mkdtemp(prefix="actionstream-"))
+        remove_stale()
+        self.folder, self._lock_of_folder = make_folder()
         self.uploads = self.folder / "uploads"
         self.uploads.mkdir()
         self._lock = threading.RLock()
         self._opening = threading.Lock()
         self._sessions: dict[str, Session] = {}
-        self._live: dict[str, tuple[Hub, Visitor]] = {}
+        self._live: dict[str, Live] = {}
+        self._reserved_bytes = 0
         self._finished: dict[str, Finished] = {}
         self._closed = threading.Event()
         self._sweeper = threading.Thread(target=self._sweep, name="sweeper", daemon=True)
         self._sweeper.start()
 
-    def session(self, key: str) -> Session:
-        """The session of a page, by the key that gradio gives it."""
+    def open_page(self, key: str, client: str) -> None:
+        """A page has connected, from a client's address; ActionstreamError where there are too many."""
         with self._lock:
             if key not in self._sessions:
+                limits = self.limits
+                of_it = sum(1 for each in self._sessions.values() if each.client == client)
+                if len(self._sessions) >= limits.max_pages or of_it >= limits.max_pages_per_client:
+                    raise ActionstreamError("too many pages are open; close some, or try again later")
                 folder = self.folder / secrets.token_hex(8)
                 folder.mkdir(mode=0o700)
-                self._sessions[key] = Session(folder=folder, model=self.model)
+                self._sessions[key] = Session(folder=folder, model=self.model, client=client)
+            self._sessions[key].pages += 1
+
+    def close_page(self, key: str) -> None:
+        """A connection of a page has ended; its session ends soon, unless it comes back."""
+        with self._lock:
+            if session := self._sessions.get(key):
+                session.pages -= 1
+                session.seen = perf_counter()
+
+    def session(self, key: str) -> Session:
+        """The session of a page that is connected, by the key that gradio gives it."""
+        with self._lock:
+            if key not in self._sessions:
+                raise ActionstreamError("this page is not connected; load it again")
             return self._sessions[key]
 
     def end_session(self, key: str) -> None:
@@ -121,6 +177,8 @@ class Site:
         if hub is None:
             with self._opening:  # for seconds, in which all others go on
                 if (hub := self._hubs.get(model)) is None:
+                    if len(self._hubs) >= MAX_MODELS:
+                        raise ActionstreamError(f"{MAX_MODELS} models are open, which is the most; try again later")
                     hub = Hub(SharedEngine(model, device=self.device))
                     with self._lock:
                         self._hubs[model] = hub
@@ -143,10 +201,15 @@ class Site:
         """Keep a checkpoint that was uploaded; its name. ValueError where it is none that can label a stream."""
         path, name = self.take_upload(session, upload, CHECKPOINT_SUFFIXES)
         try:
+            if len(session.checkpoints) >= MAX_CHECKPOINTS:
+                raise ActionstreamError(
+                    f"you have {MAX_CHECKPOINTS} checkpoints here; load the page again to begin anew"
+                )
             if not is_checkpoint(path):
                 raise ActionstreamError(
                     f"{name} is no checkpoint of ours; `actionstream convert` makes one of other files"
                 )
+            cost = check_cost(path, name=name, max_bytes=self.limits.max_model_megabytes * 1e6)
             name = next(each for each in (name, f"{path.stem[:4]} {name}") if each not in self.models(session))
             model = Located("checkpoint", name, path)
             network, card = load(model)
@@ -155,6 +218,7 @@ class Site:
             path.unlink()
             raise
         session.checkpoints[name] = model
+        session.max_snapshots[model] = max(2, min(MAX_SNAPSHOTS, SNAPSHOT_BYTES // max(cost.state, 1)))
         return name
 
     def begin_live(self, session: Session, address: str | None, settings: Settings) -> dict[str, Any]:
@@ -163,19 +227,20 @@ class Site:
         if hub.failure:
             raise ActionstreamError(hub.failure)
         token = secrets.token_urlsafe(16)
-        source: Source = PageSource("your camera")
+        visitor = Visitor(PageSource("your camera"))
         if address is not None:
-            address = check_address(address, allow_private=self.limits.allow_private)
-            source = open_source(address, connection=Connection(redirects=self.limits.allow_private))
-        visitor = Visitor(source)
+            public = not self.limits.allow_private
+            address = check_address(address, allow_private=not public)
+            visitor = Visitor(open_source(address, connection=Connection(public=public)), discreet=public)
         if session.live:  # only now: a request that is refused ends nothing
             self.end_live(session.live)
         with self._lock:
-            if len(self._live) >= MAX_STREAMS:
-                raise ActionstreamError(f"{MAX_STREAMS} live streams are open, which is the most; try again later")
-            self._live[token] = hub, visitor
+            of_it = sum(1 for each in self._live.values() if each.client == session.client)
+            if len(self._live) >= self.limits.max_streams or of_it >= self.limits.max_streams_per_client:
+                raise ActionstreamError(f"{len(self._live)} live streams are open, which is the most; try again later")
+            self._live[token] = Live(hub, visitor, session.client)
             session.live = token
-        hub.add(token, source, visitor, settings, realtime=True)
+        hub.add(token, visitor.source, visitor, settings, realtime=True)
         card = hub.engine.card
         size = card.preprocessing
         return {
@@ -194,18 +259,38 @@ class Site:
         in none of the suffixes.
         """
         path = Path(upload)
-        if path.is_symlink() or not path.is_file() or not path.resolve().is_relative_to(self.uploads.resolve()):
+        try:
+            known = path.resolve(strict=True).is_relative_to(self.uploads.resolve())
+            known = known and path.is_file() and not path.is_symlink()
+        except (OSError, ValueError):  # no file, or no name of one
+            known = False
+        if not known:
             raise ActionstreamError("that is no file that was uploaded here; choose one again")
         if path.stat().st_size > self.limits.max_megabytes * 1e6:
             path.unlink()
             raise ActionstreamError(f"{path.name} is larger than {self.limits.max_megabytes:g} MB, which is the most")
-        if path.suffix.lower() not in suffixes:
+        suffix = path.suffix.lower()
+        if suffix not in suffixes:
             path.unlink()
             kind = f"a file of type {path.suffix}" if path.suffix else "a file without a suffix"
             raise ActionstreamError(f"{path.name} is {kind}; expected {', '.join(suffixes)}; choose another one")
-        kept = session.folder / f"{secrets.token_hex(8)}{path.suffix}"
+        kept = session.folder / f"{secrets.token_hex(8)}{suffix}"
         shutil.move(path, kept)
         return kept, path.name
+
+    @contextmanager
+    def room_for(self, num_bytes: int) -> Iterator[None]:
+        """While so many bytes are received; ActionstreamError where they, and all that is here, are too many."""
+        with self._lock:
+            there = sum(file.stat().st_size for file in self.folder.rglob("*") if file.is_file())
+            if there + self._reserved_bytes + num_bytes > self.limits.max_stored_megabytes * 1e6:
+                raise ActionstreamError("the server has no room for more videos; try again later")
+            self._reserved_bytes += num_bytes
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._reserved_bytes -= num_bytes
 
     def begin_clip(self, session: Session, path: Path, name: str) -> UploadedVideo:
         """Begin to label a video of a session, in place of the one that it had."""
@@ -217,6 +302,7 @@ class Site:
             hub=self.hub(session.model),
             max_minutes=limits.max_minutes,
             max_height=limits.max_height,
+            max_snapshots=session.max_snapshots.get(session.model, MAX_SNAPSHOTS),
         )
         session.clip = clip
         clip.begin()
@@ -247,36 +333,61 @@ class Site:
     def finished(self, token: str) -> Finished | None:
         return self._finished.get(token)
 
-    def live(self, token: str) -> tuple[Hub, Visitor] | None:
+    def live(self, token: str) -> Live | None:
         return self._live.get(token)
 
     def end_live(self, token: str) -> None:
         with self._lock:
-            hub, _ = self._live.pop(token, (None, None))
-        if hub is not None:
-            hub.remove(token)
+            live = self._live.pop(token, None)
+        if live is not None:
+            live.hub.remove(token)
 
     def num_streams(self) -> int:
         """Streams that have a slot, of all visitors."""
         with self._lock:
             return sum(len(hub.streams) for hub in self._hubs.values())
 
-    def close(self) -> None:
-        """End all streams and remove all uploads."""
-        self._closed.set()
-        self._sweeper.join()
-        for hub in self._hubs.values():
-            hub.close()
+    def close(self, seconds: float = 5.0) -> None:
+        """End all streams, for which there is so much time, and remove all uploads."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        self._closed.set()
+        until = perf_counter() + seconds
+        self._sweeper.join(seconds)
+        for hub in self._hubs.values():
+            hub.close(max(0.0, until - perf_counter()))
+        shutil.rmtree(self.folder, ignore_errors=True)  # what came meanwhile
+        self._lock_of_folder.close()
 
     def _sweep(self) -> None:
-        """End the streams of pages that have gone without a word."""
+        """End, again and again, what nobody wants any more; what goes wrong is told once, and not the end of it."""
+        told = ""
         while not self._closed.wait(0.5):
-            with self._lock:
-                silent = [t for t, (_, each) in self._live.items() if perf_counter() - each.asked > IDLE_SECONDS]
-            for token in silent:
-                self.end_live(token)
-            for file in self.uploads.rglob("*"):  # nobody came for it
-                with suppress(OSError):
-                    if file.is_file() and time() - file.stat().st_mtime > UPLOAD_SECONDS:
-                        file.unlink()
+            try:
+                self._end_the_silent()
+                self._remove_forgotten_uploads()
+            except Exception as error:  # a server without a sweeper fills up
+                if repr(error) != told:
+                    logger.exception("what nobody wants any more could not be removed")
+                told = repr(error)
+
+    def _end_the_silent(self) -> None:
+        now = perf_counter()
+        with self._lock:
+            gone = [key for key, each in self._sessions.items() if not each.pages and now - each.seen > IDLE_SECONDS]
+            silent = [token for token, each in self._live.items() if self._is_silent(each, now)]
+        for token in silent:
+            self.end_live(token)
+        for key in gone:
+            self.end_session(key)
+
+    def _is_silent(self, live: Live, now: float) -> bool:
+        """Whether nobody asks about a stream, or its page sends no frames: the place is for who does."""
+        if now - live.visitor.asked > IDLE_SECONDS:
+            return True
+        return isinstance(live.visitor.source, PageSource) and now - live.heard > self.limits.silent_seconds
+
+    def _remove_forgotten_uploads(self) -> None:
+        for file in self.uploads.rglob("*"):
+            with suppress(OSError):
+                if file.is_file() and time() - file.stat().st_mtime > UPLOAD_SECONDS:
+                    file.unlink()

@@ -10,6 +10,7 @@ import gradio as gr
 
 from actionstream.demos.page.messages import plain, progress
 from actionstream.demos.page.site import Session, Site
+from actionstream.models.errors import ActionstreamError
 from actionstream.sources import SAMPLE
 
 SUFFIXES = [".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".ogv", ".wmv", ".flv", ".3gp"]
@@ -51,10 +52,10 @@ def build(site: Site) -> None:
     def label_upload(upload: dict[str, Any] | None, request: gr.Request) -> Iterator[tuple[Any, Any, Any]]:
         if upload is None:
             return
-        session = site.session(str(request.session_hash))
         try:
+            session = site.session(str(request.session_hash))
             path, name = site.take_upload(session, str(upload.get("path", "")), SUFFIXES)
-        except (ValueError, OSError) as error:
+        except ActionstreamError as error:
             gr.Warning(plain(error))
             yield None, progress(), None
             return

@@ -27,6 +27,10 @@ MAX_WAITING = 2
 """Frames from the page that nobody has prepared yet."""
 LONGEST_WAIT_SECONDS = 1.0
 NEWS_KEPT = 64
+CANNOT_BE_OPENED = (
+    "the address cannot be opened; expected that of a camera or a video on the public internet, no playlist, and "
+    "nobody who sends on to another; whoever started this page can allow private ones with --allow-private"
+)
 
 
 class PageSource(Source):
@@ -60,11 +64,13 @@ class PageSource(Source):
 class Visitor:
     """What waits for the page to fetch it; a sink.
 
-    picture  the newest frame, where the page does not have it from its own camera
+    picture   the newest frame, where the page does not have it from its own camera
+    discreet  no word of why there is no first frame: who may be where is nobody's business
     """
 
-    def __init__(self, source: Source):
+    def __init__(self, source: Source, *, discreet: bool = False):
         self.source = source
+        self._discreet = discreet
         self.picture: np.ndarray | None = None
         self.asked = perf_counter()
         self.ended = False
@@ -80,7 +86,10 @@ class Visitor:
         if update.notice is not None:
             self.ended = self.ended or update.notice.event == "close"
             events = [event.to_dict() for event in update.events]
-            self._tell({"notice": update.notice.event, "reason": update.notice.reason, "events": events})
+            reason = update.notice.reason
+            if reason and self._discreet and self.picture is None:
+                reason = CANNOT_BE_OPENED
+            self._tell({"notice": update.notice.event, "reason": reason, "events": events})
 
     def close(self) -> None:
         pass

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     import av
 
 Opened = TypeVar("Opened")
-Trust = Literal["file", "upload", "address"]
-"""Where a video comes from: a file of the user's, a file that a stranger sent, an address that the user gave."""
+Trust = Literal["file", "upload", "address", "relay"]
+"""Where a video comes from: a file of the user's, a file that a stranger sent, an address that the user gave, one that
+a stranger gave, for which a relay stands (`actionstream.sources.relay`)."""
 
 LISTS = {
     *("concat", "dash", "hls", "imf", "image2", "lavfi", "rtsp", "sap", "sdp", "tty", "vobsub", "webm_dash_manifest"),
@@ -41,6 +42,8 @@ NETWORK_PROTOCOLS = (
     *("rtmpte", "rtmpts", "rtp", "srt", "srtp", "tcp", "tls", "udp", "udplite"),
 )
 """Protocols that an address may lead to: never a file of this machine."""
+RELAYED = ("rtsp", "mpjpeg", "mjpeg")
+"""Formats that a relay passes on, beside those of uploads."""
 
 
 def open_container(file: Any, *, name: str, trust: Trust = "file", **options: Any) -> av.container.InputContainer:
@@ -48,7 +51,7 @@ def open_container(file: Any, *, name: str, trust: Trust = "file", **options: An
 
     file     a path, an address, or an object with `read`
     name     what messages call it
-    trust    "address" where the file is one
+    trust    "address" or "relay" where the file is one
     options  those of av.open
 
     SourceError where it cannot be opened, or has pictures that are too large; its __cause__ is that of FFmpeg.
@@ -74,6 +77,9 @@ def _open(file: Any, name: str, trust: Trust, **options: Any) -> av.container.In
     limits = {"max_pixels": max_pixels_of_ffmpeg()}  # of what is decoded to find out what is in it
     if trust == "address":
         limits["protocol_whitelist"] = ",".join(NETWORK_PROTOCOLS)
+    elif trust == "relay":
+        limits["protocol_whitelist"] = "http,tcp"  # not udp: a server says where its packets are to come from
+        limits["format_whitelist"] = ",".join((*UPLOADS, *RELAYED))
     else:
         limits["protocol_whitelist"] = "file"
         limits["format_whitelist"] = ",".join(UPLOADS) if trust == "upload" else _formats_of_files()
@@ -109,7 +115,7 @@ def _interruptibly(wait: Callable[[], Opened]) -> Opened:
 
 
 def _is_path(file: Any, trust: Trust) -> bool:
-    return trust != "address" and isinstance(file, str | os.PathLike)
+    return trust in ("file", "upload") and isinstance(file, str | os.PathLike)
 
 
 def _tells_tracks_late(path: str | os.PathLike[str]) -> bool:

@@ -25,7 +25,7 @@ class Stopped(BaseException):
 @contextmanager
 def raised() -> Iterator[None]:
     """Signals are raised as `Stopped` in here."""
-    before = {number: signal.signal(number, _stop) for number in NUMBERS}
+    before = {number: signal.signal(number, _stop) for number in NUMBERS if _is_heeded(number)}
     hook = sys.unraisablehook
 
     def quiet(unraisable: sys.UnraisableHookArgs) -> None:  # a lost one is raised again: nobody needs to know
@@ -67,8 +67,13 @@ def _stop(number: int, _: Any) -> None:
         if time.monotonic() > began + IMPATIENT_SECONDS:
             os._exit(128 + number)
 
-    for each in NUMBERS:
+    for each in filter(_is_heeded, NUMBERS):
         signal.signal(each, another)
     signal.signal(signal.SIGALRM, again)
     signal.setitimer(signal.ITIMER_REAL, 0.5, 0.5)
     raise Stopped(number)
+
+
+def _is_heeded(number: int) -> bool:
+    """Whether nobody has said that a signal means nothing, as nohup does."""
+    return signal.getsignal(number) != signal.SIG_IGN

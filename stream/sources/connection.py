@@ -23,7 +23,7 @@ class Connection:
     stall_seconds  without a frame, whatever else comes
     retries        how often in a row it is tried again before it is given up; None: for ever
     transport      of RTSP; "udp" loses packets where "tcp" waits for them
-    redirects      whether an HTTP server may send us on to another address
+    public         a stranger gives the address: only the public internet is reached, see `actionstream.sources.relay`
     """
 
     open_seconds: float = 10.0
@@ -31,7 +31,7 @@ class Connection:
     stall_seconds: float = 5.0
     retries: int | None = None
     transport: Transport = "tcp"
-    redirects: bool = True
+    public: bool = False
 
     def __post_init__(self) -> None:
         for name in ("open_seconds", "read_seconds", "stall_seconds"):

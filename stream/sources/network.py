@@ -13,9 +13,11 @@ from urllib.parse import urlsplit
 
 from actionstream.frame import Frame
 from actionstream.models.video import Converter, Decoder, SourceError
+from actionstream.models.video.containers import Trust
 from actionstream.models.video.errors import reason
 from actionstream.sources.address import masked
 from actionstream.sources.connection import Connection
+from actionstream.sources.relay import Relay
 from actionstream.sources.video import VideoSource
 
 if TYPE_CHECKING:
@@ -46,24 +48,34 @@ class NetworkSource(VideoSource):
         super().__init__(masked(address))
         self._address = address
         self._connection = connection
+        self._relay: Relay | None = None
+
+    def close(self) -> None:
+        super().close()
+        if self._relay is not None:
+            self._relay.close()
+            self._relay = None
 
     def __iter__(self) -> Iterator[Frame]:
         self._begin = perf_counter()
-        options = {"analyzeduration": str(ANALYSIS_MICROSECONDS)}
-        if self._address.lower().startswith("rtsp"):
+        address, options = self._address, {"analyzeduration": str(ANALYSIS_MICROSECONDS)}
+        if address.lower().startswith("rtsp"):
             options["rtsp_transport"] = self._connection.transport
-        elif not self._connection.redirects:
-            options["max_redirects"] = "0"
+        trust: Trust = "address"
+        if self._connection.public:
+            trust = "relay"
+            self._relay = Relay(address)
+            address, options = self._relay.address, options | self._relay.options
         timeout = self._connection.open_seconds, self._connection.read_seconds
         try:
             try:
-                self._open(self._address, trust="address", options=options, timeout=timeout)
+                self._open(address, trust=trust, options=options, timeout=timeout)
             except SourceError as error:
                 if not isinstance(error.__cause__, EOFError):
                     raise
                 # FFmpeg's reader of GIFs goes back in what it has not kept, unless it is told that it cannot
                 options["seekable"] = "0"
-                self._open(self._address, trust="address", options=options, timeout=timeout)
+                self._open(address, trust=trust, options=options, timeout=timeout)
         except SourceError as error:
             why = self._why_not_open(error.__cause__) if error.__cause__ else str(error)
             raise SourceError(f"{self.name} cannot be opened: {why}") from error
@@ -127,7 +139,7 @@ class NetworkSource(VideoSource):
         # RTSP takes an answer that did not come for one that is wrong
         if perf_counter() - self._begin >= self._connection.open_seconds:
             return f"no answer for {self._connection.open_seconds:g} s"
-        host = urlsplit(self.name).hostname
+        host = None if self._relay else urlsplit(self.name).hostname  # the relay has found it
         if getattr(error, "errno", None) == errno.EIO and host and not _is_known(host):
             return f"no host {host} is found"
         return reason(error).lower()

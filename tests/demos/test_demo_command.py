@@ -6,7 +6,6 @@ import subprocess
 import sys
 
 import pytest
-from browser import ROOT
 
 
 @pytest.fixture
@@ -38,7 +37,7 @@ def test_a_port_that_another_program_has(tmp_path):
         other.listen()
         port = other.getsockname()[1]
         command = [sys.executable, "-m", "actionstream", "demo", "--port", str(port)]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
+        environment = {**os.environ, "TMPDIR": str(tmp_path)}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"actionstream: port {port} is taken by another program; give another one, --port\n"

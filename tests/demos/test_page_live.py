@@ -7,7 +7,7 @@ import av
 import pytest
 from browser import HEIGHT, MOVEMENTS, PHONE, WIDTH, part, take_pictures, visit, wait_until
 from playwright.sync_api import Error
-from servers import MotionJpeg, http_server, silent_server
+from servers import MotionJpeg, free_port, http_server, silent_server
 
 from actionstream.sources import SAMPLE
 
@@ -163,7 +163,7 @@ def addresses(tmp_path):
         yield {
             "moving": f"{moving}/camera.mjpg",
             "silent": f"http://127.0.0.1:{port}/",
-            "nobody": "http://127.0.0.1:9/",
+            "nobody": f"http://127.0.0.1:{free_port()}/",
         }
 
 

@@ -18,6 +18,9 @@ from actionstream.sources import SAMPLE
 pytestmark = [pytest.mark.alone, pytest.mark.slow]
 
 
+KEY = "upload"
+
+
 def open_tab(page):
     page.get_by_role("tab", name="Video").click()
 
@@ -81,8 +84,8 @@ def test_a_video_from_upload_to_download(site, browser, tmp_path, screenshots):
 
 def said_of(address, element, name, contents):
     """What the server says of a file that a program sends it, as if an upload of the page had let it through."""
-    session = {"session_hash": name}
-    with httpx.Client(base_url=address, timeout=20) as client:
+    session = {"session_hash": KEY}
+    with httpx.Client(base_url=address, timeout=20) as client, client.stream("GET", f"gradio_api/heartbeat/{KEY}"):
         config = client.get("config").json()
         (component,) = (each["id"] for each in config["components"] if each["props"].get("elem_id") == element)
         (event,) = (each["id"] for each in config["dependencies"] if [component, "upload"] in each["targets"])

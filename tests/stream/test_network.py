@@ -247,13 +247,10 @@ class Elsewhere(SimpleHTTPRequestHandler):
         pass
 
 
-def test_redirects_are_followed_unless_that_is_not_wanted(tmp_path):
+def test_redirects_are_followed(tmp_path):
     write_video(tmp_path / "clip.mp4", images(10))
     with http_server(tmp_path, Elsewhere) as address:
         assert len(list(open_source(f"{address}/away"))) == 10
-        assert len(list(open_source(f"{address}/clip.mp4", connection=Connection(redirects=False)))) == 10
-        with pytest.raises(SourceError, match=r"/away cannot be opened"):
-            list(open_source(f"{address}/away", connection=Connection(redirects=False)))
 
 
 def test_motion_jpeg_is_timed_by_arrival(tmp_path):

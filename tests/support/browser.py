@@ -38,7 +38,7 @@ class Server:
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}/"
         self.folder = folder
-        here = {"PYTHONPATH": str(ROOT), "TMPDIR": str(folder), "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+        here = {"TMPDIR": str(folder), "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
         environment = {**os.environ, **here}
         command = [sys.executable, "-m", "actionstream", "demo", "--port", str(self.port), *options]
         self.process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)

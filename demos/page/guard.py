@@ -1,0 +1,282 @@
+"""What stands before gradio: which requests come in at all, how large they are, and what each answer says."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+import re
+import sys
+import traceback
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Iterator, MutableMapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import ClientDisconnect
+from starlette.responses import PlainTextResponse
+
+import actionstream
+from actionstream.demos.page.site import Site
+from actionstream.demos.page.visitor import MAX_BYTES
+from actionstream.models.errors import ActionstreamError
+
+BODY_SECONDS = 10.0
+"""For the body of a request, and for each part of an upload."""
+REQUESTS_AT_ONCE = 64
+"""Of one client address."""
+CALL_BYTES = 64_000
+"""Of what gradio is asked to do: the settings of a tab."""
+FORM_BYTES = 10_000
+"""Of an upload, beside the file."""
+UPLOAD = "/gradio_api/upload"
+CALL = "/gradio_api/queue/join"
+HEARTBEAT = re.compile(r"/gradio_api/heartbeat/([\w-]{1,64})")
+READ = re.compile(
+    r"/|/(assets|static)/.+|/(config|theme\.css|favicon\.ico|manifest\.json)"
+    r"|/gradio_api/(startup-events|info|queue/data|upload_progress|heartbeat/[\w-]{1,64})"
+    r"|/page/[\w.]+|/live/(status|[\w-]+/picture)|/video/[\w-]+/(file|timeline|at|download/\w+)"
+)
+"""What may be asked for with GET; gradio would also give files, fetch addresses, and more."""
+POSTED = (
+    (re.compile(r"/live/[\w-]+/frame"), MAX_BYTES),
+    (re.compile(r"/live/[\w-]+/(adjust|reset|leave)"), 1000),
+    (re.compile(CALL), CALL_BYTES),
+    (re.compile(r"/gradio_api/(cancel|reset)"), 1000),
+)
+"""And what with POST: the most bytes that a body has, beside that of an upload."""
+
+POLICY = (
+    "default-src 'none'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; media-src 'self' blob:; font-src 'self' data:; connect-src 'self'; "
+    "manifest-src 'self'; frame-ancestors 'none'; base-uri 'self'; form-action 'none'"
+)
+"""For gradio, whose page has scripts in it and makes some from texts."""
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=(), display-capture=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+PACKAGE = str(Path(actionstream.__file__).parent)
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+class Faults:
+    """Also in the place of `traceback` in gradio: tells faults of ours, each once, and not those of whoever calls."""
+
+    def __init__(self) -> None:
+        self._told: set[tuple[str, int | None]] = set()
+
+    def print_exc(self) -> None:
+        error = sys.exception()
+        frames = traceback.extract_tb(error.__traceback__ if error else None)
+        ours = [(each.filename, each.lineno) for each in frames if each.filename.startswith(PACKAGE)]
+        ours = [place for place in ours if place[0] != __file__]
+        if ours and ours[-1] not in self._told and not isinstance(error, ActionstreamError):
+            self._told.add(ours[-1])
+            traceback.print_exc()
+
+
+class Guard:
+    """An ASGI application around another.
+
+    proxies  addresses whose X-Forwarded headers are true; those of all others are left out
+    """
+
+    def __init__(self, app: Any, site: Site, *, faults: Faults, proxies: Collection[str] = ()):
+        self._app = app
+        self._faults = faults
+        self._site = site
+        self._proxies = frozenset(proxies)
+        self._open: Counter[str] = Counter()
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        scope = self._known_client(scope)
+        send = _with_headers(send, scope["path"])
+        client = scope["client"][0]
+        if self._open[client] >= REQUESTS_AT_ONCE:
+            await _refuse(scope, receive, send, 429, "too many requests at once")
+            return
+        self._open[client] += 1
+        try:
+            await self._let_in(scope, receive, send)
+        except Exception:
+            self._faults.print_exc()
+            raise  # the server answers, or hangs up
+        finally:
+            self._open[client] -= 1
+            if not self._open[client]:
+                del self._open[client]
+
+    async def _let_in(self, scope: Message, receive: Receive, send: Send) -> None:
+        method, path = scope["method"], scope["path"]
+        headers = dict(scope["headers"])
+        if method in ("GET", "HEAD"):
+            limit: int | None = 0 if READ.fullmatch(path) else None
+        elif headers.get(b"sec-fetch-site") == b"cross-site":  # a page of somebody else asks
+            limit = None
+        elif method == "POST" and path == UPLOAD:
+            limit = int(self._site.limits.max_megabytes * 1e6) + FORM_BYTES
+        else:
+            limit = next((size for route, size in POSTED if method == "POST" and route.fullmatch(path)), None)
+        if limit is None:
+            await _refuse(scope, receive, send, 404, "nothing is here")
+            return
+        declared = headers.get(b"content-length", b"")
+        if declared.isdigit() and int(declared) > limit:
+            await _refuse(scope, receive, send, 413, "too large")
+            return
+        if path == UPLOAD:
+            await self._upload(scope, receive, send, int(declared) if declared.isdigit() else limit, limit)
+            return
+        body = bytearray()
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                while (message := await receive())["type"] == "http.request":
+                    body += message.get("body", b"")
+                    if len(body) > limit:
+                        await _refuse(scope, receive, send, 413, "too large")
+                        return
+                    if not message.get("more_body"):
+                        break
+                else:
+                    return
+        except TimeoutError:
+            await _refuse(scope, receive, send, 408, "too slow")
+            return
+        if path == CALL and not names_uploads_only(body, self._site.uploads):
+            await _refuse(scope, receive, send, 400, "that is no file that was uploaded here")
+            return
+        with self._page(scope) as refused:
+            if refused:
+                await _refuse(scope, receive, send, 429, refused)
+                return
+            await self._app(scope, _again(bytes(body), receive), send)
+
+    async def _upload(self, scope: Message, receive: Receive, send: Send, expected: int, limit: int) -> None:
+        num_bytes = 0
+        why = (0, "")
+        started = False
+
+        async def counted() -> Message:
+            nonlocal num_bytes, why
+            try:
+                message = await asyncio.wait_for(receive(), BODY_SECONDS)
+            except TimeoutError:
+                why = 408, "too slow"
+                return {"type": "http.disconnect"}
+            num_bytes += len(message.get("body", b""))
+            if num_bytes > limit:
+                why = 413, "too large"
+                return {"type": "http.disconnect"}
+            return message
+
+        async def answer(message: Message) -> None:
+            nonlocal started
+            if not why[0]:
+                started = True
+                await send(message)
+
+        try:
+            with self._site.room_for(expected):
+                await self._app(scope, counted, answer)
+        except ClientDisconnect:
+            pass
+        except ActionstreamError as error:
+            why = 503, str(error)
+        if why[0] and not started:
+            await _refuse(scope, receive, send, *why)
+
+    @contextmanager
+    def _page(self, scope: Message) -> Iterator[str]:
+        """While a heartbeat is open, its page is; why it is refused, or nothing."""
+        heartbeat = HEARTBEAT.fullmatch(scope["path"])
+        if heartbeat is None:
+            yield ""
+            return
+        key = heartbeat[1]
+        try:
+            self._site.open_page(key, scope["client"][0])
+        except ActionstreamError as error:
+            yield str(error)
+            return
+        try:
+            yield ""
+        finally:
+            self._site.close_page(key)
+
+    def _known_client(self, scope: Message) -> Message:
+        """The request as its first trusted proxy has seen it; IPv6 addresses of one network are one client."""
+        peer, port = scope["client"] or ("unknown", 0)
+        if peer in self._proxies:
+            headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+            client = headers.get(b"x-forwarded-for", peer).rpartition(",")[2].strip()
+            scheme = headers.get(b"x-forwarded-proto", scope["scheme"])
+            return {**scope, "client": (_network(client), port), "scheme": "https" if scheme == "https" else "http"}
+        kept = [
+            each for each in scope["headers"] if not each[0].startswith(b"x-forwarded-") and each[0] != b"forwarded"
+        ]
+        return {**scope, "headers": kept, "client": (_network(peer), port)}
+
+
+def names_uploads_only(body: bytes | bytearray, uploads: Path) -> bool:
+    """Whether each file that a call names is an upload: gradio fetches addresses that stand in their place."""
+
+    def look(given: dict[str, Any]) -> None:
+        if "path" in given and not Path(given["path"]).resolve().is_relative_to(uploads.resolve()):
+            raise ValueError
+
+    try:
+        json.loads(body, object_hook=look)
+    except (ValueError, TypeError, OSError, RecursionError):
+        return False
+    return True
+
+
+def _network(address: str) -> str:
+    """An IPv4 address, or the network of an IPv6 address, of which one client has as many as it wants."""
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return "unknown"
+    if ip.version == 6 and ip.ipv4_mapped:
+        return str(ip.ipv4_mapped)
+    return address if ip.version == 4 else str(ipaddress.ip_network((ip, 64), strict=False).network_address)
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Gives a body that was received, and then what comes."""
+    waiting = [body]
+
+    async def first() -> Message:
+        return {"type": "http.request", "body": waiting.pop(), "more_body": False} if waiting else await receive()
+
+    return first
+
+
+def _with_headers(send: Send, path: str) -> Send:
+    async def told(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            policy = "default-src 'none'; sandbox" if path.startswith(("/video/", "/live/")) else POLICY
+            added = {**HEADERS, "Content-Security-Policy": policy}
+            names = {name.lower().encode() for name in added}
+            kept = [each for each in message.get("headers", ()) if each[0].lower() not in names]
+            kept += [(name.lower().encode(), value.encode()) for name, value in added.items()]
+            message = {**message, "headers": kept}
+        await send(message)
+
+    return told
+
+
+async def _refuse(scope: Message, receive: Receive, send: Send, status: int, why: str) -> None:
+    """Answer, and read no more."""
+    await PlainTextResponse(why, status, headers={"Connection": "close"})(scope, receive, send)
