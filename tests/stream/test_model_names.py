@@ -153,6 +153,7 @@ def by_page(model):
         warnings.catch_warnings(action="ignore", category=RuntimeWarning),
         closing(Site(model=model, runtime="auto", device="cpu", limits=Limits())) as site,
     ):
+        site.open_page("one", "192.0.2.1")
         session = site.session("one")
         assert list(site.models(session)) == [*dict.fromkeys([model, *packaged(), "tsm-jester"])]
         return site.hub(site.find_model(session, model)).engine.card.labels
