@@ -10,8 +10,8 @@ import numpy as np
 from pydantic import AfterValidator, Field
 
 from actionstream.models.catalogue import find_entry
-from actionstream.models.checked import Labels, NumFrames, Plain, Seconds, ShortText, checked, parse_json
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.checked import Labels, NumFrames, Plain, Seconds, ShortText, checked, parse_json
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.preprocessing import Preprocessing
 
 

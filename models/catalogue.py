@@ -8,8 +8,8 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
-from actionstream.models.choices import FlowMethod, ModalityName
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.choices import FlowMethod, ModalityName
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.preprocessing import Preprocessing
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
-from actionstream.models.cache import cached_file
 from actionstream.models.catalogue import NETWORKS
-from actionstream.models.errors import ActionstreamError, warn_once
+from actionstream.models.common.cache import cached_file
+from actionstream.models.common.errors import ActionstreamError, warn_once
 from actionstream.models.published import PUBLISHED
 
 Kind = Literal["packaged", "checkpoint", "run", "published", "network", "exported", "fusion"]

@@ -12,9 +12,9 @@ from typing import Protocol
 
 import numpy as np
 
-from actionstream.models.choices import FlowMethod
-from actionstream.models.errors import ActionstreamError
-from actionstream.models.extras import needs
+from actionstream.models.common.choices import FlowMethod
+from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.extras import needs
 from actionstream.models.preprocessing import Preprocessing
 
 BOUND = 20.0

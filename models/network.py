@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from actionstream.kernels import Leaf, temporal_shift
-from actionstream.models.choices import Shift
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.choices import Shift
+from actionstream.models.common.errors import ActionstreamError
 
 State = tuple[Leaf, ...]
 """What a network remembers of each stream: one leaf for each layer that looks back, in their order."""

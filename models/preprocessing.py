@@ -11,9 +11,9 @@ import numpy as np
 from PIL import Image
 from pydantic import Field, Strict
 
-from actionstream.models.checked import checked
-from actionstream.models.choices import FlowMethod, ModalityName
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.checked import checked
+from actionstream.models.common.choices import FlowMethod, ModalityName
+from actionstream.models.common.errors import ActionstreamError
 
 if TYPE_CHECKING:
     import torch

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from actionstream.kernels import read, replace
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.network import Network, State, call_on_meta
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from actionstream.engine.fusion import open_scorer
     from actionstream.frame import Frame
     from actionstream.live.watch import Watch, watch
-    from actionstream.models.errors import ActionstreamError
+    from actionstream.models.common.errors import ActionstreamError
     from actionstream.results import Counts, Event, Label, Notice, Prediction, Segment, Skipped, Update
     from actionstream.scoring import sure_segments
     from actionstream.sources import Source, SourceError, open_source
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from actionstream.videos.label import LabelledVideo, label_video
 
 _HOMES = {
-    "ActionstreamError": "models.errors",
+    "ActionstreamError": "models.common.errors",
     "Connection": "sources.connection",
     "Counts": "results",
     "Engine": "engine.engine",

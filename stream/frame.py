@@ -8,7 +8,7 @@ from time import perf_counter
 
 import numpy as np
 
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.preprocessing import check_image
 
 

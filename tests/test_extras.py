@@ -9,8 +9,8 @@ import tomllib
 import pytest
 from helpers import ROOT, images, write_video
 
-from actionstream.models.errors import ActionstreamError
-from actionstream.models.extras import EXTRAS, extras_named, needs
+from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.extras import EXTRAS, extras_named, needs
 
 IMPORTED_AS = {"opencv-python": "cv2", "onnx-ir": "onnx_ir", "cupy-cuda13x": "cupy"}
 OPTIONAL = {package for packages in EXTRAS.values() for package in packages}

@@ -18,13 +18,7 @@ FOLDERS = {
 ROOMS = {
     "kernels": ("torch_form", "leaf", "cuda", "operators", "temporal_shift", ""),
     "models": (
-        "choices",
-        "errors",
-        "extras",
-        "processes",
-        "cache",
-        "files",
-        "checked",
+        "common",
         "labels",
         "video",
         "network",
@@ -109,7 +103,7 @@ def place(name: str) -> tuple[str, str]:
 
 def test_all_of_ours_is_seen():
     assert len(MODULES) > 200
-    assert "actionstream.models.errors" in IMPORTS["actionstream.models.files"]
+    assert "actionstream.models.common.errors" in IMPORTS["actionstream.models.common.files"]
     assert "actionstream.models.weights.convert" in IMPORTS["actionstream.models.weights.loading"]  # in a function
     assert "actionstream.models.network" in IMPORTS["actionstream.models.catalogue"]  # for type checkers
 

@@ -19,7 +19,7 @@ from actionstream.commands.recipes import train_motion_recipe
 from actionstream.evaluation import activitynet, thumos14
 from actionstream.evaluation.detection_table import write_table
 from actionstream.models import create, read_card, save
-from actionstream.models.cache import cached_file
+from actionstream.models.common.cache import cached_file
 from actionstream.models.labels import read_labels
 from actionstream.models.published import PUBLISHED
 from actionstream.models.weights.convert import load_weights

@@ -16,7 +16,7 @@ from actionstream.commands.label import rows_of, write_found
 from actionstream.demos.page.hub import Hub, Settings
 from actionstream.engine.engine import Snapshot
 from actionstream.evaluation.segments import Segments
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.labels import find_background
 from actionstream.results import Prediction, Update
 from actionstream.scoring import sure_segments

@@ -16,7 +16,7 @@ from actionstream.demos.page.answers import describe
 from actionstream.demos.page.messages import plain, progress
 from actionstream.demos.page.site import Session, Site
 from actionstream.engine.engine import Engine
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.locate import Located
 from actionstream.models.network import Network
 from actionstream.models.weights.loading import load

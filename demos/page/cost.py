@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves
 
 from actionstream.models.card import Card
 from actionstream.models.catalogue import create_empty
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.network import call_on_meta
 from actionstream.models.preprocessing import LONGEST
 from actionstream.models.weights.checkpoint import read_card

@@ -20,7 +20,7 @@ from starlette.responses import PlainTextResponse
 import actionstream
 from actionstream.demos.page.site import Site
 from actionstream.demos.page.visitor import MAX_BYTES
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 
 BODY_SECONDS = 10.0
 """For the body of a request, and for each part of an upload."""

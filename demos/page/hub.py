@@ -12,7 +12,7 @@ from actionstream.engine.engine import Engine, Snapshot
 from actionstream.engine.scored_stream import Prepared
 from actionstream.frame import Frame
 from actionstream.live.watch import Watch
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.locate import Model
 from actionstream.results import Counts, Event, Prediction, Skipped
 from actionstream.sinks.sink import Sink

@@ -19,7 +19,7 @@ from actionstream.demos.page.clips import timeline
 from actionstream.demos.page.hub import Settings
 from actionstream.demos.page.site import Site
 from actionstream.demos.page.visitor import PageSource, read_picture
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 
 FILES = {name: Path(__file__).with_name(name) for name in ("page.js", "page.css")}
 GONE = PlainTextResponse("this is not here any more", status_code=404)

@@ -16,7 +16,7 @@ from typing import Any
 from actionstream.choices import RuntimeName
 from actionstream.commands import signals
 from actionstream.demos.page.site import Limits, Site
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 
 HEAD = '<link rel="stylesheet" href="page/page.css"><script src="page/page.js"></script>'
 PORTS = range(7860, 7960)

@@ -23,8 +23,8 @@ from actionstream.demos.page.cost import check_cost
 from actionstream.demos.page.hub import Hub, Settings, SharedEngine
 from actionstream.demos.page.storage import make_folder, remove_stale
 from actionstream.demos.page.visitor import PageSource, Visitor
-from actionstream.models.checked import checked
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.checked import checked
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.locate import Located, locate, packaged
 from actionstream.models.published import PUBLISHED
 from actionstream.models.weights.checkpoint import is_checkpoint

@@ -10,7 +10,7 @@ import gradio as gr
 
 from actionstream.demos.page.messages import plain, progress
 from actionstream.demos.page.site import Session, Site
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.sources import SAMPLE
 
 SUFFIXES = [".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".ogv", ".wmv", ".flv", ".3gp"]

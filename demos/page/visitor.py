@@ -16,7 +16,7 @@ from PIL import Image
 
 from actionstream.demos.page.answers import describe
 from actionstream.frame import Frame
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.results import Update
 from actionstream.sources import Source
 

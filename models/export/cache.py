@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from actionstream.models.cache import cache_folder
-from actionstream.models.errors import ActionstreamError
-from actionstream.models.extras import needs
+from actionstream.models.common.cache import cache_folder
+from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.extras import needs
+from actionstream.models.common.processes import leave_with_parent
 from actionstream.models.locate import CHECKPOINTS, Located, Model, locate
-from actionstream.models.processes import leave_with_parent
 from actionstream.models.weights.loading import load
 
 FORMAT = 1

@@ -15,9 +15,9 @@ import numpy as np
 from pydantic import Field, Strict
 
 from actionstream.models.card import Card
-from actionstream.models.checked import NumFrames, ShortText, checked, parse_json
-from actionstream.models.choices import Takes
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.checked import NumFrames, ShortText, checked, parse_json
+from actionstream.models.common.choices import Takes
+from actionstream.models.common.errors import ActionstreamError
 
 KEY = "actionstream"
 """Of the entry in the file's metadata."""

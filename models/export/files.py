@@ -16,13 +16,13 @@ import onnx_ir
 import torch
 
 from actionstream.models.card import Card
-from actionstream.models.choices import ExportTarget, Takes
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.choices import ExportTarget, Takes
+from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.extras import needs
+from actionstream.models.common.files import whole
 from actionstream.models.export.exported import KEY, Exported
 from actionstream.models.export.split_channels import split_channels
 from actionstream.models.export.step import describe, trace
-from actionstream.models.extras import needs
-from actionstream.models.files import whole
 from actionstream.models.network import Network
 
 SUFFIXES: dict[ExportTarget, str] = {"onnx": ".onnx", "openvino": ".xml", "torch-export": ".pt2"}

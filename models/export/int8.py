@@ -16,9 +16,9 @@ import torch
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.files import whole
 from actionstream.models.export.exported import KEY, Exported, check_snippets
-from actionstream.models.files import whole
 
 Inputs = dict[str, np.ndarray]
 MAX_CALIBRATED = 512

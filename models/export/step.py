@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from actionstream.models.card import Card
-from actionstream.models.choices import Takes
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.choices import Takes
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.export.exported import Exported, check_snippets
 from actionstream.models.network import Network
 from actionstream.models.networks.folding import fold_batch_norms

@@ -23,7 +23,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from actionstream.models.errors import ActionstreamError, warn_once
+from actionstream.models.common.errors import ActionstreamError, warn_once
 from actionstream.models.labels.files import Labels, read_label_file
 
 FOLDER = Path(__file__).with_name("lists")

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from actionstream.models.errors import ActionstreamError
-from actionstream.models.files import DIVIDERS, find_columns, read_text, split_row
+from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.files import DIVIDERS, find_columns, read_text, split_row
 
 NUMBER_FIRST = re.compile(r"c?(?P<number>\d+)(?P<divider>[\s,;:|]+)(?P<name>.+)")
 NUMBER_LAST = re.compile(r"(?P<name>.+?)(?P<divider>[\s,;:|]+)(?P<number>\d+)")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from actionstream.models.choices import Shift
+from actionstream.models.common.choices import Shift
 from actionstream.models.network import Carry, Network, ShiftPadding, State
 
 # channels: 1 x 1; reduction and 3 x 3; reduction and twice 3 x 3; after the pool, which is a mean or a maximum.

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import max_pool3d
 
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.network import ClipNetwork
 
 SIZE = 16, 112, 112  # frames, height and width that fc6 is made for

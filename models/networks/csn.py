@@ -7,7 +7,7 @@ from typing import Literal
 
 from torch import nn
 
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.networks.bottleneck3d import BottleneckNetwork, Stride
 
 

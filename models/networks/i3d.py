@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.network import ClipNetwork
 
 BLOCKS = {  # channels: 1 x 1; reduction and 3 x 3; reduction and 3 x 3; after the pool

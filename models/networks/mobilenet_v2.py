@@ -8,7 +8,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
-from actionstream.models.choices import Shift
+from actionstream.models.common.choices import Shift
 from actionstream.models.network import Carry, Network, ShiftPadding, State, TemporalShift
 
 # expand ratio, channels, number of blocks, stride of the first (table 2 of the paper)

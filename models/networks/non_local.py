@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import max_pool3d
 
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 
 Affinity = Literal["embedded-gaussian", "gaussian", "dot-product", "concatenation"]
 

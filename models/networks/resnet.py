@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import max_pool3d
 
-from actionstream.models.choices import Shift
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.choices import Shift
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.network import Carry, Network, ShiftPadding, State, TemporalShift
 from actionstream.models.networks.non_local import Affinity, NonLocal
 from actionstream.models.networks.tam import TemporalAggregation

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.network import ClipNetwork
 from actionstream.models.networks.bottleneck3d import Bottleneck3D, check_depth, initialise, make_stage, middle_3x3
 from actionstream.models.networks.resnet import STAGES

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, max_pool3d, pad
 
 from actionstream.models.catalogue import create
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.network import ClipNetwork, Network
 
 Scales = Literal["kernels", "dilations", "fixed"]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from actionstream.models.catalogue import create
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.network import ClipNetwork
 from actionstream.models.networks.consensus import AttentionWeighting, Average, LinearWeighting, Maximum, TopK
 

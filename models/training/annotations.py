@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from actionstream.models.checked import read_json
-from actionstream.models.errors import ActionstreamError
-from actionstream.models.files import find_columns, read_lines, read_table, split_row
+from actionstream.models.common.checked import read_json
+from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.files import find_columns, read_lines, read_table, split_row
 from actionstream.models.training.datasets import Clip, Listing
 from actionstream.models.training.folders import Side, Videos, side_of, stem_of
 from actionstream.models.training.frame_lists import name_of

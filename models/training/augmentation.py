@@ -14,7 +14,7 @@ from torch import Tensor
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
-from actionstream.models.checked import Share, ShortText, checked
+from actionstream.models.common.checked import Share, ShortText, checked
 
 Crop = Literal["corners", "random-resized", "random", "centre"]
 Scales = Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1, max_length=100), Strict(False)]

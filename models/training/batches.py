@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from actionstream.models.errors import ActionstreamError, is_mistake
+from actionstream.models.common.errors import ActionstreamError, is_mistake
+from actionstream.models.common.processes import leave_with_parent
 from actionstream.models.preprocessing import Preprocessing
-from actionstream.models.processes import leave_with_parent
 from actionstream.models.training.augmentation import Augmentation
 from actionstream.models.training.datasets import Clip
 from actionstream.models.training.loop import Batch

@@ -14,8 +14,8 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from actionstream.models.catalogue import find_entry
-from actionstream.models.checked import parse_json
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.checked import parse_json
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.training.settings import TrainingSettings
 
 ARGUMENTS = "arguments"

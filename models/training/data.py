@@ -9,9 +9,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from actionstream.models.checked import Seed, ShortText, checked
-from actionstream.models.choices import DataFormat
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.checked import Seed, ShortText, checked
+from actionstream.models.common.choices import DataFormat
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.labels import list_labels, read_labels
 from actionstream.models.training.annotations import (
     activitynet,

@@ -9,7 +9,7 @@ from typing import overload
 
 import numpy as np
 
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.training.left_out import LeftOut
 
 NOT_THERE = "videos that are not there"

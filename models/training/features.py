@@ -14,9 +14,9 @@ from pydantic import Field, Strict
 from torch import nn
 
 from actionstream.models.card import Card
-from actionstream.models.checked import NumFrames, Plain, ShortText, checked, parse_json
-from actionstream.models.errors import ActionstreamError
-from actionstream.models.files import read_text, whole, write_text
+from actionstream.models.common.checked import NumFrames, Plain, ShortText, checked, parse_json
+from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.files import read_text, whole, write_text
 from actionstream.models.network import Network
 from actionstream.models.networks.timeception import segment_maps
 from actionstream.models.preprocessing import Preprocessing

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.training.datasets import Listing
 from actionstream.models.training.left_out import LeftOut
 from actionstream.models.video import FEATURES, NOTES, PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_hidden, is_video

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from actionstream.models.errors import ActionstreamError
-from actionstream.models.files import DIVIDERS, find_columns, read_lines, split_row
+from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.files import DIVIDERS, find_columns, read_lines, split_row
 from actionstream.models.labels.files import Labels
 from actionstream.models.training.datasets import Listing
 from actionstream.models.training.folders import Videos

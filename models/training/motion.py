@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from actionstream.models.card import Card
 from actionstream.models.catalogue import create
-from actionstream.models.choices import Shift
+from actionstream.models.common.choices import Shift
 from actionstream.models.network import Network
 from actionstream.models.preprocessing import Preprocessing
 from actionstream.models.training.batches import begin_worker

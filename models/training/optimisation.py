@@ -9,8 +9,8 @@ import torch
 from pydantic import Field, Strict
 from torch import Tensor, nn
 
-from actionstream.models.checked import Share, ShortText, checked
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.checked import Share, ShortText, checked
+from actionstream.models.common.errors import ActionstreamError
 
 Optimiser = Literal["adamw", "sgd"]
 Decline = Literal["cosine", "steps"]

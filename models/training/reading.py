@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from actionstream.models import video
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.training.datasets import Clip
 from actionstream.models.video import FEATURES, FOLDER_RATE, SourceError, VideoIndex
 

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from actionstream.models.card import Card
 from actionstream.models.catalogue import create
-from actionstream.models.errors import ActionstreamError
-from actionstream.models.files import read_text, whole, write_text
+from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.files import read_text, whole, write_text
 from actionstream.models.labels import read_labels
 from actionstream.models.locate import locate
 from actionstream.models.network import Network

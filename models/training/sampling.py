@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from actionstream.models.checked import MOST_FRAMES, NumFrames, Seconds, checked
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.checked import MOST_FRAMES, NumFrames, Seconds, checked
+from actionstream.models.common.errors import ActionstreamError
 
 Random = np.random.Generator
 Sampling = Literal["segments", "dense", "consecutive"]

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from actionstream.models.checked import Labels, Plain, Seed, ShortText, checked, parse_json
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.checked import Labels, Plain, Seed, ShortText, checked, parse_json
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.preprocessing import Preprocessing
 from actionstream.models.training.augmentation import Augmentation
 from actionstream.models.training.data import Data

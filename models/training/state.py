@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import torch
 from pydantic import AllowInfNan, Field, InstanceOf
 
-from actionstream.models.checked import ShortText, checked
-from actionstream.models.errors import ActionstreamError
-from actionstream.models.files import whole
+from actionstream.models.common.checked import ShortText, checked
+from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.files import whole
 
 Tensors = InstanceOf[dict]
 """What a `state_dict` gives; `load_state_dict` checks it."""

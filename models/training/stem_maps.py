@@ -19,8 +19,8 @@ from rich.progress import track
 from torch import Tensor
 from torch.nn import Sequential
 
-from actionstream.models.errors import ActionstreamError
-from actionstream.models.files import whole
+from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.files import whole
 from actionstream.models.network import Carry
 from actionstream.models.networks.mobilenet_v2 import MobileNetV2
 from actionstream.models.preprocessing import Preprocessing

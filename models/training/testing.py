@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import track
 
 from actionstream.models.card import Card
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.modality import open_modality
 from actionstream.models.network import Network, call_on_meta
 from actionstream.models.training import distributed

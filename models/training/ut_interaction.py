@@ -23,10 +23,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from actionstream.models.catalogue import create
-from actionstream.models.checked import read_json
-from actionstream.models.choices import Shift
-from actionstream.models.errors import ActionstreamError
-from actionstream.models.files import write_text
+from actionstream.models.common.checked import read_json
+from actionstream.models.common.choices import Shift
+from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.files import write_text
 from actionstream.models.networks.mobilenet_v2 import MobileNetV2
 from actionstream.models.preprocessing import Preprocessing
 from actionstream.models.training.annotations import ut_interaction

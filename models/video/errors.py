@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 
 
 class SourceError(ActionstreamError):

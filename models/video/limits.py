@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.video.errors import SourceError
 
 VARIABLE = "ACTIONSTREAM_MAX_PIXELS"

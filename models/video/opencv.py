@@ -1,7 +1,7 @@
 """OpenCV, loaded when a camera, a window or drawing wants it: it needs system libraries that a server may lack."""
 
-from actionstream.models.errors import ActionstreamError
-from actionstream.models.extras import extras_named
+from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.extras import extras_named
 
 try:
     with extras_named():

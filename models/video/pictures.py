@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.video.containers import check_file
 from actionstream.models.video.errors import SourceError, reason
 from actionstream.models.video.limits import VARIABLE, check_size, max_pixels

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from safetensors import SafetensorError, safe_open
 
 from actionstream.models.card import Card
-from actionstream.models.errors import ActionstreamError
-from actionstream.models.files import whole
+from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.files import whole
 from actionstream.models.locate import CHECKPOINTS, Model, locate
 
 if TYPE_CHECKING:

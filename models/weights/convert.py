@@ -12,8 +12,8 @@ from torch import Tensor
 
 from actionstream.models.card import Card, check_shift
 from actionstream.models.catalogue import NETWORKS, create, create_empty, find_entry
-from actionstream.models.choices import FlowMethod, ModalityName, Shift
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.choices import FlowMethod, ModalityName, Shift
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.network import Network
 from actionstream.models.networks.table import hash_tensors, read_table
 from actionstream.models.weights.layouts import (

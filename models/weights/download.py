@@ -15,8 +15,8 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from actionstream.models.cache import cached_file
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.cache import cached_file
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.weights.weight_file import LARGEST_BYTES
 
 ATTEMPTS = 3

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.network import Network
 from actionstream.models.weights import renames
 from actionstream.models.weights.renames import Renames

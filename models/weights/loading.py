@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from actionstream.models.card import Card, check_shift
 from actionstream.models.catalogue import create_empty
-from actionstream.models.errors import ActionstreamError
-from actionstream.models.extras import extras_named
+from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.extras import extras_named
 from actionstream.models.labels import read_labels
 from actionstream.models.locate import CHECKPOINTS, Located, Model, locate
 from actionstream.models.published import PUBLISHED

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 
 MAX_VALUES = 5_000_000
 """Of a pickle, each counted wherever it is used, and once more in each object around it: 180 for a tensor."""

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.weights.pickled import asked_for
 
 LARGEST_BYTES = 4 << 30

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from actionstream.benchmarks.alternation import Done, Quartiles, alternate, nobody, timed
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.preprocessing import Preprocessing
 from actionstream.sources.video import FileSource
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from time import perf_counter, thread_time
 
 from actionstream.frame import Frame
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.video.containers import open_container
 from actionstream.sources import open_source
 from actionstream.sources.source import Source

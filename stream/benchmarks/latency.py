@@ -15,7 +15,7 @@ from actionstream.benchmarks.films import LiveFilm
 from actionstream.benchmarks.neighbours import Neighbours
 from actionstream.engine.engine import Engine
 from actionstream.live.watch import Watch
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.results import Update
 from actionstream.sinks import JsonLines
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from types import TracebackType
 
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 
 BURN = "while True: pass"
 

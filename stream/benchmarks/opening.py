@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from actionstream.choices import RuntimeName
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.runtimes.opening import open_runtime
 from actionstream.runtimes.runtime import Runtime
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 
 NAME = "MoViNet-A0-Stream"
 

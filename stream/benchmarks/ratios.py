@@ -26,7 +26,7 @@ from actionstream.engine.engine import Engine
 from actionstream.live.watch import Watch
 from actionstream.models.card import Card
 from actionstream.models.catalogue import NETWORKS
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.export.files import export
 from actionstream.models.networks.table import read_table
 from actionstream.models.weights.loading import load

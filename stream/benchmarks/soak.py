@@ -12,7 +12,7 @@ import numpy as np
 from actionstream.benchmarks.alternation import Done, nobody, percentiles
 from actionstream.benchmarks.memory import resident_megabytes
 from actionstream.engine.engine import Engine
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.results import Prediction
 
 WARM_UP = 1000  # frames: libraries fill their caches

@@ -14,7 +14,7 @@ from typing import Any
 
 from actionstream.benchmarks.alternation import Done, Quartiles, alternate, nobody
 from actionstream.choices import RuntimeName
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 
 HELP_SECONDS, LABEL_SECONDS = 0.5, 4.0
 """What is aimed at."""

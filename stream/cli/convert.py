@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from actionstream.models.choices import FlowMethod, FrameModality, Shift
+from actionstream.models.common.choices import FlowMethod, FrameModality, Shift
 
 
 def convert(

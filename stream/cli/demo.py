@@ -8,7 +8,7 @@ import typer
 
 from actionstream.cli.messages import say
 from actionstream.cli.options import Device, Model, Runtime
-from actionstream.models.extras import needs
+from actionstream.models.common.extras import needs
 
 
 def demo(

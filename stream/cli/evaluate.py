@@ -11,7 +11,7 @@ import typer
 from actionstream.choices import Challenge, EvaluationTask
 from actionstream.cli.messages import refuse, say
 from actionstream.cli.options import Background, DeviceName, Json
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 
 
 def evaluate(

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from actionstream.cli.options import Labels, Weights
-from actionstream.models.choices import ExportTarget, Takes
-from actionstream.models.extras import needs
+from actionstream.models.common.choices import ExportTarget, Takes
+from actionstream.models.common.extras import needs
 
 
 def export(

@@ -10,7 +10,7 @@ import typer
 from actionstream.choices import SubtitleFormat
 from actionstream.cli.messages import say
 from actionstream.cli.options import Background, Device, Model
-from actionstream.models.extras import needs
+from actionstream.models.common.extras import needs
 
 EXIT_CODES = (
     "Exit codes: 0 all videos are labelled, 1 some are not or ended too early, 2 none is, or bad input, 3 a fault in "

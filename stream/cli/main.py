@@ -26,7 +26,7 @@ from actionstream.cli.sources import sources
 from actionstream.cli.test import test
 from actionstream.cli.train import train
 from actionstream.commands import signals
-from actionstream.models.extras import extras_named
+from actionstream.models.common.extras import extras_named
 
 app = typer.Typer(
     name="actionstream",
@@ -77,7 +77,7 @@ def main() -> None:
 
 def _tell(error: Exception) -> int:
     """Print an error in one line; returns the exit code, 2 for a mistake of the user, 3 for a fault of ours."""
-    from actionstream.models.errors import is_mistake, where
+    from actionstream.models.common.errors import is_mistake, where
 
     if os.environ.get("ACTIONSTREAM_TRACEBACK"):
         traceback.print_exception(error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 
 OTHERS = "*"
 """Stands for all labels that have no threshold of their own, as in `actionstream.scoring.events.Threshold`."""

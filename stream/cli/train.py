@@ -9,9 +9,9 @@ import typer
 
 from actionstream.cli.messages import refuse
 from actionstream.cli.options import Device
-from actionstream.models.choices import DataFormat, FrameModality, Shift
-from actionstream.models.errors import ActionstreamError
-from actionstream.models.extras import needs
+from actionstream.models.common.choices import DataFormat, FrameModality, Shift
+from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.extras import needs
 
 
 def train(

@@ -12,7 +12,7 @@ from actionstream.choices import Policy, Transport
 from actionstream.cli.messages import say
 from actionstream.cli.options import Device, Labels, Model, Runtime, Weights, loading
 from actionstream.cli.thresholds import START, read_thresholds
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 
 EXIT_CODES = (
     "Exit codes: 0 all sources ended, 1 a source failed or ended too early, 2 bad input, 3 a fault in actionstream, "

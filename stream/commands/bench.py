@@ -37,7 +37,7 @@ from actionstream.commands.bench_tables import (
 )
 from actionstream.commands.tables import open_console
 from actionstream.engine.engine import Engine
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.preprocessing import Preprocessing
 from actionstream.sources import SAMPLE, SourceError, open_source
 from actionstream.sources.address import masked, scheme

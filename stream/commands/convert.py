@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.labels import read_labels
 from actionstream.models.weights.checkpoint import is_checkpoint, save
 from actionstream.models.weights.convert import load_weights

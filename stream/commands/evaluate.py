@@ -25,8 +25,8 @@ from actionstream.evaluation.detection_table import read_table
 from actionstream.evaluation.proposals import activitynet_proposals
 from actionstream.evaluation.remarks import MEANINGS, remarks
 from actionstream.evaluation.segments import Segments, Truth
-from actionstream.models.errors import ActionstreamError
-from actionstream.models.files import read_text
+from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.files import read_text
 
 SUBSETS: dict[Challenge, str] = {"thumos14": "test", "activitynet": "validation"}
 """What is evaluated unless another one is asked for."""

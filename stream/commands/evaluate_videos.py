@@ -27,7 +27,7 @@ from actionstream.evaluation.baselines import thresholded_scores, uniform_segmen
 from actionstream.evaluation.remarks import MEANINGS, remarks
 from actionstream.evaluation.segments import SegmentRow, Segments, Truth
 from actionstream.models.card import Card
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.labels import find_background
 from actionstream.models.training.datasets import NOT_THERE
 from actionstream.models.training.folders import videos_under

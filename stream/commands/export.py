@@ -12,12 +12,12 @@ from rich.console import Console
 
 from actionstream.engine.sampling import Sampling
 from actionstream.models.card import Card
-from actionstream.models.choices import ExportTarget, Takes
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.choices import ExportTarget, Takes
+from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.files import check_target
 from actionstream.models.export.cache import key
 from actionstream.models.export.exported import Exported
 from actionstream.models.export.files import export
-from actionstream.models.files import check_target
 from actionstream.models.locate import locate
 from actionstream.models.weights.loading import load
 from actionstream.sources import open_source

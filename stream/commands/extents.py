@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from actionstream.commands.tables import open_console, print_table
-from actionstream.models.errors import ActionstreamError
-from actionstream.models.files import write_text
+from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.files import write_text
 from actionstream.models.training.extents import NUM_STEPS, study_extents
 from actionstream.models.training.pictures import draw_means
 

@@ -11,7 +11,7 @@ from zlib import crc32
 from rich.console import Console
 from rich.progress import track
 
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.training.features import Extractor, write_features
 from actionstream.models.training.folders import videos_under
 from actionstream.models.training.left_out import LeftOut

@@ -11,7 +11,7 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.training.folders import videos_under
 from actionstream.models.training.left_out import LeftOut
 from actionstream.models.video import FEATURES, RATE_FILE, SourceError, every_frame, index_of

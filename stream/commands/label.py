@@ -22,8 +22,8 @@ from actionstream.evaluation.detection_table import write_table
 from actionstream.evaluation.segments import SegmentRow, Segments
 from actionstream.frame import Frame
 from actionstream.models.card import Card
-from actionstream.models.errors import ActionstreamError
-from actionstream.models.files import whole, write_text
+from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.files import whole, write_text
 from actionstream.models.labels import find_background
 from actionstream.results import Segment
 from actionstream.runtimes.threads import core_left_free

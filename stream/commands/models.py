@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlsplit
 
-from actionstream.models.cache import cached_file
 from actionstream.models.catalogue import create_empty, find_entry
+from actionstream.models.common.cache import cached_file
 from actionstream.models.locate import PACKAGED, locate, packaged
 from actionstream.models.networks.table import COLUMNS, read_table
 from actionstream.models.published import PUBLISHED

@@ -14,9 +14,9 @@ import torch
 
 from actionstream.commands.extents import train_timeception
 from actionstream.commands.ut_interaction import train_ut_interaction, train_ut_untrimmed
-from actionstream.models.choices import Shift
-from actionstream.models.errors import ActionstreamError
-from actionstream.models.files import check_target
+from actionstream.models.common.choices import Shift
+from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.files import check_target
 from actionstream.models.network import Network
 from actionstream.models.training import distributed
 from actionstream.models.training.motion import NUM_STEPS, motion_card, train_motion

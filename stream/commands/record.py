@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.results import Update
 from actionstream.sinks.video_file import VideoFile
 from actionstream.sources import SourceError, open_source

@@ -16,7 +16,7 @@ from actionstream.choices import RuntimeName
 from actionstream.commands.tables import open_console, print_table
 from actionstream.engine.engine import Engine
 from actionstream.evaluation.false_starts import false_starts
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.locate import CHECKPOINTS, locate
 from actionstream.models.training.data import Data
 from actionstream.models.training.datasets import Listing

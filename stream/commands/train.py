@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from actionstream.models.catalogue import find_entry
-from actionstream.models.choices import FrameModality, Shift
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.choices import FrameModality, Shift
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.preprocessing import Preprocessing
 from actionstream.models.training import distributed
 from actionstream.models.training.augmentation import Augmentation, find_opposites

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from actionstream.commands.tables import open_console, print_table
-from actionstream.models.checked import read_json
-from actionstream.models.choices import Shift
-from actionstream.models.errors import ActionstreamError
-from actionstream.models.files import check_target, write_text
+from actionstream.models.common.checked import read_json
+from actionstream.models.common.choices import Shift
+from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.files import check_target, write_text
 from actionstream.models.networks.mobilenet_v2 import MobileNetV2
 from actionstream.models.training.pictures import draw_confusion
 from actionstream.models.training.testing import Tested

@@ -16,7 +16,7 @@ from actionstream.engine.engine import Engine
 from actionstream.live.timeline import Timelines
 from actionstream.live.watch import Watch
 from actionstream.live.watch_list import WatchList
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.results import Notice, Update
 from actionstream.scoring.events import Threshold
 from actionstream.sinks import DesktopWindow, JsonLines, Overlay, Sink, SinkClosed, Terminal, VideoFile

@@ -18,7 +18,7 @@ from actionstream.engine.labelling import Labelling
 from actionstream.engine.scored_stream import Prepared, ScoredStream
 from actionstream.engine.scorer import Row, Scorer
 from actionstream.frame import Frame
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.locate import Located, Model
 from actionstream.results import Event, Prediction, Skipped
 from actionstream.runtimes.runtime import Runtime

@@ -9,9 +9,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from actionstream.models.checked import ShortText, checked, parse_json
-from actionstream.models.errors import ActionstreamError
-from actionstream.models.files import read_text
+from actionstream.models.common.checked import ShortText, checked, parse_json
+from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.files import read_text
 from actionstream.models.locate import Located, locate
 
 

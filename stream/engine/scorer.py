@@ -11,7 +11,7 @@ import numpy as np
 
 from actionstream.engine.scored_stream import Prepared, ScoredStream
 from actionstream.models.card import Card
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.runtimes.runtime import Runtime
 from actionstream.sampler import gap_after
 

@@ -19,7 +19,7 @@ from typing import Any
 from actionstream.choices import EvaluationTask
 from actionstream.evaluation.files import read_object, write_text
 from actionstream.evaluation.segments import SegmentRow, Segments, Truth
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 
 NEEDED: dict[EvaluationTask, tuple[str, ...]] = {
     "detection": ("segment", "label", "score"),

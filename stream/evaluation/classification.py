@@ -10,7 +10,7 @@ import numpy as np
 from actionstream.evaluation.average_precision import average_precision, interpolated_average_precision
 from actionstream.evaluation.matching import number, places_in_groups
 from actionstream.evaluation.segments import Segments, Truth, check_comparable, check_known
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from actionstream.evaluation.files import write_text
 from actionstream.evaluation.segments import SegmentRow, Segments
-from actionstream.models.errors import ActionstreamError
-from actionstream.models.files import read_text, rows_of
+from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.files import read_text, rows_of
 
 COLUMNS = ("video", "start_seconds", "end_seconds", "label", "score")
 

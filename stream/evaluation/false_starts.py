@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from actionstream.engine.engine import Engine
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.sources import open_source
 
 

@@ -6,9 +6,9 @@ import gzip
 from pathlib import Path
 from typing import Any
 
-from actionstream.models.checked import read_json
-from actionstream.models.errors import ActionstreamError
-from actionstream.models.files import whole
+from actionstream.models.common.checked import read_json
+from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.files import whole
 
 
 def write_text(path: Path, text: str) -> None:

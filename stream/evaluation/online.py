@@ -9,7 +9,7 @@ import numpy as np
 
 from actionstream.evaluation.detection import score_driven_ap
 from actionstream.evaluation.segments import Segments, Truth, check_comparable, check_known, check_times
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 
 OFFSETS_SECONDS = tuple(float(seconds) for seconds in range(1, 11))
 

@@ -10,7 +10,7 @@ import numpy as np
 from actionstream.evaluation.detection import ACTIVITYNET_IOU_THRESHOLDS
 from actionstream.evaluation.matching import iou_activitynet, number, pairs_in_groups, places_in_groups
 from actionstream.evaluation.segments import Segments, Truth, check_comparable, check_times
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 
 NUM_POINTS = 100
 

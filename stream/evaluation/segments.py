@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 
 SegmentRow = tuple[str, float, float, str, float]
 """Video, start and end in seconds, label, score."""

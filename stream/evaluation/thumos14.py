@@ -18,8 +18,8 @@ from pathlib import Path
 from actionstream.evaluation import activitynet
 from actionstream.evaluation.files import write_text
 from actionstream.evaluation.segments import SegmentRow, Segments, Truth
-from actionstream.models.errors import ActionstreamError
-from actionstream.models.files import read_text
+from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.files import read_text
 from actionstream.models.video import is_hidden
 
 AMBIGUOUS = "Ambiguous"

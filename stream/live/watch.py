@@ -16,7 +16,7 @@ from actionstream.choices import Policy
 from actionstream.engine.engine import Engine
 from actionstream.live.batching import Batcher, Candidate
 from actionstream.live.feed import POLICIES, Feed, Pair
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.results import Counts, Event, Notice, Prediction, Skipped, Update
 from actionstream.sinks.sink import Sink
 from actionstream.sources import Source, SourceError, open_source

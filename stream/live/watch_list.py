@@ -9,8 +9,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from actionstream.models.errors import ActionstreamError
-from actionstream.models.files import read_text
+from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.files import read_text
 
 POLL_SECONDS = 0.4
 MAX_LINE = 4096  # characters; to look a pattern up takes time that grows with its square

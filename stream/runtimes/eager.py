@@ -9,7 +9,7 @@ import torch
 
 from actionstream.kernels import Slots
 from actionstream.models.card import Card
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.network import Network
 from actionstream.models.networks.folding import fold_batch_norms
 from actionstream.models.window import Window

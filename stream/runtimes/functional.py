@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from actionstream.models.card import Card
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.export.exported import KEY, Exported
 from actionstream.models.export.step import Leaves, Step, describe
 from actionstream.models.network import Network

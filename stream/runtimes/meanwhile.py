@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.locate import Located
 from actionstream.runtimes.runtime import Runtime, StateArrays
 

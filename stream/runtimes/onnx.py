@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.export.exported import KEY, Exported
 from actionstream.runtimes.pool import PoolRuntime, num_threads_here
 

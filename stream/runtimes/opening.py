@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 from actionstream.choices import RuntimeName
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.extras import extras_named, needs
 from actionstream.models.export.cache import find_export, make_export
-from actionstream.models.extras import extras_named, needs
 from actionstream.models.locate import CHECKPOINTS, Located, Model, locate
 from actionstream.models.weights.loading import load
 from actionstream.runtimes.runtime import Runtime

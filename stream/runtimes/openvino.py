@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import openvino
 
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.export.exported import KEY, Exported
 from actionstream.runtimes.pool import PoolRuntime, num_threads_here
 

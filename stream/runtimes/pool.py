@@ -8,7 +8,7 @@ from abc import abstractmethod
 import numpy as np
 
 from actionstream.models.card import Card
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.export.exported import TOLERANCE, Exported, check_snippets
 from actionstream.runtimes.runtime import Runtime, StateArrays
 from actionstream.runtimes.slots import SlotPool

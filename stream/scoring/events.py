@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.results import Event
 
 Threshold = float | Mapping[str, float]

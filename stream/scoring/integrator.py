@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.scoring.mtwi import PUBLISHED, WindowPlan, cells_of, check_rows, starts_covering
 
 

@@ -16,7 +16,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.scoring.consensus import attention_weighting, average, maximum, top_k
 
 Inside = Literal["maximum", "average", "attention"]

@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 
 
 def nms(

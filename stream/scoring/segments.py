@@ -18,7 +18,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.results import Segment
 from actionstream.sampler import gap_after
 from actionstream.scoring.grouping import contrasts, group, refine, smooth

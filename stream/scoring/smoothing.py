@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 
 
 class Smoother:

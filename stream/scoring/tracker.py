@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.results import Event, OpenSegment, Segment
 from actionstream.sampler import gap_after
 from actionstream.scoring.events import EventDetector, Threshold, thresholds

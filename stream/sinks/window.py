@@ -10,7 +10,7 @@ from time import perf_counter
 
 import numpy as np
 
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.results import Update
 from actionstream.sinks.overlay import Overlay
 from actionstream.sinks.sink import SinkClosed

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from actionstream.choices import Transport
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 10.0

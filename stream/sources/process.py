@@ -22,7 +22,7 @@ from typing import Any, Literal
 import numpy as np
 
 from actionstream.frame import Frame
-from actionstream.models.extras import needs
+from actionstream.models.common.extras import needs
 from actionstream.sources.address import masked
 from actionstream.sources.camera import CameraSource, camera_name
 from actionstream.sources.connection import Connection

@@ -10,7 +10,7 @@ import numpy as np
 from actionstream.engine.scorer import Scorer
 from actionstream.frame import Frame
 from actionstream.models.card import Card
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.results import Segment
 from actionstream.scoring.mtwi import integrate
 from actionstream.scoring.segments import SegmentFinder

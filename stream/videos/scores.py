@@ -12,7 +12,7 @@ import numpy as np
 from actionstream.engine.scored_stream import Prepared, ScoredStream
 from actionstream.engine.scorer import Row, Scorer
 from actionstream.frame import Frame
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.sampler import Pace
 from actionstream.sources import Source, SourceError
 from actionstream.videos.prefetch import ahead

@@ -19,8 +19,8 @@ from actionstream.engine.fusion_file import FusionFile, read_networks
 from actionstream.evaluation.files import read_object
 from actionstream.models import read_card
 from actionstream.models.card import Card
-from actionstream.models.checked import MOST_CHARACTERS, checked, parse_json
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.checked import MOST_CHARACTERS, checked, parse_json
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.export.exported import Exported
 from actionstream.models.labels import read_labels
 from actionstream.models.preprocessing import Preprocessing

@@ -16,8 +16,8 @@ from precision import apart
 from torchvision.models import get_weight
 
 from actionstream.models import create, load
-from actionstream.models.cache import cached_file
 from actionstream.models.catalogue import NETWORKS
+from actionstream.models.common.cache import cached_file
 from actionstream.models.labels import list_labels, read_labels
 from actionstream.models.published import PUBLISHED
 from actionstream.models.weights import download as downloading

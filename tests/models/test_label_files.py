@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from actionstream.models.errors import ActionstreamError
-from actionstream.models.files import read_text
+from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.files import read_text
 from actionstream.models.labels.files import read_label_file
 
 LABELS = ["right", "left", "point up"]
@@ -111,7 +111,7 @@ def test_what_may_be_off_by_one_is_refused(name, text, message, tmp_path):
 
 
 def test_text_is_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr("actionstream.models.files.MAX_TEXT_BYTES", 1000)
+    monkeypatch.setattr("actionstream.models.common.files.MAX_TEXT_BYTES", 1000)
     (tmp_path / "bomb.txt.gz").write_bytes(gzip.compress(b"wave\n" * 10**6))
     with pytest.raises(ActionstreamError, match=r"bomb.txt.gz is longer than 1,000 bytes"):
         read_text(tmp_path / "bomb.txt.gz")

@@ -10,7 +10,7 @@ import torch
 from helpers import images, scores_of
 from precision import EXACT, apart
 
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.training import loop, scenes, textures
 from actionstream.models.training.loop import Batch, train
 from actionstream.models.training.motion import MOVEMENTS, PREPROCESSING, MotionBatches, motion_card, train_motion

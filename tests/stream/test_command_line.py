@@ -13,7 +13,7 @@ import typer
 import actionstream
 from actionstream.choices import Policy, RuntimeName
 from actionstream.cli.main import app
-from actionstream.models.choices import ModalityName
+from actionstream.models.common.choices import ModalityName
 
 COMMANDS = ("watch", "label", "demo", "sources", "record", "frames", "features", "models", "convert", "train", "export")
 

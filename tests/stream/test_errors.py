@@ -9,7 +9,7 @@ import torch
 from broken_batches import BrokenBatches
 from PIL import Image
 
-from actionstream.models.errors import is_mistake, where
+from actionstream.models.common.errors import is_mistake, where
 from actionstream.models.preprocessing import Preprocessing
 from actionstream.models.training.augmentation import Augmentation
 from actionstream.models.training.batches import load_batches
@@ -45,7 +45,7 @@ def test_what_libraries_raise_is_a_fault(kind):
 def test_what_we_raise_is_a_mistake():
     error = raised(lambda: Preprocessing(height=0, width=8))
     assert is_mistake(error)
-    assert "models/checked.py, line " in where(error)
+    assert "models/common/checked.py, line " in where(error)
     assert is_mistake(raised(lambda: Optimisation(learning_rate=-1)))
     assert is_mistake(raised(lambda: open("/absent/file")))  # noqa: SIM115
 

@@ -8,7 +8,7 @@ import pytest
 
 from actionstream import Engine, Frame, open_source
 from actionstream.cli.thresholds import read_thresholds
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.results import Prediction
 from actionstream.sinks import Overlay
 

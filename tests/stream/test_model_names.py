@@ -19,7 +19,7 @@ from actionstream.commands.test import is_motion
 from actionstream.demos.page.site import Limits, Site
 from actionstream.engine.fusion import open_scorer
 from actionstream.models import create, load, read_card
-from actionstream.models.errors import ActionstreamError, warn_once
+from actionstream.models.common.errors import ActionstreamError, warn_once
 from actionstream.models.export.cache import find_export, key
 from actionstream.models.export.files import SUFFIXES
 from actionstream.models.labels import read_labels

@@ -20,8 +20,8 @@ from PIL import Image
 
 from actionstream import watch
 from actionstream.models import load, read_card
-from actionstream.models.files import whole
-from actionstream.models.processes import is_running
+from actionstream.models.common.files import whole
+from actionstream.models.common.processes import is_running
 from actionstream.models.training import testing
 from actionstream.models.training.datasets import Clip
 from actionstream.models.training.run import Run, _best

@@ -30,7 +30,7 @@ from actionstream.engine.fusion_file import read_networks
 from actionstream.evaluation import activitynet, thumos14
 from actionstream.evaluation.detection_table import read_table
 from actionstream.live.watch_list import WatchList
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.export.exported import Exported
 from actionstream.models.labels.files import read_label_file
 from actionstream.models.training.data import Data

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 
-from actionstream.models.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError
 
 EXTRAS: dict[str, tuple[str, ...]] = {
     "torch": ("torch", "torchvision"),

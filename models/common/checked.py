@@ -16,8 +16,8 @@ from typing import Annotated, Any, TypeVar, dataclass_transform, get_args, get_t
 from pydantic import AfterValidator, ConfigDict, Field, Strict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from actionstream.models.errors import ActionstreamError
-from actionstream.models.files import read_text
+from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.files import read_text
 
 CONFIG = ConfigDict(strict=True, allow_inf_nan=False, extra="forbid")
 MOST_CHARACTERS = 64 << 20

@@ -14,8 +14,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from actionstream.models.errors import ActionstreamError
-from actionstream.models.processes import is_running
+from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.processes import is_running
 
 MAX_TEXT_BYTES = 512 * 1024**2
 MACHINE = platform.node()  # another one, whose processes we do not see, may write to the same disk

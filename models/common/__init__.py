@@ -1,0 +1,1 @@
+"""What all rooms share: errors, files, checked settings, names, extras, the cache, processes."""
