@@ -304,7 +304,7 @@ def online_step(plan: Plan) -> list[dict[str, Any]]:
                 runtime = runtime_of(plan, kind, (batch,), batch)
                 slots = np.array([runtime.allocate() for _ in range(batch)])
                 frames = _frames(plan, batch)
-                lane = runtime.begin(frames, slots).lane
+                lane = runtime.begin(frames, slots).buffers
 
                 def replay(runtime=runtime, frames=frames, slots=slots, graph=lane.graph) -> None:
                     if graph is None:

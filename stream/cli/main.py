@@ -70,6 +70,7 @@ def main() -> None:
         with signals.raised(), extras_named():
             app(prog_name="actionstream")
     except signals.Stopped as stopped:
+        signals.arrived()
         sys.exit(stopped.exit_code)
     except Exception as error:  # noqa: BLE001  each error is told, and ends with an exit code
         sys.exit(_tell(error))

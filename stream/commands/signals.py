@@ -5,14 +5,19 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 NUMBERS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-LONGEST_SECONDS = 10.0  # for an end in good order
-IMPATIENT_SECONDS = 2.0  # after which a second signal ends it at once
+LONGEST_SECONDS = 1.8
+"""From a signal to the end, whatever stalls or hangs."""
+IMPATIENT_SECONDS = 1.0  # after which a second signal ends it at once
+
+
+_stopping, _arrived = threading.Event(), threading.Event()
 
 
 class Stopped(BaseException):
@@ -25,6 +30,8 @@ class Stopped(BaseException):
 @contextmanager
 def raised() -> Iterator[None]:
     """Signals are raised as `Stopped` in here."""
+    _stopping.clear()
+    _arrived.clear()
     before = {number: signal.signal(number, _stop) for number in NUMBERS if _is_heeded(number)}
     hook = sys.unraisablehook
 
@@ -37,9 +44,10 @@ def raised() -> Iterator[None]:
         yield
     finally:
         sys.unraisablehook = hook
-        signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
             signal.signal(number, handler)
+        if not _stopping.is_set():
+            signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def arrived() -> None:
@@ -47,8 +55,7 @@ def arrived() -> None:
 
     An end that takes too long, or a second signal after a while, is the end at once.
     """
-    if signal.getitimer(signal.ITIMER_REAL)[0]:
-        signal.setitimer(signal.ITIMER_REAL, LONGEST_SECONDS)
+    _arrived.set()
 
 
 def _stop(number: int, _: Any) -> None:
@@ -57,11 +64,13 @@ def _stop(number: int, _: Any) -> None:
     So it is raised again and again until it has `arrived`.
     """
     began = time.monotonic()
+    _stopping.set()
 
     def again(*_: Any) -> None:
         if time.monotonic() > began + LONGEST_SECONDS:
             os._exit(128 + number)
-        raise Stopped(number)
+        if not _arrived.is_set():
+            raise Stopped(number)
 
     def another(number: int, _: Any) -> None:
         if time.monotonic() > began + IMPATIENT_SECONDS:
@@ -70,7 +79,7 @@ def _stop(number: int, _: Any) -> None:
     for each in filter(_is_heeded, NUMBERS):
         signal.signal(each, another)
     signal.signal(signal.SIGALRM, again)
-    signal.setitimer(signal.ITIMER_REAL, 0.5, 0.5)
+    signal.setitimer(signal.ITIMER_REAL, 0.5, 0.1)
     raise Stopped(number)
 
 

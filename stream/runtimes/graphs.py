@@ -23,7 +23,7 @@ WARM_UPS = 3  # before a capture: libraries choose their algorithms, and the ker
 
 
 @dataclass
-class _Lane:
+class _Buffers:
     """The buffers of one batch size: pinned ones here, and those that the graph reads and writes there."""
 
     pixels_here: Tensor
@@ -40,7 +40,7 @@ class _Lane:
 class Pending:
     """A step that is under way."""
 
-    lane: _Lane
+    buffers: _Buffers
     count: int
 
 
@@ -67,7 +67,7 @@ class GraphRuntime(TorchRuntime):
     ):
         super().__init__(network, card, device=device, num_slots=num_slots, dtype=dtype)
         self._batch_sizes = batch_sizes
-        self._lanes: dict[tuple[int, int], _Lane] = {}
+        self._buffers: dict[tuple[int, int], _Buffers] = {}
         self._turn = 0
         self._mean_and_std = card.preprocessing.mean_and_std(self.device)
         self._upload = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
@@ -91,47 +91,47 @@ class GraphRuntime(TorchRuntime):
         """Start a step of one snippet for each of B streams, at most the largest batch size."""
         count = len(snippets)
         rows = check_rows(slots, self._num_slots)
-        lane = self._lane(next(size for size in self._batch_sizes if size >= count))
-        lane.pixels_here[:count] = torch.from_numpy(np.ascontiguousarray(snippets))
-        lane.index_here[:count] = torch.from_numpy(rows)
-        lane.index_here[count:] = -1
+        buffers = self._buffers_of(next(size for size in self._batch_sizes if size >= count))
+        buffers.pixels_here[:count] = torch.from_numpy(np.ascontiguousarray(snippets))
+        buffers.index_here[:count] = torch.from_numpy(rows)
+        buffers.index_here[count:] = -1
         if self._upload is None:
-            lane.scores_here.copy_(self._forward(lane.pixels_here, lane.index_here))
-            return Pending(lane, count)
+            buffers.scores_here.copy_(self._forward(buffers.pixels_here, buffers.index_here))
+            return Pending(buffers, count)
         with torch.cuda.stream(self._upload):
-            lane.pixels.copy_(lane.pixels_here, non_blocking=True)
-            lane.index.copy_(lane.index_here, non_blocking=True)
+            buffers.pixels.copy_(buffers.pixels_here, non_blocking=True)
+            buffers.index.copy_(buffers.index_here, non_blocking=True)
         compute = torch.cuda.current_stream(self.device)
         compute.wait_stream(self._upload)
-        lane.graph.replay()
-        lane.scores_here.copy_(lane.scores, non_blocking=True)
-        lane.done.record(compute)
-        return Pending(lane, count)
+        buffers.graph.replay()
+        buffers.scores_here.copy_(buffers.scores, non_blocking=True)
+        buffers.done.record(compute)
+        return Pending(buffers, count)
 
     def finish(self, pending: Pending) -> np.ndarray:
         """The scores (logits) float32 (B, 1, K) of a step that was begun; wait for the older one first."""
-        if pending.lane.done is not None:
-            pending.lane.done.synchronize()
-        return pending.lane.scores_here[: pending.count].numpy().copy()
+        if pending.buffers.done is not None:
+            pending.buffers.done.synchronize()
+        return pending.buffers.scores_here[: pending.count].numpy().copy()
 
     def _forward(self, pixels: Tensor, index: Tensor) -> Tensor:
         frames = self.card.preprocessing.normalise(pixels, self._mean_and_std).to(self._dtype)
         scores, _ = self._network(frames, tuple(Slots(leaf, index) for leaf in self._pool))
         return scores.float()
 
-    def _lane(self, size: int) -> _Lane:
+    def _buffers_of(self, size: int) -> _Buffers:
         """Buffers of a batch size, one of two in turn, so that the next step can be filled in while one runs."""
         self._turn = 1 - self._turn
         key = size, self._turn
-        if key not in self._lanes:
-            self._lanes[key] = self._capture(size)
-        return self._lanes[key]
+        if key not in self._buffers:
+            self._buffers[key] = self._capture(size)
+        return self._buffers[key]
 
-    def _capture(self, size: int) -> _Lane:
+    def _capture(self, size: int) -> _Buffers:
         wanted = self.card.preprocessing
         shape = (size, 1, wanted.height, wanted.width, wanted.channels)
         pinned = self._upload is not None
-        lane = _Lane(
+        buffers = _Buffers(
             pixels_here=torch.zeros(shape, dtype=torch.uint8, pin_memory=pinned),
             pixels=torch.zeros(shape, dtype=torch.uint8, device=self.device),
             index_here=torch.full((size,), -1, dtype=torch.int64, pin_memory=pinned),
@@ -140,19 +140,19 @@ class GraphRuntime(TorchRuntime):
             scores_here=torch.zeros((size, 1, self._network.num_classes), pin_memory=pinned),
         )
         if self._upload is None:
-            return lane
+            return buffers
         side = torch.cuda.Stream(self.device)
         side.wait_stream(torch.cuda.current_stream(self.device))
         with torch.cuda.stream(side):
             for _ in range(WARM_UPS):
-                self._forward(lane.pixels, lane.index)
+                self._forward(buffers.pixels, buffers.index)
         torch.cuda.current_stream(self.device).wait_stream(side)
-        lane.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(lane.graph):
-            lane.scores = self._forward(lane.pixels, lane.index)
-        lane.done = torch.cuda.Event()
-        return lane
+        buffers.graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(buffers.graph):
+            buffers.scores = self._forward(buffers.pixels, buffers.index)
+        buffers.done = torch.cuda.Event()
+        return buffers
 
     def _grow(self) -> None:
         super()._grow()
-        self._lanes.clear()  # the graphs hold the old pool
+        self._buffers.clear()  # the graphs hold the old pool

@@ -15,7 +15,7 @@ from actionstream.runtimes.pool import PoolRuntime, num_threads_here
 
 
 @dataclass
-class _Lane:
+class _BoundArrays:
     """Arrays for one batch size, which ONNX Runtime reads and writes where they are."""
 
     pixels: np.ndarray
@@ -42,8 +42,8 @@ class OnnxRuntime(PoolRuntime):
         options.add_session_config_entry("session.force_spinning_stop", "1")
         self._session = open_session(path, options)
         super().__init__(read_exported(path, self._session))
-        self._lanes: dict[int, _Lane] = {}  # by their size
-        self._single: dict[int, _Lane] = {}  # of one stream, by the row that they read
+        self._bound: dict[int, _BoundArrays] = {}  # by their size
+        self._single: dict[int, _BoundArrays] = {}  # of one stream, by the row that they read
 
     def _run(self, pixels: np.ndarray, slots: np.ndarray) -> np.ndarray:
         return self._run_one(pixels, int(slots[0])) if len(slots) == 1 else self._run_several(pixels, slots)
@@ -52,32 +52,32 @@ class OnnxRuntime(PoolRuntime):
         row = int(self._rows[slot])
         if row not in self._single:
             state, new_state = ([leaf[at : at + 1] for leaf in self._pool] for at in (row, row ^ 1))
-            self._single[row] = self._make_lane(state, new_state, 1)
-        lane = self._single[row]
-        lane.pixels[:] = pixels
-        self._session.run_with_iobinding(lane.binding)
+            self._single[row] = self._bind(state, new_state, 1)
+        arrays = self._single[row]
+        arrays.pixels[:] = pixels
+        self._session.run_with_iobinding(arrays.binding)
         self._rows[slot] = row ^ 1
-        return lane.scores
+        return arrays.scores
 
     def _run_several(self, pixels: np.ndarray, slots: np.ndarray) -> np.ndarray:
         size = len(slots)
-        if size not in self._lanes:
+        if size not in self._bound:
             state, new_state = ([np.empty((size, *leaf.shape[1:]), np.float32) for leaf in self._pool] for _ in "12")
-            self._lanes[size] = self._make_lane(state, new_state, size)
-        lane, rows = self._lanes[size], self._rows[slots]
-        lane.pixels[:] = pixels
-        for leaf, values in zip(self._pool, lane.state, strict=True):
+            self._bound[size] = self._bind(state, new_state, size)
+        arrays, rows = self._bound[size], self._rows[slots]
+        arrays.pixels[:] = pixels
+        for leaf, values in zip(self._pool, arrays.state, strict=True):
             np.take(leaf, rows, axis=0, out=values)
-        self._session.run_with_iobinding(lane.binding)
-        for leaf, values in zip(self._pool, lane.new_state, strict=True):
+        self._session.run_with_iobinding(arrays.binding)
+        for leaf, values in zip(self._pool, arrays.new_state, strict=True):
             leaf[rows] = values
-        return lane.scores
+        return arrays.scores
 
     def _grow(self) -> None:
         super()._grow()
         self._single.clear()  # they are bound to the old pool
 
-    def _make_lane(self, state: list[np.ndarray], new_state: list[np.ndarray], size: int) -> _Lane:
+    def _bind(self, state: list[np.ndarray], new_state: list[np.ndarray], size: int) -> _BoundArrays:
         wanted = self.card.preprocessing
         pixels = np.zeros((size, 1, wanted.height, wanted.width, wanted.channels), np.uint8)
         scores = np.zeros((size, 1, len(self.card.labels)), np.float32)
@@ -87,7 +87,7 @@ class OnnxRuntime(PoolRuntime):
             binding.bind_ortvalue_input(name, onnxruntime.OrtValue.ortvalue_from_numpy(array))
         for name, array in zip(["scores", *(f"new_{name}" for name in names)], [scores, *new_state], strict=True):
             binding.bind_ortvalue_output(name, onnxruntime.OrtValue.ortvalue_from_numpy(array))
-        return _Lane(pixels, state, new_state, scores, binding)
+        return _BoundArrays(pixels, state, new_state, scores, binding)
 
 
 def open_session(path: Path, options: Any = None) -> Any:

@@ -1,12 +1,15 @@
 """`actionstream watch` and `actionstream.watch`, on real clips, as a user has them."""
 
+import fcntl
 import json
 import os
 import resource
 import shutil
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from contextlib import closing
 from functools import partial
@@ -335,6 +338,18 @@ def test_what_is_saved_plays_after_a_signal(tmp_path, suffix, number):
     (path,) = tmp_path.iterdir()
     assert path.name == f"out{suffix}" if number != signal.SIGKILL else f"out.{process.pid}.partial{suffix}"
     assert num_pictures(path) > 60
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_it_ends_though_its_reader_stalls(number):
+    """A pipe that nobody reads is full after 64 kB: the program ends soon after a signal, not when it is read."""
+    with subprocess.Popen([COMMAND, "watch", "sample", "--json"], stdout=subprocess.PIPE) as process:
+        waiting = 0
+        while waiting < 60_000:
+            time.sleep(0.05)
+            (waiting,) = struct.unpack("i", fcntl.ioctl(process.stdout, termios.FIONREAD, bytes(4)))
+        process.send_signal(number)
+        assert process.wait(5) == 128 + number
 
 
 def num_pictures(path):
