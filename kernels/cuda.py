@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from actionstream.kernels.torch_form import memory_format
+from actionstream.kernels.temporal_shift_torch import memory_format
 
 SOURCE = Path(__file__).with_name("temporal_shift.cu")
 THREADS = 256  # in a block
@@ -27,7 +27,7 @@ def can_move(x: Tensor) -> bool:
 
 
 def shift_clip(x: Tensor, num_snippets: int, first: int, second: int, step: int, circulant: bool) -> Tensor:
-    """`torch_form.shift_clip`, in one launch."""
+    """`temporal_shift_torch.shift_clip`, in one launch."""
     x, out = _dense(x)
     outer, inner, pixels = _runs(x)
     lanes = _lanes(inner, x, out)
@@ -44,7 +44,7 @@ def shift_clip(x: Tensor, num_snippets: int, first: int, second: int, step: int,
 def shift_chunk(
     x: Tensor, leaf: Tensor | None, num_snippets: int, fold: int, reverse: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """`torch_form.shift_chunk`, in one launch."""
+    """`temporal_shift_torch.shift_chunk`, in one launch."""
     x, out = _dense(x)
     shape = (x.shape[0] // num_snippets, fold, *x.shape[2:])
     after = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=memory_format(x))
@@ -54,7 +54,7 @@ def shift_chunk(
 
 
 def shift_slots(x: Tensor, pool: Tensor, index: Tensor, num_snippets: int, fold: int) -> Tensor:
-    """`torch_form.shift_slots`, in one launch without a gather or a scatter."""
+    """`temporal_shift_torch.shift_slots`, in one launch without a gather or a scatter."""
     x, out = _dense(x)
     if not pool.is_contiguous(memory_format=memory_format(x)):
         raise ValueError(

@@ -8,44 +8,44 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from actionstream.kernels import cuda, torch_form
+from actionstream.kernels import cuda, temporal_shift_torch
 
 
 @torch.library.custom_op("actionstream::shift_clip", mutates_args=())
 def shift_clip(x: Tensor, num_snippets: int, first: int, second: int, step: int, circulant: bool) -> Tensor:
-    """`torch_form.shift_clip`."""
-    return torch_form.shift_clip(x, num_snippets, first, second, step, circulant)
+    """`temporal_shift_torch.shift_clip`."""
+    return temporal_shift_torch.shift_clip(x, num_snippets, first, second, step, circulant)
 
 
 @torch.library.custom_op("actionstream::shift_chunk", mutates_args=())
 def shift_chunk(
     x: Tensor, leaf: Tensor | None, num_snippets: int, fold: int, reverse: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """`torch_form.shift_chunk`."""
-    return torch_form.shift_chunk(x, leaf, num_snippets, fold, reverse)
+    """`temporal_shift_torch.shift_chunk`."""
+    return temporal_shift_torch.shift_chunk(x, leaf, num_snippets, fold, reverse)
 
 
 @torch.library.custom_op("actionstream::shift_slots", mutates_args=["pool"])
 def shift_slots(x: Tensor, pool: Tensor, index: Tensor, num_snippets: int, fold: int) -> Tensor:
-    """`torch_form.shift_slots`. Changes the pool, so it has no gradient."""
-    return torch_form.shift_slots(x, pool, index, num_snippets, fold)
+    """`temporal_shift_torch.shift_slots`. Changes the pool, so it has no gradient."""
+    return temporal_shift_torch.shift_slots(x, pool, index, num_snippets, fold)
 
 
 @shift_clip.register_kernel("cuda")
 def _(x: Tensor, num_snippets: int, first: int, second: int, step: int, circulant: bool) -> Tensor:
-    form = cuda if cuda.can_move(x) else torch_form
+    form = cuda if cuda.can_move(x) else temporal_shift_torch
     return form.shift_clip(x, num_snippets, first, second, step, circulant)
 
 
 @shift_chunk.register_kernel("cuda")
 def _(x: Tensor, leaf: Tensor | None, num_snippets: int, fold: int, reverse: bool = False) -> tuple[Tensor, Tensor]:
-    form = cuda if cuda.can_move(x) else torch_form
+    form = cuda if cuda.can_move(x) else temporal_shift_torch
     return form.shift_chunk(x, leaf, num_snippets, fold, reverse)
 
 
 @shift_slots.register_kernel("cuda")
 def _(x: Tensor, pool: Tensor, index: Tensor, num_snippets: int, fold: int) -> Tensor:
-    form = cuda if cuda.can_move(x) else torch_form
+    form = cuda if cuda.can_move(x) else temporal_shift_torch
     return form.shift_slots(x, pool, index, num_snippets, fold)
 
 
@@ -57,7 +57,7 @@ def _(x: Tensor, num_snippets: int, first: int, second: int, step: int, circulan
 @shift_chunk.register_fake
 def _(x: Tensor, leaf: Tensor | None, num_snippets: int, fold: int, reverse: bool = False) -> tuple[Tensor, Tensor]:
     shape = (x.shape[0] // num_snippets, fold, *x.shape[2:])
-    return _like(x), x.new_empty(shape).contiguous(memory_format=torch_form.memory_format(x))
+    return _like(x), x.new_empty(shape).contiguous(memory_format=temporal_shift_torch.memory_format(x))
 
 
 @shift_slots.register_fake
@@ -66,7 +66,7 @@ def _(x: Tensor, pool: Tensor, index: Tensor, num_snippets: int, fold: int) -> T
 
 
 def _like(x: Tensor) -> Tensor:
-    return torch.empty_like(x, memory_format=torch_form.memory_format(x))
+    return torch.empty_like(x, memory_format=temporal_shift_torch.memory_format(x))
 
 
 def _keep_clip(ctx, inputs, output) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from actionstream.kernels import operators, torch_form
+from actionstream.kernels import operators, temporal_shift_torch
 from actionstream.kernels.leaf import Leaf, Slots
 
 Direction = Literal["uni", "bi"]
@@ -47,7 +47,7 @@ def temporal_shift(
     if num_snippets < 1 or rows % num_snippets:
         raise ValueError(f"{rows} rows of x cannot be cut into streams of {num_snippets} snippets")
     fold = num_moved(channels, n_div, direction)
-    form: Any = torch_form if _in_torch(x) else operators
+    form: Any = temporal_shift_torch if _in_torch(x) else operators
     if direction == "bi" or padding == "circulant":
         if leaf is not None:
             raise ValueError(f'a "{direction}" shift with {padding} padding needs whole clips and takes no state')

@@ -16,7 +16,7 @@ FOLDERS = {
 }
 """The packages by their folders, each of which imports itself and those before it."""
 ROOMS = {
-    "kernels": ("torch_form", "leaf", "cuda", "operators", "temporal_shift", ""),
+    "kernels": ("temporal_shift_torch", "leaf", "cuda", "operators", "temporal_shift", ""),
     "models": (
         "common",
         "labels",

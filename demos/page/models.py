@@ -10,7 +10,7 @@ import gradio as gr
 
 from actionstream.demos.page.messages import plain
 from actionstream.demos.page.site import CHECKPOINT_SUFFIXES, Site
-from actionstream.models.networks.table import COLUMNS, read_table
+from actionstream.models.networks.costs import COLUMNS, read_table
 
 SEARCH = """
 <label class="as-search">Search <input type="search" data-part="models-search" autocomplete="off"

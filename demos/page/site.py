@@ -7,8 +7,8 @@ import logging
 import secrets
 import shutil
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter, time
@@ -22,6 +22,7 @@ from actionstream.demos.page.clips import MAX_SNAPSHOTS, UploadedVideo
 from actionstream.demos.page.cost import check_cost
 from actionstream.demos.page.hub import Hub, Settings, SharedEngine
 from actionstream.demos.page.storage import make_folder, remove_stale
+from actionstream.demos.page.uploads import Room, take
 from actionstream.demos.page.visitor import PageSource, Visitor
 from actionstream.models.common.checked import checked
 from actionstream.models.common.errors import ActionstreamError
@@ -117,13 +118,13 @@ class Site:
         self._hubs = {self.model: Hub(SharedEngine(self.model, runtime=runtime, device=device))}
         remove_stale()
         self.folder, self._lock_of_folder = make_folder()
+        self._room = Room(self.folder)
         self.uploads = self.folder / "uploads"
         self.uploads.mkdir()
         self._lock = threading.RLock()
         self._opening = threading.Lock()
         self._sessions: dict[str, Session] = {}
         self._live: dict[str, Live] = {}
-        self._reserved_bytes = 0
         self._finished: dict[str, Finished] = {}
         self._closed = threading.Event()
         self._sweeper = threading.Thread(target=self._sweep, name="sweeper", daemon=True)
@@ -253,44 +254,12 @@ class Site:
         }
 
     def take_upload(self, session: Session, upload: str, suffixes: Sequence[str]) -> tuple[Path, str]:
-        """Move a file that gradio has received into the folder of its session: where it is, and what it was called.
+        """Move an upload into the folder of its session: where it is, and what it was called. See `uploads.take`."""
+        return take(upload, self.uploads, session.folder, suffixes, max_megabytes=self.limits.max_megabytes)
 
-        The text came from the page, or from anybody: ValueError where it is no file that was uploaded, or its name ends
-        in none of the suffixes.
-        """
-        path = Path(upload)
-        try:
-            known = path.resolve(strict=True).is_relative_to(self.uploads.resolve())
-            known = known and path.is_file() and not path.is_symlink()
-        except (OSError, ValueError):  # no file, or no name of one
-            known = False
-        if not known:
-            raise ActionstreamError("that is no file that was uploaded here; choose one again")
-        if path.stat().st_size > self.limits.max_megabytes * 1e6:
-            path.unlink()
-            raise ActionstreamError(f"{path.name} is larger than {self.limits.max_megabytes:g} MB, which is the most")
-        suffix = path.suffix.lower()
-        if suffix not in suffixes:
-            path.unlink()
-            kind = f"a file of type {path.suffix}" if path.suffix else "a file without a suffix"
-            raise ActionstreamError(f"{path.name} is {kind}; expected {', '.join(suffixes)}; choose another one")
-        kept = session.folder / f"{secrets.token_hex(8)}{suffix}"
-        shutil.move(path, kept)
-        return kept, path.name
-
-    @contextmanager
-    def room_for(self, num_bytes: int) -> Iterator[None]:
+    def room_for(self, num_bytes: int) -> AbstractContextManager[None]:
         """While so many bytes are received; ActionstreamError where they, and all that is here, are too many."""
-        with self._lock:
-            there = sum(file.stat().st_size for file in self.folder.rglob("*") if file.is_file())
-            if there + self._reserved_bytes + num_bytes > self.limits.max_stored_megabytes * 1e6:
-                raise ActionstreamError("the server has no room for more videos; try again later")
-            self._reserved_bytes += num_bytes
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._reserved_bytes -= num_bytes
+        return self._room.reserve(num_bytes, most=self.limits.max_stored_megabytes * 1e6)
 
     def begin_clip(self, session: Session, path: Path, name: str) -> UploadedVideo:
         """Begin to label a video of a session, in place of the one that it had."""

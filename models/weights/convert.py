@@ -15,7 +15,7 @@ from actionstream.models.catalogue import NETWORKS, create, create_empty, find_e
 from actionstream.models.common.choices import FlowMethod, ModalityName, Shift
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.network import Network
-from actionstream.models.networks.table import hash_tensors, read_table
+from actionstream.models.networks.costs import hash_tensors, read_table
 from actionstream.models.weights.layouts import (
     LAYOUTS,
     PROJECTS,

@@ -28,7 +28,7 @@ from torch import Tensor
 from actionstream.benchmarks.alternation import alternate, timed
 from actionstream.benchmarks.machine import machine
 from actionstream.benchmarks.networks import card_of
-from actionstream.kernels import operators, torch_form
+from actionstream.kernels import operators, temporal_shift_torch
 from actionstream.models.catalogue import create
 from actionstream.models.network import Network, TemporalShift
 from actionstream.runtimes.graphs import GraphRuntime
@@ -153,26 +153,26 @@ def correctness(plan: Plan) -> dict[str, Any]:
 
         x = tensor(streams * snippets, channels)
         leaf, pool = tensor(streams, fold), tensor(9, fold)
-        pool = pool.contiguous(memory_format=torch_form.memory_format(x))
+        pool = pool.contiguous(memory_format=temporal_shift_torch.memory_format(x))
         rows = torch.from_numpy(np.where(random.random(streams) < 0.3, -1, random.permutation(9)[:streams]))
         rows = rows.to(plan.device)
         for step in (1, -1):
             for circulant in (False, True):
                 clip = snippets, fold, second, step, circulant
-                _same(operators.shift_clip(x, *clip), torch_form.shift_clip(x, *clip))
+                _same(operators.shift_clip(x, *clip), temporal_shift_torch.shift_clip(x, *clip))
                 x.requires_grad_()
                 gradient = torch.autograd.grad(operators.shift_clip(x, *clip).sum(), x)[0]
-                expected = torch.autograd.grad(torch_form.shift_clip(x, *clip).sum(), x)[0]
+                expected = torch.autograd.grad(temporal_shift_torch.shift_clip(x, *clip).sum(), x)[0]
                 x.requires_grad_(False)
                 _same(gradient, expected)
         for reverse in (False, True):
             for before in (None, leaf):
                 _same(
                     operators.shift_chunk(x, before, snippets, fold, reverse),
-                    torch_form.shift_chunk(x, before, snippets, fold, reverse),
+                    temporal_shift_torch.shift_chunk(x, before, snippets, fold, reverse),
                 )
         expected_pool = pool.clone(memory_format=torch.preserve_format)
-        expected = torch_form.shift_slots(x, expected_pool, rows, snippets, fold)
+        expected = temporal_shift_torch.shift_slots(x, expected_pool, rows, snippets, fold)
         _same(operators.shift_slots(x, pool, rows, snippets, fold), expected)
         _same(pool, expected_pool)
         checked += 14

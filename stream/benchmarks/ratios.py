@@ -28,7 +28,7 @@ from actionstream.models.card import Card
 from actionstream.models.catalogue import NETWORKS
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.export.files import export
-from actionstream.models.networks.table import read_table
+from actionstream.models.networks.costs import read_table
 from actionstream.models.weights.loading import load
 from actionstream.runtimes.onnx import open_session
 from actionstream.runtimes.runtime import Runtime

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from actionstream.models.catalogue import create_empty, find_entry
 from actionstream.models.common.cache import cached_file
 from actionstream.models.locate import PACKAGED, locate, packaged
-from actionstream.models.networks.table import COLUMNS, read_table
+from actionstream.models.networks.costs import COLUMNS, read_table
 from actionstream.models.published import PUBLISHED
 from actionstream.models.weights.checkpoint import read_card
 

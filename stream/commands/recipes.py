@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from actionstream.commands.extents import train_timeception
+from actionstream.commands.timeception import train_timeception
 from actionstream.commands.ut_interaction import train_ut_interaction, train_ut_untrimmed
 from actionstream.models.common.choices import Shift
 from actionstream.models.common.errors import ActionstreamError

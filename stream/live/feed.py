@@ -14,9 +14,10 @@ from typing import Literal, NamedTuple, get_args
 from actionstream.choices import Policy
 from actionstream.engine.scored_stream import Prepared
 from actionstream.frame import Frame
+from actionstream.live.reconnect import Reconnect
 from actionstream.results import Notice
 from actionstream.sampler import Pace
-from actionstream.sources.connection import Connection, wait_seconds
+from actionstream.sources.connection import Connection
 from actionstream.sources.source import Source, SourceError
 
 POLICIES = get_args(Policy)
@@ -201,7 +202,7 @@ class Feed:
                 self._changed.notify_all()
 
     def _read_until_it_ends(self) -> None:
-        failures = 0
+        reconnect = Reconnect(self._connection)
         while True:
             before, error = self._taken_in, None
             try:
@@ -219,12 +220,9 @@ class Feed:
                     raise error
                 self.last_seconds = self.source.ends_at(self.last_seconds)
                 return
-            failures = 1 if self._taken_in > before else failures + 1
             error = error or SourceError(f"{self.name} has ended")
             hopeless = self._first is None and not self.source.patient
-            if hopeless or (self._connection.retries is not None and failures > self._connection.retries):
-                raise error
-            seconds = wait_seconds(failures)
+            seconds = reconnect.wait_after(error, had_frames=self._taken_in > before, hopeless=hopeless)
             self._note("disconnect" if self._connected else "retry", f"{error}; trying again in {seconds:.1f} s")
             if self._stopped.wait(seconds):
                 return

@@ -1,4 +1,4 @@
-"""The catalogue's consensus functions (models/consensus.py) in numpy: scoring works where torch is not installed.
+"""The catalogue's consensus functions (models/networks/consensus.py) in numpy, for where torch is not installed.
 
 Each goes from scores (n, K) of n rows, at least one, to one row (K,).
 """

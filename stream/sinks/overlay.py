@@ -16,7 +16,7 @@ class Overlay:
     """
 
     def __init__(self, *, top: int, threshold: Threshold):
-        from actionstream.models.video.opencv import cv2
+        from actionstream.models.common.opencv import cv2
 
         self._cv2 = cv2
         self._top = top

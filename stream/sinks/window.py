@@ -27,7 +27,7 @@ class DesktopWindow:
     """
 
     def __init__(self, title: str, overlay: Callable[[], Overlay]):
-        from actionstream.models.video.opencv import cv2
+        from actionstream.models.common.opencv import cv2
 
         if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
             raise ActionstreamError(

@@ -23,7 +23,7 @@ class CameraSource(Source):
         self._path = path
 
     def __iter__(self) -> Iterator[Frame]:
-        from actionstream.models.video.opencv import cv2
+        from actionstream.models.common.opencv import cv2
 
         capture = cv2.VideoCapture()
         with suppress(cv2.error, OverflowError):  # a number that no camera can have
@@ -61,7 +61,7 @@ def attached_cameras() -> list[tuple[str, str]]:
     """
     if sys.platform == "linux":
         return _linux_cameras(Path("/sys/class/video4linux"))
-    from actionstream.models.video.opencv import cv2
+    from actionstream.models.common.opencv import cv2
 
     found = []
     for number in range(10):

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import math
-import random
 from dataclasses import dataclass
 from typing import get_args
 
 from actionstream.choices import Transport
 from actionstream.models.common.errors import ActionstreamError
-
-FIRST_WAIT_SECONDS = 0.5
-LONGEST_WAIT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +38,3 @@ class Connection:
             raise ActionstreamError(f"retries is {self.retries}; it must be 0 or more, or None for ever")
         if self.transport not in get_args(Transport):
             raise ActionstreamError(f"transport is {self.transport!r}; it must be tcp or udp")
-
-
-def wait_seconds(failures: int) -> float:
-    """How long to wait after so many failures in a row: twice as long each time, with jitter.
-
-    The jitter keeps a hundred cameras from coming back at the same moment.
-    """
-    return min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2 ** min(failures - 1, 30)) * random.uniform(0.5, 1.0)

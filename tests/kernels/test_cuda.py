@@ -13,7 +13,7 @@ from helpers import missing
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from actionstream.kernels import cuda, torch_form
+from actionstream.kernels import cuda, temporal_shift_torch
 
 EMULATOR = Path(__file__).parents[1] / "support" / "emulator.cpp"
 ARCHITECTURES = (75, 80, 86, 89, 90, 100, 120)
@@ -97,8 +97,8 @@ def test_clips_on_a_cpu(emulated, case, data):
         if case["wide"]:
             patch.setattr(cuda, "MANY", 0)
         out = cuda.shift_clip(x, *arguments)
-    assert torch.equal(out, torch_form.shift_clip(x, *arguments))
-    assert torch_form.memory_format(out) == torch_form.memory_format(x)
+    assert torch.equal(out, temporal_shift_torch.shift_clip(x, *arguments))
+    assert temporal_shift_torch.memory_format(out) == temporal_shift_torch.memory_format(x)
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -111,7 +111,7 @@ def test_chunks_on_a_cpu(emulated, case, data, reverse, with_leaf):
         if case["wide"]:
             patch.setattr(cuda, "MANY", 0)
         out, after = cuda.shift_chunk(x, leaf, case["snippets"], fold, reverse)
-    expected, expected_after = torch_form.shift_chunk(x, leaf, case["snippets"], fold, reverse)
+    expected, expected_after = temporal_shift_torch.shift_chunk(x, leaf, case["snippets"], fold, reverse)
     assert torch.equal(out, expected)
     assert torch.equal(after, expected_after)
 
@@ -122,12 +122,12 @@ def test_slots_on_a_cpu(emulated, case, data):
     x = tensor_of(case, case["streams"] * case["snippets"], case["channels"], 0)
     fold = data.draw(st.integers(0, case["channels"]))
     pool = tensor_of(case, 5, fold, 1)
-    pool = pool.contiguous(memory_format=torch_form.memory_format(x))
+    pool = pool.contiguous(memory_format=temporal_shift_torch.memory_format(x))
     expected_pool = pool.clone(memory_format=torch.preserve_format)
     rows = data.draw(st.permutations(range(5)))[: case["streams"]]
     index = torch.tensor([row if data.draw(st.booleans()) else -1 for row in rows])
     out = cuda.shift_slots(x, pool, index, case["snippets"], fold)
-    assert torch.equal(out, torch_form.shift_slots(x, expected_pool, index, case["snippets"], fold))
+    assert torch.equal(out, temporal_shift_torch.shift_slots(x, expected_pool, index, case["snippets"], fold))
     assert torch.equal(pool, expected_pool)
 
 
@@ -147,9 +147,9 @@ def test_sixteen_bytes_at_a_time_where_it_can(emulated):
 
 def test_a_gap_in_memory_and_a_pool_of_another_format(emulated):
     x = torch.randn(4, 8, 4, 6)[..., ::2]
-    assert torch.equal(cuda.shift_clip(x, 2, 2, 4, 1, False), torch_form.shift_clip(x, 2, 2, 4, 1, False))
+    assert torch.equal(cuda.shift_clip(x, 2, 2, 4, 1, False), temporal_shift_torch.shift_clip(x, 2, 2, 4, 1, False))
     one = torch.randn(1, 8, 3, 3).expand(4, 8, 3, 3)
-    assert torch.equal(cuda.shift_clip(one, 2, 2, 4, 1, True), torch_form.shift_clip(one, 2, 2, 4, 1, True))
+    assert torch.equal(cuda.shift_clip(one, 2, 2, 4, 1, True), temporal_shift_torch.shift_clip(one, 2, 2, 4, 1, True))
     pool = torch.zeros(4, 2, 3, 3).contiguous(memory_format=torch.channels_last)
     with pytest.raises(ValueError, match="make the pool with the memory format of the network"):
         cuda.shift_slots(torch.zeros(1, 8, 3, 3), pool, torch.tensor([0]), 1, 2)

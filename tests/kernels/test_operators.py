@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from actionstream.kernels import operators, temporal_shift, torch_form
+from actionstream.kernels import operators, temporal_shift, temporal_shift_torch
 
 pytestmark = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # of opcheck's own
 LAYOUTS = (torch.contiguous_format, torch.channels_last)
@@ -22,7 +22,7 @@ def test_clip(layout, circulant):
     arguments = (3, 2, 5, 1, circulant)
     torch.library.opcheck(operators.shift_clip, (x, *arguments))
     assert torch.autograd.gradcheck(lambda x: operators.shift_clip(x, *arguments), x)
-    reference = torch_form.shift_clip(x, *arguments)
+    reference = temporal_shift_torch.shift_clip(x, *arguments)
     weights = torch.randn_like(reference)
     (expected,) = torch.autograd.grad((reference * weights).sum(), x)
     (found,) = torch.autograd.grad((operators.shift_clip(x, *arguments) * weights).sum(), x)

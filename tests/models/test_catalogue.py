@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from actionstream.models import Card, create, list_models, load, save
 from actionstream.models.catalogue import NETWORKS, create_empty
 from actionstream.models.network import ClipNetwork, Network
-from actionstream.models.networks.table import FILE, NetworkCosts, hash_tensors, main, measure, read_table
+from actionstream.models.networks.costs import FILE, NetworkCosts, hash_tensors, main, measure, read_table
 from actionstream.models.window import Window
 
 NUM_PARAMETERS = {  # SPECS: computed from the reference code at 400 classes unless said
@@ -122,10 +122,10 @@ def test_multiply_adds(name):
 
 
 def test_the_table_is_that_of_the_code(tmp_path, monkeypatch):
-    monkeypatch.setattr("actionstream.models.networks.table.FILE", tmp_path / "table.json")
+    monkeypatch.setattr("actionstream.models.networks.costs.FILE", tmp_path / "costs.json")
     main()
-    assert (tmp_path / "table.json").read_text() == FILE.read_text(), (
-        "run: python -m actionstream.models.networks.table"
+    assert (tmp_path / "costs.json").read_text() == FILE.read_text(), (
+        "run: python -m actionstream.models.networks.costs"
     )
     assert [row.name for row in read_table()] == list_models()
 

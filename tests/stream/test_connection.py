@@ -9,7 +9,7 @@ from preparing import prepare
 
 from actionstream import Connection, Frame, Source, SourceError
 from actionstream.live.feed import Feed
-from actionstream.sources.connection import wait_seconds
+from actionstream.live.reconnect import wait_seconds
 
 PICTURE = np.zeros((4, 4, 3), np.uint8)
 

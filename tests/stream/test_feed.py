@@ -137,7 +137,7 @@ def test_policies_by_name(policy, live, newest):
 
 
 def test_a_live_source_that_comes_back_goes_on_in_its_own_time(monkeypatch):
-    monkeypatch.setattr("actionstream.live.feed.wait_seconds", lambda failures: 0.3)
+    monkeypatch.setattr("actionstream.live.reconnect.wait_seconds", lambda failures: 0.3)
     source = Scripted(3, 0, 2)
     source.let.release(5)
     feed = feed_of(source, policy="every", connection=Connection(retries=2))
@@ -158,7 +158,7 @@ def test_a_live_source_that_comes_back_goes_on_in_its_own_time(monkeypatch):
 
 def test_a_gap_is_before_the_first_frame_of_the_new_connection(monkeypatch):
     """Not before one that waited while the connection broke; nor is it lost with a frame that nobody took."""
-    monkeypatch.setattr("actionstream.live.feed.wait_seconds", lambda failures: 0.0)
+    monkeypatch.setattr("actionstream.live.reconnect.wait_seconds", lambda failures: 0.0)
     source = Scripted(2, 1)
     source.let.release(3)
     feed = feed_of(source, policy="every", connection=Connection(retries=1))
@@ -241,7 +241,7 @@ def test_a_frame_that_was_waited_for_is_as_old_as_its_preparation():
 
 def test_time_does_not_go_back_over_a_reconnect(monkeypatch):
     """A source that gives its frames quicker than they happened is ahead of the clock on the wall."""
-    monkeypatch.setattr("actionstream.live.feed.wait_seconds", lambda failures: 0.01)
+    monkeypatch.setattr("actionstream.live.reconnect.wait_seconds", lambda failures: 0.01)
     source = Scripted(90, 2)
     source.let.release(92)
     feed = feed_of(source, policy="every", connection=Connection(retries=1))
@@ -267,7 +267,7 @@ def test_an_error_in_the_thread_is_kept():
 
 
 def test_stop_ends_it_whatever_it_does(monkeypatch):
-    monkeypatch.setattr("actionstream.live.feed.wait_seconds", lambda failures: 60)
+    monkeypatch.setattr("actionstream.live.reconnect.wait_seconds", lambda failures: 60)
     full = Scripted(100, live=False)
     full.let.release(100)
     silent = Scripted(10)

@@ -308,7 +308,7 @@ def test_which_was_taken_is_said_in_one_line(here, tmp_path):
 
 def test_the_recipe_timeception_learns_from_the_packaged_network(here, monkeypatch):
     """Not from a file that happens to be called so."""
-    from actionstream.models.training import extents
+    from actionstream.models.training import timeception_studies as extents
 
     here("motion")
     monkeypatch.setattr(extents, "track", lambda steps, **_: steps)

@@ -653,7 +653,7 @@ def resources():
 @pytest.mark.slow
 def test_nothing_grows(tmp_path, monkeypatch):
     """20,000 frames of four live sources that end and come back all the time."""
-    monkeypatch.setattr("actionstream.live.feed.wait_seconds", lambda failures: 0.01)
+    monkeypatch.setattr("actionstream.live.reconnect.wait_seconds", lambda failures: 0.01)
     path = write_video(tmp_path / "camera.mkv", images(400))
     session = Watch(Engine(NullRuntime()), policy="every")
     with session:

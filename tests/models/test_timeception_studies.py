@@ -11,8 +11,16 @@ from PIL import Image
 
 from actionstream.models.catalogue import create
 from actionstream.models.networks.timeception import SCALES
-from actionstream.models.training import extents
-from actionstream.models.training.extents import NUM_SEGMENTS, ORDERS, PARTS, STILL, altered_places, make_video, reach
+from actionstream.models.training import timeception_studies as extents
+from actionstream.models.training.timeception_studies import (
+    NUM_SEGMENTS,
+    ORDERS,
+    PARTS,
+    STILL,
+    altered_places,
+    make_video,
+    reach,
+)
 
 
 @given(st.integers(1, 64), st.integers(0, 99))

@@ -1,6 +1,6 @@
 """The table of the catalogue: what each network takes, and what it costs.
 
-`python -m actionstream.models.networks.table` measures all of them, on no data, and writes the file that
+`python -m actionstream.models.networks.costs` measures all of them, on no data, and writes the file that
 `actionstream models` prints.
 """
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 COLUMNS = ("network", "input", "parameters", "multiply-adds", "state", "streams", "paper")
-FILE = Path(__file__).with_name("table.json")
+FILE = Path(__file__).with_name("costs.json")
 
 
 @dataclass(frozen=True)

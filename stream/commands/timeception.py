@@ -15,8 +15,8 @@ import torch
 from actionstream.commands.tables import open_console, print_table
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.common.files import write_text
-from actionstream.models.training.extents import NUM_STEPS, study_extents
 from actionstream.models.training.pictures import draw_means
+from actionstream.models.training.timeception_studies import NUM_STEPS, study_extents
 
 
 def train_timeception(folder: Path, *, steps: int = NUM_STEPS, seed: int, device: str) -> None:

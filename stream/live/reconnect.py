@@ -1,0 +1,37 @@
+"""Whether a live source is connected again after a failure, and when."""
+
+from __future__ import annotations
+
+import random
+
+from actionstream.sources.connection import Connection
+
+FIRST_WAIT_SECONDS = 0.5
+LONGEST_WAIT_SECONDS = 10.0
+
+
+class Reconnect:
+    """Decides after each failure of a live source; one that has given frames since the last failure begins anew."""
+
+    def __init__(self, connection: Connection):
+        self._retries = connection.retries
+        self._failures = 0
+
+    def wait_after(self, error: Exception, *, had_frames: bool, hopeless: bool) -> float:
+        """Seconds to wait before the next try; raises the error where there is none.
+
+        had_frames  whether the connection that failed gave any
+        hopeless    whether it is no use to wait: a camera that is not attached
+        """
+        self._failures = 1 if had_frames else self._failures + 1
+        if hopeless or (self._retries is not None and self._failures > self._retries):
+            raise error
+        return wait_seconds(self._failures)
+
+
+def wait_seconds(failures: int) -> float:
+    """How long to wait after so many failures in a row: twice as long each time, with jitter.
+
+    The jitter keeps a hundred cameras from coming back at the same moment.
+    """
+    return min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2 ** min(failures - 1, 30)) * random.uniform(0.5, 1.0)
