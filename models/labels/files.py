@@ -64,7 +64,7 @@ def _is_json(path: Path, text: str) -> bool:
         return True
     try:
         return isinstance(json.loads(text), list | dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -34,8 +36,11 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """What brings a picture upright, by its EXIF orientation."""
-WRONG = (UnidentifiedImageError, Image.DecompressionBombError, EOFError, OSError, SyntaxError, ValueError)
-"""What Pillow raises where a file is none of its pictures, or damaged."""
+WRONG = (
+    *(Image.DecompressionBombError, UnidentifiedImageError, OSError, EOFError, SyntaxError, ValueError),
+    *(ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, struct.error, zlib.error),
+)
+"""What Pillow raises where a file is none of its pictures, or damaged: its readers of formats trust what is there."""
 
 
 def read_picture(path: Path) -> np.ndarray:
