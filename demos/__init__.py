@@ -1,1 +1,1 @@
-"""Short programs a person reads and runs, and the web page."""
+"""Short programs to read and run, and the web page."""

@@ -1,4 +1,4 @@
-"""Run an exported file with ONNX Runtime and OpenCV, and nothing of actionstream.
+"""Run an exported file with ONNX Runtime and OpenCV, without actionstream.
 
 actionstream export motion -o motion.onnx
 python demos/exported.py motion.onnx film.mp4
@@ -27,7 +27,7 @@ while True:
     if seconds < due - 0.001:
         continue
     due = max(due + card["interval_seconds"], seconds)
-    if size["short_side"]:  # the centre, at that scale
+    if size["short_side"]:  # crop the centre so that the short side has this scale
         side = min(picture.shape[:2]) / size["short_side"]
         picture = cv2.getRectSubPix(
             picture,

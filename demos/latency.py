@@ -1,4 +1,4 @@
-"""How long from a frame to its label, stage by stage:
+"""The latency from a frame to its label, stage by stage:
 
 python -m actionstream.demos.latency [MODEL] [NUM_FRAMES]
 """
@@ -13,7 +13,7 @@ SIZES = (1, 2, 4, 8)
 
 
 def main(model: str = "motion", num_frames: str = "100") -> None:
-    """Push frames of the sample through the engine, as 1 to 8 streams at once; print the median of each stage in ms."""
+    """Push frames of the sample through the engine in 1, 2, 4 and 8 streams; print the median of each stage in ms."""
     pictures = [frame.image for frame in open_source("sample")]
     engine = Engine(model)
     stages = ("preprocess", "model", "scoring")
@@ -26,7 +26,7 @@ def main(model: str = "motion", num_frames: str = "100") -> None:
             image = pictures[step % len(pictures)]
             frames = [Frame(stream=name, index=step, time_seconds=time_seconds, image=image) for name in names]
             splits = [each.split_ms for each in engine.push_frames(frames) if isinstance(each, Prediction)]
-            if splits:  # pictures are prepared one by one, and all go through the model together
+            if splits:  # preprocessing is per picture, the model runs once for the batch
                 spent.append({**splits[0], "preprocess": sum(split["preprocess"] for split in splits)})
         medians = [float(np.median([each[stage] for each in spent])) for stage in stages]
         total = sum(medians)

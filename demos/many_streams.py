@@ -7,7 +7,7 @@ from actionstream import Engine, Watch
 
 
 def main(*sources: str) -> None:
-    """Print the present label of each stream, a column each, twelve times a minute; and at last what was lost."""
+    """Print the labels of all streams every five seconds, a column for each; at the end print the counts of frames."""
     with Watch(Engine(), realtime=True) as session:
         names = [session.add(source) for source in sources]
         labels = dict.fromkeys(names, "-")

@@ -1,4 +1,4 @@
-"""Follow a camera in the network, through breaks and returns: python -m actionstream.demos.rtsp ADDRESS [SECONDS]"""
+"""Follow a network camera through disconnects and reconnects: python -m actionstream.demos.rtsp ADDRESS [SECONDS]"""
 
 import sys
 from contextlib import suppress
@@ -7,7 +7,7 @@ from actionstream import Connection, Engine, Watch
 
 
 def main(address: str, seconds: str = "inf") -> None:
-    """Print events of the scene and of the connection, for so many seconds of the stream; then what became of it."""
+    """Print events of labels and of the connection for `seconds` of the stream, then the counts of frames."""
     patient = Connection(stall_seconds=3.0, retries=10)
     with Watch(Engine(), connection=patient) as session:
         name = session.add(address)

@@ -1,4 +1,4 @@
-"""Detect in THUMOS14's videos and count as its evaluator does:
+"""Detect actions in THUMOS14's videos and evaluate them by its rules:
 
 python -m actionstream.demos.thumos14 VIDEOS ANNOTATIONS MODEL
 """

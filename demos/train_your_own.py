@@ -1,4 +1,4 @@
-"""Teach labels of your own and see them live:
+"""Train a model on labels of your own and see them live:
 
 python -m actionstream.demos.train_your_own LABEL LABEL ... [--epochs 30]
 """
@@ -11,9 +11,9 @@ from actionstream import record_clips, train_clips, watch
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Record clips of each label from a camera, train a network with a memory on them, and say what it sees."""
+    """Record clips of each label from a camera, train an online TSM on them, and label the camera live."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("labels", nargs="+", help="what happens, such as: wave nothing")
+    parser.add_argument("labels", nargs="+", help="names of actions, such as: wave nothing")
     parser.add_argument("--camera", default="0")
     parser.add_argument("--clips", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=2.0)
@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     videos, run = chosen.folder / "videos", chosen.folder / "run"
     for label in chosen.labels:
-        if not (videos / label).is_dir():  # those of last time stay
+        if not (videos / label).is_dir():  # clips of an earlier run stay
             print(f"Now show: {label}", flush=True)
             clips = {"num_clips": chosen.clips, "seconds": chosen.seconds, "pause_seconds": 1.0}
             record_clips(label, source=chosen.camera, folder=videos, **clips)

@@ -1,4 +1,4 @@
-"""What happens when in a video: python -m actionstream.demos.video_file [VIDEO] [MODEL]"""
+"""Find the segments of a video: python -m actionstream.demos.video_file [VIDEO] [MODEL]"""
 
 import sys
 
@@ -8,7 +8,7 @@ from actionstream import label_video, open_scorer, open_source, sure_segments
 
 
 def main(video: str = "sample", model: str = "motion") -> None:
-    """Print the segments of the video in their order, and what it shows as a whole."""
+    """Print the segments of the video in temporal order, and its overall label."""
     scorer = open_scorer(model)
     found = label_video(open_source(video), scorer)
     for segment in sorted(sure_segments(found.segments), key=lambda each: each.start_seconds):

@@ -1,4 +1,4 @@
-"""Say what happens in front of a camera: python -m actionstream.demos.webcam [CAMERA]"""
+"""Print the events in front of a camera: python -m actionstream.demos.webcam [CAMERA]"""
 
 import sys
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""Which addresses a visitor may give."""
+"""Check the addresses that visitors give."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from actionstream.models.common.errors import ActionstreamError
 from actionstream.sources.relay import PORTS
 
 REGISTERED = 1024
-"""Ports below belong to services of systems; the first port that any program may have."""
+"""The first port that is not reserved for system services."""
 
 
 def check_address(text: str, *, allow_private: bool) -> str:
-    """The address, if a camera or a video can be there; ActionstreamError says why not.
+    """Return the address without spaces around it; ActionstreamError where scheme, host, port or text is not allowed.
 
-    Where its host is, and whether that is on the public internet, the connection itself checks: see
-    `actionstream.sources.relay`.
+    The host is not resolved here. `actionstream.sources.relay` does it, and checks whether the host is public.
     """
     text = text.strip()
     try:

@@ -1,4 +1,4 @@
-"""What the page is told of a prediction."""
+"""Predictions as JSON for the page."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from actionstream.results import Prediction
 
 MAX_CLASSES = 20
-"""Of many classes only the best are told: more rows nobody can read."""
+"""The most classes in an answer; the best ones are sent."""
 
 
 def describe(prediction: Prediction) -> dict[str, Any]:
-    """As JSON: the smoothed scores, best first, as pairs of a class and its score, and the events."""
+    """A prediction as JSON: [class, smoothed score] pairs, best first, and the events."""
     best = np.argsort(-prediction.smoothed, kind="stable")[:MAX_CLASSES]
     return {
         "time": round(prediction.time_seconds, 4),

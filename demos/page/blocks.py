@@ -1,4 +1,4 @@
-"""The page: its tabs, and how it looks."""
+"""The page: its tabs and its theme."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def build(site: Site) -> gr.Blocks:
                 with gr.Tab(name):
                     build_tab(site)
 
-        blocks.unload(lambda: None)  # or gradio's part of the page would keep no connection while it is open
+        blocks.unload(lambda: None)  # without it, gradio's script keeps no heartbeat connection open
     return blocks
 
 
 def theme() -> gr.Theme:
-    """Calm, and of fonts that are there."""
+    """The theme: quiet colours, and system fonts only."""
     base = gr.themes.Base(
         primary_hue="blue",
         neutral_hue="slate",

@@ -1,4 +1,4 @@
-"""A video that a visitor gave: labelled by the shared engine, with its state kept for every second."""
+"""A video of a visitor: the shared engine labels it, and a snapshot of the state is kept for every second."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class UploadedVideo:
         clip.done.wait()
         found = clip.finish()
 
-    Raises ValueError where the video cannot be read, or is larger than the limits.
+    Raises ValueError where the video cannot be read or exceeds a limit.
     """
 
     def __init__(
@@ -71,14 +71,14 @@ class UploadedVideo:
 
     @property
     def seconds(self) -> float:
-        """How long it is as far as the file says, else 0."""
+        """The duration in the file's header; 0 where it has none."""
         return self._source.seconds
 
     def begin(self) -> None:
         self.hub.add(self.token, self._source, self, Settings(), realtime=False)
 
     def stop(self) -> None:
-        """Nobody wants it any more."""
+        """End the labelling."""
         self.hub.remove(self.token)
 
     def push(self, update: Update) -> None:
@@ -100,10 +100,10 @@ class UploadedVideo:
         self.done.set()
 
     def finish(self) -> LabelledVideo:
-        """What was found in it, when it is done."""
+        """The segments and scores, after `done` is set; ActionstreamError where labelling failed."""
         if self.hub.failure:
             raise ActionstreamError(self.hub.failure)
-        if self._problem is not None:  # half of a video is none
+        if self._problem is not None:  # a part of a video is no result
             raise ActionstreamError(self._problem)
         if len(self._rows) < 2:
             raise ActionstreamError(f"{self.name} is too short: nothing can happen in it")
@@ -123,9 +123,9 @@ class UploadedVideo:
         return self._source.warnings
 
     def at(self, time_seconds: float) -> Prediction | None:
-        """What the live engine would have said last at a moment, exactly: the state kept before it goes on from there.
+        """The exact live prediction at a time: the engine goes on from the last snapshot before it.
 
-        None before its first prediction.
+        None before the first prediction.
         """
         place = bisect_right([moment for moment, *_ in self._moments], time_seconds) - 1
         if place < 0:
@@ -134,7 +134,7 @@ class UploadedVideo:
         engine = self.hub.engine
         stream = engine.open()
         try:
-            # where times had to be made up, only counting from the first frame gives the same
+            # where times are index / rate, only decoding from the first frame gives the same times
             for start_seconds in (0.0,) if self.remarks else (begin, 0.0):
                 engine.restore(stream, snapshot)
                 said = prediction
@@ -151,7 +151,7 @@ class UploadedVideo:
             engine.close(stream)
 
     def write(self, found: LabelledVideo, folder: Path) -> dict[str, Path]:
-        """The files to download, by kind; on the disk no name is the visitor's."""
+        """Write the files to download; return their paths by kind. No file name on disk comes from the visitor."""
         folder.mkdir(exist_ok=True)
         stem = Path(self.name).stem or "video"
         targets = {kind: folder / f"found.{kind}" for kind in KINDS}
@@ -180,7 +180,7 @@ class UploadedVideo:
 
 
 def timeline(clip: UploadedVideo, found: LabelledVideo) -> dict[str, Any]:
-    """What the page shows of a clip, as JSON: columns have a score for each label, None where nothing is known."""
+    """The result of a video as JSON for the page: a column has a score for each label, None where there is no score."""
     card = clip.hub.engine.card
     shown = choose_classes(found, card.labels)
     columns = score_columns(found, shown, interval_seconds=card.interval_seconds)

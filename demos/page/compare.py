@@ -1,4 +1,4 @@
-"""The tab Compare: the same video through two models or runtimes, frame by frame."""
+"""The tab Compare: two models or runtimes on the same video, frame by frame."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from actionstream.sources.video import FileSource
 
 FIRST, SECOND = "motion-tsn", "motion"
 MAX_SECONDS = 60.0
-"""Of the video: enough to see, and nobody waits for long."""
+"""The most of the video that is compared, to keep the wait short."""
 TOLD_EVERY = 15
-THE_SAMPLE, THE_VIDEO = "The sample", "That of the tab Video"
+THE_SAMPLE, THE_VIDEO = "The sample", "The video of the Video tab"
 
 SIDES = """
 <div class="as-video" data-part="compare-result" hidden>
@@ -60,7 +60,7 @@ def build(site: Site) -> None:
                 yield progress(f"Opening {name} for {runtime}"), None
                 if runtime != "torch" and name in session.checkpoints:
                     raise ActionstreamError(
-                        f"{name} was uploaded: it runs with torch, since nothing is made of it here"
+                        f"{name} was uploaded: choose torch, since uploads are not exported or compiled here"
                     )
                 for side in _run(site.find_model(session, name), path, runtime=runtime, device=site.device):
                     if isinstance(side, float):
@@ -73,8 +73,8 @@ def build(site: Site) -> None:
             yield progress(str(error)), None
 
     gr.Markdown(
-        "The same video, frame by frame, through two models, or through one with two runtimes: `motion-tsn` looks at "
-        "each frame alone, `motion` is the same network with a memory. At most the first minute."
+        "Two models, or one model with two runtimes, label the same video frame by frame. `motion-tsn` looks at each "
+        "frame alone; `motion` is the same network with a memory. At most the first minute is used."
     )
     with gr.Row(elem_classes="as-controls"):
         names = list(site.models())
@@ -108,13 +108,13 @@ def _video(session: Session, which: str) -> Path:
 
 
 def runtimes() -> list[str]:
-    """Those that can be had here, the reference first."""
+    """The runtimes that are installed here, the reference first."""
     exported = [name for name in ("onnx", "openvino") if find_spec(PACKAGES[name])]
     return ["torch", "compile", *exported]
 
 
 def _run(model: Located, path: Path, *, runtime: RuntimeName, device: str) -> Iterator[float | dict[str, Any]]:
-    """How far it is, a share, and in the end what the page shows of one model."""
+    """Yield the share that is done, and at the end the result of one model for the page."""
     network, card = load(model)
     engine = Engine(model, runtime=runtime, device=device)
     stream = engine.open()
@@ -147,6 +147,6 @@ def _run(model: Located, path: Path, *, runtime: RuntimeName, device: str) -> It
 
 
 def state_bytes(network: Network, card: Any) -> int:
-    """What one stream keeps."""
+    """The bytes of the state of one stream."""
     live = network if network.streams else Window(network, num_frames=card.num_frames, stride=card.stride)
     return live.state_bytes(card.preprocessing.height, card.preprocessing.width)

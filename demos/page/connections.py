@@ -1,4 +1,4 @@
-"""Connections to the page: how many there may be, and how long one may take to say what it wants."""
+"""Limits on connections to the page: their number, and the time and size of a request's head."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEAD_SECONDS = 10.0
-"""For the head of a request, from its first byte or the begin of the connection."""
+"""The timeout for the head of a request, from its first byte or from the start of the connection."""
 HEAD_BYTES = 16_384
 CONNECTIONS = min(512, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
 CONNECTIONS_OF_A_CLIENT = 64
 
 
 def protocol(proxies: Collection[str]) -> type[H11Protocol]:
-    """What uvicorn makes of each connection; those of the proxies may be more than those of a client."""
+    """A protocol class for uvicorn with these limits; proxies have no limit per client."""
 
     of_clients: Counter[str] = Counter()
 

@@ -1,4 +1,4 @@
-"""What a visitor's model would take in memory, before anything of it is there but its file."""
+"""Estimate the memory of a visitor's model from its card, before its weights are read."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from actionstream.models.weights.checkpoint import read_card
 from actionstream.models.window import Window
 
 LIVE_AT_ONCE = 3
-"""Maps that a layer needs at the same time: what goes in, what comes out, and a shortcut."""
+"""Feature maps that are in memory at once: input, output and shortcut of a layer."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Bytes of the weights, of the state of one stream, and of what is in memory while one snippet is scored."""
+    """Bytes of the weights, of the state of one stream, and of the activations while one snippet is scored."""
 
     weights: int
     state: int
@@ -35,7 +35,7 @@ class Cost:
 
 
 def check_cost(path: str | os.PathLike[str], *, name: str, max_bytes: float) -> Cost:
-    """What the model of a checkpoint takes with one stream; ActionstreamError where that is too much."""
+    """The memory of a checkpoint's model with one stream; ActionstreamError where it exceeds `max_bytes`."""
     cost = cost_of(read_card(path))
     if cost.all > max_bytes:
         raise ActionstreamError(
@@ -45,7 +45,7 @@ def check_cost(path: str | os.PathLike[str], *, name: str, max_bytes: float) -> 
 
 
 def cost_of(card: Card) -> Cost:
-    """Of a card, on the meta device: shapes alone, and nothing is computed."""
+    """Compute the cost on the meta device: it has only shapes, no data."""
     network = create_empty(card.network, **card.arguments).eval()
     live = network if network.streams else Window(network, num_frames=card.num_frames, stride=card.stride)
     size = card.preprocessing
@@ -62,13 +62,13 @@ def cost_of(card: Card) -> Cost:
 
 
 class _Largest(TorchDispatchMode):
-    """The bytes of the largest tensor that comes out of an operator."""
+    """Records the bytes of the largest tensor that an operator returns."""
 
     bytes = 0
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         result = func(*args, **(kwargs or {}))
-        if any(each.alias_info for each in func._schema.returns):  # a view of what was there
+        if any(each.alias_info for each in func._schema.returns):  # a view takes no memory
             return result
         made = [each.nbytes for each in tree_leaves(result) if isinstance(each, torch.Tensor)]
         self.bytes = max(self.bytes, *made, 0)

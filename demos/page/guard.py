@@ -1,4 +1,4 @@
-"""What stands before gradio: which requests come in at all, how large they are, and what each answer says."""
+"""ASGI middleware before gradio: an allow list of requests, limits on their bodies, and security headers."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from actionstream.demos.page.visitor import MAX_BYTES
 from actionstream.models.common.errors import ActionstreamError
 
 BODY_SECONDS = 10.0
-"""For the body of a request, and for each part of an upload."""
+"""The timeout for the body of a request, and for each part of an upload."""
 REQUESTS_AT_ONCE = 64
-"""Of one client address."""
+"""The most for one client."""
 CALL_BYTES = 64_000
-"""Of what gradio is asked to do: the settings of a tab."""
+"""The largest body of a gradio call: the settings of a tab."""
 FORM_BYTES = 10_000
-"""Of an upload, beside the file."""
+"""The largest body of an upload, without the file."""
 UPLOAD = "/gradio_api/upload"
 CALL = "/gradio_api/queue/join"
 HEARTBEAT = re.compile(r"/gradio_api/heartbeat/([\w-]{1,64})")
@@ -38,21 +38,21 @@ READ = re.compile(
     r"|/gradio_api/(startup-events|info|queue/data|upload_progress|heartbeat/[\w-]{1,64})"
     r"|/page/[\w.]+|/live/(status|[\w-]+/picture)|/video/[\w-]+/(file|timeline|at|download/\w+)"
 )
-"""What may be asked for with GET; gradio would also give files, fetch addresses, and more."""
+"""The paths allowed with GET; without the list, gradio also serves files, fetches addresses, and more."""
 POSTED = (
     (re.compile(r"/live/[\w-]+/frame"), MAX_BYTES),
     (re.compile(r"/live/[\w-]+/(adjust|reset|leave)"), 1000),
     (re.compile(CALL), CALL_BYTES),
     (re.compile(r"/gradio_api/(cancel|reset)"), 1000),
 )
-"""And what with POST: the most bytes that a body has, beside that of an upload."""
+"""The paths allowed with POST, with the largest body in bytes; uploads have a limit of their own."""
 
 POLICY = (
     "default-src 'none'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; media-src 'self' blob:; font-src 'self' data:; connect-src 'self'; "
     "manifest-src 'self'; frame-ancestors 'none'; base-uri 'self'; form-action 'none'"
 )
-"""For gradio, whose page has scripts in it and makes some from texts."""
+"""The content security policy; gradio's page needs inline scripts and eval."""
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -68,7 +68,7 @@ Send = Callable[[Message], Awaitable[None]]
 
 
 class Faults:
-    """Also in the place of `traceback` in gradio: tells faults of ours, each once, and not those of whoever calls."""
+    """Prints each fault of our code once, and no errors that callers cause; it replaces `traceback` in gradio."""
 
     def __init__(self) -> None:
         self._told: set[tuple[str, int | None]] = set()
@@ -86,7 +86,7 @@ class Faults:
 class Guard:
     """An ASGI application around another.
 
-    proxies  addresses whose X-Forwarded headers are true; those of all others are left out
+    proxies  addresses whose X-Forwarded headers are trusted; these headers are removed from other requests
     """
 
     def __init__(self, app: Any, site: Site, *, faults: Faults, proxies: Collection[str] = ()):
@@ -111,7 +111,7 @@ class Guard:
             await self._let_in(scope, receive, send)
         except Exception:
             self._faults.print_exc()
-            raise  # the server answers, or hangs up
+            raise  # the server answers 500, or closes the connection
         finally:
             self._open[client] -= 1
             if not self._open[client]:
@@ -122,7 +122,7 @@ class Guard:
         headers = dict(scope["headers"])
         if method in ("GET", "HEAD"):
             limit: int | None = 0 if READ.fullmatch(path) else None
-        elif headers.get(b"sec-fetch-site") == b"cross-site":  # a page of somebody else asks
+        elif headers.get(b"sec-fetch-site") == b"cross-site":  # a page of another site
             limit = None
         elif method == "POST" and path == UPLOAD:
             limit = int(self._site.limits.max_megabytes * 1e6) + FORM_BYTES
@@ -198,7 +198,7 @@ class Guard:
 
     @contextmanager
     def _page(self, scope: Message) -> Iterator[str]:
-        """While a heartbeat is open, its page is; why it is refused, or nothing."""
+        """Keep a page open as long as its heartbeat request; yields why it is refused, or ""."""
         heartbeat = HEARTBEAT.fullmatch(scope["path"])
         if heartbeat is None:
             yield ""
@@ -229,7 +229,7 @@ class Guard:
 
 
 def names_uploads_only(body: bytes | bytearray, uploads: Path) -> bool:
-    """Whether each file that a call names is an upload: gradio fetches addresses that stand in their place."""
+    """Whether each file that a call names is an upload; gradio would fetch an address in its place."""
 
     def look(given: dict[str, Any]) -> None:
         if "path" in given and not Path(given["path"]).resolve().is_relative_to(uploads.resolve()):
@@ -243,7 +243,7 @@ def names_uploads_only(body: bytes | bytearray, uploads: Path) -> bool:
 
 
 def _network(address: str) -> str:
-    """An IPv4 address, or the network of an IPv6 address, of which one client has as many as it wants."""
+    """An IPv4 address, or the /64 network of an IPv6 address: one client owns all addresses of its network."""
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -254,7 +254,7 @@ def _network(address: str) -> str:
 
 
 def _again(body: bytes, receive: Receive) -> Receive:
-    """Gives a body that was received, and then what comes."""
+    """A `receive` that returns this body first, and then further messages."""
     waiting = [body]
 
     async def first() -> Message:
@@ -278,5 +278,5 @@ def _with_headers(send: Send, path: str) -> Send:
 
 
 async def _refuse(scope: Message, receive: Receive, send: Send, status: int, why: str) -> None:
-    """Answer, and read no more."""
+    """Answer and close the connection."""
     await PlainTextResponse(why, status, headers={"Connection": "close"})(scope, receive, send)

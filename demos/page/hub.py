@@ -1,4 +1,4 @@
-"""All streams of all visitors through one engine, in batches of whoever has a frame now."""
+"""One engine for the streams of all visitors; each batch takes the streams that have a frame now."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from actionstream.sources import Source
 from actionstream.sources.connection import Connection
 
 CONNECTION = Connection(retries=3)
-"""A visitor who gave an address waits for it: it is not tried for ever."""
+"""Few retries, since a visitor waits for the address."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a visitor may set of a stream: see `Engine`."""
+    """The settings of a stream that a visitor may change: see `Engine`."""
 
     threshold: float = 0.6
     smoothing_seconds: float = 0.3
@@ -38,9 +38,9 @@ class Settings:
 
 
 class SharedEngine(Engine):
-    """An engine that several threads may ask, with settings for each stream.
+    """A thread-safe engine with settings for each stream.
 
-    The frames of a visitor are prepared in the thread that reads them, while those of others are, or are scored.
+    Preparing frames takes no lock: reader threads prepare while another thread scores.
     """
 
     def __init__(self, model: Model, *, runtime: RuntimeName = "auto", device: str = "auto"):
@@ -49,7 +49,7 @@ class SharedEngine(Engine):
         self._settings: dict[str, Settings] = {}
 
     def set(self, stream: str, settings: Settings) -> None:
-        """The settings of a stream that is open, or that will be."""
+        """Set the settings of a stream; the stream may be opened later."""
         with self._lock:
             self._settings[stream] = settings
             if stream in self._streams:
@@ -86,7 +86,7 @@ class SharedEngine(Engine):
             super().close(stream)
 
     def forget(self, stream: str) -> None:
-        """Nobody will open this stream any more."""
+        """Remove the settings of a stream that ends."""
         with self._lock:
             self._settings.pop(stream, None)
 
@@ -96,7 +96,7 @@ class SharedEngine(Engine):
 
 
 class Hub:
-    """An engine, and the one thread that takes frames to it and predictions from it."""
+    """An engine and its one thread, which gives it frames and gives predictions to the sinks."""
 
     def __init__(self, engine: SharedEngine):
         self.engine = engine
@@ -106,12 +106,12 @@ class Hub:
         self._thread.start()
 
     def add(self, name: str, source: Source, sink: Sink, settings: Settings, *, realtime: bool) -> None:
-        """Label the frames of a source for whoever is behind the sink."""
+        """Label the frames of a source; predictions go to the sink."""
         self.engine.set(name, settings)
         self._watch.add(source, name=name, sinks=lambda _: [sink], realtime=realtime)
 
     def remove(self, name: str) -> None:
-        """End a stream, if it has not ended; its slot is free soon."""
+        """End a stream, unless it has ended; its slot is freed soon after."""
         with suppress(ValueError):
             self._watch.remove(name)
         self.engine.forget(name)
@@ -121,17 +121,17 @@ class Hub:
 
     @property
     def streams(self) -> list[str]:
-        """Those that are watched, or that have a slot."""
+        """The streams that are watched or have a slot."""
         return list({*self._watch.streams, *self.engine.streams})
 
     def close(self, seconds: float = 5.0) -> None:
-        """End all streams, for which there is so much time."""
+        """End all streams; wait at most `seconds` for it."""
         self._watch.stop()
         self._thread.join(seconds)
 
     def _run(self) -> None:
         try:
-            for _ in self._watch:  # sinks have taken what there is to take
+            for _ in self._watch:  # the sinks have the updates already
                 pass
-        except Exception as error:  # noqa: BLE001  told to all visitors, whatever it is
+        except Exception as error:  # noqa: BLE001  all visitors see any error
             self.failure = f"the engine has failed: {' '.join(str(error).split()) or type(error).__name__}"

@@ -1,4 +1,4 @@
-"""The tab Live: a camera or an address, and what happens there now."""
+"""The tab Live: labels of a camera or an address."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CAMERA, ADDRESS = "This device's camera", "An address"
 STAGE = """
 <div class="as-stage" data-part="live-stage" data-on="" data-overlay="">
   <video data-part="live-video" muted playsinline aria-label="Your camera"></video>
-  <img data-part="live-picture" alt="What comes from the address">
+  <img data-part="live-picture" alt="Frames of the address">
   <p class="as-hint">Press Start. Frames go to the server of this page and nowhere else, and none is kept.</p>
   <p class="as-overlay" data-part="live-overlay" aria-hidden="true"></p>
 </div>

@@ -1,4 +1,4 @@
-"""The tab Models: the catalogue, and checkpoints of one's own."""
+"""The tab Models: the catalogue, and the upload of checkpoints."""
 
 from __future__ import annotations
 

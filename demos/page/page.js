@@ -1,10 +1,11 @@
-// The page's own part: the camera, bars, strips, and the player. Everything comes from the server that sent this file.
+// Camera, bars, strips and player of the page. All requests go to the server that sent this file.
+// It is one file because the page loads one script, without a build step.
 "use strict";
 (() => {
   const HISTORY_SECONDS = 30;
-  const MANY_CLASSES = 20; // of more, a strip has rows for the best of them only
+  const MANY_CLASSES = 20; // with more classes, a strip has rows for the best only
   const ROWS_OF_MANY = 12;
-  const IN_FLIGHT = 2; // frames on their way to the server at once
+  const IN_FLIGHT = 2; // the most frame requests at once
   const BARS = 5;
   const DRAW_EVERY_MS = 100;
   const FIGURES_EVERY_MS = 250;
@@ -23,7 +24,7 @@
     return `${Math.floor(whole / 60)}:${(whole % 60).toFixed(digits).padStart(digits ? 3 + digits : 2, "0")}`;
   };
 
-  /* The best labels as bars, which glide to their places. */
+  /* Bars of the best labels, with animated positions. */
   class Bars {
     constructor(root) {
       this.root = root;
@@ -62,7 +63,7 @@
     }
   }
 
-  /* A row for each class, score as colour, and what was found below: of the last seconds, or of a whole video. */
+  /* A row for each class, with scores as colour and events as marks: of the last seconds, or of a whole video. */
   class Strip {
     constructor(canvas, labels, { interval, span, rolling }) {
       Object.assign(this, { canvas, labels, interval, span, rolling });
@@ -257,8 +258,8 @@
           none
             ? "A browser gives its camera only to pages from https or from this machine."
             : denied
-              ? "The browser was told not to give its camera to this page."
-              : `There is no camera that can be used: ${error.message || error.name}`,
+              ? "The browser does not allow this page to use the camera."
+              : `No camera can be used: ${error.message || error.name}`,
         );
       }
     },
@@ -298,7 +299,7 @@
 
     async camera(run) {
       const { shortSide, interval, token } = this.ticket;
-      // somebody who thinks about whether to give the camera is not gone
+      // keeps the stream alive while the visitor answers the camera prompt
       const ask = () => fetch(`live/${token}/frame`, { method: "POST" });
       const asking = setInterval(() => ask().then((answer) => this.take(run, answer), () => {}), 2000);
       const wanted = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 } };
@@ -381,7 +382,7 @@
       }
     },
 
-    /* What the server says; whether there were predictions in it. */
+    /* Handle an answer of the server; returns whether it has predictions. */
     async take(run, answer) {
       if (run !== this.run) return false;
       if (!answer.ok) {
@@ -394,7 +395,7 @@
       if (run !== this.run) return false;
       if (told.gone) {
         this.stop();
-        this.say("The stream was ended since nothing came from this page for a while; start it again");
+        this.say("The stream ended because this page sent nothing for a while; start it again");
         return false;
       }
       let predictions = 0;
@@ -431,7 +432,7 @@
         this.times.shift();
         this.latencies.shift();
       }
-      if (time + 1 < this.strip.now) this.strip.columns.clear(); // a file that began again
+      if (time + 1 < this.strip.now) this.strip.columns.clear(); // the file starts again
       const { labels, context } = this.ticket;
       for (const each of events) this.strip.event(each);
       find("live-label").dataset.warming = warm <= context ? "yes" : "";
@@ -466,7 +467,7 @@
     smoothing: 0.3,
   };
 
-  /* The tab Video: a player, and below it what happens when. */
+  /* The tab Video: a player, and its timeline below. */
   const video = {
     token: null,
     asking: false,
@@ -563,7 +564,7 @@
       if (player.error) this.moved();
     },
 
-    /* The player is somewhere else: what would the live engine have said there? The newest question wins. */
+    /* The player has moved: fetch the live prediction for its time. Only the newest time is requested. */
     async moved() {
       this.wanted = this.time();
       this.strip.cursor = this.wanted;

@@ -1,4 +1,4 @@
-"""What the page asks of the server beside what gradio does: frames go up and answers come down."""
+"""The routes of the page that are not gradio's: upload of frames, predictions, videos and downloads."""
 
 from __future__ import annotations
 
@@ -44,16 +44,16 @@ MEDIA_TYPES = {
     ".wmv": "video/x-ms-wmv",
     ".flv": "video/x-flv",
 }
-"""Of what is served, by suffixes of ours: a browser shows none of it as a page."""
+"""Media types of all served files by suffix; none of them is HTML."""
 ENDED = JSONResponse({"gone": True})
-"""Of a live stream. No error: while a stream ends, its page may have asked already."""
+"""The answer for an ended live stream; status 200, since a request may be under way while the stream ends."""
 PREVIEW_PIXELS = 640
 LOOKING_BACK = 4
-"""Moments of videos that are decoded again at once: others need threads, too."""
+"""The most `/at` requests that decode at once, so that other requests find free threads."""
 
 
 class Routes:
-    """A live stream, or a video, belongs to who knows its token."""
+    """The handlers; whoever knows the token of a live stream or a video may use it."""
 
     def __init__(self, site: Site):
         self._site = site
@@ -82,7 +82,7 @@ class Routes:
         return JSONResponse({"streams": self._site.num_streams()})
 
     async def frame(self, request: Request) -> Response:
-        """A frame of the page's camera, or nothing where the source is elsewhere; answered by what is new."""
+        """Take a frame of the page's camera (an empty body for an address); answer with the news of the stream."""
         token = request.path_params["token"]
         live = self._site.live(token)
         if live is None:
@@ -94,7 +94,7 @@ class Routes:
                 time_seconds = float(request.query_params["time"])
                 if not math.isfinite(time_seconds):
                     raise ActionstreamError("a time is a number")
-                async with live.turn:  # frames stay in their order
+                async with live.turn:  # frames keep their order
                     visitor.source.put(await run_in_threadpool(read_picture, data), time_seconds)
                 live.heard = perf_counter()
         except (KeyError, ValueError) as error:
@@ -149,7 +149,7 @@ class Routes:
         return Response(status_code=204)
 
     async def video(self, request: Request) -> Response:
-        """The video itself, for the player; parts of it, as it asks for them."""
+        """The video file for the player, with range requests."""
         finished = self._site.finished(request.path_params["token"])
         if finished is None:
             return GONE
@@ -161,7 +161,7 @@ class Routes:
         return GONE if finished is None else JSONResponse(timeline(finished.clip, finished.found))
 
     async def at(self, request: Request) -> Response:
-        """What the live engine would have said at a moment."""
+        """The live prediction at a time of the video."""
         async with self._looking_back:
             return await run_in_threadpool(self._at, request)
 

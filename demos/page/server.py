@@ -21,9 +21,9 @@ from actionstream.models.common.errors import ActionstreamError
 HEAD = '<link rel="stylesheet" href="page/page.css"><script src="page/page.js"></script>'
 PORTS = range(7860, 7960)
 END_SECONDS = 0.5
-"""For frames that are under way when the server ends."""
+"""The wait for frames in progress when the server ends."""
 WAITING = 64
-"""Calls of all visitors, the most that wait for their turn."""
+"""The most waiting calls in gradio's queue, of all visitors."""
 
 
 def serve(
@@ -39,9 +39,9 @@ def serve(
     limits: Limits,
     say: Callable[[str], None],
 ) -> None:
-    """Serve the page until the program is stopped; ValueError or OSError where it cannot be."""
+    """Serve the page until the program is stopped; ValueError or OSError where it cannot be served."""
     listening = _listen(host, PORTS if port is None else [port])
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before they are imported: nothing calls home
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported: no statistics are sent
     with listening:
         site = Site(model=model, runtime=runtime, device=device, limits=limits)
         try:
@@ -50,7 +50,7 @@ def serve(
             thread.start()
             while not server.started and thread.is_alive():
                 sleep(0.01)
-            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # the guard tells faults, and each once
+            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # the guard prints each fault once
             local = f"http://{_shown(host)}:{listening.getsockname()[1]}/"
             try:
                 say(f"the page is at {_public(listening) if share else local} (Ctrl-C ends)")
@@ -59,13 +59,13 @@ def serve(
                 signals.arrived()
                 server.should_exit = server.force_exit = True
                 site.close(END_SECONDS)
-                os._exit(stopped.exit_code)  # the libraries' own end takes seconds
+                os._exit(stopped.exit_code)  # a normal exit of the libraries takes seconds
         finally:
             site.close(END_SECONDS)
 
 
 def _server(site: Site, *, root_path: str, proxies: Sequence[str]) -> Any:
-    """Gradio and our own routes behind the guard."""
+    """A server of gradio and our own routes behind the guard."""
     os.environ["GRADIO_TEMP_DIR"] = str(site.uploads)
     import gradio
     import uvicorn
@@ -78,10 +78,10 @@ def _server(site: Site, *, root_path: str, proxies: Sequence[str]) -> Any:
     from actionstream.demos.page.routes import Routes
 
     faults = Faults()
-    queueing.traceback = faults  # type: ignore[assignment]  # or it prints one for each call that makes no sense
+    queueing.traceback = faults  # type: ignore[assignment]  # else gradio prints a traceback for each invalid call
     blocks = build(site)
     blocks.queue(api_open=False, max_size=WAITING)
-    blocks.has_launched = True  # or gradio would take each file of this machine for an upload
+    blocks.has_launched = True  # else gradio accepts any file of this machine as an upload
     app = FastAPI(routes=Routes(site).routes(), openapi_url=None)
     gradio.mount_gradio_app(
         app,
@@ -112,7 +112,7 @@ def _server(site: Site, *, root_path: str, proxies: Sequence[str]) -> Any:
 
 
 def _listen(host: str, ports: Sequence[int]) -> socket.socket:
-    """A socket that listens at the first of the ports that is free."""
+    """Listen at the first free port."""
     for port in ports:
         try:
             family, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -130,7 +130,7 @@ def _shown(host: str) -> str:
 
 
 def _public(listening: socket.socket) -> str:
-    """The address of the page in the world, through a tunnel of gradio's makers."""
+    """The public address of the page, through a tunnel of gradio's makers."""
     from gradio.networking import setup_tunnel
 
     return setup_tunnel("127.0.0.1", listening.getsockname()[1], secrets.token_urlsafe(32), None, None)

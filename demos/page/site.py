@@ -1,4 +1,4 @@
-"""What the server knows: its engine, its visitors, and what belongs to each."""
+"""The state of the server: its engines, the sessions of its visitors, and their uploads."""
 
 from __future__ import annotations
 
@@ -36,24 +36,24 @@ from actionstream.sources.connection import Connection
 from actionstream.videos.label import LabelledVideo
 
 IDLE_SECONDS = 5.0
-"""A page without a connection, and a live stream nobody has asked about, for this long are gone."""
+"""A page without a connection, or a live stream without a request, ends after this time."""
 UPLOAD_SECONDS = 60.0
-"""What was received, and not taken into a session within this time, is removed."""
+"""An upload that no session takes within this time is removed."""
 SNAPSHOT_BYTES = 300_000_000
-"""Of states of a visitor's model that are kept for one video."""
+"""The most bytes of snapshots for one video with a visitor's model."""
 logger = logging.getLogger(__name__)
 MAX_CHECKPOINTS = 3
-"""Of one session."""
+"""The most in one session."""
 MAX_MODELS = 12
-"""That are open at once, each with its weights in memory."""
+"""The most open models; each has its weights in memory."""
 CHECKPOINT_SUFFIXES = (".safetensors",)
 CAMERA_SHORT_SIDE = 128
-"""Pixels that the page makes of its camera at least; more where the network wants more."""
+"""The least short side of camera frames, in pixels; larger where the network needs more."""
 
 
 @checked
 class Limits:
-    """What visitors may do; see `actionstream demo --help`."""
+    """The limits on visitors; see `actionstream demo --help`."""
 
     max_megabytes: Annotated[float, Field(gt=0, le=1e6)] = 200.0
     max_minutes: Annotated[float, Field(gt=0, le=1e5)] = 10.0
@@ -70,7 +70,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Finished:
-    """A clip that is labelled, what was found, and the files to download."""
+    """A labelled video, its result, and the files to download."""
 
     clip: UploadedVideo
     found: LabelledVideo
@@ -79,7 +79,7 @@ class Finished:
 
 @dataclass
 class Live:
-    """A live stream: who waits for its predictions, and when it last had a frame from the page's camera."""
+    """A live stream, its sink, and the time of the last frame from the page's camera (`heard`)."""
 
     hub: Hub
     visitor: Visitor
@@ -90,11 +90,12 @@ class Live:
 
 @dataclass
 class Session:
-    """One open page: what it has uploaded lies in its folder, which is removed with it.
+    """One open page; its folder has its uploads and is removed with it.
 
-    client  the address where the page is open
-    pages   its connections that are open; seen: when one last was
-    max_snapshots  of a video, by the checkpoint
+    client  the client address of the page
+    pages   the number of open connections
+    seen    when a connection last closed
+    max_snapshots  the most snapshots of a video, for each checkpoint
     """
 
     folder: Path
@@ -131,7 +132,7 @@ class Site:
         self._sweeper.start()
 
     def open_page(self, key: str, client: str) -> None:
-        """A page has connected, from a client's address; ActionstreamError where there are too many."""
+        """Count a new connection of a page; ActionstreamError where too many pages are open."""
         with self._lock:
             if key not in self._sessions:
                 limits = self.limits
@@ -144,7 +145,7 @@ class Site:
             self._sessions[key].pages += 1
 
     def close_page(self, key: str) -> None:
-        """A connection of a page has ended; its session ends soon, unless it comes back."""
+        """Count a closed connection; the session ends after IDLE_SECONDS without a new one."""
         with self._lock:
             if session := self._sessions.get(key):
                 session.pages -= 1
@@ -158,7 +159,7 @@ class Site:
             return self._sessions[key]
 
     def end_session(self, key: str) -> None:
-        """The page was closed, or loaded again."""
+        """End the streams and engines of a session, and remove its uploads."""
         with self._lock:
             session = self._sessions.pop(key, None)
         if session is not None:
@@ -172,11 +173,11 @@ class Site:
             shutil.rmtree(session.folder, ignore_errors=True)
 
     def hub(self, model: Located) -> Hub:
-        """The engine of a model, which is opened when it is first wanted and stays."""
+        """The hub of a model; it is opened on the first call and stays open."""
         with self._lock:
             hub = self._hubs.get(model)
         if hub is None:
-            with self._opening:  # for seconds, in which all others go on
+            with self._opening:  # opening takes seconds; self._lock stays free
                 if (hub := self._hubs.get(model)) is None:
                     if len(self._hubs) >= MAX_MODELS:
                         raise ActionstreamError(f"{MAX_MODELS} models are open, which is the most; try again later")
@@ -186,7 +187,7 @@ class Site:
         return hub
 
     def models(self, session: Session | None = None) -> dict[str, Located]:
-        """Those that can be chosen, by name: the server's, others that are here already, uploads of the session."""
+        """The models to choose from, by name: the server's, packaged or downloaded ones, and uploads of the session."""
         others = [model for model in map(locate, (*packaged(), *PUBLISHED)) if model.is_here]
         models = {model.name: model for model in others if model.name != self.model.name}
         return {self.model.name: self.model, **models, **(session.checkpoints if session else {})}
@@ -199,7 +200,7 @@ class Site:
         return models[name]
 
     def take_checkpoint(self, session: Session, upload: str) -> str:
-        """Keep a checkpoint that was uploaded; its name. ValueError where it is none that can label a stream."""
+        """Keep an uploaded checkpoint and return its name; ValueError where it cannot label a stream."""
         path, name = self.take_upload(session, upload, CHECKPOINT_SUFFIXES)
         try:
             if len(session.checkpoints) >= MAX_CHECKPOINTS:
@@ -223,7 +224,7 @@ class Site:
         return name
 
     def begin_live(self, session: Session, address: str | None, settings: Settings) -> dict[str, Any]:
-        """Begin the live stream of a session, from its page's camera or from an address; what the page has to know."""
+        """Begin the live stream of a session, from its camera or an address; returns what the page needs to know."""
         hub = self.hub(session.model)
         if hub.failure:
             raise ActionstreamError(hub.failure)
@@ -233,12 +234,12 @@ class Site:
             public = not self.limits.allow_private
             address = check_address(address, allow_private=not public)
             visitor = Visitor(open_source(address, connection=Connection(public=public)), discreet=public)
-        if session.live:  # only now: a request that is refused ends nothing
+        if session.live:  # only now: a refused address does not end the old stream
             self.end_live(session.live)
         with self._lock:
             of_it = sum(1 for each in self._live.values() if each.client == session.client)
             if len(self._live) >= self.limits.max_streams or of_it >= self.limits.max_streams_per_client:
-                raise ActionstreamError(f"{len(self._live)} live streams are open, which is the most; try again later")
+                raise ActionstreamError("too many live streams are open; try again later")
             self._live[token] = Live(hub, visitor, session.client)
             session.live = token
         hub.add(token, visitor.source, visitor, settings, realtime=True)
@@ -262,7 +263,7 @@ class Site:
         return self._room.reserve(num_bytes, most=self.limits.max_stored_megabytes * 1e6)
 
     def begin_clip(self, session: Session, path: Path, name: str) -> UploadedVideo:
-        """Begin to label a video of a session, in place of the one that it had."""
+        """Begin to label a video of a session; it replaces the session's last video."""
         self.forget_clip(session)
         limits = self.limits
         clip = UploadedVideo(
@@ -278,7 +279,7 @@ class Site:
         return clip
 
     def finish_clip(self, session: Session, clip: UploadedVideo) -> dict[str, str]:
-        """What the page has to know to find what was found; ValueError says why nothing was."""
+        """Write the result files of a video; returns its token for the page. ValueError where labelling failed."""
         found = clip.finish()
         finished = Finished(clip, found, clip.write(found, session.folder / clip.token))
         with self._lock:
@@ -288,7 +289,7 @@ class Site:
         return {"token": clip.token}
 
     def forget_clip(self, session: Session) -> None:
-        """Remove the video of a session, and what was found in it."""
+        """Remove the video of a session and its results."""
         with self._lock:
             clip, session.clip = session.clip, None
             if clip is None:
@@ -317,24 +318,24 @@ class Site:
             return sum(len(hub.streams) for hub in self._hubs.values())
 
     def close(self, seconds: float = 5.0) -> None:
-        """End all streams, for which there is so much time, and remove all uploads."""
+        """End all streams, within `seconds`, and remove all uploads."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self._closed.set()
         until = perf_counter() + seconds
         self._sweeper.join(seconds)
         for hub in self._hubs.values():
             hub.close(max(0.0, until - perf_counter()))
-        shutil.rmtree(self.folder, ignore_errors=True)  # what came meanwhile
+        shutil.rmtree(self.folder, ignore_errors=True)  # files that arrived in the meantime
         self._lock_of_folder.close()
 
     def _sweep(self) -> None:
-        """End, again and again, what nobody wants any more; what goes wrong is told once, and not the end of it."""
+        """End unused sessions and streams periodically; an error is logged once, and the loop goes on."""
         told = ""
         while not self._closed.wait(0.5):
             try:
                 self._end_the_silent()
                 self._remove_forgotten_uploads()
-            except Exception as error:  # a server without a sweeper fills up
+            except Exception as error:  # without a sweeper the disk fills up
                 if repr(error) != told:
                     logger.exception("what nobody wants any more could not be removed")
                 told = repr(error)
@@ -350,7 +351,7 @@ class Site:
             self.end_session(key)
 
     def _is_silent(self, live: Live, now: float) -> bool:
-        """Whether nobody asks about a stream, or its page sends no frames: the place is for who does."""
+        """Whether a stream gets no requests, or no frames from its page's camera."""
         if now - live.visitor.asked > IDLE_SECONDS:
             return True
         return isinstance(live.visitor.source, PageSource) and now - live.heard > self.limits.silent_seconds

@@ -1,4 +1,4 @@
-"""The folder of a server: nobody else can read it, and where the server was killed, the next one removes it."""
+"""The private folder of a server; the next server removes it where this one is killed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PREFIX = "actionstream-page-"
 
 
 class FolderLock:
-    """A lock on a folder, which the system releases when its process is gone."""
+    """A lock on a folder; the system releases it when the process ends."""
 
     def __init__(self, folder: Path, *, wait: bool = True):
         self._descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
@@ -28,10 +28,10 @@ class FolderLock:
 
 
 def make_folder() -> tuple[Path, FolderLock]:
-    """A new folder, and the lock that says that it is in use."""
+    """A new folder, and the lock that marks it as in use."""
     while True:
         folder = Path(tempfile.mkdtemp(prefix=PREFIX))
-        with suppress(FileNotFoundError):  # a server that begins at the same time took it for a stale one
+        with suppress(FileNotFoundError):  # another server that starts now removed it as stale
             lock = FolderLock(folder)
             if folder.exists():
                 return folder, lock
@@ -41,7 +41,7 @@ def make_folder() -> tuple[Path, FolderLock]:
 def remove_stale() -> None:
     """Remove the folders of servers that were killed."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        with suppress(OSError):  # it is in use, or of another user
+        with suppress(OSError):  # it is in use, or belongs to another user
             if folder.stat().st_uid == os.getuid():
                 lock = FolderLock(folder, wait=False)
                 shutil.rmtree(folder, ignore_errors=True)

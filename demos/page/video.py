@@ -1,4 +1,4 @@
-"""The tab Video: what happens when in a whole video, and what the live engine would have said at each moment."""
+"""The tab Video: the segments of a whole video, and the live prediction at each time."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def build(site: Site) -> None:
         yield from label(site.session(str(request.session_hash)), SAMPLE, "sample.mp4")
 
     def label(session: Session, path: Path, name: str) -> Iterator[tuple[Any, Any]]:
-        """How far it is, and in the end where the page finds what was found; a message where nothing was."""
+        """Yield the progress, and at the end the token of the result; a message where labelling failed."""
         try:
             clip = site.begin_clip(session, path, name)
             while not clip.done.wait(LOOK_EVERY_SECONDS) and clip.hub.failure is None:
@@ -91,7 +91,7 @@ def build(site: Site) -> None:
     gr.HTML(RESULT, apply_default_css=False)
     ticket = gr.JSON(visible=False)
     quietly: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 2, "concurrency_id": "label"}
-    # not preprocessed: gradio would leave a file of its own behind
+    # preprocess=False: gradio would leave a copy of the file behind
     uploaded = upload.upload(label_upload, upload, [upload, told, ticket], preprocess=False, **quietly)
     taken = sample.click(label_sample, None, [told, ticket], **quietly)
     for event in (uploaded, taken):

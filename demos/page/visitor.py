@@ -1,4 +1,4 @@
-"""A live stream of one visitor: frames that the page sends go in, answers for the page come out."""
+"""A live stream of one visitor: a source for the frames of the page, and a sink that queues answers for it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from actionstream.sources import Source
 
 MAX_PIXELS = 1280 * 1280
 MAX_BYTES = 1_000_000
-"""Of a frame from the page, which makes them small itself."""
+"""The largest frame from the page; page.js sends small ones."""
 MAX_WAITING = 2
-"""Frames from the page that nobody has prepared yet."""
+"""The most frames from the page in the queue."""
 LONGEST_WAIT_SECONDS = 1.0
 NEWS_KEPT = 64
 CANNOT_BE_OPENED = (
@@ -34,7 +34,7 @@ CANNOT_BE_OPENED = (
 
 
 class PageSource(Source):
-    """The frames that a page sends, at the page's own time."""
+    """The frames that a page sends, with timestamps of the page's clock."""
 
     live = True
     patient = False
@@ -46,7 +46,7 @@ class PageSource(Source):
         self._last_seconds = float("-inf")
 
     def put(self, image: np.ndarray, time_seconds: float) -> None:
-        """The next frame; one that was overtaken on its way, or comes too soon for who prepares them, is lost."""
+        """Queue the next frame; a frame out of order is dropped, and so is one for which the queue is full."""
         if time_seconds <= self._last_seconds or self._frames.qsize() >= MAX_WAITING:
             self.lost["late"] += 1
             return
@@ -62,10 +62,10 @@ class PageSource(Source):
 
 
 class Visitor:
-    """What waits for the page to fetch it; a sink.
+    """A sink that queues answers until the page fetches them.
 
-    picture   the newest frame, where the page does not have it from its own camera
-    discreet  no word of why there is no first frame: who may be where is nobody's business
+    picture   the newest frame of an address; None for the page's camera
+    discreet  hide why an address gives no first frame, so that visitors cannot probe for servers
     """
 
     def __init__(self, source: Source, *, discreet: bool = False):
@@ -95,7 +95,7 @@ class Visitor:
         pass
 
     async def news(self) -> list[dict[str, Any]]:
-        """What there is since the last time; waits for it a little."""
+        """The answers since the last call; waits up to LONGEST_WAIT_SECONDS for the first one."""
         self.asked = perf_counter()
         self._loop = asyncio.get_running_loop()
         if not self._news:
@@ -106,12 +106,12 @@ class Visitor:
 
     def _tell(self, news: dict[str, Any]) -> None:
         self._news.append(news)
-        if self._loop is not None:  # somebody waits
+        if self._loop is not None:  # a request has waited at least once
             self._loop.call_soon_threadsafe(self._told.set)
 
 
 def read_picture(data: bytes) -> np.ndarray:
-    """RGB pixels of a JPEG, PNG or WebP from the page; ValueError where it is none, or too large."""
+    """Decode a JPEG, PNG or WebP from the page to RGB; ValueError where it is invalid or too large."""
     if len(data) > MAX_BYTES:
         raise ActionstreamError(f"a frame of {len(data)} bytes; the most is {MAX_BYTES}")
     try:

@@ -1,1 +1,1 @@
-"""Measurements that anybody can repeat with one command."""
+"""Benchmarks; each runs with one command."""

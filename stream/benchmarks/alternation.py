@@ -1,4 +1,4 @@
-"""Times that can be compared: what is measured takes turns, many short rounds in one run."""
+"""Measure several things in alternation, in many short rounds of one run, so that their times are comparable."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from typing import Any
 import numpy as np
 
 Done = Callable[[float], None]
-"""Told how much of the work is done, from 0 to 1."""
+"""A progress callback: takes the share of the work that is done, from 0 to 1."""
 
 
 Stage = Callable[[str], Done]
-"""Told what begins now; gives who is told how much of that is done."""
+"""Called with the name of the stage that begins; returns the progress callback of that stage."""
 
 
 def nobody(_: float) -> None:
-    """Nobody wants to know how much is done."""
+    """A progress callback that does nothing."""
 
 
 def no_stage(_: str) -> Done:
-    """Nor what is being done."""
+    """A stage callback that does nothing."""
     return nobody
 
 
 def timed(work: Callable[[], Any]) -> Callable[[], float]:
-    """Some work as a side of `alternate`: does it, and gives the seconds that it took."""
+    """Make a side of `alternate` from a function: it calls the function and returns the seconds that the call took."""
 
     def run() -> float:
         began = perf_counter()
@@ -39,9 +39,9 @@ def timed(work: Callable[[], Any]) -> Callable[[], float]:
 
 
 def burst(step: Callable[[], Any], calls: int = 5) -> Callable[[], float]:
-    """A short step as a side of `alternate`: seconds of a call, the median of several.
+    """Make a side of `alternate` from a short step: it returns the median seconds of several calls.
 
-    One before them warms the caches again, and outlasts what the side before has left: threads that wait busily.
+    One call before them does not count: it warms the caches, and outlasts spinning threads of the last side.
     """
     once = timed(step)
 
@@ -55,7 +55,7 @@ def burst(step: Callable[[], Any], calls: int = 5) -> Callable[[], float]:
 def alternate(
     sides: Mapping[str, Callable[[], float]], *, rounds: int, warm_ups: int = 1, done: Done = nobody
 ) -> dict[str, list[float]]:
-    """What each side gives in each round; every second round goes backwards, so that none is always the first."""
+    """The values of each side, one for each round. The order is reversed in every second round."""
     found: dict[str, list[float]] = {name: [] for name in sides}
     for turn in range(-warm_ups, rounds):
         for name in sides if turn % 2 == 0 else reversed(list(sides)):
@@ -68,7 +68,7 @@ def alternate(
 
 @dataclass(frozen=True)
 class Quartiles:
-    """A median, and between what half of the values lie."""
+    """The median and the quartiles; half of the values lie between the quartiles."""
 
     median: float
     lower: float
@@ -81,11 +81,11 @@ class Quartiles:
 
 
 def ratios(left: Sequence[float], right: Sequence[float]) -> Quartiles:
-    """Of what was measured in the same rounds: left over right, in each of them."""
+    """Quartiles of left / right, divided round by round."""
     return Quartiles.of([one / other for one, other in zip(left, right, strict=True)])
 
 
 def percentiles(values: Sequence[float]) -> dict[str, float]:
-    """The median, what 95 and 99 % of the values do not exceed, and the largest."""
+    """The median, the 95th and 99th percentile, and the maximum."""
     names = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
     return {name: float(np.quantile(values, share)) for name, share in names.items()}

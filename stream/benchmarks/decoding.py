@@ -1,4 +1,4 @@
-"""How fast a video is decoded, and by what."""
+"""How fast each decoder decodes a video."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from actionstream.sources.video import FileSource
 
 
 def _pyav(threads: str) -> Callable[[Path], Iterator[np.ndarray]]:
-    """The reader of files, with the threads that FFmpeg's decoder is to have (a `thread_type`)."""
+    """The reader of files, with this `thread_type` of FFmpeg's decoder."""
 
     class Film(FileSource):
         look_ahead = 1
@@ -54,13 +54,13 @@ DECODERS: dict[str, Callable[[Path], Iterator[np.ndarray]]] = {
     "PyAV, as it likes": _pyav("AUTO"),
     "OpenCV": _opencv,
 }
-"""From a file to its pictures, RGB arrays of their own size. Live sources have slices, files what FFmpeg likes."""
+"""Functions from a file to its pictures, RGB arrays in full size. Live sources use "SLICE", files "AUTO"."""
 
 
 def measure_decoders(
     path: Path, preprocessing: Preprocessing, *, num_frames: int, rounds: int, done: Done = nobody
 ) -> dict[str, Any]:
-    """Passes over the first frames of a file by each decoder in turn, without and with what resizes for a network."""
+    """Decode the first frames of a file with each decoder in turn, without and with resizing to the network's input."""
     frames = list(itertools.islice(DECODERS["PyAV, one thread"](path), num_frames))
     count, (height, width) = len(frames), frames[0].shape[:2]
 

@@ -1,4 +1,4 @@
-"""Videos that benchmarks play: longer ones, of another size, and as a camera would send them."""
+"""Videos for benchmarks: looped, re-encoded in another size, or played at the rate of a camera."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def loop_video(video: Path, target: Path, *, seconds: float) -> None:
-    """Write the packets of a video again and again, one after the other in time, until it is so long."""
+    """Copy the packets of a video again and again, until the new video has about this length."""
     import av
 
     with open_container(video, name=str(video)) as source, av.open(str(target), "w") as sink:
@@ -68,18 +68,18 @@ def encode_film(video: str | Path, target: Path, *, width: int, height: int, num
 
 
 class _AsLive(FileSource):
-    """A file, decoded as what comes from a network is."""
+    """A file that is decoded with the settings of network streams."""
 
     threads = "SLICE"
     look_ahead = 1
 
 
 class LiveFilm(Source):
-    """A file as a camera sends it: `rate` frames a second, each decoded when it comes, from its begin again at its end.
+    """A file that plays like a camera: `rate` frames a second, each decoded when it is due, in an endless loop.
 
-    phase    of its clock, as a share of the time between two frames: cameras do not tick together
-    arrived  when each frame came, time.perf_counter(); what it is decoded takes from there on
-    decode_cpu_seconds  of the thread that reads it, of all frames so far
+    phase    the offset of its clock, as a share of the frame interval: cameras are not synchronous
+    arrived  when each frame was due, time.perf_counter(); decoding begins then
+    decode_cpu_seconds  CPU time of the reading thread for decoding, of all frames so far
     """
 
     live = True
@@ -92,7 +92,7 @@ class LiveFilm(Source):
         self._path = path
         self._phase = phase
         self._stopped = threading.Event()
-        _AsLive(str(path)).close()  # whoever asks for a file that is none is told at once
+        _AsLive(str(path)).close()  # raises at once where the file is no video
 
     def __iter__(self) -> Iterator[Frame]:
         begin = perf_counter() + self._phase / self.rate

@@ -1,11 +1,11 @@
-"""The temporal shift and the engine on a GPU: is it right, and how fast is it.
+"""Check and measure the temporal shift and the engine on a GPU.
 
     python -m actionstream.benchmarks.gpu OUT
 
-writes OUT/gpu.json and OUT/gpu.md. Needs CuPy, and neither av nor gradio nor typer. Times are medians by CUDA
-events, each from an empty cache and with the launch queued in advance; what is compared is measured in turn, and each
-kernel twice, which shows the spread. Without a GPU, `--rehearse` runs all of it on small shapes on the CPU,
-so that the program is known to work; its figures mean nothing.
+writes OUT/gpu.json and OUT/gpu.md. It needs CuPy, but not av, gradio or typer. Times are medians of CUDA events, with a
+flushed cache and the launch queued in advance. Alternatives are measured in turn, and each kernel twice: the difference
+of the two is the noise. Without a GPU, `--rehearse` runs everything with small shapes on the CPU, to test the program;
+its figures mean nothing.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ HIDDEN_CYCLES = 4_000_000  # 2 ms: more than any launch takes on the host
 
 @dataclass(frozen=True)
 class Plan:
-    """How much of it is done."""
+    """The device, and the shapes and repetitions to measure."""
 
     device: torch.device
     dtype: torch.dtype = torch.float16
@@ -95,7 +95,7 @@ def main() -> None:
 
 
 def described(plan: Plan) -> dict[str, Any]:
-    """What it was measured on."""
+    """The machine, the device and the versions."""
     there = plan.device.type == "cuda"
     more: dict[str, Any] = {"cuda": torch.version.cuda}
     if there:
@@ -119,10 +119,8 @@ def _time(plan: Plan, work: Callable[[], Any], flush: Tensor) -> float:
         return timed(work)()
     begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     torch.cuda.synchronize()
-    flush.max()  # leaves the cache full of what nobody needs, and clean: nothing has to be written back
-    torch.cuda._sleep(
-        HIDDEN_CYCLES
-    )  # the launch is queued behind this, so that its own time on the host does not count
+    flush.max()  # flushes the cache: it only reads, so that nothing has to be written back
+    torch.cuda._sleep(HIDDEN_CYCLES)  # the launch is queued behind this: its time on the host does not count
     begin.record()
     work()
     end.record()
@@ -130,14 +128,14 @@ def _time(plan: Plan, work: Callable[[], Any], flush: Tensor) -> float:
     return begin.elapsed_time(end) / 1000
 
 
-# What is right.
+# Correctness.
 
 
 def correctness(plan: Plan) -> dict[str, Any]:
-    """Every variant against the torch form, on random inputs, with outputs that are poisoned before."""
+    """Compare every variant with the torch form on random inputs; uninitialised memory holds NaN."""
     random = np.random.default_rng(0)
     checked = 0
-    torch.use_deterministic_algorithms(True)  # fills new memory with NaN
+    torch.use_deterministic_algorithms(True)  # this fills new memory with NaN
     for case in range(plan.cases):
         dtype = [torch.float16, torch.bfloat16, torch.float32, torch.float64][case % 4]
         streams, snippets, channels, height, width = (
@@ -187,11 +185,11 @@ def _same(found: Any, expected: Any) -> None:
             raise SystemExit(f"the kernel is wrong for {tuple(one.shape)} {one.dtype} {one.stride()}")
 
 
-# How fast the shift is.
+# Speed of the shift.
 
 
 def shapes(plan: Plan, name: str) -> dict[tuple[int, int, int], int]:
-    """(channels, height, width) of the tensors that a network shifts, and how often."""
+    """(channels, height, width) of the tensors that a network shifts -> how many times."""
     network = create(name).eval()
     found: dict[tuple[int, int, int], int] = {}
 
@@ -223,7 +221,7 @@ def every_case(plan: Plan) -> Iterator[tuple[dict[str, Any], Tensor, Tensor, Ten
 
 
 def bandwidth(plan: Plan) -> list[dict[str, Any]]:
-    """Each variant against a copy of as many bytes as it must move, in one launch of the driver."""
+    """Compare each variant with one copy that moves as many bytes."""
     rows = []
     for case, x, pool, index in every_case(plan):
         fold = x.shape[1] // 8
@@ -247,7 +245,7 @@ def bandwidth(plan: Plan) -> list[dict[str, Any]]:
 
 
 def alternatives(plan: Plan) -> list[dict[str, Any]]:
-    """The online step against torch: slicing, rolling, and the slicing code compiled."""
+    """Compare the online step with torch code: slicing, rolling, and compiled slicing."""
 
     def slicing(x: Tensor, pool: Tensor, index: Tensor) -> Tensor:
         fold = x.shape[1] // 8
@@ -278,11 +276,11 @@ def alternatives(plan: Plan) -> list[dict[str, Any]]:
     return rows
 
 
-# How fast the engine is.
+# Speed of the engine.
 
 
 def runtime_of(plan: Plan, name: str, batches: tuple[int, ...], num_slots: int) -> GraphRuntime:
-    """A runtime of a network with weights that keep the signal alive: trained ones would be as fast."""
+    """A runtime of a network with its initial weights: trained weights are as fast."""
     card = card_of(name, size=plan.size, num_classes=400)
     network: Network = create(name, num_classes=400)
     return GraphRuntime(
@@ -295,7 +293,7 @@ def _frames(plan: Plan, count: int) -> np.ndarray:
 
 
 def online_step(plan: Plan) -> list[dict[str, Any]]:
-    """A whole step with shift over one of the same network without, both as a graph: the device's time alone."""
+    """Compare a step with the shift with that of the same network without it, as CUDA graphs: device time only."""
     rows = []
     for name in NETWORKS:
         for batch in plan.step_batches:
@@ -329,10 +327,9 @@ def online_step(plan: Plan) -> list[dict[str, Any]]:
 
 
 def throughput(plan: Plan) -> list[dict[str, Any]]:
-    """Frames a second through the runtime, bytes in to scores out, and the streams of 30 frames/s that it holds.
+    """Frames a second through the runtime, from uint8 frames to scores, and the streams of 30 frames/s that it holds.
 
-    A step of B streams within 33 ms at the 99th percentile is B streams served. Above the largest batch they are
-    served by several steps in one frame time.
+    A batch of B streams holds B streams for each step that fits into one frame interval (33 ms) at the 99th percentile.
     """
     rows = []
     for name in NETWORKS:
@@ -362,7 +359,7 @@ def throughput(plan: Plan) -> list[dict[str, Any]]:
 
 
 def memory(plan: Plan) -> list[dict[str, Any]]:
-    """What a stream takes on the device, and the peak of a step."""
+    """The size of a stream's state, and the peak memory of a step on the device."""
     rows = []
     for name in NETWORKS:
         network = create(name).to(plan.dtype)

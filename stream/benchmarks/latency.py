@@ -1,4 +1,4 @@
-"""Where the time of a frame goes, from when it comes to its line of JSON, in a live stream."""
+"""The latency of a frame in a live stream, from its arrival to its line of JSON, split into parts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WARM_UP_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class FrameTime:
-    """Milliseconds of one frame; `total` is the sum of its parts. Were the neighbours busy?"""
+    """Milliseconds of one frame; `total` is the sum of the parts. `busy`: whether other processes were computing."""
 
     parts: dict[str, float]
     busy: bool
@@ -37,7 +37,7 @@ class FrameTime:
 
 
 class _LatencySink:
-    """A sink that writes JSON lines to nowhere, and notes when a frame was done."""
+    """A sink that discards JSON lines and notes the time at which a frame is done."""
 
     def __init__(self, film: LiveFilm, lines: JsonLines, note: Callable[[int, dict[str, float]], None]):
         self._film = film
@@ -64,13 +64,13 @@ class _LatencySink:
 def measure_latency(
     engine: Engine, path: Path, *, rate: float, num_frames: int, num_busy: int = 0, done: Done = nobody
 ) -> dict[str, Any]:
-    """Play a file as a camera would send it, label it as `watch` does, and time each frame that the model sees.
+    """Play a file at the rate of a camera, label it as `watch` does, and time each frame that the model sees.
 
     rate        frames a second
-    num_frames  of the film, beside a first second that does not count
-    num_busy    other processes, which compute all the time in every second one of STRETCHES stretches
+    num_frames  frames to measure, after a warm-up of one second
+    num_busy    other processes (neighbours); they compute in every second one of STRETCHES stretches
 
-    Returns the percentiles of each part in ms, all frames, and with neighbours those of both kinds of stretches.
+    Returns the percentiles of each part in ms and all frames; with neighbours, percentiles of quiet and busy stretches.
     """
     warm_up = round(rate * WARM_UP_SECONDS)
     film = LiveFilm(path, rate=rate)
@@ -123,7 +123,7 @@ def measure_latency(
 
 
 def summary(times: list[FrameTime]) -> dict[str, Any]:
-    """Percentiles of frames, in all and by part."""
+    """Percentiles of the total time of frames, and of each part."""
     if not times:
         raise ActionstreamError("too few frames were labelled to say anything; measure more of them (--frames)")
     return {

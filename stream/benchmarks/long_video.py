@@ -1,11 +1,11 @@
-"""How much time and memory a long video takes: is it decoded while the model works, and is nothing kept but the rows.
+"""Time and memory that a long video takes: does decoding overlap with the model, and is nothing kept but score rows.
 
     python -m actionstream.benchmarks.long_video VIDEO --hours 2
 
-loops VIDEO until it is so long (packets are copied, nothing is encoded), labels it as `label` does, and prints one JSON
-object. Memory is read at each minute of the video and, as the highest that there ever was, when its segments have been
-found; on Linux. For the time, short passes alternate, on two minutes of the video: decoding alone (with what makes
-snippets of the pictures), scoring alone (of snippets in memory), and both as `label` has them.
+loops VIDEO to this length (packets are copied, not encoded), labels it as `label` does, and prints one JSON object.
+Memory (on Linux only) is read at each minute of the video; the peak is read when the segments have been found. For the
+time, short passes over two minutes of the video alternate: decoding alone (including the preparation of snippets),
+scoring alone (of snippets in memory), and both together as in `label`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("video", type=Path)
     parser.add_argument("--hours", type=float, default=2.0)
     parser.add_argument("--model", default="motion")
-    parser.add_argument("--passes", type=int, default=10, help="of each kind, for the time")
+    parser.add_argument("--passes", type=int, default=10, help="passes of each kind, for the time")
     arguments = parser.parse_args()
     try:
         with tempfile.TemporaryDirectory() as folder, core_left_free():
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def measure(video: Path, folder: Path, hours: float, model: str, passes: int) -> dict[str, Any]:
-    """All of it, as plain numbers."""
+    """The whole report, as plain numbers."""
     scorer = open_scorer(model)
     film, short = folder / "film.mkv", folder / "short.mkv"
     loop_video(video, film, seconds=3600 * hours)
@@ -69,7 +69,7 @@ def measure(video: Path, folder: Path, hours: float, model: str, passes: int) ->
 
 
 def label_film(film: Path, scorer: Scorer) -> dict[str, Any]:
-    """Label a film; megabytes at each minute of it and in the end, and the seconds that it took."""
+    """Label a video; return the seconds that it takes, and the memory at its minutes and at the end."""
     thumbnails = Thumbnails()
     megabytes: list[float] = []
 
@@ -104,7 +104,7 @@ def label_film(film: Path, scorer: Scorer) -> dict[str, Any]:
 
 
 def times(film: Path, scorer: Scorer, passes: int) -> dict[str, Any]:
-    """Seconds of alternating passes over a film, and how much longer both take than the slower of the two."""
+    """Seconds of alternating passes over a video; the ratio of both together to the slower of the two."""
     stream = scorer.open()
     source, prepared = open_source(film), []
     for frame in source:

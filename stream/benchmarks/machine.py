@@ -1,4 +1,4 @@
-"""What a benchmark ran on."""
+"""The machine that a benchmark runs on."""
 
 from __future__ import annotations
 
@@ -13,10 +13,7 @@ PACKAGES = ("torch", "onnxruntime", "openvino", "ai-edge-litert", "numpy", "av",
 
 
 def machine() -> dict[str, Any]:
-    """CPU, cores, memory, the load that was there before, date, and versions of what is installed.
-
-    None where the system does not say.
-    """
+    """CPU, cores, memory, load, date, and the versions of installed packages; None where the system does not say."""
     names = [line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
     memory = [int(line.split()[1]) * 1024 / 1e9 for line in _lines("/proc/meminfo") if line.startswith("MemTotal")]
     return {

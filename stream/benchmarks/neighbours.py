@@ -1,4 +1,4 @@
-"""Other programs that want the processors, too."""
+"""Background load: processes that compete for the CPU."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BURN = "while True: pass"
 
 
 class Neighbours:
-    """Processes that do nothing but compute, held still until they are set going.
+    """Processes that only compute; they are stopped until `busy(True)`.
 
     with Neighbours(2) as neighbours:
         neighbours.busy(True)
@@ -28,12 +28,12 @@ class Neighbours:
 
     @property
     def share_left(self) -> float:
-        """Of the machine, for a program with as many threads as there are cores, where all threads get as much."""
+        """The share of the CPU that is left to a program with a thread for each core, if the scheduler is fair."""
         cores = os.cpu_count() or 1
         return cores / (cores + self.count)
 
     def busy(self, on: bool) -> None:
-        """Let them compute, or hold them still."""
+        """Let the processes compute, or stop them."""
         for process in self._processes:
             process.send_signal(signal.SIGCONT if on else signal.SIGSTOP)
 

@@ -1,4 +1,4 @@
-"""Networks of the catalogue without trained weights, for measuring: their signal neither fades nor explodes."""
+"""Networks of the catalogue with random weights, for benchmarks: activations neither vanish nor explode."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from actionstream.models.weights.checkpoint import save
 from actionstream.sources import SAMPLE, open_source
 
 WEIGHTS = "random weights, batch norms with the statistics of the sample's pictures"
-"""What `write_checkpoint` fills a network with, in words."""
+"""The weights of `write_checkpoint`, in words."""
 NUM_CLASSES = 27  # of Jester, which the official online MobileNetV2 was trained on
 
 
@@ -47,16 +47,16 @@ def sample_snippets(card: Card, count: int) -> np.ndarray:
 
 @torch.inference_mode()
 def write_checkpoint(path: Path, card: Card) -> None:
-    """A checkpoint of a network with WEIGHTS.
+    """Write a checkpoint of a network with WEIGHTS.
 
-    With those that a network is made with, what goes through MobileNetV2 sinks into denormal numbers, with which a CPU
-    is three times slower; here each batch norm makes of real pictures what it would in a trained network.
+    With its initial weights, activations of MobileNetV2 become denormal numbers, and a CPU computes those three times
+    more slowly. So each batch norm takes the statistics of real pictures, as in a trained network.
     """
     torch.manual_seed(0)
     network = create(card.network, **card.arguments)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
-            module.momentum = 1.0  # the statistics are those of the last batch
+            module.momentum = 1.0  # the running statistics become those of the last batch
     frames = card.preprocessing.normalise(torch.from_numpy(sample_snippets(card, 8)))
     network.train()(frames[None])
     save(path, network.eval(), card)

@@ -1,4 +1,4 @@
-"""Runtimes as benchmarks open them: with a number of threads."""
+"""Open runtimes with a given number of threads, for benchmarks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from actionstream.runtimes.runtime import Runtime
 
 @contextmanager
 def threads(number: int) -> Generator[None]:
-    """In here torch computes with so many threads."""
+    """Set the number of torch threads inside the context."""
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:
@@ -27,25 +27,25 @@ def threads(number: int) -> Generator[None]:
 
 
 def thread_counts() -> list[int]:
-    """1, 2, 4 ... and as many as there are cores."""
+    """1, 2, 4 ... and the number of cores."""
     cores = os.cpu_count() or 1
     return [*(2**power for power in range(cores.bit_length()) if 2**power < cores), cores]
 
 
 def check_threads(number: int) -> None:
-    """Raise ValueError for more threads than there are cores."""
+    """Raise ValueError where there are fewer cores than threads."""
     if number > (os.cpu_count() or 1):
         raise ActionstreamError(f"{number} threads are more than this machine has cores, {os.cpu_count()}")
 
 
 def open_with_threads(model: str | os.PathLike[str], *, runtime: RuntimeName, device: str, num_threads: int) -> Runtime:
-    """The runtime of a model that computes with so many threads; torch does where `threads` says so, too."""
+    """Open a model with a number of threads; a step of a torch runtime also has to run inside `threads`."""
     with threads(num_threads):
         return open_runtime(model, runtime=runtime, device=device, num_threads=num_threads)
 
 
 def batch_step(runtime: Runtime, snippets: np.ndarray, batch: int, *, num_threads: int) -> Callable[[], np.ndarray]:
-    """A step of the next snippet of each of `batch` streams."""
+    """A function that scores the next snippet of each of `batch` streams."""
     slots = np.array([runtime.allocate() for _ in range(batch)])
     given = np.resize(snippets, (batch, 1, *snippets.shape[1:]))
 

@@ -1,4 +1,4 @@
-"""Another project's network beside ours: MoViNet-A0-Stream (arXiv:2103.11511) as a TFLite file, one frame a call."""
+"""A network of another project for comparison: MoViNet-A0-Stream (arXiv:2103.11511) as a TFLite file."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ NAME = "MoViNet-A0-Stream"
 
 
 class Peer:
-    """A streaming network in a TFLite file of a folder, with the signature that MoViNet's export has.
+    """A streaming network in the one TFLite file of a folder, with the signature of MoViNet's export.
 
-    It takes "image", float32 (1, 1, height, width, 3) in 0..1, and states that begin with zeros; it gives the states of
-    the same names, and "logits". Needs LiteRT: `pip install ai-edge-litert`.
+    Inputs: "image", float32 (1, 1, height, width, 3) in 0..1, and states, at first zeros. Outputs: states of the same
+    names, and "logits". Needs LiteRT: `pip install ai-edge-litert`.
 
     Raises ValueError where the folder has no such file, or LiteRT is not installed.
     """
@@ -48,7 +48,7 @@ class Peer:
         }
 
     def step(self, image: np.ndarray) -> np.ndarray:
-        """The next frame, float32 (1, 1, height, width, 3); gives logits (1, K)."""
+        """Score the next frame, float32 (1, 1, height, width, 3); returns logits (1, K)."""
         outputs = self._call(image=image, **self._state)
         self._state = {name: outputs[name] for name in self._state}
         return outputs["logits"]

@@ -1,4 +1,4 @@
-"""Where the time of a frame goes, as a picture."""
+"""Plot the latency of frames and its parts."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ LEAST_MS = 1e-3
 
 
 def draw_latency(path: Path, frames: Sequence[dict[str, Any]], *, title: str) -> None:
-    """Write a PNG: on the left which share of the frames has each part done within how long, on the right what the
-    frames are made of whose total is the median, the 95th and 99th percentile, and the longest.
+    """Write a PNG. Left: the cumulative distribution of each part and of the total. Right: the parts of four frames,
+    those with the median, the 95th and 99th percentile, and the longest total.
 
-    frames  milliseconds of each of PARTS, of each frame
+    frames  for each frame, the milliseconds of each of PARTS
     """
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""What the processor does at best: a product of matrices, in float32 and in int8."""
+"""The peak speed of the CPU: a matrix product, in float32 and in int8."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 import onnxruntime
 from onnx import TensorProto, helper
 
-SIZE = 512  # of both matrices, which fit into a cache together
+SIZE = 512  # of both matrices: they fit into a cache together
 MULTIPLY_ADDS = SIZE**3
 
 
 def matrix_product(*, int8: bool, num_threads: int) -> Callable[[], object]:
-    """A product of two matrices of SIZE x SIZE in ONNX Runtime, as a step to be timed: MULTIPLY_ADDS of them."""
+    """A function that multiplies two SIZE x SIZE matrices in ONNX Runtime: MULTIPLY_ADDS multiply-adds a call."""
     rng = np.random.default_rng(0)
     if int8:
         operator, given, taken, made = "MatMulInteger", TensorProto.UINT8, TensorProto.INT8, TensorProto.INT32

@@ -1,4 +1,4 @@
-"""The figures that the project promises, as ratios of two things that took turns in one run."""
+"""The performance goals of the project, as ratios of two things that are measured in alternation."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from actionstream.sources import SAMPLE, open_source
 
 REFERENCE = "torch"
 EAGER = "eager torch"
-"""The network as it is written, without what our runtimes do: batch norms folded, channels last."""
+"""The plain network, without the optimisations of our runtimes (folded batch norms, channels last)."""
 CLIP = 8  # frames
 STREAMS = (2, 4, 8)
 FILM_SIZE = 640, 480
@@ -46,7 +46,7 @@ OFFICIAL = "tsm_mobilenet_v2"  # what the authors' online demo runs
 
 
 class Variant(NamedTuple):
-    """How a network is run: the name of the runtime, whether with an exported file, and in what."""
+    """How a network is run: the runtime, whether from an exported file, and whether in int8."""
 
     runtime: RuntimeName
     exported: bool = False
@@ -68,7 +68,7 @@ _PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino"}
 
 @dataclass(frozen=True)
 class Goal:
-    """What a ratio should be."""
+    """The bounds that a ratio should meet."""
 
     at_least: float | None = None
     at_most: float | None = None
@@ -79,7 +79,7 @@ class Goal:
 
 @dataclass(frozen=True)
 class Figure:
-    """A ratio of the table: "left / right", of which network in which runtime, and what it should be."""
+    """A row of the table: a ratio named "left / right", its network, runtime and goal."""
 
     name: str
     network: str
@@ -90,7 +90,7 @@ class Figure:
         return f"{self.name}, {self.network}, {self.runtime}"
 
     def row(self, left: tuple[str, list[float]], right: tuple[str, list[float]]) -> dict[str, Any]:
-        """Its line of the table: what is on both sides with the seconds of each round, and left over right."""
+        """The row as plain values. left, right: what is measured, and its seconds of each round."""
         ratio = ratios(left[1], right[1])
         return {
             "figure": self.name,
@@ -109,10 +109,10 @@ class Figure:
 class Plan:
     """How the figures are measured.
 
-    networks  online ones, "tsm_..."; the first is the one for all figures that are of one network
-    runtimes  of VARIANTS, beside the reference
-    rounds    of single steps; passes over a film are a fifth of them
-    peer      another project's network, to be measured beside
+    networks  online networks, "tsm_..."; figures of a single network use the first one
+    runtimes  names from VARIANTS, in addition to REFERENCE
+    rounds    rounds of single steps; passes over a whole video have a fifth as many
+    peer      a network of another project to compare with, or None
     """
 
     folder: Path
@@ -126,7 +126,7 @@ class Plan:
 
 
 def installed_variants() -> list[str]:
-    """Those beside the reference that are measured unless others are asked for; what compiles takes minutes."""
+    """The default runtimes, in addition to REFERENCE; "compile" is left out, since it takes minutes."""
     return [name for name, variant in VARIANTS.items() if variant.exported and find_spec(_PACKAGES[variant.runtime])]
 
 
@@ -141,7 +141,7 @@ def check_variants(names: Sequence[str]) -> None:
 
 
 def check_networks(names: Sequence[str]) -> None:
-    """Raise ValueError where one has no twin without shift."""
+    """Raise ValueError for a network that has no twin without shift."""
     for name in names:
         twin = name.replace("tsm_", "tsn_", 1)
         if name == twin or not {name, twin} <= set(NETWORKS):
@@ -152,7 +152,7 @@ def check_networks(names: Sequence[str]) -> None:
 
 
 class _Steps:
-    """Networks in the files that runtimes take, and steps of one frame; what is there is not made again."""
+    """Checkpoints, exported files and runtimes of networks, each made once, and steps with them."""
 
     def __init__(self, plan: Plan):
         self._plan = plan
@@ -168,7 +168,7 @@ class _Steps:
         return path
 
     def exported(self, network: str, *, int8: bool = False, chunk: int = 1) -> Path:
-        """A file of one step of `chunk` frames, which ONNX Runtime and OpenVINO read."""
+        """An ONNX file with one step of `chunk` frames, for ONNX Runtime and OpenVINO."""
         path = self._plan.folder / f"{network} {chunk}{' int8' if int8 else ''}.onnx"
         if not path.exists():
             calibration = [sample_snippets(self.card(network), NUM_CALIBRATED)] if int8 else None
@@ -190,7 +190,7 @@ class _Steps:
 
 
 def measure_ratios(plan: Plan, *, stage: Stage = no_stage) -> list[dict[str, Any]]:
-    """All figures; see README for what each means."""
+    """Measure all figures; README says what each means."""
     steps = _Steps(plan)
     whole = [REFERENCE, *(name for name in plan.runtimes if not VARIANTS[name].int8)]
     found = [_shift(plan, steps, network, name, stage) for network in plan.networks for name in whole]
@@ -205,7 +205,7 @@ def measure_ratios(plan: Plan, *, stage: Stage = no_stage) -> list[dict[str, Any
 
 
 def _shift(plan: Plan, steps: _Steps, network: str, runtime: str, stage: Stage) -> dict[str, Any]:
-    """What the temporal shift costs: the same network with and without."""
+    """The cost of the temporal shift: the same network with and without."""
     without = network.replace("tsm_", "tsn_", 1)
     figure = Figure("with shift / without", network, runtime, Goal(at_most=1.05))
     sides = {name: burst(steps.batch(name, runtime)) for name in (network, without)}
@@ -214,7 +214,7 @@ def _shift(plan: Plan, steps: _Steps, network: str, runtime: str, stage: Stage) 
 
 
 def _runtimes(plan: Plan, steps: _Steps, stage: Stage) -> list[dict[str, Any]]:
-    """Each runtime beside eager torch, and beside what the processor does at best; the fastest beside the peer."""
+    """Compare each runtime with eager torch and with a matrix product, and the fastest one with the peer."""
     network = plan.networks[0]
     multiply_adds = next(row.multiply_adds * (plan.size / row.size) ** 2 for row in read_table() if row.name == network)
     eager = burst(_eager_step(plan, steps, network))
@@ -249,7 +249,7 @@ def _runtimes(plan: Plan, steps: _Steps, stage: Stage) -> list[dict[str, Any]]:
 
 
 def _peer(plan: Plan, steps: _Steps, name: str, peer: Peer, goal: Goal, stage: Stage) -> dict[str, Any]:
-    """Another project's network beside ours, each with pictures of its size."""
+    """Compare the peer with our network, each with pictures of its own input size."""
     network = plan.networks[0]
     image = sample_snippets(_resized(steps.card(network), peer.height, peer.width), 1)
     pixels = image[None].astype(np.float32) / 255
@@ -261,7 +261,7 @@ def _peer(plan: Plan, steps: _Steps, name: str, peer: Peer, goal: Goal, stage: S
 
 
 def _eager_step(plan: Plan, steps: _Steps, name: str) -> Callable[[], None]:
-    """A step of one stream as the authors' demo does it: pixels normalised, the network called with its last state."""
+    """A step of one stream as in the authors' demo: normalise the pixels, call the network with the last state."""
     network, card = load(steps.checkpoint(name))
     pixels = torch.from_numpy(sample_snippets(card, 1)[None])
     state = network.empty_state(1, plan.size, plan.size)
@@ -275,12 +275,12 @@ def _eager_step(plan: Plan, steps: _Steps, name: str) -> Callable[[], None]:
 
 
 def _resized(card: Card, height: int, width: int) -> Card:
-    """The same for pictures of another size."""
+    """The same card with another input size."""
     return replace(card, preprocessing=replace(card.preprocessing, height=height, width=width))
 
 
 def _clip(plan: Plan, steps: _Steps, name: str, stage: Stage) -> dict[str, Any]:
-    """What it would cost to run a clip anew for each frame, in one call."""
+    """The cost of a whole clip in one call for each frame, instead of one step."""
     network = plan.networks[0]
     clip = sample_snippets(steps.card(network), CLIP)[None]
     if name == REFERENCE:
@@ -292,7 +292,7 @@ def _clip(plan: Plan, steps: _Steps, name: str, stage: Stage) -> dict[str, Any]:
             with threads(plan.num_threads):
                 runtime.step(clip, np.array([slot]))
 
-    else:  # the runtime itself takes frame after frame
+    else:  # our ONNX runtime would run the clip frame by frame
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = plan.num_threads
         session = open_session(steps.exported(network, chunk=CLIP), options)
@@ -310,7 +310,7 @@ def _clip(plan: Plan, steps: _Steps, name: str, stage: Stage) -> dict[str, Any]:
 
 
 def _batches(plan: Plan, steps: _Steps, name: str, stage: Stage) -> list[dict[str, Any]]:
-    """What streams in one batch gain over as many steps of one."""
+    """The gain of one batch of streams over as many steps of one stream."""
     network = plan.networks[0]
     sides = {f"{size}": burst(steps.batch(network, name, size), 2) for size in STREAMS}
     alone = steps.batch(network, name)
@@ -327,7 +327,7 @@ def _batches(plan: Plan, steps: _Steps, name: str, stage: Stage) -> list[dict[st
 
 
 def _whole_path(plan: Plan, steps: _Steps, name: str, stage: Stage) -> dict[str, Any]:
-    """From a file to JSON lines, beside the slower of its parts alone: decoding, and the model."""
+    """Compare the path from a file to JSON lines with its slower part alone: decoding or the model."""
     network = plan.networks[0]
     film = plan.folder / "film.mp4"
     width, height = FILM_SIZE

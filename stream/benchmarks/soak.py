@@ -1,4 +1,4 @@
-"""Whether memory or latency grow while one stream goes on and on."""
+"""Soak test: do memory or latency grow during a very long stream?"""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ LOOKS = 100  # at the memory
 def measure_soak(
     engine: Engine, images: Sequence[np.ndarray], *, num_frames: int, done: Done = nobody
 ) -> dict[str, Any]:
-    """Push pictures through one stream again and again.
+    """Push pictures through one stream in a loop.
 
-    The memory after the first thousand frames (or a tenth, where there are few) is what growth is counted from. Drift
-    is the median time of the last tenth of the frames over that of the first.
+    Growth is the memory at the end minus that after the warm-up: the first thousand frames, or a tenth if that is less.
+    Drift is the median time of the last tenth of the frames over that of the first tenth.
     """
     warm_up = min(WARM_UP, num_frames // 10)
     if num_frames - warm_up < 20:
         raise ActionstreamError(f"{num_frames} frames are too few to see a drift; push 30 or more (--frames)")
     name = engine.open()
     measured = num_frames - warm_up
-    spent_ms = np.zeros(measured, np.float32)  # all of it now, so that it is no growth
+    spent_ms = np.zeros(measured, np.float32)  # allocated before: it does not count as growth
     look_every = max(1, measured // LOOKS)
     spent_ms.fill(1.0)
     first = highest = start = resident_megabytes()

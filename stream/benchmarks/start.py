@@ -1,4 +1,4 @@
-"""How long it takes from a command to what it says first, in a process of its own."""
+"""The time from the start of a command to its first output, in a fresh process."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from actionstream.choices import RuntimeName
 from actionstream.models.common.errors import ActionstreamError
 
 HELP_SECONDS, LABEL_SECONDS = 0.5, 4.0
-"""What is aimed at."""
+"""The targets."""
 
 
 def measure_start(model: str, *, runtime: RuntimeName, rounds: int, done: Done = nobody) -> list[dict[str, Any]]:
-    """Fresh processes in turn: Python that does nothing, the help text, and `watch` to its first label."""
+    """Start fresh processes in turn: empty Python, the help text, and `watch` until its first label."""
     chosen = ["--model", model, "--runtime", runtime]
     watch = ["-m", "actionstream", "watch", "sample", "--json", *chosen, "--max-frames", "1"]
     commands: dict[str, tuple[list[str], Callable[[str], bool], float | None]] = {
@@ -42,7 +42,7 @@ def _has_labels(line: str) -> bool:
 
 
 def _until(command: Sequence[str], wanted: Callable[[str], bool]) -> float:
-    """Seconds until a program of Python has printed the first line that is wanted."""
+    """Seconds until a Python program prints the first line that `wanted` accepts."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     began = perf_counter()
     with subprocess.Popen(

@@ -1,4 +1,4 @@
-"""How many live streams this machine holds: each labelled before its next frame comes, and none dropped."""
+"""How many live streams this machine holds: no frame is dropped, and each is labelled before the next one comes."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from actionstream.sources.address import scheme
 from actionstream.sources.connection import Connection
 
 WARM_UP_SECONDS = 1.0
-GOLDEN = 0.618034  # multiples of it are spread over the time between two frames, however many there are
-ATTEMPTS = 2  # of a number of streams, before it is too many
+GOLDEN = 0.618034  # phases of streams: its multiples modulo 1 are spread evenly, however many there are
+ATTEMPTS = 2  # with a number of streams, before it counts as too many
 
 
 class MeteredEngine(Engine):
-    """An engine that adds up what frames take: seconds of "preprocess", "model" and "scoring"."""
+    """An engine that sums the seconds of all frames in "preprocess", "model" and "scoring"."""
 
     def forget(self) -> None:
-        """Count from now on."""
+        """Reset the sums."""
         self.spent = dict.fromkeys(("preprocess", "model", "scoring"), 0.0)
 
     def score(self, pairs: Sequence[tuple[Frame, Prepared]]) -> list[Prediction | Skipped]:
@@ -49,14 +49,14 @@ class MeteredEngine(Engine):
 
 @dataclass(frozen=True)
 class Try:
-    """So many streams for some seconds.
+    """The result of one run with a number of streams.
 
-    frames            that came after the first second, of all streams
-    lost              of these, those that were dropped
-    latency_ms        from when a frame came to its line of JSON; None where none was labelled
-    busy_seconds      what each part took a second: of the thread that labels; "decode" and "preprocess", of the readers
-    processors        that this program kept busy, readers included
-    held              nothing lost, and the 99th percentile below the time between two frames
+    frames            frames of all streams after the warm-up
+    lost              dropped frames among these
+    latency_ms        percentiles from the arrival of a frame to its line of JSON; None where no frame was labelled
+    busy_seconds      seconds of each part per second: "decode" and "preprocess" in readers, others in one thread
+    processors        the number of CPU cores that this program keeps busy, readers included
+    held              whether no frame is lost and the 99th percentile of the latency is below the frame interval
     """
 
     streams: int
@@ -71,7 +71,7 @@ class Try:
 
 @dataclass
 class _CountingSink:
-    """A sink that writes JSON lines to nowhere, and notes what became of each frame of a source."""
+    """A sink that discards JSON lines, counts the frames of a source, and notes their latencies."""
 
     source: Source
     lines: JsonLines
@@ -107,11 +107,11 @@ def try_streams(
     seconds: float,
     done: Done = nobody,
 ) -> Try:
-    """Watch a source in so many streams at once.
+    """Watch a source in `num_streams` streams at once.
 
-    source   a file, which each stream plays for itself at `rate` frames a second, or the address of a live source,
-             which each connects to; `rate` is then what it sends, and a frame comes when it has been decoded
-    seconds  beside a first one that does not count
+    source   a file, played by each stream at `rate` frames a second; or the address of a live source of this rate:
+             each stream connects to it, and latency counts from when a frame is decoded
+    seconds  after a warm-up of one second
     """
     warm_up, wanted = round(rate * WARM_UP_SECONDS), round(rate * seconds)
     engine.forget()
@@ -163,14 +163,17 @@ def _open(source: str | Path, rate: float, number: int) -> Source:
 
 
 def _cpu_seconds(before: os.times_result, after: os.times_result) -> tuple[float, float]:
-    """Of this process, and of the processes that it waited for, which read live sources."""
+    """CPU seconds of this process, and of its ended child processes: the readers of live sources."""
     ours = after.user - before.user + after.system - before.system
     children = after.children_user - before.children_user + after.children_system - before.children_system
     return ours, children
 
 
 def search(holds: Callable[[int], bool], most: int) -> tuple[int, int | None]:
-    """The largest number up to `most` that holds, and the smallest found that does not: 1, 2, 4 ..., then halving."""
+    """Find the largest number up to `most` that holds: try 1, 2, 4 ..., then bisect.
+
+    Returns that number, and the smallest number that failed; None where none failed.
+    """
     held, failed = 0, None
     while failed is None and held < most:
         number = min(max(1, 2 * held), most)
@@ -190,9 +193,9 @@ def search(holds: Callable[[int], bool], most: int) -> tuple[int, int | None]:
 def find_most_streams(
     engine: MeteredEngine, source: str | Path, *, rate: float, seconds: float, most: int, stage: Stage = no_stage
 ) -> dict[str, Any]:
-    """Try 1, 2, 4 ... streams until there are too many, or `most`, and then what lies between.
+    """Find the largest number of streams up to `most` that this machine holds, as `search` does.
 
-    The limit is the part that took most of the time when there were too many, for the least number of them.
+    "limit" is the part that takes most time with the smallest number of streams that is too many.
     """
     tries: list[Try] = []
 

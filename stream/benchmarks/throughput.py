@@ -1,4 +1,4 @@
-"""How many frames a second a runtime scores, by streams in a batch and by threads."""
+"""Frames a second of a runtime, by batch size and by number of threads."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def measure_throughput(
     rounds: int,
     done: Done = nobody,
 ) -> list[dict[str, Any]]:
-    """Steps of all batches with all numbers of threads in turn: pixels of the sample in, scores out.
+    """Measure steps of each batch size with each number of threads in turn: pixels of the sample in, scores out.
 
-    A row for each, with frames a second, and these over those of batch 1 with as many threads: what a batch of N gives
-    over N times batch 1, taken in each round.
+    Returns a row for each. "over_batch_1" is the time of N steps of batch 1 over that of one step of batch N, with as
+    many threads, divided round by round.
     """
     cases: dict[str, tuple[int, int]] = {}
     steps: dict[str, Callable[[], float]] = {}

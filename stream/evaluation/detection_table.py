@@ -21,7 +21,9 @@ def read_table(path: Path) -> Segments:
     table = rows_of(lines, path)
     head = tuple(next(table, ()))
     if head != COLUMNS:
-        raise ActionstreamError(f"{path} begins with {','.join(head)[:80]!r}; the head of a table is {','.join(COLUMNS)}")
+        raise ActionstreamError(
+            f"{path} begins with {','.join(head)[:80]!r}; the head of a table is {','.join(COLUMNS)}"
+        )
     rows: list[SegmentRow] = []
     for fields in table:
         where = f"line {lines.line_num} of {path}"

@@ -19,7 +19,7 @@ def test_a_network_without_a_memory_sees_no_direction(site, browser):
         assert {"left", "right", "up", "down"} <= set(named[1])
         assert not {"left", "right", "up", "down"} & set(named[0])
 
-        page.get_by_label("That of the tab Video").check()
+        page.get_by_label("The video of the Video tab").check()
         page.get_by_role("button", name="Compare").click()
         page.get_by_text("there is no video in the tab Video yet").first.wait_for()
 
