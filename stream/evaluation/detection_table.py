@@ -16,11 +16,11 @@ COLUMNS = ("video", "start_seconds", "end_seconds", "label", "score")
 
 
 def read_table(path: Path) -> Segments:
-    """The detections in a CSV file with a head; ValueError, with the line, for anything else. It may end in .gz."""
+    """The detections in a CSV file with a header; ValueError, with the line, for anything else. It may end in .gz."""
     lines = csv.reader(io.StringIO(read_text(path)))
     head = tuple(next(lines, ()))
     if head != COLUMNS:
-        raise ActionstreamError(f"{path} begins with {','.join(head)!r}; the head of a table is {','.join(COLUMNS)}")
+        raise ActionstreamError(f"{path} begins with {','.join(head)!r}; expected the header {','.join(COLUMNS)}")
     rows: list[SegmentRow] = []
     for fields in rows_of(lines, path):
         where = f"line {lines.line_num} of {path}"
