@@ -135,8 +135,8 @@ class Extractor:
 def segment_places(num_frames: int, num_segments: int, segment_frames: int) -> np.ndarray:
     """Places of the frames of each segment, int64 (num_segments, segment_frames).
 
-    They are successive frames around the middles of equal parts of the video. In a short one segments overlap; one that
-    is shorter than a segment repeats its last frame.
+    They are successive frames around the middles of equal parts of the video. In a short video segments
+    overlap. A video that is shorter than a segment repeats its last frame.
     """
     first = segments(num_frames, num_segments) - segment_frames // 2
     first = np.clip(first, 0, max(num_frames - segment_frames, 0))

@@ -1,6 +1,7 @@
 """Which frames of a clip a network sees: random ones for training (with a generator), fixed ones for testing.
 
-Each function takes the number of frames of a clip, and returns T places in it, int64 (T,), that increase or stay.
+Each function takes the number of frames of a clip, and returns T places in it, int64 (T,). They never
+decrease, unless `dense` wraps around.
 """
 
 from __future__ import annotations
