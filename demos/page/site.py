@@ -116,6 +116,7 @@ class Site:
         self.limits = limits
         self.model = locate(model)
         self.device = device
+        self._runtime = runtime
         self._hubs = {self.model: Hub(SharedEngine(self.model, runtime=runtime, device=device))}
         remove_stale()
         self.folder, self._lock_of_folder = make_folder()
@@ -173,15 +174,19 @@ class Site:
             shutil.rmtree(session.folder, ignore_errors=True)
 
     def hub(self, model: Located) -> Hub:
-        """The hub of a model; it is opened on the first call and stays open."""
+        """The hub of a model; it is opened on the first call and stays open. One that has failed is opened anew."""
         with self._lock:
             hub = self._hubs.get(model)
+            if hub is not None and hub.failure is not None:
+                hub = None
+                del self._hubs[model]
         if hub is None:
             with self._opening:  # opening takes seconds; self._lock stays free
                 if (hub := self._hubs.get(model)) is None:
                     if len(self._hubs) >= MAX_MODELS:
                         raise ActionstreamError(f"{MAX_MODELS} models are open, which is the most; try again later")
-                    hub = Hub(SharedEngine(model, device=self.device))
+                    runtime: RuntimeName = self._runtime if model == self.model else "auto"
+                    hub = Hub(SharedEngine(model, runtime=runtime, device=self.device))
                     with self._lock:
                         self._hubs[model] = hub
         return hub
@@ -226,8 +231,6 @@ class Site:
     def begin_live(self, session: Session, address: str | None, settings: Settings) -> dict[str, Any]:
         """Begin the live stream of a session, from its camera or an address; returns what the page needs to know."""
         hub = self.hub(session.model)
-        if hub.failure:
-            raise ActionstreamError(hub.failure)
         token = secrets.token_urlsafe(16)
         visitor = Visitor(PageSource("your camera"))
         if address is not None:

@@ -1,7 +1,7 @@
 """Annotations of data sets as they are published: each format is one function from a file to a list of clips.
 
-Facts on the formats are from the data sets' own documentation. Videos that a list names and that are not there are left
-out and counted, since many are not to be had any more.
+The formats follow the data sets' own documentation. A video that a list names but that is missing is left out and
+counted: many videos are no longer available.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from actionstream.models.training.frame_lists import name_of
 from actionstream.models.video import is_hidden
 
 JESTER_COLUMNS = {"id": ("id", "videoid", "video"), "label": ("label", "class", "template")}
-"""Where a table for Jester has a header, what the columns are called in it, without spaces or dashes."""
+"""Column names in the header of a table for Jester, without spaces or dashes; the header is optional."""
 AMBIGUOUS = "Ambiguous"
 
 
 def ucf101_split(clips: Sequence[Clip], file: Path) -> Listing:
-    """The clips that an official list names (trainlist01.txt, testlist01.txt): CLASS/VIDEO.avi, and maybe a number."""
+    """The clips of an official list (trainlist01.txt, testlist01.txt); a line is CLASS/VIDEO.avi and maybe a number."""
     labels: dict[str, list[str]] = {}
     for clip in clips:
         labels.setdefault(stem_of(clip.path.name), []).append(clip.labels[0])
@@ -36,13 +36,13 @@ def ucf101_split(clips: Sequence[Clip], file: Path) -> Listing:
         folder, _, name = path.replace("\\", "/").rpartition("/")
         known = [folder.rpartition("/")[2]] if folder else labels.get(stem_of(name), [])
         if len(known) > 1:
-            raise ActionstreamError(f"{where} is {line!r}, which {' and '.join(known)} have; expected CLASS/VIDEO.avi")
+            raise ActionstreamError(f"{where} is {line!r}, a video of {' and '.join(known)}; expected CLASS/VIDEO.avi")
         wanted.append((known[0] if known else "", name))
     return _named(clips, wanted, file)
 
 
 def hmdb51_split(clips: Sequence[Clip], folder: Path, number: int, *, test: bool) -> Listing:
-    """The clips of split 1, 2 or 3, from the folder of its lists, wave_test_split1.txt ...: 1 is training, 2 test."""
+    """The clips of split 1, 2 or 3, from a folder of lists such as wave_test_split1.txt: 1 marks training, 2 test."""
     ending = f"_test_split{number}.txt"
     files = sorted(path for path in folder.glob(f"*{ending}") if not is_hidden(path))
     if not files:
@@ -103,9 +103,9 @@ def jester(file: Path, root: Path) -> Listing:
 
 
 def kinetics(file: Path, root: Path) -> Listing:
-    """Kinetics' CSV (label, youtube_id, time_start, time_end ...), for videos in a folder for each label or in one.
+    """Kinetics' CSV (label, youtube_id, time_start, time_end ...); videos in one folder, or in a folder for each label.
 
-    Their names are ID_000001_000011.mp4, as its crawlers write them, or ID.mp4.
+    Video files are named ID_000001_000011.mp4, as the crawlers of Kinetics write them, or ID.mp4.
     """
     videos, listing = Videos(root), Listing()
     for where, row in read_table(file, "youtube_id", "time_start", "time_end"):
@@ -118,7 +118,7 @@ def kinetics(file: Path, root: Path) -> Listing:
 
 
 def charades(file: Path, root: Path, labels: Sequence[str]) -> Listing:
-    """Charades' CSV, a clip for each video with all that happens in it: "c092 11.90 21.20;c147 0.00 12.60"."""
+    """Charades' CSV: a clip for each video, with the labels of all its actions: "c092 11.90 21.20;c147 0.00 12.60"."""
     videos, listing = Videos(root), Listing()
     for where, row in read_table(file, "id", "actions"):
         numbers = set()
@@ -135,10 +135,10 @@ def charades(file: Path, root: Path, labels: Sequence[str]) -> Listing:
 def activitynet(file: Path, root: Path, *, subset: Side, instead: Side | None = None) -> Listing:
     """ActivityNet's JSON, and THUMOS14's in its layout: a clip for each annotated segment of a subset.
 
-    instead  the subset to take where the file has none of the wanted one: THUMOS14 is learnt from its validation
+    instead  the subset to take where the file has no videos of `subset`: THUMOS14 is trained on its validation subset
 
-    Segments that nothing can be learnt from are left out: without duration, before the video begins, after it ends, or
-    marked as ambiguous (THUMOS14). Raises ValueError for a file in another layout, with the video.
+    Unusable segments are left out: without duration, before the video begins, after it ends, or marked as ambiguous
+    (THUMOS14). Raises ValueError, which names the video, for a file in another layout.
     """
     videos, listing = Videos(root), Listing()
     database = read_json(file, dict[str, Any]).get("database")
@@ -170,10 +170,9 @@ def activitynet(file: Path, root: Path, *, subset: Side, instead: Side | None = 
 
 
 def thumos14(source: Path, root: Path, *, test: bool) -> Listing:
-    """THUMOS14's annotations: a file in ActivityNet's layout, or a folder with CLASS_val.txt, or CLASS_test.txt, a line
-    "VIDEO START END" each.
+    """THUMOS14's annotations: a file in ActivityNet's layout, or a folder with CLASS_val.txt or CLASS_test.txt.
 
-    What nothing can be learnt from is left out as in `activitynet`.
+    A line of these files is "VIDEO START END". Unusable segments are left out as in `activitynet`.
     """
     if not source.is_dir():
         if test:
@@ -183,9 +182,7 @@ def thumos14(source: Path, root: Path, *, test: bool) -> Listing:
     ending = "_test.txt" if test else "_val.txt"
     files = sorted(path for path in source.glob(f"*{ending}") if not is_hidden(path))
     if not files:
-        raise ActionstreamError(
-            f"{source} has no annotations CLASS{ending}; those of the other side may be in another folder"
-        )
+        raise ActionstreamError(f"{source} has no annotations CLASS{ending}; the other subset may be in another folder")
     for file in files:
         for where, line in read_lines(file):
             fields = line.split()
@@ -200,7 +197,7 @@ def thumos14(source: Path, root: Path, *, test: bool) -> Listing:
 def _add_segment(
     listing: Listing, path: Path | None, name: str, label: str, start: float, end: float, last: float
 ) -> None:
-    """Add a segment of a video that is `last` seconds long, or leave it out where nothing can be learnt from it."""
+    """Add a segment of a video that is `last` seconds long, or leave it out where it is unusable."""
     shown = f"{name} [{start:g}, {end:g}] {label}"
     if label == AMBIGUOUS:
         listing.left_out.add("segments that are marked as ambiguous", shown)

@@ -1,4 +1,4 @@
-"""Augmentation: the same random choice for all frames of a clip. From torchvision where it has it."""
+"""Augmentation: the same random choice for all frames of a clip; torchvision's transforms where they exist."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class Augmentation:
     """What happens to the pictures of a clip before a network learns from it.
 
     crop       "corners": a corner or the centre, of a width and height drawn from `scales` (TSN, arXiv:1608.00859,
-               section 3.3); "random-resized": any part of it, as Inception was trained; "random": anywhere, after the
-               short side was scaled so that the input is one of `scales` of it; "centre": as in testing. Flow that is
-               scaled keeps its bytes, as in the TSN code.
-    scales     parts of the short side
+               section 3.3); "random-resized": any part of the picture, as for Inception; "random": any place, after
+               scaling so that the input size is one of `scales` times the short side; "centre": as in testing.
+               Scaling does not change the values of flow, as in the TSN code.
+    scales     shares of the short side
     flip       left to right, half of the time
-    opposites  labels that a flip turns into each other, as left and right; a label with itself is never flipped
-    colours    how much brightness, contrast and saturation change, and hue a fifth of it; not of flow
+    opposites  pairs of labels that a flip swaps, as left and right; clips of a label paired with itself are not flipped
+    colours    how much brightness, contrast and saturation change; hue changes by a fifth of it; flow does not change
     """
 
     crop: Crop = "corners"
@@ -43,9 +43,9 @@ class Augmentation:
     def __call__(
         self, clip: Tensor, labels: Sequence[str], size: tuple[int, int], *, is_flow: bool = False
     ) -> tuple[Tensor, list[str]]:
-        """A clip, uint8 (T, C, h, w), to (T, C, height, width), and its labels; by torch's random numbers.
+        """Augment a clip, uint8 (T, C, h, w) to (T, C, height, width), and its labels, by torch's random numbers.
 
-        C is 3 for each picture of a snippet, or 2, x and y, for each flow.
+        C is 3 for each picture of a snippet, or 2 (x and y) for each flow.
         """
         if self.crop == "random-resized":
             clip = v2.RandomResizedCrop(size, antialias=True)(clip)
@@ -78,9 +78,9 @@ OTHER_WAY = ("anti", "counter", "anti-", "counter-")
 
 
 def find_opposites(labels: Sequence[str]) -> dict[str, str]:
-    """The `opposites` that the words of labels tell: left and right, clockwise and anti- or counterclockwise.
+    """The `opposites` by the words in labels: left and right, clockwise and anti- or counterclockwise.
 
-    A label with such a word whose opposite is not among them is its own: what it shows must not be flipped.
+    A label with such a word but without its opposite in `labels` is paired with itself: its clips must not be flipped.
     """
     words = {re.sub(r"(?<=[a-z])(?=[A-Z])", "_", label).lower(): label for label in labels}
     opposites = {}
@@ -105,7 +105,7 @@ def _one_of(values: Sequence[Any]) -> Any:
 
 
 def _corner(clip: Tensor, scales: Sequence[float]) -> Tensor:
-    """A part at a corner or in the centre; width and height differ by one scale at most, as in the TSN code."""
+    """A crop at a corner or in the centre; width and height differ by one scale at most, as in the TSN code."""
     rows, columns = clip.shape[-2:]
     short = min(rows, columns)
     pairs = [(a, b) for (m, a), (n, b) in product(enumerate(scales), repeat=2) if abs(m - n) <= 1]
@@ -116,6 +116,6 @@ def _corner(clip: Tensor, scales: Sequence[float]) -> Tensor:
 
 
 def _scaled(clip: Tensor, scales: Sequence[float], size: tuple[int, int]) -> Tensor:
-    """So that `size` is one of `scales` of the short side."""
+    """The clip scaled so that `size` is one of `scales` times its short side."""
     short = max(round(max(size) / _one_of(scales)), *size)
     return functional.resize(clip, [short], antialias=True)

@@ -1,4 +1,4 @@
-"""Clips of a data set as batches: read, sampled and augmented by numbers from seed, epoch and clip alone."""
+"""Clips of a data set as batches; sampling and augmentation depend on seed, epoch and clip alone."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from actionstream.models.training.snippets import read_snippets
 from actionstream.models.video import SourceError
 
 MAX_BROKEN = 0.5
-"""Part of the clips that may be broken; more is a mistake in the data, and not in a few of its files."""
+"""Share of the clips that may be broken; more is an error of the data set, not of a few files."""
 
 
 Loaded = tuple[Batch | None, list[str], set[str]]
-"""A batch, or None where no clip can be read; what is wrong with those that cannot be, and what is odd about others."""
+"""A batch, or None where no clip can be read; the errors of broken clips; the remarks on the other clips."""
 
 
 @dataclass(frozen=True)
 class ClipBatches(Dataset[Loaded]):
-    """Batch number n of a run; the same whoever asks for it, and whenever.
+    """The batches of a run; each depends on the seed and its number alone.
 
     weights  of the labels, in their order; all 1 unless given
-    share    (n, N): of each batch the n-th of N parts, for the process that learns from it
+    share    (n, N): part n of N of each batch, n from 0; each process trains on its own part
     """
 
     clips: Sequence[Clip]
@@ -70,7 +70,7 @@ class ClipBatches(Dataset[Loaded]):
         return batch, broken, remarks
 
     def _members(self, number: int) -> Iterator[tuple[int, int]]:
-        """(epoch, index) of the clips of a batch, or of a share: epochs follow each other without a break."""
+        """(epoch, index) of the clips of this share of a batch; a batch may reach into the next epoch."""
         part, parts = self.share
         size = self.batch_size // parts
         for place in range(number * self.batch_size + part * size, number * self.batch_size + (part + 1) * size):
@@ -80,7 +80,7 @@ class ClipBatches(Dataset[Loaded]):
     def _example_or_next(
         self, epoch: int, index: int, broken: list[str], remarks: set[str]
     ) -> tuple[np.ndarray, list[str]] | None:
-        """The example of a clip, or of the first one after it that can be read, so that batches are always full."""
+        """The example of a clip, or of the first readable clip after it, so that batches are always full."""
         for place in range(index, index + len(self.clips)):
             try:
                 return self._example(epoch, place % len(self.clips), remarks)
@@ -105,7 +105,7 @@ class ClipBatches(Dataset[Loaded]):
         return augmented.movedim(1, -1).numpy(), names
 
 
-@lru_cache(maxsize=2)  # a batch may be of the end of one epoch and the beginning of the next
+@lru_cache(maxsize=2)  # a batch may lie in two epochs
 def _order(seed: int, epoch: int, num_clips: int) -> np.ndarray:
     """The order of the clips in an epoch."""
     return np.random.default_rng((seed, epoch)).permutation(num_clips)
@@ -119,9 +119,9 @@ def load_batches(
     broken: set[str] | None = None,
     remarks: set[str] | None = None,
 ) -> Iterator[Batch]:
-    """Batches from number `first` on; clips that cannot be read are passed over, and what is wrong added to `broken`.
+    """Batches from number `first` on; a clip that cannot be read is skipped, and its error is added to `broken`.
 
-    What is odd about those that can be read is added to `remarks`.
+    Remarks on clips that can be read are added to `remarks`.
 
     Raises ValueError when more than MAX_BROKEN of all clips cannot be read.
     """
@@ -132,7 +132,7 @@ def load_batches(
         sampler=range(first, len(batches)),
         num_workers=workers,
         worker_init_fn=begin_worker,
-        # a fork of a process that has threads, as torch's, can wait for them for ever
+        # a forked copy of a process with threads, as torch has, can deadlock
         multiprocessing_context="spawn" if workers else None,
     )
     for loaded in loader:
@@ -153,7 +153,7 @@ def load_batches(
 
 @dataclass(frozen=True)
 class _Told(Dataset[Loaded | str]):
-    """Batches, or what the user is told: torch would hand on an error of another process as the text of a traceback."""
+    """Batches, or the message for the user: torch passes an error of a worker process on as the text of a traceback."""
 
     batches: ClipBatches
 
@@ -167,7 +167,7 @@ class _Told(Dataset[Loaded | str]):
 
 
 def begin_worker(worker: int) -> None:
-    """One thread for a process that makes batches; the trainer alone hears Ctrl-C, and the process ends with it."""
+    """Set up a worker process: one thread; it ignores Ctrl-C and ends with the training process."""
     import cv2
 
     leave_with_parent()

@@ -1,4 +1,4 @@
-"""Figures for TensorBoard: one file of events for each time that a run is begun or gone on with."""
+"""Figures for TensorBoard: an event file for each time that a run is started or resumed."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 
 class Board:
-    """Writes into a folder, from the first figures on; to be closed, or used as a context manager."""
+    """Writes figures into a folder; a context manager. The first figures create the event file."""
 
     def __init__(self, folder: Path):
         self._folder = folder
         self._writer: SummaryWriter | None = None
 
     def add(self, figures: Mapping[str, float], *, epoch: int) -> None:
-        """Figures of an epoch, which are then on the disk; OSError where they cannot be written.
+        """Write the figures of an epoch to disk; OSError where they cannot be written.
 
-        What an earlier file has of this epoch and later ones, since it was killed before it could be gone on with from
-        there, is shown no more.
+        TensorBoard then hides what an earlier file has of this epoch and later ones: a run that was killed and resumed
+        writes them again.
         """
         from torch.utils.tensorboard import SummaryWriter
 
@@ -53,7 +53,7 @@ class Board:
 
 @contextmanager
 def _thread_is_quiet() -> Iterator[None]:
-    """What TensorBoard's thread raises is raised where it is flushed, too."""
+    """Silence errors of TensorBoard's thread: a flush raises them again in this one."""
     hook, threading.excepthook = threading.excepthook, lambda _: None
     try:
         yield

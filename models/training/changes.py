@@ -1,4 +1,4 @@
-"""Settings of a run that are changed by NAME=VALUE: each value is read as the annotation of its name says."""
+"""Changes to the settings of a run by NAME=VALUE; a value is parsed by the type annotation of its setting."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from actionstream.models.training.settings import TrainingSettings
 
 ARGUMENTS = "arguments"
 OTHERS = "arguments.**"
-"""Of networks that pass what they do not know on to the one inside."""
+"""Any other argument, for networks that pass unknown arguments on to an inner network."""
 WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 NONE = ("none", "null")
 REPLACED = {"optimisation.num_steps": "epochs", "arguments.num_classes": "labels"}
-"""What a run finds out for itself, and from what."""
+"""Settings that a run computes, and what it computes them from."""
 
 
 def changed(settings: TrainingSettings, changes: Sequence[str]) -> TrainingSettings:
     """Settings with some changed by NAME=VALUE, such as optimisation.mixup=0.2 or arguments.dropout=0.5.
 
-    Raises ValueError for a name that is not there, with the nearest, and for what is no value of it.
+    Raises ValueError for an unknown name, with the nearest one, and for an invalid value.
     """
     kinds = _kinds(settings)
     parts: dict[str, dict[str, Any]] = {}
@@ -40,7 +40,7 @@ def changed(settings: TrainingSettings, changes: Sequence[str]) -> TrainingSetti
         try:
             if not equals:
                 raise ActionstreamError(
-                    f"it is NAME=VALUE, and the names are {', '.join(get_type_hints(TrainingSettings))}"
+                    f"expected NAME=VALUE; the names are {', '.join(get_type_hints(TrainingSettings))}"
                 )
             value = _parse(text, _find(path, kinds), path)
         except ValueError as error:
@@ -48,7 +48,7 @@ def changed(settings: TrainingSettings, changes: Sequence[str]) -> TrainingSetti
         parts.setdefault(section, {})[name] = value
     given = parts.pop("", {})
     arguments = {**given.get(ARGUMENTS, settings.arguments), **parts.pop(ARGUMENTS, {})}
-    try:  # all together, since what one may be depends on others
+    try:  # all together: whether a value is valid may depend on others
         given |= {section: replace(getattr(settings, section), **values) for section, values in parts.items()}
         return replace(settings, **{**given, ARGUMENTS: arguments})
     except ValueError as error:
@@ -56,7 +56,7 @@ def changed(settings: TrainingSettings, changes: Sequence[str]) -> TrainingSetti
 
 
 def _kinds(settings: TrainingSettings) -> dict[str, Any]:
-    """The annotations of all that can be set, by their whole names."""
+    """The type annotations of all settings, by their full names."""
     kinds: dict[str, Any] = {}
     for name, kind in get_type_hints(TrainingSettings).items():
         kinds[name] = kind
@@ -73,9 +73,9 @@ def _kinds(settings: TrainingSettings) -> dict[str, Any]:
 
 
 def _find(path: str, kinds: Mapping[str, Any]) -> Any:
-    """The annotation of a name; ValueError names the nearest where there is none."""
+    """The type annotation of a setting; ValueError, with the nearest name, where there is none."""
     if path in REPLACED:
-        raise ActionstreamError(f"a run finds it out from {REPLACED[path]}")
+        raise ActionstreamError(f"a run computes it from {REPLACED[path]}")
     known = [name for name in kinds if name not in (*REPLACED, OTHERS) and not is_dataclass(kinds[name])]
     section, _, name = path.rpartition(".")
     if path in known or (section == ARGUMENTS and name and OTHERS in kinds):
@@ -94,7 +94,7 @@ def _alike(one: str, other: str) -> float:
 
 
 def _parse(text: str, kind: Any, name: str) -> Any:
-    """The value of a text where an annotation is expected; ValueError says what it should be."""
+    """Parse a text by a type annotation; ValueError says what is expected."""
     inner, origin = get_args(kind), get_origin(kind)
     if not text:
         raise ActionstreamError(f"{name} is given no value")

@@ -1,4 +1,4 @@
-"""Controls: how many clips of held-out groups can be told by things that are not the movement in them."""
+"""Controls: how many clips of held-out groups are classified correctly without their movement."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from actionstream.models.training.datasets import Clip, leave_one_out
 from actionstream.models.training.reading import read_frames, stretch_of
 
 BINS = 4
-"""Parts of a clip, in their order, of which a read-out of frozen features sees the mean."""
+"""Ordered parts of a clip; the linear classifier on frozen features sees the mean of each."""
 
 
 def shape_features(clip: Clip) -> np.ndarray:
-    """Of the picture's height and width and the number of frames: logarithms and their squares and products, (9,)."""
+    """The logarithms of picture height, picture width and number of frames, with squares and products, (9,)."""
     height, width = read_frames(clip.path, [0])[0].shape[:2]
     logs = np.log([height, width, len(stretch_of(clip))])
     return np.concatenate([logs, np.outer(logs, logs)[np.triu_indices(3)]])
@@ -31,7 +31,7 @@ def binned_features(features: np.ndarray) -> np.ndarray:
 
 
 def count_right(clips: Sequence[Clip], features: Sequence[np.ndarray]) -> dict[str, int]:
-    """Clips of each group that a linear read-out tells which has learnt from the other groups of its set."""
+    """Correctly classified clips of each group, by a linear classifier trained on the other groups of its set."""
     rows = dict(zip(((clip.path, clip.labels) for clip in clips), features, strict=True))
     labels = sorted({clip.labels[0] for clip in clips})
     groups = sorted({clip.group for clip in clips})
@@ -45,7 +45,7 @@ def count_right(clips: Sequence[Clip], features: Sequence[np.ndarray]) -> dict[s
 
 
 def read_out(known: np.ndarray, truth: Sequence[int], asked: np.ndarray, *, decay: float = 1e-2) -> np.ndarray:
-    """Classes (M,) of features (M, D) by a multinomial logistic regression on (N, D), standardised, with L2 decay."""
+    """Classes (M,) of `asked` (M, D) by multinomial logistic regression on `known` (N, D), standardised, L2 decay."""
     mean, std = known.mean(axis=0), known.std(axis=0) + 1e-6
     x, y = torch.from_numpy((known - mean) / std).float(), torch.tensor(truth)
     model = nn.Linear(x.shape[1], max(truth) + 1)

@@ -1,4 +1,4 @@
-"""The clips of a run: for training, for validation, and the labels of both, from one description that can be stored."""
+"""The training clips, validation clips and labels of a run, from one description that can be stored."""
 
 from __future__ import annotations
 
@@ -36,13 +36,14 @@ class Data:
     """Where clips are, and how their labels are written down.
 
     root        folder of videos, or of folders of frames
-    format      "folders": a folder for each class. Where there are folders train and val (or valid, validation, dev) of
-                such, these are the sides, and one called test is not touched; else a fifth of the groups is held out,
-                by `seed`. "ucf101" and "hmdb51": folders, and the official lists. Others: see
+    format      "folders": a folder for each class. Folders train and val (or valid, validation, dev) that hold such
+                folders are the sides, and a folder test is not used; without sides a fifth of the groups, chosen by
+                `seed`, is for validation. "ucf101" and "hmdb51": folders, and the official lists. Others: see
                 actionstream.models.training.annotations and actionstream.models.training.frame_lists
-    training    list or annotations of the clips to learn from; for hmdb51 the folder of its lists
-    validation  of those to test on; for activitynet and thumos14 the same file, of which the subsets are taken
-    labels      a list of models.labels or a file, where the annotations have numbers; else those that occur, in order
+    training    list or annotations of the training clips; for hmdb51 the folder of its lists
+    validation  list or annotations of the validation clips; hmdb51, activitynet and thumos14 find both sides in
+                `training` where this is None
+    labels      a list of models.labels or a file, for annotations with numbers; None: the labels that occur, sorted
     split       number of the official split (hmdb51), or of the sequence that is left out (ut-interaction)
     seed        of the split of folders
     """
@@ -64,7 +65,7 @@ class Data:
             )
         if not Path(self.root).is_dir():
             raise ActionstreamError(f"no folder {self.root}")
-        for name in ("root", "training", "validation", "labels"):  # so that a run can be gone on with from anywhere
+        for name in ("root", "training", "validation", "labels"):  # a run can be resumed from any folder
             value = getattr(self, name)
             if value is not None and not (name == "labels" and value in list_labels()):
                 object.__setattr__(self, name, str(Path(value).resolve()))
@@ -88,7 +89,7 @@ class Data:
         return training, validation, labels
 
     def to_test(self) -> Listing:
-        """Clips to measure a network on that has learnt from others: those of the side for testing, or for validation.
+        """Clips to test a trained network on: those of the test side, or else of the validation side.
 
         All clips where the data set has no sides.
         """
@@ -103,7 +104,7 @@ class Data:
             every = ut_interaction(Path(self.training), Path(self.root))
             learnt, held_out = leave_one_out(every, self.split)
             return replace(every, clips=learnt), Listing(held_out)
-        # folders, of which lists name some
+        # the lists name some of the videos in the folders
         tree = folder_tree(Path(self.root)) if self.format in ("ucf101", "hmdb51") else Listing()
         training = self._read(self.training, tree, test=False)
         validation = Listing()
@@ -172,13 +173,13 @@ def left_out_of(*sides: Listing) -> LeftOut:
 
 
 def _labelled(side: Listing) -> Listing:
-    """Without the clips that have no label."""
+    """A side without its unlabelled clips."""
     side.left_out.add("clips without a label", *(clip.path.name for clip in side if not clip.labels))
     return replace(side, clips=[clip for clip in side if clip.labels])
 
 
 def _known(validation: Listing, labels: Collection[str]) -> Listing:
-    """Without the clips of validation that have a label that training has not; ValueError where none is left."""
+    """Validation without clips whose labels do not occur in training; ValueError where no clip is left."""
     known = [clip for clip in validation if set(clip.labels) <= set(labels)]
     strange = {label for clip in validation for label in clip.labels} - set(labels)
     if strange:

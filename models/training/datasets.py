@@ -21,10 +21,10 @@ class Clip:
     """A stretch of a video, or of a folder of frames, and what happens in it.
 
     path     a video file, a folder of pictures in the order of their names, or a file of features
-    labels   names; several where they may be right at once, none where nobody says
+    labels   names; several in a multi-label data set, none for an unlabelled clip
     seconds  (start, end) of the stretch; None for all of it
-    frames   (first, one past the last) of it, counted from 0, where a list says frames
-    group    clips of one recording: they belong to one side of a split
+    frames   (first, one past the last) of the stretch, counted from 0, where a list gives frames
+    group    name of the recording; all its clips belong to one side of a split
     """
 
     path: Path
@@ -37,7 +37,7 @@ class Clip:
         for stretch in (self.seconds, self.frames):
             if stretch is not None and not 0 <= stretch[0] < stretch[1]:
                 raise ActionstreamError(
-                    f"{self.path} from {stretch[0]} to {stretch[1]}: a clip begins at 0 or later, and ends"
+                    f"{self.path} from {stretch[0]} to {stretch[1]}: expected a start of 0 or more, and an end after it"
                 )
 
 
@@ -45,7 +45,7 @@ class Clip:
 class Listing(Sequence[Clip]):
     """The clips of a data set in order, and what of it was left out.
 
-    labels  all that were read, also of what was left out
+    labels  all labels that were read, also those of clips that were left out
     """
 
     clips: list[Clip] = field(default_factory=list)
@@ -74,7 +74,7 @@ class Listing(Sequence[Clip]):
         frames: tuple[int, int] | None = None,
         group: str = "",
     ) -> None:
-        """Add a clip of a video; where the video is not there (None), leave it out by its name."""
+        """Add a clip of a video; a missing video (None) is left out by its name."""
         self.labels.update(labels)
         if path is None:
             self.left_out.add(NOT_THERE, name)
@@ -82,7 +82,7 @@ class Listing(Sequence[Clip]):
             self.clips.append(Clip(path, tuple(labels), seconds, frames, group))
 
     def checked(self, source: Path, root: Path) -> Listing:
-        """Itself, with the labels that have no clip left named; ValueError where there is no clip at all."""
+        """The listing itself, after it has named the labels without a clip; ValueError where there is no clip."""
         if not self.clips:
             why = "; ".join(self.left_out.lines()) or "it has no row"
             raise ActionstreamError(f"none of the clips of {source} can be used, with videos in {root}: {why}")
@@ -118,9 +118,9 @@ def check_split(training: Sequence[Clip], validation: Sequence[Clip]) -> None:
 
 
 def leave_one_out(clips: Sequence[Clip], number: int) -> tuple[list[Clip], list[Clip]]:
-    """The clips of the other groups of the same set, and those of group `number`, counted from 1 in order of names.
+    """The clips of the other groups of the same set, and the clips of group `number`, from 1 in order of names.
 
-    The set of a group is what comes before the underscore: set1_seq01 is of set1.
+    The set of a group is the part of its name before the underscore: set1_seq01 belongs to set1.
     """
     groups = sorted({clip.group for clip in clips})
     if not 1 <= number <= len(groups):

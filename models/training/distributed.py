@@ -1,7 +1,7 @@
-"""Several processes that train one network, as torchrun starts them: each learns from its share of every batch.
+"""Distributed training: torchrun starts several processes, and each trains on its share of every batch.
 
-What torchrun says (RANK, WORLD_SIZE, LOCAL_RANK) makes them a group. Without it a process is alone, and all of this
-does nothing.
+The environment variables of torchrun (RANK, WORLD_SIZE, LOCAL_RANK) form the process group. Without them the process is
+alone, and these functions do nothing.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ Item = TypeVar("Item")
 
 @contextmanager
 def joined(device: str) -> Iterator[None]:
-    """In here the processes are a group: over NCCL on GPUs ("cuda"), each on that of its LOCAL_RANK, else over gloo.
+    """Form the process group: NCCL on GPUs ("cuda"), each process on the GPU of its LOCAL_RANK; gloo on the CPU.
 
-    An error in one of them ends all: it is raised in that process, and the others leave without a word.
+    An error in one process ends all of them: that process raises it, and the others exit without a message.
     """
     if not {"RANK", "WORLD_SIZE", "LOCAL_RANK"} <= os.environ.keys():
         yield
@@ -45,18 +45,18 @@ def joined(device: str) -> Iterator[None]:
         if not _is_first(store, number):
             raise SystemExit(2) from error
         if isinstance(error, distributed.DistError) or (isinstance(error, RuntimeError) and "peer" in str(error)):
-            raise OSError("another process of this training has ended, without a word, and so all do") from error
+            raise OSError("another process of this training ended without an error message; all end") from error
         raise
     distributed.destroy_process_group()
 
 
 def rank() -> int:
-    """The number of this process; 0 writes files and shows how far it is."""
+    """The rank of this process; rank 0 writes files and shows progress."""
     return distributed.get_rank() if distributed.is_initialized() else 0
 
 
 def num_processes() -> int:
-    """How many there are; 1 where this one is alone."""
+    """The number of processes; 1 without a group."""
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
@@ -79,24 +79,24 @@ def gathered(items: list[Item]) -> list[Item]:
 
 
 def learner(network: nn.Module) -> nn.Module:
-    """What is called in place of a network, so that its gradients are the mean over the processes."""
+    """The network, wrapped so that its gradients are the mean over the processes."""
     return DistributedDataParallel(network) if distributed.is_initialized() else network
 
 
 def unsynced(learner: nn.Module) -> AbstractContextManager[None]:
-    """What is called in here leaves its gradients to the next call outside."""
+    """Calls in here do not synchronise gradients; the next call outside does (gradient accumulation)."""
     return learner.no_sync() if isinstance(learner, DistributedDataParallel) else nullcontext()
 
 
 def share_buffers(network: nn.Module) -> None:
-    """All take the buffers of process 0, such as the statistics of batch norms, which have seen only its share."""
+    """Copy the buffers of process 0, such as batch-norm statistics, to all; they come from its share alone."""
     if distributed.is_initialized():
         for buffer in network.buffers():
             distributed.broadcast(buffer, 0)
 
 
 def _is_first(store: distributed.Store, number: int) -> bool:
-    """Whether no other process has an error to tell; the store outlives them, as torchrun keeps it."""
+    """Whether this process is the first with an error; the store outlives the processes, since torchrun keeps it."""
     try:
         return store.compare_set("ended", "", str(number)).decode() == str(number)
     except distributed.DistError:

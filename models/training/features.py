@@ -1,4 +1,4 @@
-"""Features of long videos, for Timeception: a feature map of each of many segments, by the trunk of a network."""
+"""Features of long videos, for Timeception: a feature map of each of many segments, from the backbone of a network."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from actionstream.models.training.sampling import segments
 from actionstream.models.video import SourceError
 
 FRAMES_AT_ONCE = 64
-"""Of a video in memory, whatever its length."""
+"""Frames of a video in memory, whatever its length."""
 FILE = "features.json"
 
 
@@ -35,7 +35,7 @@ class FeatureSettings:
     """What made the features of a folder; they are kept in it as features.json.
 
     network         of the catalogue, with its arguments
-    weights         their SHA-256
+    weights         SHA-256 of its weights
     preprocessing   of the frames
     num_segments    spread evenly over a video (T)
     segment_frames  successive frames of each, over which the maps are averaged
@@ -57,14 +57,14 @@ class FeatureSettings:
 
     @classmethod
     def read(cls, folder: Path) -> FeatureSettings | None:
-        """Those of a folder; None where it has no features. ActionstreamError where its file says something else."""
+        """The settings of a folder; None where it has no features, ActionstreamError where its file is invalid."""
         file = folder / FILE
         if not file.is_file():
             return None
         return parse_json(read_text(file), cls, f"the settings of features {file}")
 
     def keep(self, folder: Path) -> None:
-        """Write them into a folder; ValueError where it has features that were made with others."""
+        """Write the settings into a folder; ValueError where it has features that were made with other settings."""
         there = self.read(folder)
         if there is None:
             write_text(folder / FILE, self.to_json())
@@ -78,8 +78,10 @@ class FeatureSettings:
 
 
 class Extractor:
-    """Makes the features of videos: 8 successive frames a segment where the network looks at time, else single ones
-    (Timeception, arXiv:1812.01289, section 4)."""
+    """Makes the features of videos (Timeception, arXiv:1812.01289, section 4).
+
+    A segment is 8 successive frames where the network looks at time, else a single frame.
+    """
 
     def __init__(self, network: Network, card: Card, *, num_segments: int, device: str = "cpu"):
         if card.preprocessing.modality != "rgb":
@@ -87,7 +89,7 @@ class Extractor:
                 f"features are made of pictures, and {card.network} takes {card.preprocessing.modality}"
             )
         if network.segment is not None:
-            raise ActionstreamError(f"{card.network} stands on another network; give a checkpoint of that one")
+            raise ActionstreamError(f"{card.network} uses features of another network; give a checkpoint of that one")
         self._network = network.to(device).eval()
         self._device = device
         alone = network.streams and network.shift == "none"
@@ -131,15 +133,18 @@ class Extractor:
 
 
 def segment_places(num_frames: int, num_segments: int, segment_frames: int) -> np.ndarray:
-    """Places of the frames of each segment, int64 (num_segments, segment_frames): successive ones around the middles of
-    equal parts of the video; segments overlap in a short one, and its last frame is repeated in one that is shorter."""
+    """Places of the frames of each segment, int64 (num_segments, segment_frames).
+
+    They are successive frames around the middles of equal parts of the video. In a short video segments
+    overlap. A video that is shorter than a segment repeats its last frame.
+    """
     first = segments(num_frames, num_segments) - segment_frames // 2
     first = np.clip(first, 0, max(num_frames - segment_frames, 0))
     return np.minimum(first[:, None] + np.arange(segment_frames), num_frames - 1)
 
 
 def write_features(path: Path, features: np.ndarray) -> None:
-    """Write a file of features; it is whole or absent."""
+    """Write a file of features by an atomic write."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole(path) as partial, partial.open("wb") as file:
         np.save(file, features)

@@ -1,4 +1,4 @@
-"""Folders of videos: which videos are in them, by class, by side and by name, and what is in them that is no video."""
+"""Folders of videos: finds videos by class, by side and by name, and names the files that are no videos."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ SIDES: dict[Side, tuple[str, ...]] = {
     "validation": ("val", "valid", "validation", "validate", "valset", "dev", "eval", "evaluation"),
     "test": ("test", "testing", "tests", "testset"),
 }
-"""What the sides of data sets are called, in folders and in annotations; capitals, spaces and dashes do not matter."""
+"""Names of the sides of data sets, in folders and in annotations; capitals, spaces and dashes do not matter."""
 TOO_DEEP = "videos in folders that are deeper than CLASS/VIDEO"
 
 
 def side_of(name: str) -> Side | None:
-    """The side that a name is of."""
+    """The side that a name means."""
     letters = re.sub(r"[\W_]", "", name.lower())
     return next((side for side, names in SIDES.items() if letters in names), None)
 
@@ -41,7 +41,7 @@ def find_sides(root: Path) -> dict[Side, Path]:
             raise ActionstreamError(f"{sides[side]} and {folder} are both for {side}; give one of them another name")
         if side is not None:
             sides[side] = folder
-    # beside no other side, a class may be called "train": it has videos in it, and not classes
+    # a single folder "train" that has no folders of videos in it is a class of that name
     is_class = len(sides) == 1 and not any(_has_videos(inside) for inside in _folders(next(iter(sides.values()))))
     return sides if "training" in sides and not is_class else {}
 
@@ -80,15 +80,15 @@ def folder_tree(root: Path) -> Listing:
 
 
 def videos_under(root: Path, left_out: LeftOut) -> Iterator[Path]:
-    """The videos in a folder and in those in it, in order: files, files of features, and folders of pictures.
+    """The videos in a folder and its subfolders, in order: files, files of features, and folders of pictures.
 
-    What is none of them is left out by its name; a folder of pictures is a video where no other is in it.
+    Other files are left out by name. A folder of pictures is a video where no other video is in it.
     """
     return _videos_under(root, root, left_out)
 
 
 def _has_videos(folder: Path) -> bool:
-    """Whether a folder is one of videos, and not one of frames."""
+    """Whether a folder has videos in it, and not only frames."""
     return next(videos_under(folder, LeftOut()), None) is not None
 
 
@@ -105,7 +105,7 @@ def _videos_under(folder: Path, root: Path, left_out: LeftOut) -> Iterator[Path]
 
 
 def _leave_out(left_out: LeftOut, path: Path, name: str) -> None:
-    """Name a file that is no video; of hidden ones those that look like one."""
+    """Name a file that is no video; a hidden file only where it has the suffix of a video."""
     if not is_hidden(path):
         left_out.add("files that are no videos by their suffix", name)
     elif path.suffix.lower() in VIDEO_SUFFIXES:
@@ -113,7 +113,7 @@ def _leave_out(left_out: LeftOut, path: Path, name: str) -> None:
 
 
 def _name(path: Path, root: Path) -> str:
-    """A name for people: the folder that was given, and the path in it."""
+    """The name to show: the folder that was given, and the path in it."""
     return path.relative_to(root.parent).as_posix()
 
 
@@ -133,13 +133,13 @@ def _group(path: Path) -> str:
 
 
 def stem_of(name: str) -> str:
-    """The name of a video without the suffix of one."""
+    """The name of a video without its video suffix."""
     before, dot, suffix = name.rpartition(".")
     return before if before and f"{dot}{suffix}".lower() in (*VIDEO_SUFFIXES, FEATURES) else name
 
 
 class Videos:
-    """The videos of a folder by the names that lists give them; each folder is looked into once."""
+    """The videos of a folder by the names that lists give them; each folder is read once."""
 
     def __init__(self, root: Path):
         self.root = root
@@ -161,7 +161,7 @@ class Videos:
         return None
 
     def find_anywhere(self, name: str, folder: str = "") -> Path | None:
-        """A video by its name in folders of any depth, in one that is called `folder` before others."""
+        """A video by its name in folders of any depth; a folder that is called `folder` comes first."""
         found = self.find(name)
         if found is not None:
             return found
@@ -169,7 +169,7 @@ class Videos:
         return next((path for path in places if path.parent.name == folder), places[0] if places else None)
 
     def _in(self, folder: Path) -> dict[str, Path]:
-        """What is in a folder, by name and, of folders before files, by the name without suffix."""
+        """The entries of a folder, by name and by name without suffix; folders win over files."""
         if folder not in self._known:
             paths = sorted(folder.iterdir(), key=lambda path: (not path.is_dir(), path)) if folder.is_dir() else []
             known: dict[str, Path] = {path.name: path for path in paths if not is_hidden(path)}

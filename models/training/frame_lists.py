@@ -1,4 +1,4 @@
-"""Lists of videos with their labels, as training code of this field takes them."""
+"""Lists of videos with their labels, in the layouts of common training code."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ COLUMNS = {
     "frames": ("frames", "numframes", "totalframes", "nframes", "framecount"),
     "label": ("label", "labelid", "labelindex", "labelname", "class", "classid", "classname", "target", "action"),
 }
-"""What the columns may be called where a list has a header, without spaces or dashes."""
+"""Names that a header may give to the columns, without spaces or dashes."""
 INTEGER = re.compile(r"-?\d+")
 
 
 class _ListedClip(NamedTuple):
-    """path; label "" where nothing is labelled; numbers are (), (num_frames,) or (start, end)."""
+    """A row; label is "" in an unlabelled list, numbers are (), (num_frames,) or (start, end)."""
 
     path: str
     numbers: tuple[int, ...]
@@ -33,15 +33,15 @@ class _ListedClip(NamedTuple):
 
 
 def frame_list(file: Path, root: Path, labels: Sequence[str], *, labelled: bool = True) -> Listing:
-    """Lists of the TSN, TSM, MMAction2 and IBM code, with spaces, tabs, commas or semicolons between.
+    """Lists of the TSN, TSM, MMAction2 and IBM code; spaces, tabs, commas or semicolons divide the columns.
 
     path label                   the label is a number, from 0 on, or a name
-    path num_frames label        TSN, TSM; -1 where nobody knows how many
+    path num_frames label        TSN, TSM; num_frames is -1 where it is unknown
     path start end label         IBM; frames counted from 1, both ends included
-    path, path num_frames ...    the same where nothing is labelled, as in a test list
+    path, path num_frames ...    the same without labels, as in a test list
 
-    A header may name the columns in another order. Without `labels` numbers are names of their own. Raises ValueError,
-    with the line, for a row that is none of these.
+    A header may name the columns in another order. Without `labels` a number is used as the name. Raises ValueError,
+    with the line, for a row in another layout.
     """
     videos, listing, known = Videos(root), Listing(), frozenset(labels)
     rows = read_lines(file)
@@ -71,7 +71,7 @@ def frame_list(file: Path, root: Path, labels: Sequence[str], *, labelled: bool 
 
 
 def name_of(labels: Sequence[str], label: str, where: str) -> str:
-    """The name of a label by its number; a label that is a name, and a number where there are no labels, is one."""
+    """The name of a label by its number; a name, or a number where `labels` is empty, is returned as it is."""
     if not labels or not INTEGER.fullmatch(label):
         if labels and label not in labels:
             raise ActionstreamError(f"{where} has the label {label!r}, which is none of the {len(labels)} labels")
@@ -98,7 +98,7 @@ def _stretch(numbers: tuple[int, ...], where: str, text: str) -> tuple[int, int]
 
 
 def _readings(text: str, known: frozenset[str], labelled: bool) -> Iterator[_ListedClip]:
-    """What a row may mean, the likeliest first: paths and labels may have spaces in them."""
+    """The possible readings of a row, the most likely first: paths and labels may have spaces in them."""
     for divider in (*(divider for divider in DIVIDERS if divider in text), None):
         fields = split_row(text, divider)
         joint = divider or " "
@@ -115,7 +115,7 @@ def _readings(text: str, known: frozenset[str], labelled: bool) -> Iterator[_Lis
 
 
 def _header(text: str, labelled: bool) -> tuple[str | None, dict[str, int]] | None:
-    """What divides the columns and where each is, if a row is a header."""
+    """The divider and the place of each column, if a row is a header."""
     for divider in (*DIVIDERS, None):
         columns = find_columns(split_row(text.lstrip("#"), divider), COLUMNS)
         if "path" in columns and len(columns) > 1 and (not labelled or "label" in columns):

@@ -1,4 +1,4 @@
-"""What is left out of a data set: counted by reason, and named, so that nothing is missing without a word."""
+"""What is left out of a data set, counted and named by reason, so that nothing is dropped silently."""
 
 from __future__ import annotations
 

@@ -28,10 +28,10 @@ class Batch:
     """Clips to learn from.
 
     clips     uint8 (B, T, height, width, C), or features as float
-    targets   float32, the wanted probabilities: (B, T, K) of each snippet, or (B, K) of the clip, whose scores are the
-              mean of those of its snippets
-    weights   float32 (B, T) or (B,), how much each of them counts; 0 where nobody could know
-    num_warm  snippets at the beginning of which a network that streams only keeps the state
+    targets   float32, the target probabilities: (B, T, K) of each snippet, or (B, K) of the clip, whose scores are the
+              mean over its snippets
+    weights   float32 (B, T) or (B,), how much each target counts; 0 where the label cannot be known
+    num_warm  first snippets, which only warm up the state of a network that streams
     """
 
     clips: np.ndarray
@@ -59,12 +59,12 @@ def train(
 
     Where there are several processes (actionstream.models.training.distributed), `batches` are the shares of this one.
 
-    teacher        a network for the same clips, whose scores are followed as well (how.distillation)
-    seed           all randomness of a step comes from it and the step
-    start          goes on from what `on_progress` was given; the batches begin with those of the next step
-    on_progress    called after each `every` steps and at the end with the steps done, the network to test (the running
-                   mean where there is one), in eval mode, and all that is needed to go on
-    show_progress  how far it is, in the terminal
+    teacher        a network whose scores for the same clips are learnt too (knowledge distillation, how.distillation)
+    seed           the random numbers of a step depend on it, the step and the rank alone
+    start          resumes from a state that `on_progress` was given; `batches` then begin with those of the next step
+    on_progress    called every `every` steps and at the end, with the steps done, the network to test (the EMA where
+                   there is one) in eval mode, and the state to resume from
+    show_progress  shows a progress bar in the terminal
 
     Raises ActionstreamError when the loss or a gradient is not a number; the parameters are then those of the last
     good step.
@@ -92,13 +92,13 @@ def train(
                 part.load_state_dict(start[name])
             except (ValueError, RuntimeError, KeyError) as error:
                 raise ActionstreamError(
-                    f"the {name} of the state to go on from is of other settings, or of another version of this "
+                    f"the {name} of the state to resume from has other settings, or is of another version of this "
                     f"program; begin anew: {error}"
                 ) from error
     tested = network if mean is None else cast(Network, mean.module)
     with StepProgress(how.num_steps, first, shown=show_progress and distributed.rank() == 0) as progress:
         for step, group in enumerate(zip(*[iter(batches)] * how.accumulate, strict=False), start=first):
-            # dropout and mixup are the same when a run is gone on with
+            # dropout and mixup stay the same when a run is resumed
             torch.manual_seed(seed * 1_000_003 + step + (distributed.rank() << 40))
             for parameters in optimiser.param_groups:
                 parameters["lr"] = how.rate(step) * parameters["factor"]
@@ -115,7 +115,7 @@ def train(
                 rights.append(shown[1])
             scaler.unscale_(optimiser)
             length = torch.nn.utils.clip_grad_norm_(network.parameters(), how.max_norm)
-            if not (scaler.is_enabled() or length.isfinite()):  # a scaler leaves such a step out
+            if not (scaler.is_enabled() or length.isfinite()):  # a scaler skips such a step
                 raise ActionstreamError(f"the gradient is {length} at step {step}; try a smaller learning rate")
             scaler.step(optimiser)
             scaler.update()
@@ -132,7 +132,7 @@ def train(
                 if mean is not None:
                     distributed.share_buffers(mean)
                 state = {name: part.state_dict() for name, part in parts.items()}
-                progress.stop()  # there may be another bar in there
+                progress.stop()  # on_progress may show a bar of its own
                 on_progress(done, tested.eval(), {"step": done, "loss": float(np.mean(since)), **state})
                 progress.start()
                 since.clear()
@@ -152,14 +152,16 @@ def _loss(
     teacher: Network | None,
     device: str,
 ) -> tuple[Tensor, Tensor]:
-    """The loss of a batch, and the share that is right, both by weight; their means over the processes are those of the
-    whole batch."""
+    """The loss and the accuracy of a batch, both weighted.
+
+    Their means over the processes are the values of the whole batch.
+    """
     frames = preprocessing.normalise(torch.from_numpy(batch.clips).to(device))
     targets = torch.from_numpy(batch.targets).to(device)
     weights = torch.from_numpy(batch.weights).to(device)
     if how.mixup and len(frames) > 1:
         share = float(torch.distributions.Beta(how.mixup, how.mixup).sample())
-        # a clip counts as much as it does alone: the loss is then the mean of those of both labels, each by its weight
+        # targets are mixed with their weights: the loss is the weighted mean of the losses for both labels
         weighted = targets * weights[..., None]
         frames, weighted, weights = (
             share * each + (1 - share) * each.roll(1, 0) for each in (frames, weighted, weights)
@@ -180,7 +182,7 @@ def _loss(
         each = functional.cross_entropy(
             scores.flatten(0, -2), targets.flatten(0, -2), reduction="none", label_smoothing=how.label_smoothing
         ).view(weights.shape)
-    total = distributed.mean(weights.sum()).clamp(min=1e-6)  # shares may weigh more or less
+    total = distributed.mean(weights.sum()).clamp(min=1e-6)  # the shares may differ in weight
     loss = (each * weights).sum() / total
     if taught is not None:
         learnt = _clip_scores(scores).log_softmax(-1)
@@ -192,7 +194,7 @@ def _loss(
 
 
 def _scores(network: Network, learner: nn.Module, frames: Tensor, num_warm: int) -> Tensor:
-    """Scores of each snippet (B, T, K), or of the clip (B, K); the first snippets make a state in eval mode."""
+    """Scores of each snippet (B, T, K), or of the clip (B, K); the first `num_warm` snippets only make the state."""
     if not network.streams:
         return learner(frames)
     state = None

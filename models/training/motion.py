@@ -1,4 +1,4 @@
-"""The recipe of `motion`, the checkpoint that ships: ten movements of whatever moves, learnt from rendered clips."""
+"""The recipe of `motion`, the checkpoint that ships: ten movements of any object, learnt from rendered clips."""
 
 from __future__ import annotations
 
@@ -33,10 +33,11 @@ NUM_STEPS = 12000
 
 @dataclass(frozen=True)
 class Lesson:
-    """What the clips of a step are like.
+    """How the clips of a step are rendered.
 
-    The same scene in all ten movements teaches at once what differs, where random clips stay at chance for
-    thousands of steps; but batch norm gets to see the group, so most lessons mix both and the last have none.
+    A group is one scene in all ten movements, so that only the movement differs; with random clips alone the network
+    stays at chance for thousands of steps. But batch norm sees the whole group, so most lessons mix both, and the last
+    ones have no groups.
     """
 
     num_frames: int
@@ -111,10 +112,10 @@ def _clips(random: np.random.Generator, plan: Lesson, movements: Iterable[int]) 
 
 
 def _targets(moves: np.ndarray, cut: int) -> tuple[np.ndarray, np.ndarray]:
-    """Wanted probabilities (T, K) and weights (T,) for the movement of each frame.
+    """Target probabilities (T, K) and weights (T,) for the movement of each frame.
 
-    From the first frame alone nobody can know, so all movements are as likely; around a change of
-    movement, and while a shake has only gone one way, frames do not count.
+    The first frame alone shows no movement, so all movements are equally likely there. Frames around a change of
+    movement, and frames in which a shake has only gone one way, have weight 0.
     """
     targets = np.eye(len(MOVEMENTS), dtype=np.float32)[moves]
     weights = np.ones(len(moves), np.float32)
@@ -137,7 +138,7 @@ def train_motion(
     every: int = 200,
     on_progress: Callable[[int, Network, dict[str, Any]], None] | None = None,
 ) -> Network:
-    """Train the network of `motion` from nothing; with shift "none" the same network that cannot look back.
+    """Train the network of `motion` from random weights; with shift "none" the same network without memory.
 
     `start`, `every` and `on_progress` are those of actionstream.models.training.loop.train.
     """
@@ -149,7 +150,7 @@ def train_motion(
         sampler=range(0 if start is None else start["step"], num_steps),
         num_workers=workers,
         worker_init_fn=begin_worker,
-        # a fork of a process that has threads, as torch's, can wait for them for ever
+        # a forked copy of a process with threads, as torch has, can deadlock
         multiprocessing_context="spawn" if workers else None,
     )
     train(

@@ -1,4 +1,4 @@
-"""How well a `motion` network tells movements, streamed from an empty state over clips it has never seen."""
+"""Accuracy of a `motion` network, streamed from an empty state over clips that it has never seen."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def motion_accuracy(
     pictures: Sequence[np.ndarray] = (),
     seed: int = 2026,
 ) -> dict[str, Any]:
-    """Accuracy on sets of `num_clips` clips of 32 frames, all of them as hard as training gets.
+    """Accuracy on sets of `num_clips` clips of 32 frames, as hard as the hardest of training.
 
     score  gives scores (B, T, K) of clips, uint8 (B, T, height, width, 3), that begin with an empty state
 
-    Sets: the whole frame moves, and an object does, in textures and shapes that training has not seen; with
-    `pictures` (RGB, uint8) the same with real ones: moved whole, and shapes cut out of one over another.
+    Two sets have textures and shapes that training has not seen: the whole frame moves, or an object. With `pictures`
+    (RGB, uint8) there are two more: a whole picture moves, or a shape cut out of one picture moves over another.
 
     For each set: "clips" (a clip's label is the argmax of its mean probability from the sixth frame on),
     "by_frames_seen" (the same up to frame n), "frames" (single frames, by their place in the stream),

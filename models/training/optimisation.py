@@ -1,4 +1,4 @@
-"""What is learnt how fast: parameter groups, schedules, an average of the weights."""
+"""Settings of the optimiser: parameter groups, learning-rate schedule, frozen parts, EMA of the weights."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, nn.Gr
 
 @checked
 class Optimisation:
-    """How weights follow gradients.
+    """How the weights are optimised.
 
-    num_steps           of the optimiser; a run sets it
+    num_steps           steps of the optimiser; a run sets it
     optimiser           "adamw", or "sgd" with momentum 0.9 as in TSN and TSM
-    learning_rate       the highest
-    decline             "cosine" down to nothing, or "steps": a tenth from each of `milestones` on
-    milestones          parts of the training, as 0.4 and 0.8 (TSM)
-    warmup              part of the steps in which the rate rises
+    learning_rate       the highest of the learning-rate schedule
+    decline             "cosine" down to 0, or "steps": multiplied by 0.1 at each of `milestones`
+    milestones          shares of the training steps, such as 0.4 and 0.8 (TSM)
+    warmup              share of the steps in which the learning rate rises
     weight_decay        of weights, not of biases and norms
-    max_norm            gradients longer than this are shortened
-    first_conv_factor   of the learning rate of the first convolution: 5 for flow in TSN
-    bias_factor         of the learning rate of the biases of convolutions and linear layers, not of norms: 2 in TSN
-    accumulate          batches for a step
-    norms               "all" batch norms learn, only the "first" (TSN's partial BN), or "none", as it has to be where
-                        they are folded into the convolutions
-    sync_norms          batch norms see the batches of all processes as one, on GPUs; else each sees its own share
-    frozen              names of parts of the network, such as "features.0", whose weights stay as they are
-    average             part of the old that stays in the running mean of the weights, at each step; 0: none is kept
-    precision           of what autocast lowers: "float32", "bfloat16" or "float16"
-    recompute           what is inside of blocks is computed twice rather than kept for the backward pass, see
+    max_norm            gradient clipping: the largest norm of the gradient
+    first_conv_factor   multiplies the learning rate of the first convolution: 5 for flow in TSN
+    bias_factor         multiplies the learning rate of biases of convolutions and linear layers, not of norms: 2 in TSN
+    accumulate          gradient accumulation: batches for a step
+    norms               batch norms that are trained: "all", only the "first" (TSN's partial BN), or "none", which is
+                        required where they are folded into the convolutions
+    sync_norms          synchronised batch norm over the processes, on GPUs; else each process uses its own share
+    frozen              freezes parts of the network by name, such as "features.0"
+    average             decay of the EMA of the weights, for each step; 0: no EMA
+    precision           of autocast: "float32" (none), "bfloat16" or "float16"
+    recompute           activation checkpointing: the backward pass computes blocks again, see
                         actionstream.models.training.recomputation
-    label_smoothing     part of the target that all labels share
-    mixup               Beta(a, a) mixes pairs of clips of a process (arXiv:1710.09412); 0: not
-    distillation        weight of following a teacher beside the labels (arXiv:1503.02531)
+    label_smoothing     share of the target that is spread over all labels
+    mixup               a of the Beta(a, a) that mixes pairs of clips of a process (arXiv:1710.09412); 0: no mixup
+    distillation        weight of the teacher's loss beside that of the labels (arXiv:1503.02531)
     """
 
     num_steps: Annotated[int, Field(ge=1, le=2**40)] = 1
@@ -82,7 +82,7 @@ class Optimisation:
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, self.num_steps - rising)))
 
     def optimiser_for(self, network: nn.Module) -> torch.optim.Optimizer:
-        """The optimiser of the parameters that are trained; each group has the "factor" of its rate."""
+        """The optimiser of the parameters that are trained; each group has the "factor" of its learning rate."""
         trained = {name: parameter for name, parameter in network.named_parameters() if parameter.requires_grad}
         of_norms = {id(p) for module in network.modules() if isinstance(module, NORMS) for p in module.parameters()}
         first = next((p for p in trained.values() if p.dim() >= 4), None)
@@ -104,7 +104,7 @@ class Optimisation:
 
 
 def hold_still(network: nn.Module, how: Optimisation) -> None:
-    """Put into eval mode what does not learn; to be called again after each `train()`.
+    """Freeze what is not trained, and put it into eval mode; call this again after each `train()`.
 
     Partial BN (TSN, section 3.3): all batch norms but the first keep their statistics and weights.
     """
@@ -122,7 +122,7 @@ def hold_still(network: nn.Module, how: Optimisation) -> None:
 
 
 def sync_norms(network: nn.Module, device: str) -> None:
-    """Replace batch norms by such that see the batches of all processes; the names of their tensors stay."""
+    """Replace batch norms by synchronised ones; the names of their tensors stay."""
     if device != "cuda":
         raise ActionstreamError(f"sync_norms is for GPUs, as torch's SyncBatchNorm is; the device is {device}")
     nn.SyncBatchNorm.convert_sync_batchnorm(network)

@@ -9,7 +9,7 @@ import numpy as np
 
 
 def draw_curves(path: Path, figures: Mapping[str, Sequence[float]], *, over: str) -> None:
-    """A line for each figure over the values of another, such as "epoch"; the loss has an axis of its own."""
+    """A line for each figure against the figure `over`, such as "epoch"; the loss has an axis of its own."""
     import matplotlib as mpl
 
     mpl.use("agg")
@@ -30,7 +30,7 @@ def draw_curves(path: Path, figures: Mapping[str, Sequence[float]], *, over: str
 
 
 def draw_confusion(path: Path, counts: np.ndarray, labels: Sequence[str]) -> None:
-    """Rows are what is true, columns what was said, colours the share of the row; numbers where they can be read."""
+    """Rows are true labels, columns predicted ones, colours the share of the row; counts for up to 30 labels."""
     import matplotlib as mpl
 
     mpl.use("agg")

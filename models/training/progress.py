@@ -1,4 +1,4 @@
-"""How far training is: a bar with loss, share that is right, clips a second and the time that is left."""
+"""The progress bar of training: loss, accuracy, clips a second and remaining time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 class StepProgress(Progress):
-    """The bar of a training of `total` steps, of which some are done; loss and share are running means."""
+    """The bar of a training of `total` steps, `done` of them done; loss and accuracy are running means."""
 
     def __init__(self, total: int, done: int, *, shown: bool):
         super().__init__(
@@ -23,7 +23,7 @@ class StepProgress(Progress):
         self._count = 0
 
     def step(self, loss: float, right: float, num_clips: int) -> None:
-        """One more step, of so many clips."""
+        """Count a step of `num_clips` clips."""
         self._count += 1
         task = self.tasks[0]
         share = max(0.02, 1 / self._count)

@@ -27,7 +27,7 @@ class Stretch:
 
 
 def stretch_of(clip: Clip) -> Stretch:
-    """Where a clip is in its video. SourceError where that has no frame there, ValueError for a part of features."""
+    """The stretch of a clip; SourceError where the video has no frame there, ValueError for a part of features."""
     if clip.path.suffix == FEATURES:
         if clip.seconds or clip.frames:
             raise ActionstreamError(
@@ -66,7 +66,7 @@ def read_frames(
 
 
 def _places_of_pictures(index: VideoIndex, frames: tuple[int, int]) -> tuple[int, int]:
-    """The places of pictures [first, last), which lists count as they are stored."""
+    """The places of pictures [first, last); lists count pictures as they are stored."""
     if index.pictures is None:
         return frames[0], min(frames[1], index.num_places)
     first, last = np.searchsorted(index.pictures, frames)
@@ -76,7 +76,7 @@ def _places_of_pictures(index: VideoIndex, frames: tuple[int, int]) -> tuple[int
 def _maps(path: Path) -> np.ndarray:
     try:
         maps = np.lib.format.open_memmap(path, mode="r")
-    except Exception as error:  # a damaged header breaks its reader in any way
+    except Exception as error:  # numpy may raise anything for a corrupt header
         raise SourceError(f"{path} cannot be read as features: {str(error).splitlines()[0]}") from error
     if maps.ndim != 4 or not maps.size or maps.dtype.kind not in "fiu":
         raise SourceError(

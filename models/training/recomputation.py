@@ -1,4 +1,4 @@
-"""Activation checkpointing (Chen et al., arXiv:1604.06174): blocks keep their input, and are computed twice."""
+"""Activation checkpointing (Chen et al., arXiv:1604.06174): blocks keep only their input, and are computed twice."""
 
 from __future__ import annotations
 
@@ -18,17 +18,15 @@ from actionstream.models.network import Carry
 
 @contextmanager
 def recomputed(network: nn.Module) -> Iterator[None]:
-    """What is called in here keeps only what goes into its blocks; the backward pass computes the rest once more.
+    """Calls in here keep only the inputs of blocks; the backward pass computes the rest again.
 
     Raises ValueError for a network without blocks.
     """
     parts = list(blocks(network))
     if not parts:
-        raise ActionstreamError(
-            f"{type(network).__name__} has no blocks that could be computed twice; leave recompute out"
-        )
+        raise ActionstreamError(f"{type(network).__name__} has no blocks to compute twice; leave recompute out")
     for block in parts:
-        block.forward = partial(_call, block, block.forward)  # for as long as this lasts: no copy must take it along
+        block.forward = partial(_call, block, block.forward)  # only in here: a copy of the network must not have it
     try:
         yield
     finally:
@@ -37,7 +35,7 @@ def recomputed(network: nn.Module) -> Iterator[None]:
 
 
 def blocks(module: nn.Module) -> Iterator[nn.Module]:
-    """The outermost members of sequences that consist of modules themselves: residual and Inception blocks."""
+    """The outermost members of sequences that have submodules themselves: residual and Inception blocks."""
     for child in module.children():
         if isinstance(module, nn.Sequential | nn.ModuleList | nn.ModuleDict) and any(child.children()):
             yield child
@@ -46,7 +44,7 @@ def blocks(module: nn.Module) -> Iterator[nn.Module]:
 
 
 class _Replay(Carry):
-    """The carry of a block that is computed twice: it takes what it took, and has put already."""
+    """The carry of a block that is computed twice: the second pass takes the same leaves, and puts none."""
 
     def __init__(self, carry: Carry):
         super().__init__(carry.num_snippets, None)
@@ -64,7 +62,7 @@ class _Replay(Carry):
             self._carry.put(leaf)
 
     def end(self) -> None:
-        """The first time is over. The carry is let go: it holds what leads back here, and none would ever be freed."""
+        """End the first pass, and drop the carry: it refers back to this object, and neither would ever be freed."""
         self._carry = None
 
 
@@ -80,7 +78,7 @@ def _call(block: nn.Module, forward: Callable[..., Tensor], x: Tensor, *rest: An
 
 @contextmanager
 def _statistics_kept(block: nn.Module) -> Iterator[None]:
-    """Batch norms do not count what they see in here: they have counted it."""
+    """Batch norms keep their statistics in here: the first pass has updated them."""
     norms = [module for module in block.modules() if isinstance(module, _BatchNorm)]
     kept = [dict(norm.named_buffers()) for norm in norms]
     try:

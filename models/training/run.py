@@ -1,4 +1,4 @@
-"""A training run in a folder of its own: settings, checkpoints, figures, pictures; killed at any moment it goes on."""
+"""A training run in its own folder: settings, checkpoints, figures, pictures; a killed run can be resumed."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ LABELS, START, TEACHER = "labels.txt", "start.safetensors", "teacher.safetensors
 
 
 class Run:
-    """The files of a run; each is written whole or not at all.
+    """A training run and its files; each write is atomic.
 
-    settings.json     what it is
-    labels.txt        the labels, where a list of them was given, which is needed no more
-    start.safetensors       a copy of the checkpoint that it begins with, until the first epoch has ended
+    settings.json     its settings
+    labels.txt        a copy of the list of labels, where one was given
+    start.safetensors       a copy of the checkpoint that it starts from, until the first epoch has ended
     teacher.safetensors     a copy of the teacher, where there is one
-    last.pt           all that is needed to go on after the last whole epoch
-    last.safetensors, best.safetensors    checkpoints, of that epoch and of the one with the best figure
+    last.pt           the state to resume from, after the last whole epoch
+    last.safetensors, best.safetensors    checkpoints of that epoch and of the best one
     figures.csv, curves.png, confusion.png, tensorboard/    what was measured after each epoch
-    summary.json      in the end: what was measured, on what
+    summary.json      at the end: the figures, and the data they were measured on
     """
 
     def __init__(self, folder: Path, settings: TrainingSettings):
@@ -60,7 +60,7 @@ class Run:
 
     @classmethod
     def begin(cls, folder: Path, settings: TrainingSettings) -> Run:
-        """A new run; ValueError where there is one already that has come to the end of an epoch."""
+        """Begin a new run; ValueError where the folder has a run that has completed an epoch."""
         settings = replace(settings, start=_from_anywhere(settings.start), teacher=_from_anywhere(settings.teacher))
         if distributed.rank() == 0:
             if (folder / "last.pt").is_file():
@@ -68,7 +68,7 @@ class Run:
                     f"{folder} has a run in it; go on with it (--resume {folder}) or take another folder"
                 )
             folder.mkdir(parents=True, exist_ok=True)
-            for name in (LABELS, START, TEACHER):  # of one that came to nothing
+            for name in (LABELS, START, TEACHER):  # of a run that completed no epoch
                 (folder / name).unlink(missing_ok=True)
             if settings.data.labels is not None:
                 write_text(folder / LABELS, read_labels(settings.data.labels).to_text())
@@ -77,7 +77,7 @@ class Run:
 
     @classmethod
     def open(cls, folder: Path) -> Run:
-        """A run that has been begun."""
+        """Open a run that was begun."""
         file = folder / "settings.json"
         if not file.is_file():
             raise ActionstreamError(f"{folder} has no run in it: there is no settings.json")
@@ -89,9 +89,9 @@ class Run:
     def train(
         self, *, device: str = "cpu", workers: int = 1, say: Callable[[str], None] | None = None
     ) -> dict[str, Any]:
-        """Train to the end from where the run is, and return the last figures.
+        """Train or resume to the end, and return the summary.
 
-        say  is told before the first step what was read of the data set, and what was left out
+        say  gets, before the first step, lines on what was read of the data set and what was left out
         """
         settings = self.settings
         training, validation, _ = settings.data.open()
@@ -111,7 +111,7 @@ class Run:
                 f"{settings.preprocessing.modality} have {settings.preprocessing.in_channels}; say which --modality"
             )
         state = self._state()
-        if settings.start is not None and state is None:  # later its weights are in the state
+        if settings.start is not None and state is None:  # a resumed run has its weights in the state
             start_from(network, self._copied(settings.start, START)[0], settings.start)
         teacher = None if settings.teacher is None else self._teacher(settings.teacher)
         batches = ClipBatches(
@@ -129,8 +129,8 @@ class Run:
         rows: list[dict[str, float]] = [] if state is None else state["rows"]
         first = 0 if state is None else state["step"] * how.accumulate
         broken: set[str] = set() if state is None else set(state["broken"])
-        remarks: set[str] = set()  # what is odd about videos that are read
-        untested: set[str] = set() if state is None else set(state["untested"])  # what is broken of the validation
+        remarks: set[str] = set()  # on videos that are read
+        untested: set[str] = set() if state is None else set(state["untested"])  # broken videos of the validation
 
         def keep(done: int, tested: Network, state: dict[str, Any]) -> None:
             broken.update(distributed.gathered(sorted(broken)))
@@ -191,7 +191,7 @@ class Run:
         return summary
 
     def card(self, network: Network) -> Card:
-        """What is known of the network before it is tested."""
+        """The card of the network before it is tested."""
         settings = self.settings
         num_frames = 1 if network.streams else settings.sampled.num_frames
         return Card(
@@ -208,7 +208,7 @@ class Run:
         )
 
     def _check(self, training: Sequence[Clip]) -> None:
-        """ValueError where the clips, or the processes, are not those that the settings are for."""
+        """ValueError where the clips or the number of processes do not fit the settings."""
         settings, processes = self.settings, distributed.num_processes()
         if unknown := {label for clip in training for label in clip.labels} - set(settings.labels):
             raise ActionstreamError(
@@ -229,7 +229,7 @@ class Run:
             )
 
     def _copied(self, checkpoint: str, name: str) -> tuple[Network, Card]:
-        """A checkpoint, of which the run keeps a copy to go on with."""
+        """Load a checkpoint, and keep a copy of it in the folder to resume with."""
         copy = self.folder / name
         try:
             network, card = load(copy if copy.is_file() else checkpoint)
@@ -241,7 +241,7 @@ class Run:
         return network, card
 
     def _teacher(self, checkpoint: str) -> Network:
-        """The network to follow; ValueError where it would be shown something else, or scores something else."""
+        """The teacher; ValueError where its labels or its preprocessing differ from those of the run."""
         network, card = self._copied(checkpoint, TEACHER)
         if card.labels != self.settings.labels:
             raise ActionstreamError(
@@ -251,13 +251,13 @@ class Run:
         own = self.settings.preprocessing
         if replace(card.preprocessing, height=own.height, width=own.width, short_side=own.short_side) != own:
             raise ActionstreamError(
-                f"the teacher {checkpoint} wants its pictures in another way, {card.preprocessing}, than the run, {own}"
+                f"the teacher {checkpoint} has another preprocessing, {card.preprocessing}, than the run, {own}"
             )
         return network
 
     @contextmanager
     def _room(self) -> Iterator[None]:
-        """What cannot be written in here leaves the run as it was."""
+        """A write that fails in here leaves the run as it was."""
         try:
             yield
         except OSError as error:
@@ -286,16 +286,16 @@ class Run:
 
 
 def _from_anywhere(model: str | None) -> str | None:
-    """A model as it can be found from any folder."""
+    """The name or the absolute path of a model, valid in any folder."""
     if model is None:
         return None
     return str(Path(model).resolve()) if locate(model).kind in ("checkpoint", "run") else model
 
 
 def start_from(network: Network, other: Network, name: str) -> None:
-    """Take over what fits of the weights of another network; ValueError where that is less than half of this one.
+    """Copy the weights of another network that fit; ValueError where they are less than half of this one.
 
-    One for RGB is a start for other modalities, too (actionstream.models.networks.initialisation.cross_modality).
+    Weights for RGB are adapted to other modalities (actionstream.models.networks.initialisation.cross_modality).
     """
     given: Mapping[str, Tensor] = other.state_dict()
     if other.in_channels == 3 != network.in_channels:
@@ -311,13 +311,13 @@ def start_from(network: Network, other: Network, name: str) -> None:
 
 
 def label_weights(clips: Sequence[Clip], labels: Sequence[str]) -> list[float]:
-    """One over how often each label is, with a mean of 1 over the clips."""
+    """The inverse frequency of each label, with a mean of 1 over the clips."""
     counts = [max(sum(label in clip.labels for clip in clips), 1) for label in labels]
     return [len(clips) / len(labels) / count for count in counts]
 
 
 def _best(rows: Sequence[dict[str, float]], validation: Sequence[Clip]) -> dict[str, float]:
-    """The first of the best epochs; the last one where nothing was held out to tell by."""
+    """The first of the best epochs; the last epoch where there are no validation clips."""
     return max(rows, key=_worth) if validation else rows[-1]
 
 

@@ -1,4 +1,4 @@
-"""The sample clip: a hand over a desk that makes all ten movements, and when it makes which.
+"""The sample clip: a hand over a desk that makes all ten movements, and their timeline.
 
 python -m actionstream.models.training.sample_clip stream/assets/sample.mp4
 """
@@ -33,7 +33,7 @@ TIMELINE = (
 
 
 def path() -> Pose:
-    """The hand's path at RATE frames a second; each movement goes back where the one before came from."""
+    """The hand's path at RATE frames a second; left, up, away and anticlockwise undo the one before."""
     num = round(SECONDS * RATE)
     centre, log_scale, angle = [np.array([-0.14, -0.14])], [0.0], [0.0]
     for movement in TIMELINE:

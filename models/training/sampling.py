@@ -1,6 +1,7 @@
-"""Which frames of a clip a network sees; with a random generator as in training, without one as in testing.
+"""Which frames of a clip a network sees: random ones for training (with a generator), fixed ones for testing.
 
-Each function takes the number of frames of a clip, and returns T places in it, int64 (T,), that increase or stay.
+Each function takes the number of frames of a clip, and returns T places in it, int64 (T,). They never
+decrease, unless `dense` wraps around.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ class FrameSampling:
 
     num_frames        snippets
     sampling          "segments" (TSN), "dense" (a window of 64 frames), or "consecutive", as live
-    interval_seconds  from one to the next, of "consecutive"
-    frame_seconds     between the pictures of a snippet, where it is a stack of them; the same unless given
-    num_warm          snippets before them, of which a network that streams only keeps the state
-    speed             a clip is played by a factor from 1 / speed to speed, which is drawn; for "consecutive"
+    interval_seconds  between snippets, for "consecutive"
+    frame_seconds     between the pictures of a snippet that is a stack; 0: the same as `interval_seconds`
+    num_warm          warm-up snippets before them, which only make the state of a network that streams
+    speed             a training clip is played at a random speed from 1 / speed to speed; for "consecutive"
     """
 
     num_frames: NumFrames = 8
@@ -51,10 +52,10 @@ class FrameSampling:
         num_pictures: int = 1,
         start: float = 0.5,
     ) -> np.ndarray:
-        """Places in a clip of so many frames, (T, num_pictures), those of a snippet in their order.
+        """Places in a clip of `num_frames` frames, (T, num_pictures): the pictures of each snippet in their order.
 
-        See the functions below for that of the last picture of each; the others are `frame_seconds` apart before
-        it, or all there are where the video is slower, as live; the first frame stands in for those before the clip.
+        The functions below choose the last picture of each snippet. The others lie before it, `frame_seconds` apart, or
+        one frame apart where the video is slower, as live. The first frame replaces places before the clip.
         """
         wanted, factor = self.num_warm + self.num_frames, 1.0
         if random is not None and self.sampling == "consecutive":
@@ -83,9 +84,9 @@ def segments(num_frames: int, num_snippets: int, random: Random | None = None) -
 def dense(
     num_frames: int, num_snippets: int, random: Random | None = None, *, window: int = 64, start: float = 0.5
 ) -> np.ndarray:
-    """Every so many-th frame of a window (the TSM code, after arXiv:1711.07971); a short clip goes round.
+    """Evenly spaced frames of a window (the TSM code, after arXiv:1711.07971); a short clip wraps around.
 
-    start  of the window when testing, as a part of the clip from 0 to 1: ten of them are ten clips
+    start  place of the window in testing, from 0 (first) to 1 (last); ten values make ten clips of a video
     """
     last = max(num_frames - window, 0)
     first = round(start * last) if random is None else int(random.integers(last + 1))

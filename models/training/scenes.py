@@ -36,9 +36,9 @@ class Scene(NamedTuple):
     """A background, a thing in front of it (None when the whole frame moves), and where they begin.
 
     radius   of the thing, at scale 1
-    ground   where the background stands, and
-    place    the thing: a pose of one frame each; for the whole frame both are the same
-    stretch  of the axes, as a picture squeezed into a square has
+    ground   pose of the background, of one frame
+    place    pose of the thing, of one frame; the same as `ground` when the whole frame moves
+    stretch  factors of the axes, as of a picture that is squeezed into a square
     """
 
     background: np.ndarray
@@ -104,7 +104,7 @@ def make_pose(
 
     An object stays in view while it moves.
 
-    realism  how hard it is, from 0 (strong and clean) to 1 (slow ones too, uneven, with a little of another in it)
+    realism  from 0 (strong, clean movements) to 1 (slow ones too, uneven, mixed with a little of another movement)
     """
     steps = np.zeros(num_frames)
     steps[max(1, onset) :] = 1.0
@@ -140,7 +140,7 @@ def make_pose(
     else:
         assert movement == "still", movement
 
-    if movement not in ("still", "shaking") and realism > 0:  # a little of something else in it
+    if movement not in ("still", "shaking") and realism > 0:  # a little of another movement
         turn, zoom = random.normal(0, realism, 2)
         if movement not in ("clockwise", "anticlockwise"):
             angle += 0.25 * turn * done
@@ -156,7 +156,7 @@ def make_pose(
 
 
 def join(first: Pose, then: Pose) -> Pose:
-    """One path after the other; the second begins where the first ended, which is its frame 0."""
+    """One path after the other; frame 0 of the second is the last frame of the first."""
 
     def joined(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return np.concatenate([a, (b - b[0] + a[-1])[1:]])
@@ -167,9 +167,9 @@ def join(first: Pose, then: Pose) -> Pose:
 
 
 def render(scene: Scene, pose: Pose, random: Random, size: int, *, realism: float) -> np.ndarray:
-    """Frames of the scene with its moving layer on the pose, uint8 (T, size, size, 3).
+    """Frames of the scene with its moving layer at `pose`, uint8 (T, size, size, 3).
 
-    realism  how much of a webcam's faults is in them, from 0 to 1
+    realism  strength of a webcam's faults, from 0 to 1
     """
     num_frames = len(pose.angle)
     blurred = random.random() < 0.3 * realism
@@ -214,7 +214,7 @@ def camera(frames: np.ndarray, random: Random, *, realism: float) -> np.ndarray:
 
 
 def _drift(random: Random, num_frames: int, realism: float) -> Pose:
-    """A background that stands, or sways slower than anything the labels speak of."""
+    """The pose of a background that stands still, or sways more slowly than any movement of the labels."""
     drift = np.zeros((num_frames, 2))
     if random.random() < 0.4 * realism:
         phase = 2 * np.pi * (np.arange(num_frames) / random.uniform(20, 60) + random.random())
@@ -253,7 +253,7 @@ def _warp_ground(canvas: np.ndarray, pose: Pose, t: float, size: int, stretch: n
 def _warp_thing(canvas: np.ndarray, pose: Pose, t: float, size: int, stretch: np.ndarray, radius: float) -> np.ndarray:
     """`radius` is that of the thing in the frame at scale 1."""
     scale = 2 * radius * size / len(canvas)
-    if scale < 0.7:  # keep the samples close enough together
+    if scale < 0.7:  # against aliasing
         canvas = cv2.resize(canvas, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         scale *= 2
     return cv2.warpAffine(canvas, _matrix(pose, t, size, len(canvas), stretch, scale), (size, size))

@@ -1,4 +1,4 @@
-"""All that makes a training run what it is: its settings, as they are kept in settings.json."""
+"""The settings of a training run, as settings.json has them."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from actionstream.models.training.sampling import FrameSampling
 
 @checked
 class TrainingSettings:
-    """All that makes a run what it is, beside its clips.
+    """The settings of a training run.
 
     data           where the clips are
     network        of the catalogue, and the arguments it is built with
-    start          a checkpoint, by name or path, whose weights fit are taken over; None: random ones
-    teacher        a checkpoint to be followed, see Optimisation.distillation
+    start          a checkpoint, by name or path, whose weights are copied where they fit; None: random weights
+    teacher        a checkpoint for knowledge distillation, see Optimisation.distillation
     labels         of the scores, in their order
-    batch_size     clips; of all processes together
-    epochs         rounds through all clips
-    class_weights  count a clip by one over how often its label is, the first of several
+    batch_size     clips of a batch, of all processes together
+    epochs         passes over all clips
+    class_weights  weight a clip by the inverse frequency of its first label
     """
 
     data: Data
@@ -51,7 +51,7 @@ class TrainingSettings:
 
     @classmethod
     def from_json(cls, text: str, source: object) -> TrainingSettings:
-        """What a settings.json has; ActionstreamError, which begins with `source`, for anything else."""
+        """Parse a settings.json; ActionstreamError, which begins with `source`, for anything else."""
         return parse_json(text, cls, source)
 
     @property

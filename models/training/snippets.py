@@ -22,8 +22,8 @@ def read_snippets(
 ) -> np.ndarray:
     """Snippets of a video, each of N pictures at `places` (T, N) in it: uint8 (T, height, width, channels).
 
-    whole    at the scale of the preprocessing, with what it cuts off still around it; else as the network takes them
-    remarks  what is odd about the video is added to them
+    whole    scaled but not cropped; else as the network takes them
+    remarks  remarks on the video are added to them
     """
     numbers = np.unique(places).tolist()
     shape = preprocessing.scale if whole or preprocessing.is_flow else preprocessing.resize
@@ -40,7 +40,7 @@ def read_snippets(
 
 
 def _of_one_size(pictures: list[np.ndarray]) -> list[np.ndarray]:
-    """The middle of each that all have, where a video changes its size: the network's input is the middle of it."""
+    """Crop the middle of each picture to the smallest height and width: a video may change its size."""
     height, width = np.min([picture.shape[:2] for picture in pictures], axis=0)
     cut = []
     for picture in pictures:

@@ -1,4 +1,4 @@
-"""The state of a training that is not at its end: a file that is written whole, and checked when it is read."""
+"""The state of an unfinished training: a file with an atomic write, checked when it is read."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Figure = Annotated[float, AllowInfNan(True)]
 class _TrainingState:
     """What the file of a state holds.
 
-    step, loss                        what was done, and the mean loss since the state before
+    step, loss                        steps done, and the mean loss since the state before
     network, optimiser, scaler, mean  see actionstream.models.training.loop.train; `mean` where one is kept
-    rows, broken, untested            of a run: figures of each epoch, what is wrong with videos of both sides
-    command                           of a recipe: what goes on with it
+    rows, broken, untested            of a run: figures of each epoch, errors of training and validation videos
+    command                           of a recipe: the command that resumes it
     """
 
     step: Annotated[int, Field(ge=0)]
@@ -41,11 +41,11 @@ class _TrainingState:
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
-    """Write what a training needs to go on, whole or not at all; OSError where it cannot be written."""
+    """Write the state of a training by an atomic write; OSError where it cannot be written."""
     with whole(path) as file:
         try:
             torch.save(state, file)
-        except RuntimeError as error:  # this is how it says that a disk is full
+        except RuntimeError as error:  # torch raises it when the disk is full
             raise OSError(f"{path} cannot be written: is the disk full?") from error
 
 
@@ -56,7 +56,7 @@ def read_state(path: Path) -> dict[str, Any] | None:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         _TrainingState(**state)
-    except Exception as error:  # a broken file breaks its reader in any way
+    except Exception as error:  # torch may raise anything for a corrupt file
         why = (str(error) or "it is empty").splitlines()[0][:200]
         raise ActionstreamError(f"{path} is damaged, and no training can go on from it: {why}") from error
     return state

@@ -1,4 +1,4 @@
-"""What the early blocks of MobileNetV2 make of the frames of clips, computed once: they hold still in all epochs.
+"""Feature maps of frames after the early blocks of MobileNetV2, computed once: these blocks are frozen.
 
 Letters in shapes: V views, n frames, D x h x w a map.
 """
@@ -32,7 +32,7 @@ from actionstream.models.training.sampling import segments
 from actionstream.models.video import every_frame
 
 VIEWS = 10
-"""The whole picture and its four corners, each also from left to right: in the manner of TSN's ten crops."""
+"""The whole picture and its four corners, each also flipped: similar to TSN's ten crops."""
 CORNER = 0.875
 BACKWARD = "backward"
 """A clip with this label runs from its end to its beginning."""
@@ -41,7 +41,7 @@ BACKWARD = "backward"
 def split(network: MobileNetV2, place: int) -> tuple[Sequential, MobileNetV2]:
     """The blocks before `place`, which have no shifts, and a network of the others that takes their maps as frames.
 
-    The second shares nothing with the first; `join` puts what it has learnt back.
+    The second shares no weights with `network`; `join` copies its trained weights back.
     """
     late = copy.deepcopy(network)
     late.features = late.features[place:]
@@ -50,7 +50,7 @@ def split(network: MobileNetV2, place: int) -> tuple[Sequential, MobileNetV2]:
 
 
 def join(network: MobileNetV2, late: MobileNetV2) -> None:
-    """Give the last blocks and the classifier of a network the weights of what `split` made of it."""
+    """Copy the weights of `late`, which `split` made, into the last blocks and the classifier of the network."""
     network.features[-len(late.features) :].load_state_dict(late.features.state_dict())
     network.classifier.load_state_dict(late.classifier.state_dict())
 
@@ -66,7 +66,7 @@ def make_maps(
 ) -> Path:
     """A file of safetensors with the maps of each `every`-th frame of clips, float16 (V, n, D, h, w).
 
-    Its name tells what it was made of, so that it is made once.
+    Its name has a hash of what it was made of, so that it is made once.
 
     prepare  what is done to a frame before its views are taken
     """
@@ -125,7 +125,7 @@ def rows_of(maps: Tensor, clip: Clip, num_frames: int, random: np.random.Generat
 
 @dataclass(frozen=True)
 class MapBatches(ClipBatches):
-    """Batches of maps in the place of pictures; a view of each clip is drawn.
+    """Batches of maps instead of pictures, with a random view of each clip.
 
     maps  by the path of the clip
     """
@@ -142,9 +142,9 @@ class MapBatches(ClipBatches):
 
 @dataclass(frozen=True)
 class BothWays(MapBatches):
-    """Batches of clips that are in them forward and backward, the two labels.
+    """Batches that have each clip forward and backward, with the label of its direction.
 
-    What a clip shows is then in the gradient with both signs: nothing is left to learn from but its order.
+    The content of a clip then enters the gradient with both signs, and only its order can be learnt.
     """
 
     def __getitem__(self, number: int) -> Loaded:

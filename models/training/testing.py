@@ -1,4 +1,4 @@
-"""How well a network tells clips it has not seen: several clips of a video, several crops of a clip."""
+"""Accuracy of a network on clips it has not seen: several clips of a video, several crops of a clip."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ CHUNK = 32
 
 @dataclass(frozen=True)
 class Tested:
-    """Scores of clips, and what is true of them.
+    """Scores of clips, and their true labels.
 
     scores  float32 (N, V, K): N videos, V views (clips x crops) of each
     truth   bool (N, K)
     labels  of the K scores
-    broken  what was wrong with videos that are not among the N
-    remarks what is odd about videos that are
+    broken  errors of videos that cannot be read, which are not among the N
+    remarks on videos that are
     """
 
     scores: np.ndarray
@@ -45,8 +45,10 @@ class Tested:
     remarks: tuple[str, ...] = ()
 
     def figures(self) -> dict[str, Any]:
-        """Shares from 0 to 1: where one label is right, top-1 and top-5 of views and of videos, and their mean over
-        classes; where several may be, mean average precision."""
+        """Accuracies from 0 to 1 where each video has one label, else mean average precision.
+
+        The accuracies are top-1 and top-5 of videos, top-1 of views ("clip_top1"), and the mean over classes.
+        """
         video = self.scores.mean(axis=1)
         if (self.truth.sum(axis=1) != 1).any():
             return {"videos": len(video), "mAP": mean_average_precision(video, self.truth)}
@@ -67,7 +69,7 @@ class Tested:
         }
 
     def confusion(self) -> np.ndarray:
-        """int (K, K): videos of the row's label that were taken for the column's."""
+        """int (K, K): videos with the row's label that were predicted to have the column's."""
         counts = np.zeros((len(self.labels),) * 2, dtype=np.int64)
         np.add.at(counts, (self.truth.argmax(axis=1), self.scores.mean(axis=1).argmax(axis=1)), 1)
         return counts
@@ -89,9 +91,9 @@ def test(
 
     num_clips  of each video, evenly spread: 10 in the TSM paper's accurate setting
     num_crops  1 is the centre, 3 are spread along the longer side
-    full       the network goes over the whole picture at the scale of the preprocessing, or with 3 crops over squares
-               of its short side (arXiv:1811.08383, section 5.1)
-    progress   a word for the progress bar; none without
+    full       the input is the whole picture at the scale of the preprocessing, or with 3 crops squares of its short
+               side (arXiv:1811.08383, section 5.1)
+    progress   title of the progress bar; "": no bar
 
     Raises ValueError where `full` pictures do not fit the network.
     """
@@ -135,11 +137,11 @@ def test_online(
     progress: str = "",
     broken: list[str] | None = None,
 ) -> dict[float, float]:
-    """How right a network that streams is when how much of a video has been seen: top-1 by part of it, 0.1 to 1.
+    """Top-1 accuracy of a network that streams, by the part of a video that it has seen, 0.1 to 1.
 
-    A video is streamed from an empty state in the rhythm of the card; what is said at a frame is the label of the mean
-    score so far. Before the first stack of pictures is full nothing is said, which is wrong. What is wrong with videos
-    that cannot be read is added to `broken`.
+    A video is streamed from an empty state at the frame interval of the card. The prediction at a frame is the label of
+    the highest mean score so far. Before the first stack of pictures is full there is no prediction; that counts as
+    wrong. Errors of videos that cannot be read are added to `broken`.
     """
     _check_labels(clips, card)
     if not network.streams:
@@ -226,13 +228,13 @@ def _three_crops(pictures: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def _top(scores: np.ndarray, truth: np.ndarray, count: int) -> float:
-    """Share of rows whose true label is among the highest."""
+    """Share of rows whose true label is among the `count` highest."""
     higher = (scores > scores[np.arange(len(truth)), truth][:, None]).sum(axis=1)
     return float((higher < count).mean())
 
 
 def mean_average_precision(scores: np.ndarray, truth: np.ndarray) -> float:
-    """Of scores (N, K) against truth (N, K): not interpolated, over the labels that something has."""
+    """mAP of scores (N, K) against truth (N, K), not interpolated; the mean over labels that occur in the truth."""
     precisions = []
     for column in np.flatnonzero(truth.any(axis=0)):
         hits = truth[np.argsort(-scores[:, column], kind="stable"), column]

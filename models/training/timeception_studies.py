@@ -1,11 +1,11 @@
 """Timeception's two studies (arXiv:1812.01289, section 4) on rendered long videos that are made of ordered parts.
 
-Kernels of several sizes or dilations against kernels of one size; and what is left of both when the parts of a video
-are faster or slower than those that were learnt from.
+The first compares kernels of several sizes or dilations with kernels of one size. The second tests both on videos whose
+parts are faster or slower than in training.
 
-A long video has 64 segments of 8 rendered frames, each a scene of its own in which something makes a movement. Four
-movements follow each other, with stillness before, between and after. The class is their order, which no segment tells
-alone, nor all without their times. The features are those of the trunk of `motion`.
+A long video has 64 segments of 8 rendered frames; each is a scene of its own with one movement. Four movements follow
+each other, with stillness before, between and after. The class is their order: neither a single segment nor all
+segments without their times show it. The features come from the backbone of `motion`.
 """
 
 from __future__ import annotations
@@ -38,22 +38,22 @@ NUM_SEGMENTS, SEGMENT_FRAMES = 64, 8
 NUM_LAYERS = 3
 BATCH = 16
 UNEVEN = 1.4
-"""A part, or the stillness between two, is up to so many times longer or shorter than their mean in all videos."""
+"""In all videos the length of a part, or of the stillness between two, varies by up to this factor."""
 SPEED = 3.0
-"""A piece of an altered video is up to so many times faster or slower than it was."""
+"""In altered videos the speed of a piece changes by up to this factor."""
 PIECES = {"original": 0, "very coarse": 2, "coarse": 4, "fine": 8, "very fine": 16}
-"""Of a video, each of which is altered by itself; the paper's four granularities, with numbers of ours."""
+"""Pieces of a video that change their speed independently; the paper's four granularities, with our numbers."""
 NUM_STEPS, NUM_SEEDS = 200, 3
 NUM_TAKES = {"training": 200, "test": 100}
-"""Rendered segments of each movement; videos of a side are made of its own."""
+"""Rendered segments of each movement; training and test videos share none."""
 NUM_VIDEOS = 240  # of a test
 
 
 def study_extents(*, num_steps: int = NUM_STEPS, seed: int = 0, device: str = "cpu") -> dict[str, Any]:
     """Train Timeception with each kind of scales from NUM_SEEDS seeds, and test it on original and altered videos.
 
-    Returns "accuracy", for each kind and granularity a share from 0 to 1 for each seed; "parameters" of each kind;
-    "reach", the segments that its last layer sees; and the numbers that the videos are made with.
+    Returns "accuracy", from 0 to 1, for each kind, granularity and seed; "parameters", their number for each kind;
+    "reach", the segments that its last layer sees; and the constants that the videos are made with.
     """
     takes = {side: render_takes(count, number) for number, (side, count) in enumerate(NUM_TAKES.items())}
     tests = {name: held_out_videos(takes["test"], pieces) for name, pieces in PIECES.items()}
@@ -88,7 +88,7 @@ def study_extents(*, num_steps: int = NUM_STEPS, seed: int = 0, device: str = "c
 
 
 def reach(scales: str, num_layers: int) -> int:
-    """Segments that one step of time of the last layer has seen."""
+    """The receptive field of the last layer, in segments."""
     widest = max((size - 1) * dilation for size, dilation in SCALES[scales])
     return 1 + sum((widest + 1) * 2**layer for layer in range(num_layers))  # one for the pooling by two
 
@@ -96,7 +96,7 @@ def reach(scales: str, num_layers: int) -> int:
 def render_takes(count: int, seed: int) -> np.ndarray:
     """Features of rendered segments, float32 (movement, count, D, 1, 1): the movements of PARTS, and stillness.
 
-    They are averaged over space, since a movement is wherever it is and this is a study of time.
+    They are averaged over space: a movement may be anywhere in the picture, and this is a study of time.
     """
     network, card = load(PACKAGED / "motion.safetensors")
     takes = []
@@ -128,8 +128,10 @@ def make_video(takes: np.ndarray, label: int, random: Random) -> np.ndarray:
 
 
 def altered_places(num_pieces: int, random: Random) -> np.ndarray:
-    """Which segment of the original is seen at each place when equal pieces of it are sped up or slowed, int64
-    (NUM_SEGMENTS,): they increase or stay, and the video is as long as before."""
+    """The original segment at each place after equal pieces were sped up or slowed down, int64 (NUM_SEGMENTS,).
+
+    The numbers never decrease, and the video keeps its length.
+    """
     lengths = SPEED ** random.uniform(-1, 1, num_pieces)
     ends = np.concatenate([[0], lengths.cumsum()]) / lengths.sum() * NUM_SEGMENTS
     before = np.linspace(0, NUM_SEGMENTS, num_pieces + 1)
@@ -137,7 +139,7 @@ def altered_places(num_pieces: int, random: Random) -> np.ndarray:
 
 
 def training_batches(takes: np.ndarray, num_steps: int, seed: int) -> Iterator[Batch]:
-    """Batches of long videos that are never the same."""
+    """Batches of long videos, all different."""
     for step in range(num_steps):
         random = np.random.default_rng((seed, step))
         labels = random.integers(len(ORDERS), size=BATCH)
@@ -147,7 +149,7 @@ def training_batches(takes: np.ndarray, num_steps: int, seed: int) -> Iterator[B
 
 
 def held_out_videos(takes: np.ndarray, num_pieces: int) -> tuple[Tensor, Tensor]:
-    """Long videos, and their labels: always the same, altered in so many pieces where there are any."""
+    """Test videos and their labels, always the same; `num_pieces` of each change their speed (0: none)."""
     labels = np.arange(NUM_VIDEOS) % len(ORDERS)
     videos = []
     for number, label in enumerate(labels):

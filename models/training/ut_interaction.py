@@ -1,7 +1,7 @@
-"""The recipes on UT-Interaction: what two people do with each other, and whether a clip of it runs forward or backward.
+"""The recipes on UT-Interaction: which interaction a clip shows, and whether it runs forward or backward.
 
-One sequence of a set is left out at a time, and the network learns from the other nine of the set. A set has 60 clips,
-so the early blocks of MobileNetV2 keep their ImageNet weights, and what they make of each frame is computed once.
+Each fold leaves out one sequence of a set, and trains the network on the other nine. A set has only 60 clips, so the
+early blocks of MobileNetV2 are frozen with their ImageNet weights, and their feature maps are computed once.
 """
 
 from __future__ import annotations
@@ -44,23 +44,23 @@ from actionstream.models.weights.loading import load
 Task = Literal["interactions", "direction"]
 FORWARD = "forward"
 NETWORK = "tsm_mobilenet_v2"
-STEM = 8  # blocks that keep their weights: pictures of 112 x 112 have become 64 maps of 7 x 7
+STEM = 8  # frozen blocks: they turn pictures of 112 x 112 into 64 maps of 7 x 7
 SIZE = 112
-RATE = 30  # of the clips, whatever their headers say
-EVERY = 2  # frames of which one is looked at
+RATE = 30  # frames a second of the clips; their headers are ignored
+EVERY = 2  # stride in frames
 HOW = Optimisation(learning_rate=3e-4, norms="none", label_smoothing=0.1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What is trained on each fold.
+    """The settings of the training on each fold.
 
     root        the folder of UT-Interaction with manifest.csv
     start       a checkpoint of MobileNetV2
-    task        "interactions": which of six; "direction": each clip is shown forward and backward, which is it?
+    task        "interactions": which of six; "direction": forward or backward, with each clip in both directions
     shift       "none" is TSN, "uni" the online TSM, "bi" the one for whole clips
-    n_div       one of so many channels is shifted
-    num_frames  of a clip, one of each of so many segments
+    n_div       1 / n_div of the channels is shifted
+    num_frames  frames of a clip, one from each of as many segments
     """
 
     root: str
@@ -84,13 +84,13 @@ class Recipe:
         return [replace(clip, labels=(label,)) for clip in clips for label in (FORWARD, BACKWARD)]
 
     def arguments(self, num_classes: int) -> dict[str, Any]:
-        """Those of the network: what it starts from, and shifts where blocks learn."""
+        """The arguments of the network: those of `start`, with shifts in the blocks that are trained."""
         given = load(self.start)[1].arguments
         shifts = {"shift": self.shift, "n_div": self.n_div, "first_shift": STEM}
         return {**given, "num_classes": num_classes, "dropout": self.dropout, **shifts}
 
     def network(self, num_classes: int) -> MobileNetV2:
-        """The network before it has learnt anything here."""
+        """The network before training."""
         torch.manual_seed(self.seed)
         network = create(NETWORK, **self.arguments(num_classes))
         start_from(network, load(self.start)[0], self.start)
@@ -98,7 +98,7 @@ class Recipe:
         return network.eval()
 
     def preprocessing(self) -> Preprocessing:
-        """The whole picture, squeezed: the two stand at its sides."""
+        """The whole picture, squeezed into a square: the two people stand at its sides."""
         return replace(load(self.start)[1].preprocessing, height=SIZE, width=SIZE, short_side=None)
 
 
@@ -106,16 +106,16 @@ DIFFERENT: Mapping[Task, Mapping[str, Any]] = {
     "interactions": {},
     "direction": {
         "n_div": 4,
-        "dropout": 0.0,  # two drawings of it differ by more than the two directions of a clip
+        "dropout": 0.0,  # two dropout masks change the features more than the two directions do
         "epochs": 20,
         "optimisation": Optimisation(learning_rate=1e-4, norms="none"),
     },
 }
-"""What each task has instead of the defaults of `Recipe`; chosen on sequences 1, 4 and 7 of the first set."""
+"""Settings of a task that replace the defaults of `Recipe`; chosen on sequences 1, 4 and 7 of the first set."""
 
 
 def recipe_for(task: Task, **given: Any) -> Recipe:
-    """The recipe of a task, with what is given in place of its own."""
+    """The recipe of a task; `given` replaces its settings."""
     return Recipe(task=task, **{**DIFFERENT[task], **given})
 
 
@@ -159,11 +159,11 @@ def _scores(late: MobileNetV2, maps: Tensor) -> np.ndarray:
 
 
 def run_folds(recipe: Recipe, folder: Path, *, device: str = "cpu", workers: int = 1) -> list[dict[str, Any]]:
-    """What `run_fold` says of each group, from the files in `folder` where it is there already.
+    """The result of `run_fold` for each group; results that are already in `folder` are read.
 
     workers  folds at a time, each in a process with its part of the cores; 0: one after the other in this process
 
-    Raises ValueError where the folder has been begun with other settings.
+    Raises ValueError where the folder has results of other settings.
     """
     folder.mkdir(parents=True, exist_ok=True)
     settings = folder / "settings.json"
@@ -206,8 +206,10 @@ def _begin_fold(num_threads: int, worker: int) -> None:
 
 
 def count_controls(recipe: Recipe, maps_file: Path) -> dict[str, dict[str, int]]:
-    """Clips of each group that controls tell: picture shape and length alone, and features that have learnt nothing
-    here, in ordered parts of the clip."""
+    """Clips of each group that the controls classify correctly.
+
+    The controls are picture shape and length alone, and a linear classifier on frozen features in ordered parts.
+    """
     clips, maps = recipe.clips(), read_maps(maps_file)
     late = split(replace(recipe, shift="none").network(1), STEM)[1]
     features = []
@@ -223,7 +225,7 @@ def count_controls(recipe: Recipe, maps_file: Path) -> dict[str, dict[str, int]]
 
 
 def find_maps(recipe: Recipe, folder: Path) -> Path:
-    """The file in `folder` with what all shifts and seeds of a start share; it is made where it is not there."""
+    """The file of feature maps in `folder`, the same for all shifts and seeds; it is made where it is missing."""
     clips = list({clip.path: clip for clip in recipe.clips()}.values())
     stem = split(recipe.network(1), STEM)[0]
     return make_maps(folder, stem, clips, recipe.preprocessing(), every=EVERY)

@@ -1,7 +1,7 @@
-"""The recipe `ut-untrimmed`: a live model of UT-Interaction's six interactions and of nothing happening.
+"""The recipe `ut-untrimmed`: a live model of UT-Interaction's six interactions and background.
 
-It learns from streams, as it will be used: clips and background follow each other without a pause, each snippet has a
-label of its own, and what the network remembers of the last clip goes on into the next one.
+It is trained on streams, as it is used: clips and background follow each other without a pause, each snippet has a
+label of its own, and the state of the network carries over from one clip to the next.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ HELD_OUT = (
     *("set1_seq05", "set1_seq07", "set1_seq08", "set1_seq09", "set1_seq10"),
     *("set2_seq19", "set2_seq20"),
 )
-"""Sequences that the untrimmed videos were made of; nothing is learnt from them."""
+"""Sequences that the untrimmed videos are made of; they are not used for training."""
 STEP = 3
-"""Maps from one snippet to the next."""
+"""Stride from one snippet to the next, in maps."""
 INTERVAL_SECONDS = STEP * EVERY / RATE
 NUM_SNIPPETS = 24
 BACKGROUND_SHARE = 0.4
 
 
 def fit(frame: np.ndarray) -> np.ndarray:
-    """A picture of any shape (h, w, 3) in the middle of one of 320 x 240, on its own blurred self."""
+    """Fit a picture of any shape (h, w, 3) into 320 x 240, in the middle of a blurred copy of itself."""
     wide, high = PICTURE
     picture = Image.fromarray(frame)
     scale = min(wide / picture.width, high / picture.height)

@@ -4,7 +4,7 @@ truth     {"database": {VIDEO: {"subset": ..., "duration": ..., "annotations": [
            "taxonomy": [{"nodeName": LABEL, ...}], "version": ...}
 results   {"results": {VIDEO: [{"segment": [s, e], "label": ..., "score": ...}]}, "version": ..., "external_data": ...}
 
-Only `database` and `results` must be there; names may end in .gz. v1.2 and v1.3 differ in the truth file alone.
+Only `database` and `results` are required; names may end in .gz. v1.2 and v1.3 differ in the truth file alone.
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ def read_truth(path: Path, *, subset: str) -> Truth:
 
 
 def read_results(path: Path, *, task: EvaluationTask) -> Segments:
-    """What somebody found: segments with labels, labels of whole videos, or segments alone.
+    """The results for a task: segments with labels, labels of whole videos, or segments alone.
 
-    Raises ValueError for a file in another layout, and for a result that lacks what the task asks for.
+    Raises ValueError for a file in another layout, and for a result without a field that the task needs.
     """
     data = read_object(path, key="results")
     rows: list[SegmentRow] = []
@@ -94,7 +94,7 @@ def write_truth(path: Path, truth: Truth, *, subset: str) -> None:
 def write_results(
     path: Path, results: Segments, *, task: EvaluationTask = "detection", videos: Collection[str] = ()
 ) -> None:
-    """Write results as the challenge takes them; `videos` are there even if nothing was found in them."""
+    """Write results as the challenge takes them; `videos` are listed even if nothing was found in them."""
     found = {**{video: [] for video in videos}, **_by_video(results, NEEDED[task])}
     data = {"version": "VERSION 1.3", "results": found, "external_data": {}}
     write_text(path, json.dumps(data) + "\n")

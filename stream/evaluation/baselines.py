@@ -1,6 +1,6 @@
-"""What segments would be without finding any: two simple ways to detect, to measure a better one by.
+"""Baselines of detection: two simple ways to make segments, to compare a better one with.
 
-Both go from what is known of one video to its segments, and leave the background out.
+Both make the segments of one video, and leave the background out.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ THRESHOLD = 0.5
 def uniform_segments(
     overall: np.ndarray, labels: Sequence[str], *, duration_seconds: float, background: str | None
 ) -> list[Segment]:
-    """Ten equal parts of a video, and each with every label and the score that the video has as a whole (K,)."""
+    """Ten equal parts of a video; each gets every label, with the score `overall` (K,) of the whole video."""
     edges = np.linspace(0, duration_seconds, NUM_PARTS + 1).tolist()
     return [
         Segment(start, end, label, float(score))
@@ -39,9 +39,9 @@ def thresholded_scores(
     background: str | None,
     begins_anew: np.ndarray | None = None,
 ) -> list[Segment]:
-    """For each label the stretches of rows (n, K) of 0.5 or more, as they are, with their mean as score.
+    """For each label the stretches of rows (n, K) of 0.5 or more, with their mean as score.
 
-    Until when a row stands, and where breaks are, over which no stretch goes, is as in `break_up`.
+    `break_up` says until when a row stands, and where the breaks are; no stretch crosses a break.
     """
     breaks, ends = break_up(times_seconds, interval_seconds=interval_seconds, begins_anew=begins_anew)
     segments = []

@@ -33,7 +33,7 @@ def thumos14_classification(truth: Truth, scores: Segments, *, blocked: Collecti
     for each of its labels. AP is not interpolated. Videos of equal score are ranked by name.
 
     A video that has no score for a class comes last; scores of videos that are not in the truth do not count. A class
-    without truth has no AP (on the whole test set, 1,574 videos and 101 classes, there is none). Of several scores for
+    without truth has no AP (the whole test set, 1,574 videos and 101 classes, has no such class). Of several scores for
     the same video and class the highest counts.
 
     blocked  videos to leave out
@@ -60,8 +60,8 @@ def activitynet_classification(
     """Classification mAP as the evaluation kit of the ActivityNet challenge counts it (ANETclassification).
 
     For each class the predictions are ranked by score; the first for a video that has the label is right, all others
-    are false, those in videos without truth too. AP is interpolated. Of equal scores the one that stands later is
-    first, as in the kit where its sort is stable. Whether v1.2 or v1.3 is meant, the truth file says.
+    are false, also in videos without truth. AP is interpolated. Of equal scores the later one in the file is ranked
+    first, as in the kit where its sort is stable. The truth file decides between v1.2 and v1.3.
 
     Predictions of labels that have no truth in the subset do not count; a label that the truth file does not know at
     all is a ValueError.
@@ -91,9 +91,9 @@ def hit_at(
 ) -> dict[int, tuple[float, float]]:
     """Hit@k and its average form, for each k, as the kit of the ActivityNet challenge counts them.
 
-    A video is hit when one of its labels is among its k predictions of highest score (of equal scores the one that
-    stands later is first); the average form is the share of its labels that are. Both are means over the videos with
-    labels; a video without predictions is not hit.
+    A video is hit when one of its labels is among its k predictions of highest score (of equal scores the later one in
+    the file is ranked first). The average form is the share of its labels among them. Both are means over the videos
+    with labels; a video without predictions is not hit.
     """
     truth, predictions = truth.without(blocked), predictions.without(blocked)
     check_comparable(truth, predictions)

@@ -47,13 +47,13 @@ def thumos14_detection(
 ) -> DetectionAccuracy:
     """Detection mAP as the evaluation kit of THUMOS14 counts it (TH14evalDet, the version of September 2015).
 
-    For each class and video the annotations choose, in the order of the file: each takes, of the detections that are
-    still free, the one of highest IoU, if that is above the threshold. A detection that nobody took is false, unless it
-    touches an Ambiguous segment of its video: then it is left out of the ranking. Detections of equal score are ranked
-    by the name of their video, then as they stand in the file. AP is not interpolated.
+    For each class and video the annotations choose, in the order of the file: each takes the free detection of highest
+    IoU, if that is above the threshold. A detection that no annotation takes is false, unless it touches an Ambiguous
+    segment of its video: then it is left out of the ranking. Detections of equal score are ranked by the name of their
+    video, then by their order in the file. AP is not interpolated.
 
-    Detections in videos without truth are false. Those of labels without truth do not count, and of classes without
-    truth there is no AP. A segment that ends before it starts is turned round.
+    Detections in videos without truth are false. Detections of labels without truth do not count, and classes without
+    truth have no AP. A segment that ends before it starts is turned round.
 
     blocked  videos to leave out, such as actionstream.evaluation.thumos14.MISLABELLED
     """
@@ -97,18 +97,17 @@ def activitynet_detection(
 ) -> DetectionAccuracy:
     """Detection mAP as the evaluation kit of the ActivityNet challenge counts it (ANETdetection).
 
-    For each class and video the detections choose, best score first: each takes, of the annotations that are still
-    free, the one of highest IoU, if that is the threshold or more. A detection that takes none is false. AP is
-    interpolated.
+    For each class and video the detections choose, best score first: each takes the free annotation of highest IoU, if
+    that is the threshold or more. A detection that takes none is false. AP is interpolated.
 
-    Ties are as in the kit where its sort is stable: of detections of equal score the one that stands later is first,
-    and so is the later of annotations of equal IoU. Two segments without duration have no IoU (0/0), and the kit takes
-    that for enough. A segment that ends before it starts goes through the kit's arithmetic as it is.
+    Ties are as in the kit where its sort is stable: of detections of equal score, and of annotations of equal IoU, the
+    later one in the file comes first. Two segments without duration have an IoU of 0/0, which the kit counts as enough.
+    A segment that ends before it starts goes through the kit's arithmetic as it is.
 
-    Detections in videos without truth are false. Those of labels that have no truth in the subset do not count; a label
-    that the truth file does not know at all is a ValueError.
+    Detections in videos without truth are false. Detections of labels that have no truth in the subset do not count; a
+    label that the truth file does not know at all is a ValueError.
 
-    blocked  videos to leave out, such as those that have gone from YouTube
+    blocked  videos to leave out, such as those that are no longer on YouTube
     """
     check_known(truth, detections)
     truth, detections = _compared(truth, detections, blocked)
@@ -123,12 +122,12 @@ def score_driven_ap(
     closeness: Callable[[np.ndarray, np.ndarray], np.ndarray],
     thresholds: Sequence[float],
 ) -> np.ndarray:
-    """Interpolated AP (T, K) where each detection, best score first, takes the closest annotation that is still free.
+    """Interpolated AP (T, K) where each detection, best score first, takes the closest free annotation.
 
-    wanted, found  annotations, of which the later is preferred where two are equally close, and detections of the same
-                   labels, of which the later is first where two have the same score
-    closeness      of two arrays of intervals (N, 2), row by row (N,)
-    thresholds     as close as this, or closer, is close enough
+    wanted      annotations; of two that are equally close the later one is preferred
+    found       detections of the same labels; of two with the same score the later one is first
+    closeness   of two arrays of intervals (N, 2), row by row (N,)
+    thresholds  the least closeness that is enough
     """
     num_labels, (true_label, label) = number(wanted.labels, found.labels)
     num_videos, (true_video, video) = number(wanted.videos, found.videos)
@@ -156,7 +155,7 @@ def score_driven_ap(
 
 
 def _compared(truth: Truth, detections: Segments, blocked: Collection[str]) -> tuple[Truth, Segments]:
-    """Without the blocked videos, and without the detections of labels that have no truth."""
+    """Truth and detections without the blocked videos, and without the detections of labels that have no truth."""
     truth, detections = truth.without(blocked), detections.without(blocked)
     check_comparable(truth, detections)
     check_times(truth.segments, "an annotation")
@@ -170,7 +169,7 @@ def _accuracy(iou_thresholds: Sequence[float], wanted: Segments, ap: np.ndarray)
 
 
 def _iou_thumos14(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """What two intervals (N, 2) share over what they span, row by row; 0 where nothing is shared."""
+    """Intersection of two intervals (N, 2) over their common span, row by row; 0 without an intersection."""
     a, b = np.sort(a, axis=1), np.sort(b, axis=1)
     shared = np.minimum(a[:, 1], b[:, 1]) - np.maximum(a[:, 0], b[:, 0])
     span = np.maximum(a[:, 1], b[:, 1]) - np.minimum(a[:, 0], b[:, 0])

@@ -16,14 +16,13 @@ COLUMNS = ("video", "start_seconds", "end_seconds", "label", "score")
 
 
 def read_table(path: Path) -> Segments:
-    """The detections in a CSV file with a head; ValueError, with the line, for anything else. It may end in .gz."""
+    """The detections in a CSV file with a header; ValueError, with the line, for anything else. It may end in .gz."""
     lines = csv.reader(io.StringIO(read_text(path)))
     table = rows_of(lines, path)
     head = tuple(next(table, ()))
     if head != COLUMNS:
-        raise ActionstreamError(
-            f"{path} begins with {','.join(head)[:80]!r}; the head of a table is {','.join(COLUMNS)}"
-        )
+        begins = repr(",".join(head)[:80])
+        raise ActionstreamError(f"{path} begins with {begins}; expected the header {','.join(COLUMNS)}")
     rows: list[SegmentRow] = []
     for fields in table:
         where = f"line {lines.line_num} of {path}"

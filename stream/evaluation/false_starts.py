@@ -14,9 +14,9 @@ from actionstream.sources import open_source
 def false_starts(
     engine: Engine, paths: Iterable[Path], *, nothing: tuple[str, ...] = (), say: Callable[[str], None]
 ) -> tuple[int, float]:
-    """Starts of any label but those of `nothing`, and the hours of video they were counted in.
+    """The number of starts of labels that are not in `nothing`, and the hours of video they were counted in.
 
-    say  is told of each video that cannot be read, which does not count; ValueError where none can
+    say  gets the error of each video that cannot be read and does not count; ValueError where none can be read
     """
     starts, seconds = 0, 0.0
     for path in paths:

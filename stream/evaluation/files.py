@@ -1,4 +1,4 @@
-"""JSON of files, plain or with gzip, where what is wrong with one is said in a line."""
+"""JSON files, plain or with gzip, with errors of one line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from actionstream.models.common.files import whole
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all, with gzip if it is called so."""
+    """Write a file by an atomic write, with gzip if its name ends in .gz."""
     data = text.encode()
     with whole(path) as file:
         file.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)

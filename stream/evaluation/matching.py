@@ -1,4 +1,4 @@
-"""Who matches whom: rows of the same group in pairs, and the greedy choice that all evaluators make."""
+"""Matching: pairs of rows of the same group, and the greedy choice that all evaluators make."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def number(*columns: np.ndarray) -> tuple[int, list[np.ndarray]]:
-    """How many different names stand in columns of strings, and the columns with numbers from 0 for the names.
+    """The number of different names in columns of strings, and the columns with numbers from 0 for the names.
 
     The numbers are in alphabetical order, and the same in all columns.
     """
@@ -38,10 +38,10 @@ def match(chooser: np.ndarray, target: np.ndarray, *, places: np.ndarray, num_ta
     """Each chooser takes the first of its targets that is still free.
 
     chooser, target  (P,): the pairs that are allowed, in the order in which each chooser prefers them
-    places           (C,): when each chooser's turn is; two that want the same target never have the same turn
+    places           (C,): the turn of each chooser; choosers of the same target never have the same turn
 
-    Those of one turn choose at once, so there are as many steps as turns. Returns the target that each chooser took,
-    int (C,), -1 for none.
+    The choosers of one turn choose at once, so there are as many steps as turns. Returns the target that each chooser
+    took, int (C,), -1 for none.
     """
     order = np.argsort(places[chooser], kind="stable")
     chooser, target = chooser[order], target[order]

@@ -1,4 +1,4 @@
-"""Online action detection: every frame is judged, and every start of an action."""
+"""Online action detection: accuracy of every frame, and of every start of an action."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def frame_labels(
 
     segments           those of one video; other labels are left out
     labels             the K labels
-    frames_per_second  the video's, as it was sampled
+    frames_per_second  of the video, as it was sampled
     chunk              frames that share a row; 6 of 24 a second make four rows a second, as is usual on THUMOS14
 
     A segment holds in every row that it touches: its start is rounded down to a row and its end up. Other roundings
@@ -39,7 +39,7 @@ def frame_labels(
     check_times(segments, "a segment")
     table = np.zeros((num_rows, len(labels)), bool)
     rows = segments.intervals * frames_per_second / chunk
-    # On the edge of a row but for the last bits is on it: 4.1 s at 30 frames a second is row 122.99999999999999.
+    # Rounding errors must not move a segment by a row: 4.1 s at 30 frames a second is row 122.99999999999999.
     starts, ends = np.floor(rows[:, 0] + 1e-6).astype(int), np.ceil(rows[:, 1] - 1e-6).astype(int)
     index = {label: number for number, label in enumerate(labels)}
     for start, end, label in zip(starts, ends, segments.labels.tolist(), strict=True):
@@ -73,9 +73,9 @@ def frame_accuracy(scores: np.ndarray, holds: np.ndarray, *, ignore: np.ndarray 
     holds   bool (N, K): as `frame_labels` makes it
     ignore  bool (N,): frames that do not count, such as those in THUMOS14's Ambiguous segments
 
-    cAP counts w TP / (w TP + FP) where AP has TP / (TP + FP), w being the number of frames without the class over the
+    cAP uses w TP / (w TP + FP) in place of TP / (TP + FP), where w is the number of frames without the class over the
     number with it; chance is near 0.5 for each class, however rare it is. Frames of equal score count together, so
-    that neither depends on the order of the frames. Neither is interpolated.
+    that AP and cAP do not depend on the order of the frames. Neither is interpolated.
     """
     scores, holds = np.asarray(scores), np.asarray(holds, bool)
     if scores.ndim != 2 or scores.shape != holds.shape or (ignore is not None and ignore.shape != scores.shape[:1]):
@@ -136,18 +136,18 @@ def start_accuracy(
     """Point-level mAP of detected action starts (Shou et al., ECCV 2018).
 
     starts           detections; only their start counts, their end may be NaN
-    offsets_seconds  how far from the true start a detected one may be at most
+    offsets_seconds  the largest distances allowed between a detected start and the true one
 
-    For each class and video the detections choose, best score first (of equal scores the one that stands later): each
-    takes the nearest true start that is still free, if that is near enough. AP is interpolated. This is what the public
-    evaluators of the task do; the paper does not say it.
+    For each class and video the detections choose, best score first (of equal scores the later one in the file): each
+    takes the nearest free true start, if that is near enough. AP is interpolated. This is what the public evaluators of
+    the task do; the paper does not say it.
 
     blocked  videos to leave out
     """
     check_known(truth, starts)
     truth, starts = truth.without(blocked), starts.without(blocked)
     check_comparable(truth, starts)
-    wanted = truth.segments[::-1]  # of two that are equally near, the public evaluators take the one that stands first
+    wanted = truth.segments[::-1]  # of two that are equally near, the public evaluators take the first
     starts = replace(starts, end_seconds=starts.start_seconds)[np.isin(starts.labels, wanted.labels)]
     check_times(wanted, "an annotation")
     check_times(starts, "a detected start")

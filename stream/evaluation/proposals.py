@@ -30,9 +30,9 @@ class ProposalRecall:
 
     @property
     def area(self) -> float:
-        """What is below average recall over number of proposals, as a share of the widest number; at most 1.
+        """The area under average recall over number of proposals, divided by the largest number; at most 1.
 
-        The first 1/100 of the width, where there is no recall yet, counts for nothing: the challenge does so too.
+        The first 1/100 of the width has no recall yet and adds nothing, as in the challenge.
         """
         return float(np.trapezoid(self.average_recall, self.num_proposals) / self.num_proposals[-1])
 
@@ -47,10 +47,10 @@ def activitynet_proposals(
 ) -> ProposalRecall:
     """AR@AN as the evaluation kit of the ActivityNet challenge counts it (ANETproposal).
 
-    An annotation is found when one of the proposals that count reaches the threshold. Of each video with annotations
-    the same share counts, best score first (of equal scores the one that stands later): all shares from 1/100 of
-    `max_proposals` in the mean of the videos to all of it. Proposals for other videos are part of what the share is
-    taken from, and of nothing else.
+    An annotation is found when one of the counted proposals reaches the threshold. In each video with annotations the
+    same share of proposals counts, best score first (of equal scores the later one in the file). The shares give 100
+    average numbers of proposals in a video, up to `max_proposals`. Proposals for other videos enter the share, and
+    nothing else.
 
     max_proposals  the highest average number of proposals in a video
     blocked        videos to leave out

@@ -1,4 +1,4 @@
-"""What is odd about truth and results, counted; the evaluators say what becomes of it."""
+"""Counts of what is odd in truth and results; the evaluators say how they treat it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MEANINGS = {
     "videos_not_labelled": "videos that could not be labelled",
     "labels_not_of_the_model": "labels with annotations that the model does not know",
 }
-"""Each count in words."""
+"""The text of each count."""
 
 
 def remarks(truth: Truth, results: Segments, *, task: EvaluationTask) -> dict[str, int]:
@@ -47,7 +47,7 @@ def remarks(truth: Truth, results: Segments, *, task: EvaluationTask) -> dict[st
 
 
 def _again(*columns: np.ndarray) -> np.ndarray:
-    """Whether an equal row stands before."""
+    """For each row, whether an equal row comes before it."""
     rows = list(zip(*(column.tolist() for column in columns), strict=True))
     first: dict[tuple[object, ...], int] = {}
     return np.array([first.setdefault(row, index) != index for index, row in enumerate(rows)], bool)

@@ -51,7 +51,7 @@ class Segments:
         )
 
     def rows(self) -> Iterator[SegmentRow]:
-        """One after the other, as plain strings and numbers."""
+        """The rows, as plain strings and numbers."""
         columns = (self.videos, self.start_seconds, self.end_seconds, self.labels, self.scores)
         return zip(*(column.tolist() for column in columns), strict=True)
 
@@ -74,12 +74,12 @@ class Segments:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What really happens in the videos of a subset.
+    """The ground truth of the videos of a subset.
 
     segments           the annotations
-    ambiguous          segments in which nobody can tell (THUMOS14); detections there are no mistakes
+    ambiguous          segments marked as ambiguous (THUMOS14); detections there are not counted as false
     durations_seconds  all videos of the subset, those without annotations too; NaN where the file does not say
-    labels             all labels that the file knows; those that count are the ones with a segment
+    labels             all labels of the file; only labels with a segment count
     """
 
     segments: Segments
@@ -106,25 +106,25 @@ class Truth:
 
 
 def check_comparable(truth: Truth, results: Segments) -> None:
-    """Raise ValueError when there is no truth, or when it and the results have nothing in common."""
+    """Raise ValueError when there is no truth, or when truth and results have no video or no label in common."""
     if not len(truth.segments):
         raise ActionstreamError("no annotations are left to compare with")
     if not len(results):
         return
     if not np.isin(results.videos, list(truth.durations_seconds)).any():
         raise ActionstreamError(
-            f"the results speak of no video of the truth: they have {results.videos[0]} and the like, "
+            f"the results have no video of the truth: they have {results.videos[0]} and others, "
             f"the truth has {truth.segments.videos[0]}"
         )
     if results.labels.any() and not np.isin(results.labels, truth.labels).any():
         raise ActionstreamError(
-            f"the results speak of no label of the truth: they have {str(results.labels[0])!r} and the like, "
+            f"the results have no label of the truth: they have {str(results.labels[0])!r} and others, "
             f"the truth has {truth.labels[0]!r}"
         )
 
 
 def check_known(truth: Truth, results: Segments) -> None:
-    """Raise ValueError when a label of the results is none that the truth knows."""
+    """Raise ValueError when the truth does not know a label of the results."""
     unknown = np.unique(results.labels[~np.isin(results.labels, truth.labels)]).tolist()
     if unknown:
         shown = ", ".join(map(repr, unknown[:3])) + (", ..." if len(unknown) > 3 else "")

@@ -5,7 +5,7 @@ truth of detection      a folder with CLASS_SUBSET.txt for each class and Ambigu
 detections              a line "VIDEO START END CLASS_NUMBER SCORE" each
 scores of recognition   a line for each video: its name and 101 scores, in the order of UCF101's classes
 
-The same facts in ActivityNet's layout (`Ambiguous` is a label there) or, for detections, in a table do too.
+Truth and detections may also be in ActivityNet's layout (with the label `Ambiguous`), and detections in a table.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def read_annotations(folder: Path, *, subset: str = "test") -> Truth:
     """The annotations in a folder, in the order of the files.
 
     The classes are those of detclasslist.txt, or of the files where there is no such list. Raises ValueError when there
-    are none, when a class has no file, and for a line that is not as it should be.
+    are no annotations, when a class has no file, and for a line in another layout.
     """
     if (folder / "detclasslist.txt").is_file():
         classes = list(read_class_list(folder / "detclasslist.txt").values())
@@ -114,7 +114,7 @@ def _read_segments(path: Path, label: str) -> Iterator[SegmentRow]:
 
 
 def _lines(path: Path, layout: str) -> Iterator[tuple[str, list[str]]]:
-    """Where each line that is not empty stands, and its fields."""
+    """The place of each line that is not empty, for messages, and its fields."""
     num_fields = len(layout.split())
     for number, line in enumerate(read_text(path).splitlines(), 1):
         fields = line.split()

@@ -1,4 +1,4 @@
-"""From scores to what a person wants to know: smoothing, events, what a whole video shows, the best of segments."""
+"""From scores to results: smoothing, events, scores of whole videos, segments, non-maximum suppression."""
 
 from actionstream.results import OpenSegment, Segment
 from actionstream.scoring.events import EventDetector

@@ -28,7 +28,7 @@ def top_k(scores: np.ndarray, k: int) -> np.ndarray:
 
 
 def attention_weighting(scores: np.ndarray, logits: np.ndarray) -> np.ndarray:
-    """The sum over rows times a softmax over them of their logits (n,).
+    """The sum of the rows, weighted by a softmax over their logits (n,).
 
     With the catalogue's `AttentionWeighting` the logits are `features @ consensus.attention`, for the features (n, D)
     that the scores were made of.

@@ -20,9 +20,9 @@ class EventDetector:
 
     start                 a label starts when its score reaches this
     end                   and ends when its score falls below this; half of `start` unless given
-    min_duration_seconds  a start is told when the score has stayed up for this long, with the time at which
-                          it came up; what is shorter is no event
-    max_dip_seconds       once its start is told, an end is told when the score has stayed below for this long, with
+    min_duration_seconds  a start is reported when the score has stayed up for this long, with the time at which it came
+                          up; a shorter rise is no event
+    max_dip_seconds       after its start, an end is reported when the score has stayed below `end` for this long, with
                           the time at which it fell; a shorter dip is no end
 
     Thresholds are numbers between 0 and 1, or a mapping from labels to them with "*" for the others.

@@ -12,7 +12,7 @@ import numpy as np
 
 
 def smooth(curve: np.ndarray, sigma_rows: float) -> np.ndarray:
-    """A curve (n,) under a Gaussian; at the ends the weights of the rows that there are add up to one."""
+    """A curve (n,) smoothed by a Gaussian; at the ends the weights of the rows that exist add up to one."""
     reach = min(math.ceil(3 * sigma_rows), len(curve) - 1)
     if reach == 0:
         return curve
@@ -24,12 +24,13 @@ def smooth(curve: np.ndarray, sigma_rows: float) -> np.ndarray:
 def group(curve: np.ndarray, thresholds: Sequence[float], shares: Sequence[float]) -> np.ndarray:
     """Temporal actionness grouping: the different spans (M, 2) of a curve (n,) in [0, 1].
 
-    For each threshold the rows at or above it make groups. From each group on, the following ones are absorbed, with
-    what lies between, while the share of rows at or above the threshold in the whole is no less than `shares` says.
+    For each threshold and each of `shares`: the rows at or above the threshold form groups. Each group then absorbs the
+    following groups, and the rows between, while the part of the whole that is at or above the threshold is no less
+    than the share.
     """
     spans = [np.empty((0, 2), np.int64)]
     for threshold in thresholds:
-        above = curve >= threshold - 1e-9  # what smoothing left of a constant is constant
+        above = curve >= threshold - 1e-9  # for rounding errors of smoothing
         edges = np.flatnonzero(np.diff(above, prepend=False, append=False))
         firsts, ends = edges[::2], edges[1::2]
         if not len(firsts):
@@ -60,12 +61,12 @@ def _count_enough(values: np.ndarray, limits: np.ndarray) -> np.ndarray:
 
 
 def refine(spans: np.ndarray, curve: np.ndarray, reach: int) -> np.ndarray:
-    """Move both ends of spans (M, 2) to where the curve (n,) crosses the middle of its step there.
+    """Move both ends of spans (M, 2) to where the curve (n,) crosses the middle of its step.
 
-    The middle is that between the mean of the central half and the lowest of the `reach` rows before the start, or
-    after the end; 0 where there are no rows. A symmetric smoothing leaves a step with its middle in its place, whatever
-    threshold found it. An end moves by `reach` rows at most, and stays where it is when the middle is not crossed by
-    then. (Ours.)
+    The middle lies halfway between two levels: the mean of the central half of the span, and the lowest of the `reach`
+    rows before its start, or after its end (0 where there are no rows). Symmetric smoothing keeps the middle of a step
+    in its place, so the result does not depend on the threshold. An end moves by `reach` rows at most, and stays where
+    it is when the curve does not cross the middle there. (Our own method.)
     """
     first, end = spans.T
     sums = np.concatenate([[0.0], curve.cumsum()])
@@ -78,9 +79,9 @@ def refine(spans: np.ndarray, curve: np.ndarray, reach: int) -> np.ndarray:
 
 
 def _move(first: np.ndarray, curve: np.ndarray, inside: np.ndarray, reach: int) -> np.ndarray:
-    """The first rows (M,) of spans that have these levels (M,) inside, moved to where the curve comes up to the middle.
+    """The first rows (M,) of spans with levels `inside` (M,), moved to where the curve comes up to the middle.
 
-    That is at or above it there, and below it just before; the nearest such place is taken.
+    There the curve is at or above the middle, and one row before it is below; the nearest such row is taken.
     """
     lowest = np.full(len(first), np.inf)
     for distance in range(1, reach + 1):
@@ -102,7 +103,7 @@ def _move(first: np.ndarray, curve: np.ndarray, inside: np.ndarray, reach: int) 
 def contrasts(spans: np.ndarray, curve: np.ndarray) -> np.ndarray:
     """How much higher the curve (n,) is inside each span (M, 2) than in the margins on both sides (M,).
 
-    A margin is a quarter of the span. Rows that are not there count as 0. (AutoLoc, arXiv:1807.08333.)
+    A margin is a quarter of the span. Missing rows count as 0. (AutoLoc, arXiv:1807.08333.)
     """
     first, end = spans.T
     margin = np.maximum(1, np.rint(0.25 * (end - first)).astype(np.int64))

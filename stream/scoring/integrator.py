@@ -12,19 +12,19 @@ from actionstream.scoring.mtwi import PUBLISHED, WindowPlan, cells_of, check_row
 
 
 class Integrator:
-    """The scores of all that a stream has shown so far, or within the plan's horizon, at any time.
+    """The M-TWI scores of a stream so far, or within the plan's horizon, at any time.
 
         integrator = Integrator()
         integrator.push(row, time_seconds)
-        integrator.query()              # what `integrate` says of all rows up to here
+        integrator.query()              # the same as `integrate` of all rows so far
 
-    Kept are the rows of the longest span, and for each span the windows that no later row can change. Which of these
-    are the k highest is found when it is asked for: heaps or sorted lists for each class would cost every push 0.1 ms
-    a span and take four times the memory.
+    It keeps the rows of the longest span, and for each span the windows that no later row can change. A query finds the
+    k highest of these: heaps or sorted lists for each class would cost every push 0.1 ms a span and take four times the
+    memory.
 
-    With 101 classes at one row a second a push takes 0.05 ms whatever came before (it is O(log n), and now and then
-    the room is doubled). A query is O(n): 6 ms after one hour, 0.12 s after ten. An hour is 5.8 MB, which is 8 bytes
-    for each class of a window. With a horizon no more than twice the windows inside it are kept.
+    With 101 classes at one row a second a push takes 0.05 ms at any time (it is O(log n), and sometimes the buffer is
+    doubled). A query is O(n): 6 ms after one hour, 0.12 s after ten. An hour takes 5.8 MB, 8 bytes for each class of a
+    window. With a horizon, at most twice the windows inside it are kept.
 
     Copies (`copy.deepcopy`) go on independently of each other.
     """
@@ -40,10 +40,10 @@ class Integrator:
         self._finished = [_Rows(*none) for _ in self._scales]  # windows, at their starts
 
     def push(self, row: np.ndarray, time_seconds: float, *, attention_logit: float | None = None) -> None:
-        """The next row (K,), or (crops, K), at its time, which may be that of the last row but not before it.
+        """Add a row (K,), or (crops, K), at a time that is not before the time of the last row.
 
-        A row that is refused (ValueError: not finite, other classes than before, earlier than the last) leaves all
-        as it was.
+        A row that is refused (ValueError: not finite, other classes than before, earlier than the last) changes
+        nothing.
         """
         logits = None if attention_logit is None else np.array([attention_logit])
         new = check_rows(np.asarray(row)[None], logits, self.plan)[0]
@@ -69,7 +69,7 @@ class Integrator:
         self._recent.append(cell, new, oldest=cell - self._longest + 1)
 
     def _finish(self, cell: int) -> None:
-        """Keep the windows that the last row was in and a row at `cell` is not."""
+        """Keep the windows that contain the last row, but not a row at `cell`."""
         oldest = self.plan.oldest(cell)
         for (span, step), finished in zip(self._scales, self._finished, strict=True):
             for start in starts_covering(int(self._recent.places[-1]), span, step):
@@ -80,7 +80,7 @@ class Integrator:
     def query(self) -> np.ndarray:
         """Scores (K,), float64, before softmax; ValueError where there were no rows."""
         if not len(self._recent.rows):
-            raise ActionstreamError("no row was pushed yet, and nothing can be said of none")
+            raise ActionstreamError("no row was pushed yet; push one before a query")
         last = int(self._recent.places[-1])
         oldest = self.plan.oldest(last)
         results = []
@@ -94,7 +94,7 @@ class Integrator:
         return np.mean(results, axis=0)
 
     def save(self) -> dict[str, Any]:
-        """All of it as plain data (the plan, numbers, arrays), which later pushes do not change."""
+        """The state as plain data (the plan, numbers, arrays), which later pushes do not change."""
         return {
             "plan": self.plan,
             "first_seconds": self._first_seconds,
@@ -104,7 +104,7 @@ class Integrator:
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
-        """Become what an Integrator of the same plan (ValueError where it is another) was when it was saved."""
+        """Restore a saved state; ValueError where it was saved with another plan."""
         if saved["plan"] != self.plan:
             raise ActionstreamError(f"this was saved with {saved['plan']}; it cannot go on with {self.plan}")
         self._first_seconds = saved["first_seconds"]
@@ -114,7 +114,7 @@ class Integrator:
 
 
 class _Rows:
-    """Rows at places (cells, or starts) that increase, the oldest of which may be forgotten."""
+    """Rows at increasing places (cells, or starts of windows); the oldest rows may be dropped."""
 
     def __init__(self, places: np.ndarray, rows: np.ndarray):
         self._places, self._rows = places.copy(), rows.copy()
@@ -134,9 +134,10 @@ class _Rows:
         return self._rows[first:last]
 
     def append(self, place: int, row: np.ndarray, *, oldest: int) -> None:
-        """One more; what is before `oldest` may go, and does when the room is full.
+        """Add a row; when the buffer is full, the rows before `oldest` are dropped.
 
-        The new room is for twice the rows that stay, so a row is moved once on average, and half of the room is used.
+        The new buffer has room for twice the rows that stay, so a row is moved once on average, and half of the room is
+        used.
         """
         if self._count == len(self._places):
             first = self.places.searchsorted(oldest)

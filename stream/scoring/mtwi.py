@@ -1,8 +1,8 @@
 """M-TWI, multi-scale temporal window integration: from the scores of snippets to those of an untrimmed video.
 
 The rule is that of the TSN authors (arXiv:1705.02953, on untrimmed video, and the aggregation by sliding windows in
-their published code). It says what is in a video, not where. Here for a whole video at once; `Integrator` has the
-same for a stream.
+their published code). It says what is in a video, not where. `integrate` takes a whole video at once, `Integrator` a
+stream.
 
 Letters: n rows, K classes. A cell is a place on the grid of `rows_per_second`; spans, steps and starts of windows are
 counted in cells from the first row on.
@@ -25,7 +25,7 @@ Across = Literal["top-k", "attention"]
 
 @dataclass(frozen=True)
 class WindowPlan:
-    """The windows of M-TWI and what is made of them; what is not given is as published.
+    """The windows of M-TWI and their consensus functions; the defaults are as published.
 
     spans_seconds    how long the windows are, each a whole number of cells
     overlap          of a window with the next one of its span, as a part of it: from 0 to below 1. Windows start at
@@ -34,8 +34,8 @@ class WindowPlan:
     inside           the consensus of the rows in a window
     across           the consensus of the n windows of a span: attention, or the mean of the k highest of each class,
                      where k is max(15, n // 4), or n if that is less
-    horizon_seconds  if not None, only windows count that lie wholly inside the last so many seconds. They stay where
-                     they are, counted from the first row
+    horizon_seconds  if not None, only windows that lie wholly inside the last so many seconds count. The windows do not
+                     move: they are counted from the first row
 
     The scores of a video are the mean over spans. A window that reaches beyond the last row is short, and counts.
     A cell without a row (a gap) adds nothing to the windows it is in, and a window without any row does not count.
@@ -106,7 +106,7 @@ class WindowPlan:
 
     def make_windows(self, rows: np.ndarray, bounds: np.ndarray) -> np.ndarray:
         """The rows of the windows with these bounds (W, 2), counted in rows, none of them empty."""
-        if self.inside == "maximum":  # at once: an hour of short windows is a matter of seconds otherwise
+        if self.inside == "maximum":  # vectorised: a loop takes seconds for an hour of short windows
             beyond = np.full((1, rows.shape[1]), -np.inf)  # for bounds at the end
             return np.maximum.reduceat(np.concatenate([rows, beyond]), bounds.ravel())[::2]
         return np.stack([self.make_window(rows[begin:end]) for begin, end in bounds.tolist()])
@@ -137,7 +137,7 @@ def integrate(
     attention_logits  (n,), where the plan has attention: see `attention_weighting`
 
     Of several crops, and then of several rows in one cell, the maximum is taken first, for each class. The logit of
-    attention goes the way of a class: a window's is the consensus inside the window of those of its rows.
+    attention is treated like a class: that of a window is the consensus, inside the window, of the logits of its rows.
 
     Softmax is left to the caller, since it comes last, after the scores of several modalities are added. Scores and
     logits that are not finite are refused (ValueError), as are arrays of other shapes.
@@ -166,7 +166,7 @@ def integrate(
 
 
 def check_rows(scores: np.ndarray, attention_logits: np.ndarray | None, plan: WindowPlan) -> np.ndarray:
-    """Rows (n, K), float64, maximum over crops; where the plan has attention (n, K + 1), the last of them the logit."""
+    """Rows (n, K), float64, the maximum over crops; with attention (n, K + 1), where the last column is the logit."""
     rows = np.asarray(scores, np.float64)
     if rows.ndim not in (2, 3) or 0 in rows.shape:
         raise ActionstreamError(
@@ -196,9 +196,9 @@ def check_rows(scores: np.ndarray, attention_logits: np.ndarray | None, plan: Wi
 
 
 def cells_of(times_seconds: np.ndarray | float, first_seconds: float, plan: WindowPlan) -> np.ndarray:
-    """The cells nearest to times, int64, as counted from that of the first row; half-way, the later one.
+    """The cells nearest to times, int64, counted from the cell of the first row; half-way, the later one.
 
-    The nearest, because a sampler takes the frames nearest to its ticks, a little before or after them.
+    A sampler takes the frames nearest to its ticks, so they lie a little before or after them.
     """
     # the small number makes half-way the same for every first_seconds
     times = np.asarray(times_seconds, np.float64)

@@ -1,7 +1,7 @@
-"""Non-maximum suppression of temporal segments: of those that overlap, the best stays.
+"""Non-maximum suppression of temporal segments: of segments that overlap, the best stays.
 
-All groups (the classes, or the classes of each video) are worked on at once: a turn of the loop takes the best
-segment that each group has left, so there are as many turns as the largest group keeps segments.
+All groups (the classes, or the classes of each video) are processed at once: a turn of the loop takes the best segment
+that each group has left, so there are as many turns as the largest group keeps segments.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def soft_nms(
     scores            (N,), not negative
     method            "linear" multiplies by 1 - IoU where IoU is above `iou_threshold`, "gaussian" by
                       exp(-IoU^2 / sigma) everywhere
-    min_score         what is, or falls, below is dropped
+    min_score         a segment whose score is, or falls, below this is dropped
 
     Of equal scores the segment that stands first is taken first.
 

@@ -1,9 +1,9 @@
 """Segments from scores: what happens from when to when in a whole video.
 
 Candidates come from temporal actionness grouping (TAG, in the SSN paper, arXiv:1704.06228), run on the smoothed score
-of each class and, where there is a background class, on its complement. Each is moved to the edges of its score,
-and of those that overlap the ones stay that stand out most from what surrounds them. A segment's score is the geometric
-mean of how much it stands out and of what M-TWI says of the inside.
+of each class and, where there is a background class, on its complement. Each is moved to the edges of its score. Of
+candidates that overlap, the one with the highest contrast to its surroundings stays. A segment's score is the geometric
+mean of its contrast and of the M-TWI score of its inside.
 
 Letters: n rows, K classes, M candidates. Candidates are counted in rows: (first, end), the end not included.
 """
@@ -28,17 +28,17 @@ from actionstream.scoring.nms import nms, soft_nms
 Suppression = Literal["hard", "soft"]
 
 DUPLICATE_IOU = 0.95
-"""Candidates that overlap by more are one, as in TAG."""
+"""Candidates with a higher IoU are duplicates, as in TAG."""
 SURE = 0.3
-"""A segment of this score is worth being shown."""
+"""Segments of this score or more are worth showing."""
 GRID = tuple(round(0.05 * step, 2) for step in range(1, 20))
 """TAG's thresholds."""
 
 
 def sure_segments(segments: Iterable[Segment], min_score: float = SURE) -> list[Segment]:
-    """What a person wants to see of segments that are given best first.
+    """The segments worth showing, of segments that are given best first.
 
-    Left out are those below `min_score`, and what lies for the most part in a better one of the same label.
+    Segments below `min_score` are left out, and segments that lie mostly inside a better one of the same label.
     """
     shown: list[Segment] = []
     for each in segments:
@@ -61,12 +61,12 @@ class SegmentFinder:
     shares             neighbouring groups are joined while at least this share of the whole is above the threshold
                        (TAG's tau)
     min_seconds        shorter segments are left out
-    num_labels         how many labels a group of the complement of the background gets, the most likely ones
+    num_labels         number of labels, the most likely ones, for a candidate of the complement of the background
     suppression        what is done to the worse of two segments that overlap: "hard" drops it, "soft" lowers its score
-    iou_threshold      for "hard": from more overlap than this on
+    iou_threshold      for "hard": the worse one is dropped where the IoU is above this
     multi_label        segments of different labels may overlap; if not, one suppresses the other
     min_score          segments below are left out
-    max_segments       no more than these are told, nor scored: the ones that stand out most
+    max_segments       at most so many are scored and returned: those of the highest contrast
     """
 
     smoothing_seconds: float = 0.3
@@ -109,16 +109,16 @@ class SegmentFinder:
         interval_seconds: float,
         begins_anew: np.ndarray | None = None,
     ) -> list[Segment]:
-        """The segments of a video, best first; none goes over a break, as `break_up` has it.
+        """The segments of a video, best first; none crosses a break (see `break_up`).
 
-        Beyond the input, memory is that of a few numbers for each row and each candidate.
+        Beyond the input, it needs memory for a few numbers for each row and each candidate.
 
         probabilities     (n, K), of softmax or sigmoid
         times_seconds     (n,), increasing: a row stands for the time from its own to that of the next row
         labels            a name for each of the K classes
         background        the class that says that nothing happens; it has no segments itself
-        interval_seconds  between two rows; what the last row, and one before a break, stands for at most
-        begins_anew       bool (n,): before these rows there is a break, too, such as a reset of the network's state
+        interval_seconds  between two rows; the last row, and a row before a break, stands for this long at most
+        begins_anew       bool (n,): rows with a break before them, such as a reset of the network's state
 
         ValueError for input that is not as above.
         """
@@ -141,7 +141,7 @@ class SegmentFinder:
             return []
 
         def curve_of(index: int) -> np.ndarray:
-            # each time anew: the curves of all classes would be twice as large as the rows, and more
+            # computed each time: the curves of all classes would need more than twice the memory of the rows
             return smooth(rows[:, index].astype(np.float64), sigma_rows)
 
         shared, owners = np.empty((0, 2), np.int64), np.empty((0, 1), np.int64)
@@ -155,7 +155,7 @@ class SegmentFinder:
             spans = np.unique(spans, axis=0)
             contrast = contrasts(spans, curve)
             long = ends[spans[:, 1] - 1] - times[spans[:, 0]] >= self.min_seconds - 1e-6
-            # what has less contrast has too low a score, whatever is inside
+            # with less contrast the score is below min_score, whatever is inside
             wanted = long & (contrast > 0) & (contrast >= self.min_score**2)
             parts.append((spans[wanted], contrast[wanted], np.full(np.count_nonzero(wanted), number)))
         spans, contrast, index = (np.concatenate(column) for column in zip(*parts, strict=True))
@@ -207,7 +207,7 @@ class SegmentFinder:
 def break_up(
     times_seconds: np.ndarray, *, interval_seconds: float, begins_anew: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where breaks part n rows: which rows are the first after one (n,), and the times up to which rows stand (n,).
+    """The breaks in n rows: which rows are the first after a break (n,), and the times up to which rows stand (n,).
 
     There is a break before the first row, before each that begins anew (n,), and after a pause of more than
     `gap_after`. A row stands until the next one, or for `interval_seconds` where a break comes first.
@@ -224,8 +224,8 @@ def break_up(
 def _integrate_inside(scores: np.ndarray, times: np.ndarray, duration_seconds: float) -> float:
     """M-TWI of the scores (n,) of one class, at one row a second as published, with the spans that fit inside.
 
-    The longer ones would all say the same, the maximum, and hide what the others see. A segment shorter than the
-    shortest has that alone.
+    Longer spans would all give the maximum, and hide the result of the others. A segment shorter than the shortest span
+    uses that span alone.
     """
     spans = PUBLISHED.spans_seconds
     fitting = tuple(span for span in spans if span <= duration_seconds + 1e-6) or spans[:1]

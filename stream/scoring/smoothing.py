@@ -10,7 +10,7 @@ from actionstream.models.common.errors import ActionstreamError
 
 
 class Smoother:
-    """Exponential mean over time, of frames at any distance.
+    """Exponential moving average over time, for frames at any distance.
 
     A frame that lies `seconds` back weighs 1/e of the present one. The weights always add up to one, so the
     first rows after a reset are not pulled to zero. With 0 seconds nothing is smoothed.

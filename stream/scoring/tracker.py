@@ -17,7 +17,7 @@ from actionstream.scoring.smoothing import Smoother
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """What was added up before a row: smoothed probabilities (K,), and how many rows."""
+    """The sums before a row: of smoothed probabilities (K,), and the number of rows."""
 
     sums: np.ndarray
     num_rows: int
@@ -36,23 +36,23 @@ class SegmentTracker:
     mean of the smoothed probability in between.
 
     A segment is announced with the first row that lies `announce_delay_seconds` or more after its start, and closed no
-    later than with the first one `close_delay_seconds` or more after its end. Its label and its start stay as they were
-    announced; what is closed is never spoken of again. The delays count from the times that are told, which are those
-    of the smoothed probability.
+    later than with the first one `close_delay_seconds` or more after its end. Its announced label and start do not
+    change, and a closed segment is never reported again. The delays count from the reported times, which are those of
+    the smoothed probability.
 
-    A gap, as `Sampler` has it, ends all segments.
+    A gap, as `Sampler` defines it, ends all segments.
 
     background         a label that has no segments
-    interval_seconds   between two rows; the last row, and one before a gap, ends so long after its time
-    smoothing_seconds  as for `Smoother`; 0 where the rows are smoothed
+    interval_seconds   between two rows; the last row, and a row before a gap, ends this long after its time
+    smoothing_seconds  as for `Smoother`; 0 where the rows are already smoothed
     start, end, min_duration_seconds, max_dip_seconds
                        as for `EventDetector`
     """
 
     _last_seconds: float
     _now: _Mark
-    _marks: dict[float, _Mark]  # of the last rows, which a start or an end may yet be told of
-    _open: dict[str, tuple[float, _Mark]]  # start and what was before it
+    _marks: dict[float, _Mark]  # of the last rows: a start or an end there may still be reported
+    _open: dict[str, tuple[float, _Mark]]  # start, and the sums before it
 
     def __init__(
         self,
@@ -85,17 +85,17 @@ class SegmentTracker:
         self.reset()
 
     def _of_classes(self, value: Threshold, labels: Sequence[str]) -> dict[str, float]:
-        """The threshold of each label that has segments: one of the background is of no use here."""
+        """The threshold of each label that has segments; the one of the background is dropped."""
         return dict(zip(self._places, thresholds(value, labels)[self._classes].tolist(), strict=True))
 
     @property
     def announce_delay_seconds(self) -> float:
-        """From the start of a segment to its announcement, at most, up to the next row."""
+        """The longest time from the start of a segment to its announcement, up to the next row."""
         return self._detector.min_duration_seconds
 
     @property
     def close_delay_seconds(self) -> float:
-        """From the end of a segment to when it is closed, at most, up to the next row."""
+        """The longest time from the end of a segment to its closing, up to the next row."""
         return self._detector.max_dip_seconds
 
     @property
@@ -106,10 +106,10 @@ class SegmentTracker:
         ]
 
     def push(self, probabilities: np.ndarray, time_seconds: float) -> list[OpenSegment | Segment]:
-        """The next row (K,) and its time: what it closes, then what it announces.
+        """Add a row (K,) at its time; returns the segments that it closes, then those that it announces.
 
-        ValueError, which changes nothing, for a row of other classes, one that is not of probabilities, a time that
-        does not increase, and after `flush`.
+        Raises ValueError, and changes nothing, for a row of other classes, a row that is not of probabilities, a time
+        that does not increase, and after `flush`.
         """
         row = np.asarray(probabilities)
         if self._flushed:
@@ -135,17 +135,17 @@ class SegmentTracker:
                 self._open[event.label] = event.time_seconds, self._marks[event.time_seconds]
                 news.append(OpenSegment(event.time_seconds, event.label, self._mean(event.label)))
         oldest = self._last_seconds - max(self.announce_delay_seconds, self.close_delay_seconds)
-        while self._marks and next(iter(self._marks)) <= oldest + 1e-9:  # what began there has been told
+        while self._marks and next(iter(self._marks)) <= oldest + 1e-9:  # what began there has been reported
             del self._marks[next(iter(self._marks))]
         return news
 
     def flush(self) -> list[Segment]:
-        """Close what is open: the stream has ended, or has to start anew. No more rows until `reset`."""
+        """Close all open segments: the stream has ended, or has to start anew. No more rows until `reset`."""
         self._flushed = True
         return self._end_all()
 
     def reset(self) -> None:
-        """Forget all rows: the next one is the first of a stream. What was open is not told; `flush` first."""
+        """Forget all rows: the next one is the first of a stream. Open segments are not reported; `flush` first."""
         self._flushed = False
         self._last_seconds = -math.inf
         self._forget()

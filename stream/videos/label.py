@@ -1,4 +1,4 @@
-"""What happens in a whole video: its segments, and what it shows as a whole."""
+"""The labels of a whole video: its segments, and the scores of the video as a whole."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from actionstream.videos.scores import VideoScores, score_video
 
 ROWS_AT_ONCE = 4096
 CLASSES_AT_ONCE = 16
-"""As many as are in memory in double precision; all of them, of a long video, would be several times its scores."""
+"""Classes in memory in double precision; all classes of a long video would take several times its scores."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelledVideo:
     """What was found in a video of n rows.
 
-    scores         of the rows that mean something
+    scores         of the rows after warm-up
     probabilities  float32 (n, K)
-    overall        (K,): probabilities of what the video shows as a whole, by M-TWI
+    overall        (K,): probabilities of the video as a whole, by M-TWI
     segments       best first
     """
 
@@ -46,11 +46,11 @@ def label_video(
     finder: SegmentFinder | None = None,
     look: Callable[[Frame], None] = lambda frame: None,
 ) -> LabelledVideo:
-    """Score a source that ends and find the segments in it; what is raised, and `look`, are as in `score_video`.
+    """Score a source that ends and find the segments in it; errors and `look` are as in `score_video`.
 
     background  the label that means nothing happens
 
-    No segment goes over a reset of the network's state. When the video has ended, memory is twice that of the scores.
+    No segment crosses a reset of the network's state. At the end of the video, memory is twice that of the scores.
     """
     scores = score_video(source, scorer, look=look)
     return label_scores(scores, scorer.card, name=source.name, background=background, finder=finder)
@@ -59,12 +59,12 @@ def label_video(
 def label_scores(
     scores: VideoScores, card: Card, *, name: str, background: str | None = None, finder: SegmentFinder | None = None
 ) -> LabelledVideo:
-    """Find the segments in a video that has been scored; ValueError where no row of it means anything."""
+    """Find the segments in a video that has been scored; ValueError where it has no row after warm-up."""
     longest = scores.rows_since_reset.max(initial=0)
     scores = scores.after(card.context)
     if not len(scores.scores):
         raise ActionstreamError(
-            f"{name} is too short: the first {card.context} rows mean nothing, and it has {longest} without a gap"
+            f"{name} is too short: the first {card.context} rows are warm-up, and it has {longest} without a gap"
         )
     probabilities = np.empty_like(scores.scores)
     for first in range(0, len(probabilities), ROWS_AT_ONCE):

@@ -28,7 +28,8 @@ STEPS_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 
 class Thumbnails:
     """Small pictures spread evenly over a video of unknown length: at least `count` if there are as many frames.
 
-    Twice as many are kept; when there is no more room every other one goes, and later ones are taken half as often.
+    Up to twice as many are kept; when the room is full, every other one is dropped, and later ones are taken half as
+    often.
     """
 
     def __init__(self, count: int = 40, height: int = 120):
@@ -67,7 +68,7 @@ def draw_timeline(
 ) -> None:
     """Write a PNG, 14 inches wide. The upper two thirds of a row are the scores of a class, the rest its segments.
 
-    Of more than 20 classes those are shown that have the best segments or, where there are too few, the highest scores.
+    Of more than 20 classes it shows those with the best segments and, where these are too few, the highest scores.
     """
     from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.figure import Figure
@@ -171,7 +172,7 @@ def score_columns(found: LabelledVideo, shown: Sequence[int], *, interval_second
 
 
 def _draw_bars(axis, segments: Sequence[Segment], labels: Sequence[str], duration: float, wide_inches: float) -> None:
-    """Segments as bars, surer ones stronger, none too short to be seen; the score where there is room for it."""
+    """Segments as bars: a higher score has a stronger colour, short ones stay visible, scores stand where they fit."""
     from matplotlib.collections import PatchCollection
     from matplotlib.colors import to_rgb
     from matplotlib.patches import Rectangle

@@ -1,4 +1,4 @@
-"""Work that goes on in a thread of its own, a little ahead of who takes what it makes."""
+"""Prefetch: a thread makes items ahead of their consumer."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ STOP_SECONDS = 2.0
 
 
 def ahead(items: Generator[T], *, depth: int) -> Generator[T]:
-    """The same items, made in a thread while those before are used; at most `depth` of them wait.
+    """Prefetch `items` in a thread; at most `depth` of them wait in a queue.
 
-    What is raised over there is raised here, after the items before it. When this generator is closed the other one
-    is, too, in its thread, which is waited for unless it hangs.
+    An error in the thread is raised here, after the items before it. Closing this generator closes `items`, too, in its
+    thread, and waits for the thread for STOP_SECONDS at most.
     """
     waiting: Queue[T | _End] = Queue(depth)
     stopped = threading.Event()
@@ -36,7 +36,7 @@ def ahead(items: Generator[T], *, depth: int) -> Generator[T]:
                     put(item)
                     if stopped.is_set():
                         return
-        except BaseException as failure:  # noqa: BLE001  raised again where it can be seen
+        except BaseException as failure:  # noqa: BLE001  raised again in the consumer
             error = failure
         put(_End(error))
 
@@ -53,7 +53,7 @@ def ahead(items: Generator[T], *, depth: int) -> Generator[T]:
 
 
 class _End:
-    """Nothing more comes, because of an error or because that was all."""
+    """The end of the items in the queue, with the error that ended them, if any."""
 
     def __init__(self, error: BaseException | None):
         self.error = error

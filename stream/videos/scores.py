@@ -1,4 +1,4 @@
-"""The scores of whole videos: decoded once, in chunks, the model at work while the next frames are decoded."""
+"""The scores of whole videos: decoded once, in chunks; the model scores while the next frames are decoded."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class VideoScores:
     scores            float32 (n, K), before softmax or sigmoid
     rows_since_reset  int64 (n,): 1 where the state was empty before
     duration_seconds  to the end of the last frame
-    cut_short         what was wrong where the video ended before its time
+    cut_short         the error that ended the video early; None where it is complete
     """
 
     times_seconds: np.ndarray
@@ -41,7 +41,7 @@ class VideoScores:
         return np.diff(self.rows_since_reset, prepend=self.rows_since_reset[:1]) <= 0
 
     def after(self, context: int) -> VideoScores:
-        """Without the first so many rows after each reset, which mean nothing yet."""
+        """The scores without the first `context` rows after each reset (warm-up)."""
         good = self.rows_since_reset > context
         return replace(
             self,
@@ -56,7 +56,8 @@ def score_video(source: Source, scorer: Scorer, *, look: Callable[[Frame], None]
 
     look  is shown every frame, in another thread
 
-    Memory is that of three chunks of snippets, one that is scored and two that wait, and of the rows, in the end twice.
+    It needs memory for three chunks of snippets, one that is scored and two that wait, and for the rows, at the end
+    twice.
     SourceError where the video cannot be read, ValueError where it has no duration, is too short for one snippet, or
     gets scores that are not finite.
     """
@@ -136,7 +137,7 @@ def _prepared(source: Source, stream: ScoredStream, look: Callable[[Frame], None
 
 
 def _chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    """Lists of so many; the last one, which may be shorter, also where the items end with a SourceError."""
+    """Lists of `size` items; the last one may be shorter, and comes before a SourceError that ends the items."""
     chunk, error = [], None
     try:
         for item in items:

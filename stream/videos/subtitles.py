@@ -27,7 +27,7 @@ def _clock(ms: int, kind: SubtitleFormat) -> str:
 
 
 def _plain(label: str, kind: SubtitleFormat) -> str:
-    """A label in one line, and nothing in it that means something to a player."""
+    """A label in one line, without characters that a player reads as markup."""
     label = " ".join(label.split())
     if kind == "vtt":
         return label.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

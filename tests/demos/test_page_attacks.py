@@ -393,7 +393,7 @@ def test_a_place_is_for_who_sends_frames(strict):
     with ExitStack() as stack:
         assert [stack.enter_context(page(strict, f"live{n}", "127.0.5.1")) for n in range(3)] == [200] * 3
         silent, sending = start(strict, "live0")[0], start(strict, "live1")[0]
-        assert start(strict, "live2") == (None, "2 live streams are open, which is the most; try again later")
+        assert start(strict, "live2") == (None, "too many live streams are open; try again later")
         for n in range(14):
             gone = json.loads(ask(strict, "POST", f"/live/{silent}/frame")[2]).get("gone")
             still = json.loads(ask(strict, "POST", f"/live/{sending}/frame?time={n}", picture())[2])

@@ -316,6 +316,25 @@ def test_the_sweeper_goes_on(site, monkeypatch, caplog):
     assert caplog.text.count("could not be removed") == 1
 
 
+def test_a_hub_that_has_failed_starts_again(site, monkeypatch):
+    """Whatever the engine's thread raises ends the streams of that moment, and not those that come."""
+    session = open_session(site, "a")
+    old = site.hub(site.model)
+
+    def fault(pairs):
+        raise RuntimeError("the engine is broken")
+
+    monkeypatch.setattr(old.engine, "score", fault)
+    token = site.begin_live(session, None, Settings())["token"]
+    visitor = site._live[token].visitor
+    visitor.source.put(images(1)[0], 0.0)
+    until(lambda: old.failure is not None)
+    assert "the engine is broken" in old.failure
+    assert site.hub(site.model) is not old
+    token = site.begin_live(session, None, Settings())["token"]
+    assert site._live[token].hub.failure is None
+
+
 def test_room_for_uploads(site):
     site.limits = Limits(max_stored_megabytes=1)
     (site.uploads / "film.mp4").write_bytes(bytes(500_000))

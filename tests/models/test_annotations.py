@@ -168,7 +168,7 @@ def test_annotations_of_thumos14_as_released(tmp_path):
         "left out: segments that end where they begin, or before: 1 (a [3, 3] Diving)",
         "left out: videos that are not there: 1 (gone)",
     ]
-    with pytest.raises(ValueError, match=r"val has no annotations CLASS_test.txt; those of the other side may be"):
+    with pytest.raises(ValueError, match=r"val has no annotations CLASS_test.txt; the other subset may be"):
         Data(root=str(root), format="thumos14", training=str(val)).open()
     written(val, "Diving_val.txt", "a 1 2\na 3\n")
     with pytest.raises(ValueError, match=r"line 2 of .*Diving_val.txt is 'a 3'; expected VIDEO START END"):
@@ -272,7 +272,7 @@ def test_official_splits_with_lost_videos(tmp_path):
         "left out: labels without a clip: 2 (left, up)",
     ]
     with pytest.raises(
-        ValueError, match=r"line 1 of .* is 'c1.avi', which left and right have; expected CLASS/VIDEO.avi"
+        ValueError, match=r"line 1 of .* is 'c1.avi', a video of left and right; expected CLASS/VIDEO.avi"
     ):
         ucf101_split(tree, written(tmp_path, "trainlist01.txt", "c1.avi\n"))
     written(tmp_path, "lists/right_test_split1.txt", "c1.avi 1 \nc9.avi\t1\nc3.avi 2\n", "utf-8-sig")

@@ -395,7 +395,7 @@ def test_a_state_of_other_settings_is_refused_in_words():
         on_progress=lambda done, network, state: kept.append(copy.deepcopy(state)),
     )
     again = Optimisation(num_steps=2, bias_factor=2.0)
-    with pytest.raises(ValueError, match="the optimiser of the state to go on from is of other settings"):
+    with pytest.raises(ValueError, match="the optimiser of the state to resume from has other settings"):
         train(toy_network(), toy_batches(1), again, PREPROCESSING, start=kept[0])
 
 

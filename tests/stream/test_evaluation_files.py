@@ -176,7 +176,7 @@ def test_files_cut_in_half(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "begins with ''; the head of a table is video,start_seconds"),
+        ("", "begins with ''; expected the header video,start_seconds"),
         ("a,0,1,x,0.5\n", "begins with 'a,0,1,x,0.5'"),
         ("video,start_seconds,end_seconds,label,score\na,0,1,x\n", "line 2 of .* has 4 fields instead of 5"),
         ("video,start_seconds,end_seconds,label,score\na,0,end,x,1\n", "line 2 of .*: could not convert"),

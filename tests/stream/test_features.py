@@ -241,7 +241,7 @@ def test_many_labels(features, tmp_path, run):
         (("features", "videos", "videos", "--model", "motion"), "would both become dark/dark0.b.npy"),
         (("features", "videos", "--model", "flow.safetensors"), "features are made of pictures"),
         (("features", "videos/light", "--model", "large.safetensors"), "has features beyond what float16 holds"),
-        (("features", "videos", "--model", "tsn.safetensors"), "tsn stands on another network"),
+        (("features", "videos", "--model", "tsn.safetensors"), "tsn uses features of another network"),
         (
             ("train", "--data", "features", "--model", "tsm_resnet18"),
             "has features in it, and the model is tsm_resnet18",

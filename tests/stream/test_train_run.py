@@ -373,7 +373,7 @@ def test_a_broken_video_is_named(data, tmp_path, run):
         (("--data", "data", "--set", "optimisation.precision=fp16"), "no precision 'fp16'; there are float32"),
         (("--data", "data", "--set", 'optimisation.frozen=["x"]'), "the network has no part 'x' that could be frozen"),
         (("--data", "data", "--steps", 5), "--steps is for recipes; give --epochs"),
-        (("--data", "data", "--set", "nothing"), "it is NAME=VALUE, and the names are data, network"),
+        (("--data", "data", "--set", "nothing"), "expected NAME=VALUE; the names are data, network"),
         (("--data", "data", "--set", "sampled.sampling=often"), "no sampling 'often'; there are segments"),
         (("--data", "leaked"), "1 groups are in training and validation, such as v_left_g00"),
         (("--data", "data", "--set", "optimisation.learning_rate=1e12"), "the loss is nan at step"),
@@ -520,7 +520,7 @@ def test_a_teacher_scores_and_sees_what_the_run_does(finished, data, tmp_path, r
     code, _, err = run(*command, "--teacher", finished, "--set", 'labels=["right", "left"]')
     assert (code, "has other labels than the run, or in another order" in err) == (2, True)
     code, _, err = run(*command, "--teacher", finished, "--set", "preprocessing.mean=[0]")
-    assert (code, "wants its pictures in another way" in err) == (2, True)
+    assert (code, "has another preprocessing" in err) == (2, True)
 
 
 def test_a_checkpoint_is_tested_on_clips_that_somebody_gives(finished, run):

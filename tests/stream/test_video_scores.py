@@ -196,7 +196,7 @@ def test_labels_of_a_video():
     assert all(0 <= each.start_seconds < each.end_seconds <= 1.2 + 1e-9 for each in found.segments)
     assert LABELS[0] not in {each.label for each in found.segments}
     short = Scorer(TorchRuntime(random_network(CARD), replace(CARD, context=5), device="cpu"))
-    with pytest.raises(ValueError, match=r"too short: the first 5 rows mean nothing, and it has 4"):
+    with pytest.raises(ValueError, match=r"too short: the first 5 rows are warm-up, and it has 4"):
         label_video(Frames(times[:4]), short)
 
 
