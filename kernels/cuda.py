@@ -1,4 +1,4 @@
-"""The CuPy side of temporal_shift.cu: what to launch, with what, on torch's current stream."""
+"""Launches the CuPy kernels of temporal_shift.cu on torch's current stream."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from actionstream.kernels.temporal_shift_torch import memory_format
 SOURCE = Path(__file__).with_name("temporal_shift.cu")
 THREADS = 256  # in a block
 ELEMENT_BYTES = (2, 4, 8)
-MANY = 2**31 - 1024  # elements from which on 32 bits do not number the threads
+MANY = 2**31 - 1024  # tensors of this many elements or more need 64-bit indices
 COMPILER_OPTIONS = ("-std=c++17",)
 
 
 def can_move(x: Tensor) -> bool:
-    """Whether the kernel can take x: it runs on that GPU, and knows the size of the elements."""
+    """Whether the kernel supports x: CuPy builds it for that GPU, and the element size is in ELEMENT_BYTES."""
     return x.element_size() in ELEMENT_BYTES and has_cupy() and _builds(x.device.index)
 
 
@@ -89,13 +89,13 @@ def _chunk(
 
 
 def _dense(x: Tensor) -> tuple[Tensor, Tensor]:
-    """x without gaps, and an empty tensor like it."""
+    """x, contiguous in its memory format, and an empty tensor like it."""
     x = x.contiguous(memory_format=memory_format(x))
     return x, torch.empty_like(x, memory_format=memory_format(x))
 
 
 def _runs(x: Tensor) -> tuple[int, int, int]:
-    """How many runs a row has, the elements of a run, and those of a channel in it: see the head of the .cu file."""
+    """Runs in a row, elements in a run, and elements of one channel in a run; see the head of the .cu file."""
     _, channels, height, width = x.shape
     if memory_format(x) is torch.channels_last:
         return height * width, channels, 1
@@ -103,7 +103,7 @@ def _runs(x: Tensor) -> tuple[int, int, int]:
 
 
 def _lanes(run: int, *tensors: Tensor, element_bytes: int = 0) -> int:
-    """The elements that a thread can move at once: 16 bytes of them if all runs begin at a multiple of that."""
+    """Elements that a thread moves at once: 16 bytes if all runs are aligned to 16 bytes, else one element."""
     lanes = 16 // (element_bytes or tensors[0].element_size())
     return 1 if run % lanes or any(tensor.data_ptr() % 16 for tensor in tensors) else lanes
 
@@ -113,7 +113,7 @@ def _name(kernel: str, x: Tensor, lanes: int, most: int) -> str:
 
 
 def _launch(name: str, num_threads: int, tensors: list[Tensor | None], sizes: list[int], flags: list[int]) -> None:
-    """Launch a kernel on the current stream of the first tensor's device; sizes have the bits of its index."""
+    """Launch a kernel on the current stream of the first tensor's device; its name gives the type of `sizes`."""
     if num_threads == 0:
         return
     import cupy
@@ -134,10 +134,10 @@ def _kernel(name: str, device: int) -> Any:
 
 @cache
 def _builds(device: int) -> bool:
-    """Whether CuPy can compile for a device; that it cannot is said once."""
+    """Whether CuPy can compile for a device; warns once if it cannot."""
     try:
         _kernel("clip_4_1_32", device)
-    except Exception as error:  # noqa: BLE001  CuPy and NVRTC have many
+    except Exception as error:  # noqa: BLE001  CuPy and NVRTC raise many types
         _say_slower(
             f"CuPy cannot build the temporal shift for this GPU ({' '.join(str(error).split())[:300]})",
             f"install the CuPy that fits CUDA {torch.version.cuda}, such as cupy-cuda13x",
@@ -148,7 +148,7 @@ def _builds(device: int) -> bool:
 
 @cache
 def _module(device: int) -> Any:
-    """The module, which CuPy compiles once and keeps in its cache on disk."""
+    """The compiled module; CuPy keeps it in its disk cache."""
     import cupy
 
     return cupy.RawModule(code=SOURCE.read_text(), options=COMPILER_OPTIONS)
@@ -156,7 +156,7 @@ def _module(device: int) -> Any:
 
 @cache
 def has_cupy() -> bool:
-    """Whether CuPy can be imported; that it cannot is said once."""
+    """Whether CuPy can be imported; warns once if it cannot."""
     try:
         import cupy  # noqa: F401
     except ImportError as error:

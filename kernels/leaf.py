@@ -12,13 +12,13 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """Rows of a preallocated pool, read and then overwritten in place by the operator that gets them.
+    """Rows of a preallocated pool; the operator reads them and then overwrites them in place.
 
-    pool   (num_slots, ...), one row for each stream there is room for
+    pool   (num_slots, ...), one row for each stream that fits
     index  (B,) int64 on the pool's device, the row of each stream of the batch; -1 marks a padding row of the
            batch, which is neither read nor written (it starts from an empty leaf and its result is dropped)
 
-    A row may stand in a batch once; `of_pools` makes sure of that before anything reaches a GPU.
+    A row may occur only once in a batch; `of_pools` checks this before data goes to a GPU.
     """
 
     pool: Tensor
@@ -26,7 +26,7 @@ class Slots:
 
     @classmethod
     def of_pools(cls, pools: Iterable[Tensor], rows: Sequence[int] | np.ndarray) -> tuple[Slots, ...]:
-        """The leaves of a batch in the pools of all layers; ValueError for rows that are not there or there twice."""
+        """The leaves of a batch in the pools of all layers; ValueError for a row that is missing or occurs twice."""
         pools = tuple(pools)
         index = check_rows(rows, len(pools[0]) if pools else None)
         on_device = torch.from_numpy(index).to(pools[0].device, non_blocking=True) if pools else torch.empty(0)
@@ -34,7 +34,7 @@ class Slots:
 
 
 def check_rows(rows: Sequence[int] | np.ndarray, num_slots: int | None) -> np.ndarray:
-    """The rows as int64 (B,); ValueError unless each is -1 or a row of the pool, and none stands there twice."""
+    """The rows as int64 (B,); ValueError unless each is -1 or a row of the pool, and no row occurs twice."""
     index = np.ascontiguousarray(rows, np.int64)
     used = index[index >= 0]
     if index.ndim != 1 or (index < -1).any() or (num_slots is not None and (used >= num_slots).any()):
@@ -45,7 +45,7 @@ def check_rows(rows: Sequence[int] | np.ndarray, num_slots: int | None) -> np.nd
 
 
 def read(leaf: Leaf) -> Tensor:
-    """What a leaf holds, (B, ...): a copy where it is Slots, with zeros where the row is -1."""
+    """The values of a leaf (B, ...); for Slots a copy, with zeros where the row is -1."""
     if not isinstance(leaf, Slots):
         return leaf
     rows = leaf.pool[leaf.index.clamp(min=0)]
@@ -54,7 +54,7 @@ def read(leaf: Leaf) -> Tensor:
 
 
 def replace(leaf: Leaf | None, values: Tensor) -> Leaf:
-    """The leaf after a step, with values (B, ...): these, or the Slots they were written to, but for rows -1."""
+    """The leaf after a step: `values` (B, ...) itself, or Slots, into which it is written except for rows -1."""
     if not isinstance(leaf, Slots):
         return values
     used = leaf.index >= 0
@@ -63,4 +63,4 @@ def replace(leaf: Leaf | None, values: Tensor) -> Leaf:
 
 
 Leaf = torch.Tensor | Slots
-"""A tensor (B, ...), replaced by a new one at each call, or Slots, updated in place. Zeros are empty."""
+"""A tensor (B, ...), replaced by a new one at each call, or Slots, updated in place. An empty leaf is all zeros."""

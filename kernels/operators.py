@@ -1,6 +1,6 @@
-"""The temporal shift as operators of torch, so that compiled and autocast programs pass through them unbroken.
+"""The temporal shift as custom torch operators, so that torch.compile and autocast work without graph breaks.
 
-On CUDA they are the CuPy kernel; on a CPU, and where CuPy is missing, the torch form.
+On CUDA they call the CuPy kernel; on a CPU, or without CuPy, the torch form.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def shift_chunk(
 
 @torch.library.custom_op("actionstream::shift_slots", mutates_args=["pool"])
 def shift_slots(x: Tensor, pool: Tensor, index: Tensor, num_snippets: int, fold: int) -> Tensor:
-    """`temporal_shift_torch.shift_slots`. Changes the pool, so it has no gradient."""
+    """`temporal_shift_torch.shift_slots`. It changes the pool in place, so it has no gradient."""
     return temporal_shift_torch.shift_slots(x, pool, index, num_snippets, fold)
 
 
@@ -74,7 +74,7 @@ def _keep_clip(ctx, inputs, output) -> None:
 
 
 def _clip_gradient(ctx, gradient: Tensor):
-    """What went to a neighbour comes back from it."""
+    """The gradient moves by the opposite shift."""
     back = shift_clip(gradient, ctx.num_snippets, ctx.first, ctx.second, -ctx.step, ctx.circulant)
     return back, None, None, None, None, None
 
@@ -85,7 +85,7 @@ def _keep_chunk(ctx, inputs, output) -> None:
 
 
 def _chunk_gradient(ctx, gradient: Tensor, leaf_gradient: Tensor):
-    """The same shift with time the other way round: the gradient of the new leaf goes in, that of the old comes out."""
+    """The same shift with time reversed: it takes the new leaf's gradient and returns the old leaf's gradient."""
     back, first = shift_chunk(gradient, leaf_gradient, ctx.num_snippets, ctx.fold, not ctx.reverse)
     return back, first if ctx.has_leaf else None, None, None, None
 

@@ -30,13 +30,13 @@ def temporal_shift(
 
     x          (B * T, C, H, W), the snippets of a stream next to each other
     leaf       what the last call of the same streams returned (B, F, H, W), or Slots; None where the
-               streams start. Only for direction "uni" with zero padding: nothing else is causal.
+               streams start. Only for direction "uni" with zero padding, the one causal shift.
     direction  "uni": channels [0:F] come from the snippet before.
                "bi": channels [0:F] come from the snippet after, [F:2F] from the one before.
-    padding    what comes in at the ends of a clip: "zero", or "circulant" (the other end).
+    padding    what fills the ends of a clip: "zero", or "circulant" (the snippets at the other end).
 
     Returns the shifted x, in the memory format of x, and the new leaf: the first F channels of the last
-    snippet of each stream, cut loose from x; None where nothing streams. x is left as it is.
+    snippet of each stream, as a copy; None for a shift without state. x is not changed.
     Raises ValueError for sizes that do not fit.
     """
     if x.dim() != 4:
@@ -62,7 +62,7 @@ def temporal_shift(
 
 
 def _in_torch(x: Tensor) -> bool:
-    """Whether plain torch is wanted: on a CPU, where it is as good and needs no operator, and in what is exported."""
+    """Whether to use plain torch: on a CPU, where an operator gains nothing, and during export."""
     return not x.is_cuda or torch.compiler.is_exporting()
 
 

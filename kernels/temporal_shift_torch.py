@@ -1,4 +1,4 @@
-"""The temporal shift in plain torch: what is correct, what runs on a CPU, and what is exported.
+"""The temporal shift in plain torch: the reference, the form that runs on a CPU, and the form that is exported.
 
 Letters: B streams, T snippets, C channels, F channels that move, H x W pixels; x is (B * T, C, H, W).
 """
@@ -10,15 +10,15 @@ from torch import Tensor
 
 
 def memory_format(x: Tensor) -> torch.memory_format:
-    """The format of x, and of what comes out: channels_last if that is all it is."""
+    """The memory format of x and of the result: channels_last only where x is not contiguous as well."""
     channels_last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
     return torch.channels_last if channels_last else torch.contiguous_format
 
 
 def shift_clip(x: Tensor, num_snippets: int, first: int, second: int, step: int, circulant: bool) -> Tensor:
-    """Channels [0:first] of a snippet come from the one `step` (1 or -1) later, [first:second] from the other side.
+    """Channels [0:first] of snippet t come from snippet t + step (step is 1 or -1), [first:second] from t - step.
 
-    What comes in at the ends of a clip is zero, or the other end.
+    Beyond the ends of a clip are zeros, or with `circulant` the snippets at the other end.
     """
     clips = x.unflatten(0, (-1, num_snippets))
     parts = [
@@ -32,11 +32,11 @@ def shift_clip(x: Tensor, num_snippets: int, first: int, second: int, step: int,
 def shift_chunk(
     x: Tensor, leaf: Tensor | None, num_snippets: int, fold: int, reverse: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """Channels [0:fold] come from the snippet before, those of the first one from the leaf (B, F, H, W) or zeros.
+    """Channels [0:fold] come from the previous snippet; for the first snippet, from the leaf (B, F, H, W) or zeros.
 
-    Returns the shifted x and the new leaf, cut loose from x. With `reverse` time runs backwards.
+    Returns the shifted x and the new leaf, a copy. With `reverse` time runs backwards.
     """
-    if num_snippets == 1:  # live; and what is exported stays free of views
+    if num_snippets == 1:  # live; keeps views out of the exported graph
         last = x[:, :fold]
         moved = torch.zeros_like(last) if leaf is None else leaf
     else:
@@ -54,7 +54,7 @@ def shift_slots(x: Tensor, pool: Tensor, index: Tensor, num_snippets: int, fold:
     before, after = (tensor.unflatten(0, (-1, num_snippets)) for tensor in (x, shifted))
     if num_snippets > 1:
         after[:, 1:, :fold] = before[:, :-1, :fold]
-    # a copy for each row is several times quicker than one gather and one scatter of a few
+    # one copy per row is several times faster than a gather and a scatter of a few rows
     for stream, row in enumerate(index.tolist()):
         if row < 0:
             after[stream, 0, :fold] = 0
@@ -75,6 +75,6 @@ def _neighbour(clips: Tensor, step: int, circulant: bool) -> Tensor:
 def _join(parts: list[Tensor], x: Tensor) -> Tensor:
     """The parts side by side along the channels, in the memory format of x."""
     form = memory_format(x)
-    # torch.cat follows its parts; the second conversion is for a part of one channel, which has no format
+    # torch.cat takes the format of its parts; a part of one channel has no clear format, hence the last conversion
     joined = torch.cat([part.contiguous(memory_format=form) for part in parts[:-1]] + parts[-1:], dim=1)
     return joined.contiguous(memory_format=form)

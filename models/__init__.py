@@ -30,7 +30,7 @@ __all__ = ["Card", "Preprocessing", "create", "list_models", "load", "packaged",
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for when it is: pydantic and NumPy take their time, and a help text needs neither."""
+    """Import a public name on first use: pydantic and NumPy are slow to import, and help texts need neither."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

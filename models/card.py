@@ -1,4 +1,4 @@
-"""What a checkpoint says of itself, and what makes probabilities of its scores."""
+"""Card: the metadata of a checkpoint, and the functions that turn its scores into probabilities."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from actionstream.models.preprocessing import Preprocessing
 
 
 def _plain(value: Any) -> Any:
-    """An argument as JSON can keep it, and the same when it comes back: sequences and sets are tuples."""
+    """An argument in a form that survives JSON: sequences and sets become tuples."""
     if isinstance(value, set | frozenset):
         value = sorted(value)
     return tuple(map(_plain, value)) if isinstance(value, list | tuple) else value
@@ -28,21 +28,21 @@ def _arguments(values: dict[str, Any]) -> dict[str, Any]:
 
 @checked
 class Card:
-    """What a checkpoint says of itself.
+    """The metadata of a checkpoint.
 
     network           a name that `actionstream.models.create` takes
-    arguments         and its arguments; "shift" says how it was trained
+    arguments         the arguments of `create`; "shift" is the shift of the training
     labels            a name for each of the K scores
-    activation        what makes probabilities of scores: "softmax" (one label at a time) or "sigmoid"
+    activation        turns scores into probabilities: "softmax" (one label at a time) or "sigmoid" (any number)
     preprocessing     from a picture to the network's input
     interval_seconds  the time between two snippets in training
-    frame_seconds     the time between the pictures of a snippet, where it is a stack of them; the same unless given
+    frame_seconds     the time between the pictures of a stacked snippet; interval_seconds unless given
     context           snippets after a reset before the scores mean something
-    num_frames        of the clips that the network takes, and live of its Window; 1 where it streams
-    stride            rows of the Window for which a score stands
+    num_frames        frames of the network's clips, and of its Window when it runs live; 1 for a streaming network
+    stride            stride of the Window: the number of rows for which one score is repeated
     licence           of the weights
-    training          how they were made: command, seed, data, date
-    accuracy          what was measured, by name
+    training          how the weights were trained: command, seed, data, date
+    accuracy          measured values, by name
     """
 
     network: ShortText
@@ -77,7 +77,7 @@ class Card:
 
     @classmethod
     def from_json(cls, text: str, source: object = "the card") -> Card:
-        """What `to_json` wrote; ActionstreamError, which begins with `source`, for anything else."""
+        """Read what `to_json` wrote; anything else raises ActionstreamError, which begins with `source`."""
         return parse_json(text, cls, source)
 
     def probabilities(self, scores: np.ndarray) -> np.ndarray:
@@ -86,7 +86,7 @@ class Card:
 
 
 def check_shift(*, trained: str, wanted: str, insist: bool) -> None:
-    """Refuse weights for a shift they were not trained with."""
+    """Raise ActionstreamError for weights that were trained with another shift, unless `insist`."""
     if trained == wanted or insist:
         return
     reason = {
@@ -108,5 +108,5 @@ def softmax(scores: np.ndarray) -> np.ndarray:
 
 def sigmoid(scores: np.ndarray) -> np.ndarray:
     """Scores of any shape to float64 of that shape, each from 0 to 1."""
-    powers = np.exp(-np.abs(np.asarray(scores, np.float64)))  # from 0 to 1, and never too large
+    powers = np.exp(-np.abs(np.asarray(scores, np.float64)))  # from 0 to 1, so it cannot overflow
     return np.where(np.asarray(scores) >= 0, 1, powers) / (1 + powers)

@@ -1,4 +1,4 @@
-"""The networks by name."""
+"""The catalogue of networks, by name."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 class Entry:
     """A network of the catalogue: where it is, what it is built with, and how its paper feeds it.
 
-    module, name   of its class, imported when one is built, so that the list costs nothing
+    module, name   of its class, which is imported only when a network is built
     arguments      for the class
     paper          arXiv number, or where else it is described
     num_frames     of a clip; 1 where the network streams
     size           height and width of its frames
-    step           a frame is taken every so many of a video at 30 frames a second
+    step           one frame in `step` is sampled from a video of 30 frames a second
     mean, std      see Preprocessing
     order          see Preprocessing
-    many_labels    whether any number of labels may be right at once
+    many_labels    multi-label: whether any number of labels may be true at once
     """
 
     module: str
@@ -52,7 +52,7 @@ class Entry:
     def preprocessing(
         self, in_channels: int = 3, *, modality: ModalityName | None = None, flow_method: FlowMethod = "dis"
     ) -> Preprocessing:
-        """For so many channels: 3 of RGB, 15 of RGB difference, and flow, unless a modality is given."""
+        """The preprocessing for `in_channels`. Without a modality 3 is RGB, 15 RGB difference, 2, 10 and 20 flow."""
         if modality is None:
             guesses: dict[int, ModalityName] = {2: "flow", 3: "rgb", 10: "flow", 15: "rgb-difference", 20: "flow"}
             modality = guesses.get(in_channels, "features")
@@ -73,12 +73,12 @@ class Entry:
             **of_modality,
         )
         if preprocessing.in_channels != in_channels:
-            raise ActionstreamError(f"the network takes {in_channels} channels, which {modality} has not")
+            raise ActionstreamError(f"the network takes {in_channels} channels, which {modality} does not have")
         return preprocessing
 
 
 def _resnet(depth: int, **more: Any) -> Entry:
-    """A ResNet over space; what is not a field of the entry is an argument of the network."""
+    """A 2D ResNet; keywords that are not fields of the entry are arguments of the network."""
     entry = {name: more.pop(name) for name in ("num_frames", "step", "paper") if name in more}
     return Entry(module="resnet", name="ResNet", arguments={"depth": depth, **more}, **{"paper": TSN, **entry})
 
@@ -108,7 +108,7 @@ _timeception = partial(
 
 
 def _resnet3d(*groups: str, depth: int = 18, pictures: dict[str, Any] = _KINETICS, **more: Any) -> Entry:
-    """A ResNet of basic blocks for clips; the kind of the last group given stands for the rest of the five."""
+    """A ResNet of basic blocks for clips; the last kind applies to the rest of the five groups."""
     kinds = (*groups, *groups[-1:] * (5 - len(groups)))
     return Entry(
         module="resnet3d",
@@ -250,7 +250,7 @@ def find_entry(name: str) -> Entry:
 def create(name: str, **arguments: Any) -> Network:
     """Build a network by name, with random weights.
 
-    name       one of `list_models()`; "tsn_" has no shift, "tsm_" the unidirectional one unless `shift` says else
+    name       one of `list_models()`; "tsn_" has no shift, "tsm_" the unidirectional one unless `shift` says otherwise
     arguments  those of its class, such as num_classes, shift, n_div, dropout
 
     Raises ValueError for a name or an argument that does not exist.
@@ -260,16 +260,16 @@ def create(name: str, **arguments: Any) -> Network:
         return entry.build(**arguments)
     except NotImplementedError:  # of the meta device, see `create_empty`
         raise
-    except (TypeError, ValueError, RuntimeError) as error:  # torch's own words for what it cannot build
+    except (TypeError, ValueError, RuntimeError) as error:  # torch raises them for what it cannot build
         raise ActionstreamError(f"{name} cannot be built with {arguments}: {error}") from error
 
 
 def create_empty(name: str, **arguments: Any) -> Network:
-    """The same on the meta device, where it has no weights yet; with random ones where that cannot be."""
+    """`create` on the meta device, without weights; where that is not possible, with random weights."""
     import torch
 
     try:
         with torch.device("meta"):
             return create(name, **arguments)
-    except NotImplementedError:  # some classifiers of torchvision look at numbers while they are built
+    except NotImplementedError:  # some classifiers of torchvision read tensor values while they are built
         return create(name, **arguments)

@@ -1,4 +1,4 @@
-"""What a model is that is given by a name or a path. All that takes a model asks here, so that all agree."""
+"""Finds a model by its name or path. Every function and command that takes a model uses `locate`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CHECKPOINTS: tuple[Kind, ...] = ("packaged", "checkpoint", "run")
 """The kinds whose file is a checkpoint of ours, with a card in it."""
 PACKAGED = Path(__file__).parent / "checkpoints"
 BEST = "best.safetensors"
-"""The checkpoint of a run that is meant by the run's folder."""
+"""The checkpoint that the folder of a run stands for."""
 EXPORTED_SUFFIXES = (".onnx", ".xml", ".pt2")
 FUSION_SUFFIX = ".toml"
 
@@ -40,18 +40,18 @@ _REMEDY: dict[Kind, str] = {
 
 @dataclass(frozen=True)
 class Located:
-    """A model that was looked for.
+    """A model that `locate` found.
 
     kind  "packaged"    a checkpoint that comes with the package
           "checkpoint"  a checkpoint somewhere else
           "run"         the folder of a training run
-          "published"   a file of weights that others have published, and that is downloaded when it is loaded
+          "published"   a file of weights that others have published; it is downloaded when it is loaded
           "network"     a network of the catalogue, which needs a file of weights
           "exported"    a file that `actionstream export` wrote
           "fusion"      a file that lists networks to fuse
     name  as it was given
-    path  its file: of a run the best checkpoint, of a network the weights, None where it has none. That of a published
-          model is there once it has been downloaded
+    path  its file: for a run the best checkpoint, for a network the weights, or None. The file of a published model
+          exists after the download
     """
 
     kind: Kind
@@ -82,7 +82,7 @@ class Located:
 
 
 Model = str | os.PathLike[str] | Located
-"""A model, as all that loads or runs one takes it."""
+"""A model, as every function that loads or runs one takes it."""
 
 
 def packaged() -> list[str]:
@@ -93,15 +93,15 @@ def packaged() -> list[str]:
 def locate(
     model: Model, *, weights: str | os.PathLike[str] | None = None, beside: str | os.PathLike[str] = ""
 ) -> Located:
-    """What a model is.
+    """Find a model.
 
-    model    a path, or a name of `actionstream models`. What lies at the path is meant first, then a packaged
-             checkpoint, a published one, a network. A Path is never a name
-    weights  a file of them; the model is the name of the network then, and nothing else is looked for
-    beside   a folder that relative paths begin at, in place of the working folder
+    model    a path, or a name of `actionstream models`. An existing path comes first, then a packaged checkpoint, a
+             published checkpoint, a network. A Path is never a name
+    weights  a file of weights; `model` is then the name of the network, and nothing else is searched
+    beside   the folder for relative paths, instead of the working folder
 
-    A RuntimeWarning says which it is where there are two of a name. Raises ActionstreamError where there is none, with
-    the nearest names.
+    Where a path and a listed model have the same name, a RuntimeWarning says which one is used. Raises
+    ActionstreamError, with the nearest names, where no model is found.
     """
     if isinstance(model, Located):
         return model
@@ -118,12 +118,15 @@ def locate(
         if here is not None:
             warn_once(f"the model {name} is {path.resolve()}, not the {listed} that `actionstream models` lists")
         elif unfinished:
-            warn_once(f"the model {name} is that of `actionstream models`; the run {path.resolve()} has none yet")
+            warn_once(
+                f"the model {name} is the {listed} that `actionstream models` lists; the run {path.resolve()} has no "
+                "checkpoint yet"
+            )
     found = here or known
     if found is not None:
         return found
     if unfinished:
-        raise ActionstreamError(f"{path} is a run without a checkpoint: it has not come to the end of an epoch")
+        raise ActionstreamError(f"{path} is a run without a checkpoint: it has not finished an epoch")
     if path.is_dir():
         raise ActionstreamError(f"{path} is a folder and no run; expected {BEST} in it; give the file of a checkpoint")
     if path.suffix in (*EXPORTED_SUFFIXES, FUSION_SUFFIX):
@@ -139,7 +142,7 @@ def _network_of(name: str, weights: Path) -> Located:
         near = ", ".join(get_close_matches(name, NETWORKS, n=3, cutoff=0))
         raise ActionstreamError(
             f"{name} is no network; say whose weights they are (nearest are {near}), or make a checkpoint of the file "
-            "with `actionstream convert`, which finds out"
+            "with `actionstream convert`, which recognises it"
         )
     if not weights.is_file():
         raise ActionstreamError(f"no file {weights}")
@@ -147,7 +150,7 @@ def _network_of(name: str, weights: Path) -> Located:
 
 
 def _at(path: Path, name: str) -> Located | None:
-    """The model that lies at a path."""
+    """The model at a path; None where there is none."""
     if path.is_file():
         if path.suffix in EXPORTED_SUFFIXES:
             return Located("exported", name, path)
@@ -157,7 +160,7 @@ def _at(path: Path, name: str) -> Located | None:
 
 
 def _known(name: str) -> Located | None:
-    """The model that actionstream has by a name."""
+    """The model that actionstream lists under a name; None where there is none."""
     if name in packaged():
         return Located("packaged", name, PACKAGED / f"{name}.safetensors")
     if name in PUBLISHED:

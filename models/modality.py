@@ -1,7 +1,7 @@
 """Modalities (TSN, arXiv:1608.00859, section 3.3): from sampled pictures to snippets of pixels, differences or flow.
 
-A stage is passive: `push` the next picture of a stream, and there comes a snippet or None; `reset` where the pictures
-do not go on, so that no snippet is made of pictures from both sides. cv2 is imported where there is flow.
+A modality is passive: `push` takes the next picture of a stream and returns a snippet or None; `reset` marks a gap in
+the stream, so that no snippet has pictures from both sides of it. cv2 is imported only for flow.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ from actionstream.models.common.extras import needs
 from actionstream.models.preprocessing import Preprocessing
 
 BOUND = 20.0
-"""Pixels: flow from -20 to 20 is what a byte holds, as in the TSN authors' code."""
+"""Pixels: a byte holds flow from -20 to 20, as in the TSN authors' code."""
 MIN_INLIERS = 20
-"""Points that have to agree on how the camera moved, or it is taken to have stood still."""
+"""The least number of points that must agree on a camera motion; with fewer, the camera is taken as still."""
 
 
 class Modality(Protocol):
-    """Makes snippets of the pictures of one stream."""
+    """Makes snippets from the pictures of one stream."""
 
     def push(self, image: np.ndarray, time_seconds: float) -> np.ndarray | None:
-        """The next picture, RGB uint8 (h, w, 3), to a snippet, uint8 (height, width, channels) of the preprocessing."""
+        """Take the next picture, RGB uint8 (h, w, 3); return a snippet, uint8 (height, width, channels), or None."""
 
     def reset(self) -> None:
-        """The next picture is the first of others."""
+        """Forget all pictures so far: the next one does not follow them."""
 
     def copy(self) -> Modality:
-        """It as it is, to go on from there another time."""
+        """An independent copy, to continue from the same point later."""
 
 
 def open_modality(preprocessing: Preprocessing, *, interval_seconds: float = 0.0) -> Modality:
-    """The stage that makes the snippets of a preprocessing.
+    """The modality that makes the snippets of a preprocessing.
 
-    interval_seconds  from one snippet to the next, where a snippet is a stack; flow that no stack holds is not computed
+    interval_seconds  from one snippet to the next, for stacked snippets; flow that is in no snippet is not computed
     """
     if preprocessing.modality == "features":
-        raise ActionstreamError("this network takes features that another one has made, and no pictures")
+        raise ActionstreamError("this network takes features of another network, not pictures")
     if preprocessing.modality == "rgb":
         return Pictures(preprocessing)
     return (Flow if preprocessing.is_flow else Differences)(preprocessing, interval_seconds)
@@ -65,7 +65,7 @@ class Pictures:
 
 
 class Stack:
-    """A snippet of the last so many parts: first when there are so many, then at the picture nearest to each tick."""
+    """Snippets of the last `size` parts: the first when there are so many, then at the picture nearest to each tick."""
 
     def __init__(self, size: int, interval_seconds: float):
         self._parts: deque[np.ndarray] = deque(maxlen=size)
@@ -78,7 +78,7 @@ class Stack:
         self._last_seconds: float | None = None
 
     def until_due(self, time_seconds: float) -> float:
-        """How many pictures there are to come before the next snippet, judged by the last distance between two."""
+        """The number of pictures until the next snippet is due, estimated from the last interval between pictures."""
         spacing = time_seconds - (time_seconds if self._last_seconds is None else self._last_seconds)
         self._last_seconds = time_seconds
         if self._tick is None or spacing <= 0:
@@ -86,7 +86,7 @@ class Stack:
         return (self._tick - time_seconds) / spacing
 
     def push(self, part: np.ndarray, time_seconds: float, until_due: float) -> np.ndarray | None:
-        """One more part; the snippet that is due with it."""
+        """Add a part; return the snippet that is due, or None."""
         self._parts.append(part)
         if len(self._parts) < (self._parts.maxlen or 0) or until_due > 0.5 + 1e-6:
             return None
@@ -101,7 +101,7 @@ class Stack:
 
 
 class Differences:
-    """A snippet is a stack of pictures, one more than there are differences; those are taken by `normalise`."""
+    """A snippet is a stack of pictures, one more than the differences, which `Preprocessing.normalise` computes."""
 
     def __init__(self, preprocessing: Preprocessing, interval_seconds: float):
         self._preprocessing = preprocessing
@@ -123,14 +123,14 @@ class Differences:
 class Flow:
     """A snippet is a stack of flows (x, y, x, y ...) between successive pictures at the scale of the preprocessing.
 
-    Discretised to bytes: -BOUND is 0, BOUND is 255. Warped flow (section 3.3, after Wang and Schmid's improved
-    trajectories) is computed with the second picture put where the first one's camera would have seen it.
+    The flow is discretised to bytes: -BOUND is 0, BOUND is 255. For warped flow (section 3.3, after Wang and Schmid's
+    improved trajectories), the second picture is first warped to the camera position of the first one.
     """
 
     def __init__(self, preprocessing: Preprocessing, interval_seconds: float):
         needs("camera")  # OpenCV
         if preprocessing.flow_method == "tvl1":
-            _tvl1()  # say now what is missing
+            _tvl1()  # raises now if TVL1 is missing
         self._preprocessing = preprocessing
         self._stack = Stack(preprocessing.stack, interval_seconds)
         self._before: np.ndarray | None = None
@@ -138,7 +138,7 @@ class Flow:
     def push(self, image: np.ndarray, time_seconds: float) -> np.ndarray | None:
         wanted = self._preprocessing
         until_due = self._stack.until_due(time_seconds)
-        if until_due > wanted.stack + 0.5:  # two pictures make the first flow of a snippet; this is before them
+        if until_due > wanted.stack + 0.5:  # this picture comes before the two of the snippet's first flow
             self._before = None
             return None
         before, self._before = self._before, to_grey(wanted.scale(image))
@@ -165,9 +165,9 @@ def to_grey(image: np.ndarray) -> np.ndarray:
 
 
 def find_flow(before: np.ndarray, after: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
-    """The flow of a preprocessing from a grey picture (h, w) to the next, in bytes (h, w, 2).
+    """The flow of a preprocessing from a grey picture (h, w) to the next, as bytes (h, w, 2).
 
-    A picture before of another size, such as one of a tracker's cut-outs, is brought to that of the next.
+    If `before` has another size, as cut-outs of a tracker do, it is resized to that of `after`.
     """
     if before.shape != after.shape:
         import cv2
@@ -178,9 +178,9 @@ def find_flow(before: np.ndarray, after: np.ndarray, preprocessing: Preprocessin
 
 
 def dense_flow(before: np.ndarray, after: np.ndarray, *, method: FlowMethod = "dis") -> np.ndarray:
-    """How far each point of a picture moves to the next: grey uint8 (h, w) twice to pixels, float32 (h, w, 2) as x, y.
+    """The optical flow from one grey picture, uint8 (h, w), to the next: float32 (h, w, 2), x and y in pixels.
 
-    method  "dis": Kroeger et al., arXiv:1603.03590; "tvl1": Zach et al. 2007, where opencv-contrib-python is installed
+    method  "dis": Kroeger et al., arXiv:1603.03590; "tvl1": Zach et al. 2007, which needs opencv-contrib-python
     """
     import cv2
 
@@ -191,7 +191,7 @@ def dense_flow(before: np.ndarray, after: np.ndarray, *, method: FlowMethod = "d
 
 
 def warped_flow(before: np.ndarray, after: np.ndarray, *, method: FlowMethod = "dis") -> np.ndarray:
-    """The same without what the camera did: 0 where only it has moved, and where one picture does not reach."""
+    """`dense_flow` without the camera motion: 0 where only the camera moved, and outside the warped picture."""
     import cv2
 
     camera = camera_motion(before, after)
@@ -205,10 +205,10 @@ def warped_flow(before: np.ndarray, after: np.ndarray, *, method: FlowMethod = "
 
 
 def camera_motion(before: np.ndarray, after: np.ndarray) -> np.ndarray | None:
-    """The homography (3, 3) from points of a picture to those of the next; None where too few points agree on one.
+    """The homography (3, 3) from points of a picture to points of the next; None where too few points agree on one.
 
-    Corners spread over the picture are matched by tracking them to the next and back again; RANSAC leaves out those on
-    things that move by themselves.
+    Corners all over the picture are tracked to the next picture and back again; RANSAC leaves out corners on moving
+    objects.
     """
     import cv2
 

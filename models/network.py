@@ -1,4 +1,4 @@
-"""What every network has: a trunk, a head, and the one contract.
+"""The base classes of all networks: a trunk (the backbone), a head, and one call contract.
 
 Letters in shapes: B streams, T snippets, C input channels, H x W pixels, D features, K classes.
 """
@@ -16,13 +16,13 @@ from actionstream.models.common.choices import Shift
 from actionstream.models.common.errors import ActionstreamError
 
 State = tuple[Leaf, ...]
-"""What a network remembers of each stream: one leaf for each layer that looks back, in their order."""
+"""The state of a network's streams: one leaf for each layer that looks back, in the order of the layers."""
 
 ShiftPadding = Literal["zero", "circulant"]
 
 
 class Carry:
-    """What goes through the layers beside x in one forward pass: T, and the leaves, old ones out, new ones in."""
+    """Goes through the layers beside x in one forward pass: has T, gives out the old leaves, and collects the new."""
 
     def __init__(self, num_snippets: int, state: State | None):
         self.num_snippets = num_snippets
@@ -30,26 +30,26 @@ class Carry:
         self._new: list[Leaf] = []
 
     def take(self) -> Leaf | None:
-        """The old leaf of the layer that asks; None where the streams start."""
+        """The old leaf of the calling layer; None where the streams start."""
         if self._old is None:
             return None
         try:
             return next(self._old)
         except StopIteration:
             raise ActionstreamError(
-                f"the state has {len(self._new)} leaves, fewer than the network; was it another's?"
+                f"the state has {len(self._new)} leaves, fewer than the network; is it of another network?"
             ) from None
 
     def put(self, leaf: Leaf | None) -> None:
-        """Keep the new leaf of the layer that asked."""
+        """Keep the new leaf of the calling layer."""
         assert leaf is not None
         self._new.append(leaf)
 
     def state(self) -> State:
-        """The new leaves, when all layers have been passed."""
+        """The new leaves, after all layers have run."""
         if self._old is not None and next(self._old, None) is not None:
             raise ActionstreamError(
-                f"the state has more than the {len(self._new)} leaves of the network; was it another's?"
+                f"the state has more than the {len(self._new)} leaves of the network; is it of another network?"
             )
         return tuple(self._new)
 
@@ -82,7 +82,7 @@ class TemporalShift(nn.Module):
 
 
 class Network(nn.Module):
-    """A network that scores snippets; the base of all of them.
+    """A network that scores snippets; the base class of all networks.
 
     Where `streams` is true:
 
@@ -114,15 +114,15 @@ class Network(nn.Module):
         return None if self.shift == "none" else TemporalShift(self.shift, self.n_div, self.shift_padding)
 
     segment: int | None = None
-    """How many frames the first part of a network for clips takes at a time, each time on its own; None where it has
-    no such part. scores = second_part(first_part(clip))."""
+    """Frames of a segment, where a clip network has a first part that processes segments independently; else None.
+    scores = second_part(first_part(clip))."""
 
     def first_part(self, frames: Tensor) -> Tensor:
-        """Frames (B, n * segment, C, H, W) to what the second part needs of them (B, n, ...)."""
+        """Frames (B, n * segment, C, H, W) to the input of the second part (B, n, ...)."""
         raise NotImplementedError
 
     def second_part(self, features: Tensor) -> Tensor:
-        """What the first part made of a clip (B, n, ...) to scores (B, K)."""
+        """The output of the first part for a clip (B, n, ...) to scores (B, K)."""
         raise NotImplementedError
 
     def trunk(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State]:
@@ -146,7 +146,7 @@ class Network(nn.Module):
         return (scores, state) if self.streams else scores.mean(dim=1)
 
     def empty_state(self, num_streams: int, height: int, width: int) -> tuple[Tensor, ...]:
-        """The state of streams that have seen nothing, for frames of height x width pixels: all zeros."""
+        """The state of new streams, for frames of height x width pixels: all zeros."""
         if not self.streams:
             raise ActionstreamError("this network needs whole clips and has no state")
         _, state = call_on_meta(self, (1, 2, self.in_channels, height, width))
@@ -159,7 +159,7 @@ class Network(nn.Module):
 
 
 def call_on_meta(module: nn.Module, shape: tuple[int, ...]) -> Any:
-    """What a module returns for an input of this shape: shapes and types, and nothing is computed."""
+    """The output of a module for an input of this shape: shapes and types only; nothing is computed."""
     tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
     on_meta = {name: tensor.detach().to("meta") for name, tensor in tensors.items()}
     given = torch.empty(shape, dtype=next(module.parameters()).dtype, device="meta")
@@ -172,7 +172,7 @@ class ClipNetwork(Network):
 
         scores = network(clip)                    (B, T, C, H, W) -> (B, K)
 
-    Its trunk gives a volume of features (B, D, T', h, w), as torch.nn.Conv3d has it.
+    Its trunk gives a volume of features (B, D, T', h, w), the layout of torch.nn.Conv3d.
     """
 
     def __init__(self, *, num_classes: int, in_channels: int):

@@ -1,6 +1,6 @@
-"""From pictures of any size to what a network takes: one definition for training and live.
+"""Preprocessing: from pictures of any size to the input of a network, the same in training and live.
 
-What goes on between the two, from pictures to a snippet of pixels, differences or flow, is in models.modality.
+The step between, which makes snippets of pixels, differences or flow from the pictures, is in models.modality.
 """
 
 from __future__ import annotations
@@ -21,30 +21,30 @@ if TYPE_CHECKING:
 
 
 Side = Annotated[int, Field(ge=1, le=4096)]
-"""Of a picture, in pixels."""
+"""A side of a picture, in pixels."""
 MOST_STACKED = 256
-"""Differences or flows in a snippet; feature maps have as many channels as a network makes."""
+"""The most differences or flows in a snippet; feature maps may have more channels."""
 MOST_VALUES = 2**26
-"""Of a snippet: a picture of the largest sides has 50 million."""
+"""The most values of a snippet; a picture with the largest sides has 50 million."""
 HALVED_FROM = 4
-LONGEST = 8  # times its short side, what `scale` keeps of a picture: the rest would take gigabytes to no use
+LONGEST = 8  # `scale` cuts a picture to this many times its short side: more would take gigabytes
 
 
 @checked
 class Preprocessing:
-    """How a checkpoint wants its frames. Part of its meaning, so it is stored with it.
+    """How frames become the input of a network. It is stored in the checkpoint, because the weights depend on it.
 
     height, width  pixels that go into the network
     short_side     None: the whole picture is squeezed into height x width. Else its short side is scaled
                    to this many pixels and the centre is cut out.
     mean, std      in pixel values 0..255, a value for each channel or one for all; x becomes (x - mean) / std
-    order          of the channels that go into the network, and of mean and std: pictures are always "rgb"; "bgr" turns
-                   them round
-    modality       what a snippet is: "rgb", a picture; "rgb-difference", the differences of one to the next;
-                   "flow", how far each point has moved; "warped-flow", the same without what the camera did;
-                   "features", maps that another network has made
+    order          channel order of the network's input, of mean and of std; pictures are always "rgb", and "bgr"
+                   reverses their channels
+    modality       what a snippet is: "rgb", a picture; "rgb-difference", differences between successive pictures;
+                   "flow", optical flow; "warped-flow", optical flow without the camera motion; "features", feature
+                   maps of another network
     stack          differences or flows in a snippet, 5 in the TSN paper, or channels of the features
-    flow_method    "dis", or "tvl1" as in the TSN paper, which opencv-contrib-python has and which takes much longer
+    flow_method    "dis", or "tvl1" as in the TSN paper, which needs opencv-contrib-python and takes much longer
     """
 
     height: Side
@@ -80,7 +80,7 @@ class Preprocessing:
 
     @classmethod
     def of_features(cls, channels: int, height: int, width: int) -> Preprocessing:
-        """For maps that another network has made, which are fed as they are."""
+        """The preprocessing for feature maps of another network, which are not changed."""
         return cls(height=height, width=width, mean=(0.0,), std=(1.0,), modality="features", stack=channels)
 
     @property
@@ -94,7 +94,7 @@ class Preprocessing:
 
     @property
     def channels(self) -> int:
-        """Channels of a snippet in bytes: differences are made of the pictures when they have got to the network."""
+        """Channels of a snippet in bytes; for differences these are the pictures, which `normalise` subtracts."""
         return self.in_channels + 3 * (self.modality == "rgb-difference")
 
     @property
@@ -105,8 +105,8 @@ class Preprocessing:
     def resize(self, image: np.ndarray) -> np.ndarray:
         """An RGB picture, uint8 (h, w, 3), to uint8 (height, width, 3); bilinear with anti-aliasing.
 
-        One of HALVED_FROM times the size and more is halved before, as often as it has even sides: means of 2 x 2
-        pixels, which take a tenth of the time and make some tenths of a grey level of difference.
+        A picture of HALVED_FROM times the size or more is halved first, as long as both sides are even: means of 2 x 2
+        pixels take a tenth of the time, and change the result by some tenths of a grey level.
 
         A feature map (height, width, channels) stays as it is.
         """
@@ -117,7 +117,7 @@ class Preprocessing:
         if self.short_side is None:
             box = (0.0, 0.0, float(columns), float(rows))
         else:
-            # products of whole numbers first: a quotient that is rounded up would reach out of the picture
+            # multiply whole numbers before the division: a quotient that is rounded up would lie outside the picture
             wide, high = (side * min(rows, columns) / self.short_side for side in (self.width, self.height))
             left, top = (columns - wide) / 2, (rows - high) / 2
             box = (left, top, left + wide, top + high)
@@ -127,10 +127,10 @@ class Preprocessing:
         return np.array(picture)
 
     def scale(self, image: np.ndarray) -> np.ndarray:
-        """An RGB picture, uint8 (h, w, 3), to the scale of `resize`, with what that cuts off still around it.
+        """Resize an RGB picture, uint8 (h, w, 3), to the scale of `resize`, but without the crop.
 
-        `crop` of it is what `resize` sees, to half a pixel. Of a picture longer than LONGEST times its short side it is
-        the middle.
+        `crop` of the result is the region of `resize`, to half a pixel. A picture longer than LONGEST times its short
+        side is cut to its middle.
         """
         if self.modality == "features":
             return self._checked_map(image)
@@ -144,12 +144,12 @@ class Preprocessing:
         return np.array(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
 
     def crop(self, values: np.ndarray) -> np.ndarray:
-        """The centre of what belongs to a scaled picture, (h, w, ...) to (height, width, ...)."""
+        """The centre crop of a scaled picture, or of its flow: (h, w, ...) to (height, width, ...)."""
         top, left = (values.shape[0] - self.height) // 2, (values.shape[1] - self.width) // 2
         return values[top : top + self.height, left : left + self.width]
 
     def _halved(self, image: np.ndarray) -> np.ndarray:
-        """The same picture with less than HALVED_FROM times the size that is wanted, along one side at least."""
+        """The picture, halved until a side is odd or less than HALVED_FROM times the wanted size."""
         check_image(image)
         height, width = (self.height, self.width) if self.short_side is None else (self.short_side, self.short_side)
         while image.shape[0] % 2 == image.shape[1] % 2 == 0 and (
@@ -174,11 +174,11 @@ class Preprocessing:
         return mean, std
 
     def normalise(self, snippets: Tensor, known: tuple[Tensor, Tensor] | None = None) -> Tensor:
-        """uint8 (..., height, width, channels) to float32 (..., in_channels, height, width), channels last.
+        """uint8 (..., height, width, channels) to float32 (..., in_channels, height, width), in channels_last format.
 
-        Features are floats that come in the same order.
+        Features have the same layout, and are float already.
 
-        known  what `mean_and_std` made before: a CUDA graph cannot fetch it from the host while it is captured
+        known  an earlier result of `mean_and_std`: a CUDA graph cannot copy it from the host while it is captured
         """
         mean, std = known or self.mean_and_std(snippets.device)
         if self.order == "bgr":
@@ -190,7 +190,7 @@ class Preprocessing:
 
 
 def _middle(image: np.ndarray, longest: int) -> np.ndarray:
-    """The middle of a picture with sides that are longer, so many pixels of those."""
+    """The middle of a picture: sides that are longer than `longest` are cut to it."""
     top, left = (max(0, (side - longest) // 2) for side in image.shape[:2])
     return image[top : top + longest, left : left + longest]
 
@@ -199,7 +199,7 @@ def halve(image: np.ndarray) -> np.ndarray:
     """Means of 2 x 2 pixels of a picture with even sides, rounded: uint8 (2 h, 2 w, 3) to (h, w, 3)."""
     try:
         import cv2
-    except ImportError:  # Pillow finds the same, in five times the time
+    except ImportError:  # Pillow gives the same result, five times slower
         return np.array(Image.fromarray(image).reduce(2))
     return cv2.resize(image, (image.shape[1] // 2, image.shape[0] // 2), interpolation=cv2.INTER_AREA)
 

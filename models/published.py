@@ -1,4 +1,4 @@
-"""Checkpoints that others have published: where they are, what they are of, and how they want to be fed.
+"""Checkpoints that others have published: their addresses, networks, labels and inputs.
 
 Facts from the TSM authors' README and online demo (github.com/mit-han-lab/temporal-shift-module), and from
 torchvision's tables of weights. A file is downloaded when its name is first used, see
@@ -14,15 +14,15 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """A file of weights somewhere else.
+    """A file of weights that others have published.
 
-    network           of the catalogue
+    network           its name in the catalogue
     address           of the file
-    labels            a list of actionstream.models.labels
+    labels            the name of a list in actionstream.models.labels
     licence           as its publisher states it; the videos it was trained on have terms of their own
-    sha256            how its hash begins, where that is known
-    interval_seconds  between snippets in training, and
-    num_frames        of a clip, where they are not those of the catalogue's entry
+    sha256            the first digits of its hash, where known
+    interval_seconds  between snippets in training; None: that of the catalogue's entry
+    num_frames        of a clip; None: that of the catalogue's entry
     """
 
     network: str

@@ -1,4 +1,4 @@
-"""A network for whole clips, live: it scores the clip that ends at each frame.
+"""Runs a clip network live: a window scores the clip that ends at each frame.
 
 Letters: B streams, T snippets, N frames of a window, S frames of a segment, C x H x W of a frame, K classes.
 """
@@ -14,20 +14,20 @@ from actionstream.models.network import Network, State, call_on_meta
 
 
 class Window(Network):
-    """Gives a network that needs whole clips the contract of one that streams.
+    """Gives a clip network the contract of a streaming network, by a sliding window.
 
         scores, state = Window(network, num_frames=16)(frames, state)
 
-    Row t scores the `num_frames` frames that end at t. Until there are so many, the first one stands in for those
-    that never were. With `stride` only every so many-th row is computed, from the first one on, and repeated up to the
-    next; that place is part of the state, so streams of a batch may be at different ones.
+    Row t scores the `num_frames` frames that end at t. Until the window is full, the first frame is repeated. One row
+    in `stride` is computed, beginning with the first, and repeated until the next; this phase is part of the state, so
+    streams of a batch may have different phases.
 
-    Where the first part of the network takes frames, or segments of S frames, on their own (`Network.segment`), and
-    both `num_frames` and `stride` are multiples of S, the window keeps what that part made of them, which then sees
-    each frame once; else it keeps the frames. None for `stride` is S, or 1 where the network has no such part.
+    Where the network has a first part for segments of S frames (`Network.segment`), and both `num_frames` and `stride`
+    are multiples of S, the window keeps the output of that part, which then sees each frame once; else the window keeps
+    the frames. `stride` None means S, or 1 where the network has no first part.
 
-    The state is the frames of the segment that is under way (S > 1 only), the window, the last scores, and how many
-    rows those scores have stood for: 0 for a stream that has seen nothing.
+    The state has the frames of the current segment (S > 1 only), the window, the last scores, and their age: the number
+    of rows for which they were returned, 0 for a new stream.
     """
 
     def __init__(self, network: Network, *, num_frames: int, stride: int | None = None):
@@ -62,7 +62,7 @@ class Window(Network):
             state = self.empty_state(len(frames), *frames.shape[-2:])
         if len(state) != num_leaves:
             raise ActionstreamError(
-                f"the state of this window has {num_leaves} leaves, not {len(state)}; was it another network's?"
+                f"the state of this window has {num_leaves} leaves, not {len(state)}; is it of another network?"
             )
         values = tuple(read(leaf) for leaf in state)
         if not frames.shape[1] or any(len(rows) != len(frames) for rows in values):
@@ -91,7 +91,7 @@ class Window(Network):
         )
 
     def _step(self, frame: Tensor, *values: Tensor) -> tuple[Tensor, ...]:
-        """One more frame (B, C, H, W) in; the parts of the network run for the streams whose turn it is."""
+        """Add a frame (B, C, H, W); the parts of the network run only for the streams that are due."""
         *under_way, window, scores, age = values
         is_first = (age == 0)[:, 0]
         segment = frame.unsqueeze(1)

@@ -1,1 +1,1 @@
-"""What all rooms share: errors, files, checked settings, names, extras, the cache, processes."""
+"""What all packages share: errors, files, checked settings, names, extras, the cache, processes."""

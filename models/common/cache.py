@@ -1,4 +1,4 @@
-"""Where files that can be made or fetched again are kept."""
+"""The user's cache, for files that can be made or downloaded again."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from urllib.parse import unquote, urlsplit
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept: ACTIONSTREAM_CACHE, or actionstream in XDG_CACHE_HOME or ~/.cache."""
+    """The folder of the cache: ACTIONSTREAM_CACHE, or actionstream in XDG_CACHE_HOME or ~/.cache."""
     if own := os.environ.get("ACTIONSTREAM_CACHE"):
         return Path(own)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "actionstream"
 
 
 def cached_file(address: str) -> Path:
-    """Where the file of an address is kept, or would be."""
+    """The path of an address's file in the cache, whether it exists or not."""
     return cache_folder() / unquote(urlsplit(address).path).rsplit("/", 1)[-1]

@@ -1,6 +1,6 @@
 """Dataclasses that check their fields against the annotations, and JSON that is read as them.
 
-pydantic does the checking; here alone its ValidationError becomes an ActionstreamError of one line.
+pydantic does the checking; only this module turns its ValidationError into an ActionstreamError of one line.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from actionstream.models.common.files import read_text
 
 CONFIG = ConfigDict(strict=True, allow_inf_nan=False, extra="forbid")
 MOST_CHARACTERS = 64 << 20
-"""Of a JSON text: 100,000 labels of 200 characters have a third of it."""
+"""The most characters of a JSON text; 100,000 labels of 200 characters need a third of it."""
 MOST_DEPTH, MOST_VALUES = 32, 1_000_000
-"""Of lists and objects inside of each other, and of all values, in what has no type."""
+"""The most levels of nested lists and objects, and the most values, in untyped JSON."""
 WANTED = {"a integer": "a whole number", "a boolean": "true or false", "a array": "a list", "a tuple": "a list"}
-"""What pydantic and JSON call otherwise than people."""
+"""Plain words for terms of pydantic and JSON."""
 MOST_FRAMES = 4096
-"""Of a clip: Timeception takes 1024."""
+"""The most frames of a clip; Timeception takes 1024."""
 
 T = TypeVar("T")
 NumFrames = Annotated[int, Field(ge=1, le=MOST_FRAMES)]
@@ -36,9 +36,9 @@ Share = Annotated[float, Field(ge=0, le=1)]
 ShortText = Annotated[str, Field(max_length=4096)]
 """A name, a label or a path."""
 Labels = Annotated[tuple[ShortText, ...], Field(max_length=100_000), Strict(False)]
-"""None where a network gives features."""
+"""Empty for a network that gives features."""
 Seed = Annotated[int, Field(ge=0, le=2**40)]
-"""What is made of it fits into 63 bits."""
+"""Seeds derived from it fit into 63 bits."""
 
 
 def _bounded(values: dict[str, Any]) -> dict[str, Any]:
@@ -63,10 +63,10 @@ Plain = Annotated[dict[str, Any], AfterValidator(_bounded)]
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(field,))
 def checked(cls: type[T]) -> type[T]:
-    """Make a frozen dataclass with keyword arguments whose fields are what their annotations say.
+    """Make a frozen dataclass with keyword arguments, whose fields are checked against their annotations.
 
-    Types are strict: no text stands for a number, and no number for a truth value; an int is a float. Numbers are
-    finite. A wrong, missing or unknown field raises ActionstreamError.
+    Types are strict: a string is not a number, and a number is not a boolean; an int is a float. Numbers are finite. A
+    wrong, missing or unknown field raises ActionstreamError.
     """
     made: Any = dataclass(config=CONFIG, frozen=True, kw_only=True)(cls)
     initialise = made.__init__
@@ -82,7 +82,7 @@ def checked(cls: type[T]) -> type[T]:
 
 
 def parse_json(text: str, kind: type[T], source: object) -> T:
-    """The value of a JSON text, of a checked dataclass or any other type.
+    """Parse a JSON text as a checked dataclass or any other type.
 
     source  where the text is from, such as a file; the message begins with it
 
@@ -103,8 +103,8 @@ def read_json(path: Path, kind: type[T]) -> T:
 
 def _first_line(error: ValidationError, kind: Any) -> str:
     """The first of the errors: which field it is, what is there, and what is expected."""
-    unknown = "unexpected_keyword_argument"
-    first = min(error.errors(include_url=False), key=lambda each: each["type"] != unknown)  # before what it may mean
+    unknown = "unexpected_keyword_argument"  # reported first: a misspelt field is also a missing one
+    first = min(error.errors(include_url=False), key=lambda each: each["type"] != unknown)
     *outer, name = first["loc"] or ("",)
     place = ".".join(map(str, first["loc"])) or "the value"
     match first["type"]:
@@ -124,7 +124,7 @@ def _first_line(error: ValidationError, kind: Any) -> str:
 
 
 def _wanted(error_type: str, message: str) -> str:
-    """What a message of pydantic asks for, in fewer words: "Input should be greater than or equal to 1", 1 or more."""
+    """What pydantic expects, in fewer words: "Input should be greater than or equal to 1" becomes "1 or more"."""
     if error_type == "dataclass_type":
         return "an object"
     wanted = re.sub(r"^\w+ should (be|have) ", "", message).replace("a valid ", "a ").replace(" after validation", "")
@@ -135,7 +135,7 @@ def _wanted(error_type: str, message: str) -> str:
 
 
 def _names(kind: Any) -> Iterator[str]:
-    """The names of all fields of a type, and of what it is made of."""
+    """The names of all fields of a type, and of the types inside it."""
     if is_dataclass(kind):
         hints = get_type_hints(kind)
         for each in fields(kind):
@@ -147,7 +147,7 @@ def _names(kind: Any) -> Iterator[str]:
 
 def _shown(value: Any) -> str:
     """A value in few characters."""
-    if isinstance(value, int) and abs(value) >= 10**40:  # Python refuses to write one of 4300 digits
+    if isinstance(value, int) and abs(value) >= 10**40:  # Python refuses to print more than 4300 digits
         return "a number of more than 40 digits"
     short = Repr()
     short.maxstring = short.maxother = 60

@@ -6,7 +6,7 @@ from typing import Literal
 
 Shift = Literal["none", "uni", "bi"]
 FrameModality = Literal["rgb", "rgb-difference", "flow", "warped-flow"]
-"""What a snippet is where it is made of frames."""
+"""The modalities whose snippets are made of frames."""
 ModalityName = Literal[FrameModality, "features"]
 FlowMethod = Literal["dis", "tvl1"]
 ExportTarget = Literal["onnx", "openvino", "torch-export"]

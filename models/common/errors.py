@@ -1,4 +1,4 @@
-"""What goes wrong, told to the user: mistakes in one line, oddities once, and where a fault of ours was."""
+"""Errors and warnings for the user: mistakes in one line, warnings once, and the place of a bug in our code."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ FOLDERS_BY_NAME = (["kernels"], ["models"], ["demos"])
 
 
 class ActionstreamError(ValueError):
-    """Something that the user can put right: the message says what is given, what is allowed, and what to do.
+    """A mistake that the user can correct: the message says what is given, what is allowed, and what to do.
 
-    The command line prints it in one line. Any other exception but OSError, which is of files, networks and devices, is
-    a fault of the program.
+    The command line prints it in one line. OSError is from files, networks and devices; any other exception is a bug in
+    the program.
     """
 
 
 def is_mistake(error: BaseException) -> bool:
-    """Whether an error tells the user what to do otherwise."""
+    """Whether the user can correct an error; else it is a bug in the program."""
     return isinstance(error, ActionstreamError | OSError)
 
 
 def where(error: BaseException) -> str:
-    """The last line of ours that an error passed, such as "stream/cli/main.py, line 7"; empty where there is none.
+    """The last line of our code in an error's traceback, such as "stream/cli/main.py, line 7"; empty where none is.
 
-    The file is the one of the repository, wherever the package is installed.
+    The file is named as in the repository, wherever the package is installed.
     """
     lines = [
         f"{_file_of(frame)}, line {number}"
@@ -52,5 +52,5 @@ def _package_of(frame: FrameType) -> list[str]:
 
 @cache
 def warn_once(message: str) -> None:
-    """Warn once, though many ask: the filter of warnings forgets what it has shown."""
+    """Show a warning only once in the process; Python's warning filter may show it again."""
     warnings.warn(message, RuntimeWarning, stacklevel=3)

@@ -1,4 +1,4 @@
-"""Optional packages, and the extra of actionstream that each is in."""
+"""Optional packages, and the extras of actionstream that install them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "openvino": ("openvino",),
     "cuda": ("cupy",),
 }
-"""What can be imported where an extra is installed. Of a package that is in several, the first extra brings least."""
+"""The packages of each extra. For a package in several extras, the first one installs the least."""
 
 
 def needs(extra: str, *, instead: str = "") -> None:
-    """Raise ActionstreamError where a package of an extra is not installed, before work is begun that would need it.
+    """Raise ActionstreamError where a package of an extra is not installed; called before the work that needs it.
 
     instead  what the user can do without it
     """
@@ -32,7 +32,7 @@ def needs(extra: str, *, instead: str = "") -> None:
 
 @contextmanager
 def extras_named(*, instead: str = "") -> Iterator[None]:
-    """Where an optional package is not installed, its import in here raises ActionstreamError; see `needs`."""
+    """In this context, importing an optional package that is not installed raises ActionstreamError; see `needs`."""
     try:
         yield
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all; text, lists and tables that are read however they were saved."""
+"""Atomic writes of files; reading of text, lists and tables in all usual encodings and formats."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.common.processes import is_running
 
 MAX_TEXT_BYTES = 512 * 1024**2
-MACHINE = platform.node()  # another one, whose processes we do not see, may write to the same disk
+MACHINE = platform.node()  # another machine, whose processes are not visible here, may write to the same disk
 DIVIDERS = ("\t", ";", ",")
-"""What stands between the columns of a table; where none of them does, it is spaces."""
+"""Separators between the columns of a table; a table without them has spaces."""
 
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A file to write, which takes the place of `path` when it is whole, and is gone when it cannot be."""
+    """Atomic write: gives a temporary file to write, which replaces `path` at the end, or is removed after an error."""
     _clear_stale(path)
     partial = path.with_name(f".{path.name}.{MACHINE}.{os.getpid()}.partial")
     try:
@@ -36,7 +36,7 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def _clear_stale(path: Path) -> None:
-    """Remove what processes of this machine left that were killed while they wrote this file."""
+    """Remove the temporary files of processes of this machine that were killed while they wrote this file."""
     for partial in path.parent.glob(f".{glob.escape(path.name)}.{glob.escape(MACHINE)}.*.partial"):
         pid = partial.name.split(".")[-2]
         if pid.isdecimal() and not is_running(int(pid)):
@@ -44,31 +44,32 @@ def _clear_stale(path: Path) -> None:
 
 
 def check_target(path: Path) -> None:
-    """Make the folder of a file that is to be written when long work is done; ValueError where it could not be."""
+    """Make the folder of a file that long work will write at its end; ValueError where the file cannot be written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not os.access(path.parent, os.W_OK) or path.is_dir():
         raise ActionstreamError(f"{path} cannot be written; give the path of a file in a folder of yours")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file of text in UTF-8, in a folder that is made where it is not there."""
+    """Write a text file in UTF-8 (atomic write); makes its folder where it does not exist."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole(path) as file:
         file.write_text(text, encoding="utf-8")
 
 
 def read_text(path: Path) -> str:
-    """The text of a file in UTF-8, or in UTF-16 with a byte order mark, plain or with gzip (.gz); the mark is left out.
+    """The text of a file in UTF-8, or in UTF-16 with a byte order mark, plain or gzipped (.gz); the mark is removed.
 
-    Lines end in newlines, whatever they end in there.
+    All line ends become newlines.
 
-    Raises ActionstreamError when the file is not there, is cut short, has more than MAX_TEXT_BYTES, or is no such text.
+    Raises ActionstreamError when the file does not exist, is truncated, is longer than MAX_TEXT_BYTES, or is not such
+    text.
     """
     if not path.is_file():
         raise ActionstreamError(f"{path} is a folder; expected a file" if path.is_dir() else f"no file {path}")
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            data = file.read(MAX_TEXT_BYTES + 1)  # a small file of gzip may hold any amount
+            data = file.read(MAX_TEXT_BYTES + 1)  # a small gzip file may expand to any size
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ActionstreamError(f"{path} is no whole gzip file, it may have been cut short: {error}") from error
     if len(data) > MAX_TEXT_BYTES:
@@ -85,7 +86,7 @@ def read_text(path: Path) -> str:
 
 
 def read_lines(path: Path) -> list[tuple[str, str]]:
-    """Where each line that is not blank stands ("line 3 of FILE"), and its text without the spaces around it.
+    """The place ("line 3 of FILE") and the stripped text of each line that is not blank.
 
     Raises ValueError for a file without such a line.
     """
@@ -97,7 +98,7 @@ def read_lines(path: Path) -> list[tuple[str, str]]:
 
 
 def split_row(text: str, divider: str | None) -> list[str]:
-    """The fields of a row without quotes; divided by spaces where `divider` is None."""
+    """The fields of a row, without their quotes; where `divider` is None, spaces separate them."""
     if divider is None:
         return [_unquoted(field) for field in re.findall(r"\"[^\"]*\"(?=\s|$)|'[^']*'(?=\s|$)|\S+", text)]
     try:
@@ -113,7 +114,7 @@ def _unquoted(field: str) -> str:
 
 
 def find_columns(header: Sequence[str], names: Mapping[str, Collection[str]]) -> dict[str, int]:
-    """The place of each column that a header has, by its role; `names` are without spaces and dashes."""
+    """The index of each column in a header, by its role; `names` has the accepted titles, without spaces and dashes."""
     columns: dict[str, int] = {}
     for place, title in enumerate(header):
         letters = re.sub(r"[^a-z0-9]", "", title.lower())
@@ -124,17 +125,17 @@ def find_columns(header: Sequence[str], names: Mapping[str, Collection[str]]) ->
 
 
 def read_table(path: Path, *needed: str) -> list[tuple[str, dict[str, str]]]:
-    """Where each row of a table stands, and its fields by the names in the header.
+    """The place of each row of a table, and its fields by the names in the header.
 
-    Commas, semicolons or tabs are between them. Raises ValueError for a table without a row or a needed column, and for
-    a row without a needed field.
+    Commas, semicolons or tabs separate the fields. Raises ValueError for a table without a row or a needed column, and
+    for a row without a needed field.
     """
     text = read_text(path)
     header = text.lstrip().partition("\n")[0]
     missing: list[str] = []
     for divider in (",", ";", "\t"):
         names = [name.strip().lower() for name in split_row(header, divider)]
-        missing = missing or [name for name in needed if name not in names]  # said for commas
+        missing = missing or [name for name in needed if name not in names]  # reported for commas
         if not set(needed) <= set(names):
             continue
         lines = csv.reader(io.StringIO(text.lstrip()), delimiter=divider)

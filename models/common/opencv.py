@@ -1,4 +1,4 @@
-"""OpenCV, loaded when a camera, a window or drawing wants it: it needs system libraries that a server may lack."""
+"""OpenCV, imported only for cameras, windows and drawing: it needs system libraries that a server may lack."""
 
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.common.extras import extras_named
@@ -11,6 +11,6 @@ except ImportError as error:  # libGL.so.1: cannot open shared object file
         f"OpenCV cannot be loaded ({error}); on Debian and Ubuntu: apt install libgl1 libglib2.0-0"
     ) from error
 
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what matters is said by who asked
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # the callers report errors themselves
 
 __all__ = ["cv2"]

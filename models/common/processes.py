@@ -1,4 +1,4 @@
-"""Processes: whether one runs, and those that work for another one."""
+"""Processes: whether one runs, and child processes that end with their parent."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def is_running(pid: int) -> bool:
 
 
 def leave_with_parent() -> None:
-    """End this process within seconds of its parent, however that ends: a process that is killed tells nobody."""
+    """End this process within seconds after its parent ends, even if the parent is killed."""
     parent = os.getppid()
 
     def look() -> None:

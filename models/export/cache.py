@@ -1,4 +1,4 @@
-"""Exports that are kept in the user's cache, made once for each checkpoint."""
+"""Exports in the user's cache, made once for each checkpoint."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from actionstream.models.locate import CHECKPOINTS, Located, Model, locate
 from actionstream.models.weights.loading import load
 
 FORMAT = 1
-"""Counted up when an export of the same checkpoint is to be made anew."""
+"""Increase it when cached exports must be made again."""
 
 
 def key(model: Model, *, weights: str | os.PathLike[str] | None = None, **loading: Any) -> str:
-    """What a model, loaded with these arguments of `models.load`, is known by: a hash of what it depends on."""
+    """The cache key of a model that is loaded with these arguments of `models.load`: a hash of all it depends on."""
     digest = hashlib.sha256()
     found = locate(model, weights=weights)
     file = found.file(*CHECKPOINTS, "published", "network")
-    if found.kind != "published":  # the name of one that is says what it is, and it need not be here
+    if found.kind != "published":  # the name of a published model identifies it; its file may not be here
         digest.update(file.read_bytes())
     name = found.name if found.kind in ("published", "network") else ""
     rest = {word: value for word, value in loading.items() if value is not None}
@@ -34,9 +34,9 @@ def key(model: Model, *, weights: str | os.PathLike[str] | None = None, **loadin
 
 
 def find_export(model: Model, **loading: Any) -> Path | None:
-    """The .onnx file of a model, the one that comes with the package or one in the cache; None where none is.
+    """The .onnx file of a model, from the package or the cache; None where there is none.
 
-    Raises ActionstreamError for a model that is not there, or of which nothing can be exported.
+    Raises ActionstreamError for a model that does not exist or cannot be exported.
     """
     found = locate(model, weights=loading.pop("weights", None))
     is_shipped = found.kind == "packaged" and not loading
@@ -45,7 +45,7 @@ def find_export(model: Model, **loading: Any) -> Path | None:
 
 
 def make_export(model: Model, **loading: Any) -> Path:
-    """The same, made if there is none. A second process waits for the first, and does not make it again."""
+    """`find_export`, but makes a missing file. A second process waits for the first, and uses its file."""
     found = locate(model, weights=loading.pop("weights", None))
     there = find_export(found, **loading)
     if there is not None:
@@ -78,7 +78,7 @@ def _place(of: str) -> Path:
     return cache_folder() / "exports" / f"{of}.onnx"
 
 
-if __name__ == "__main__":  # in a process of its own, beside one that labels
+if __name__ == "__main__":  # in the background, as a child of the process that labels
     if hasattr(os, "nice"):
         os.nice(10)
     leave_with_parent()

@@ -1,4 +1,4 @@
-"""What an exported file says of itself, so that it runs where neither torch nor the network's definition is.
+"""The metadata of an exported file, which let it run without torch and without the network's definition.
 
 Letters in shapes: B streams, T snippets of each, C channels, K classes.
 """
@@ -20,15 +20,15 @@ from actionstream.models.common.choices import Takes
 from actionstream.models.common.errors import ActionstreamError
 
 KEY = "actionstream"
-"""Of the entry in the file's metadata."""
+"""The key of the entry in the file's metadata."""
 Precision = Literal["float32", "int8"]
 NUM_CHECKED = 4
 TOLERANCE: dict[Precision, float] = {"float32": 1e-3, "int8": 0.1}
-"""Of the probabilities of a self-check. In int8 machines round differently, but one that saturates is far off."""
+"""For the probabilities of a self-check. int8 rounds differently on each machine, but saturation is far off."""
 
 
 MOST_STATE = 2**30
-"""Values in the state of a stream: 4 GiB."""
+"""The most values in the state of a stream: 4 GiB."""
 Shape = Annotated[tuple[Annotated[int, Field(ge=1, le=2**20)], ...], Field(max_length=8), Strict(False)]
 Score = Annotated[float, Field(ge=-3.4e38, le=3.4e38)]
 Scores = Annotated[tuple[Score, ...], Field(max_length=100_000), Strict(False)]
@@ -44,12 +44,12 @@ class Exported:
                 says; "pictures" uint8 (B, T, any height, any width, 3), resized in the file; "frames" float32
                 (B, T, C, height, width), normalised
     chunk       T
-    state       for each leaf its shape in one stream; empty streams are zeros. Float32, B first
+    state       the shape of each leaf for one stream. The tensors are float32, B first; a new stream is all zeros
     streams     whether scores are float32 (B, T, K), a row for each snippet; else (B, K), of whole clips of T frames
     precision   of weights and activations
-    checkpoint  what it was made of, see `actionstream.models.export.cache.key`
-    check       scores (NUM_CHECKED, K) of one stream that sees `check_snippets`, by which a runtime is checked; none of
-                what takes clips
+    checkpoint  the key of its checkpoint, see `actionstream.models.export.cache.key`
+    check       the scores (NUM_CHECKED, K) of `check_snippets` as one stream, for the self-check of a runtime; empty
+                for a network that takes clips
     """
 
     card: Card
@@ -67,7 +67,7 @@ class Exported:
 
     @property
     def state_names(self) -> list[str]:
-        """Of the inputs; those of the outputs have "new_" before."""
+        """The names of the state inputs; the outputs have the prefix "new_"."""
         return [f"state_{number}" for number in range(len(self.state))]
 
     def to_json(self) -> str:
@@ -75,12 +75,12 @@ class Exported:
 
     @classmethod
     def from_json(cls, text: str, path: Path) -> Exported:
-        """What `to_json` wrote into a file; ActionstreamError, which names the file, where it is something else."""
+        """Read what `to_json` wrote into a file; anything else raises ActionstreamError, which names the file."""
         return parse_json(text, cls, f"the metadata of {path} (export it anew)")
 
 
 def check_snippets(card: Card) -> np.ndarray:
-    """What a runtime is checked with: waves that move, uint8 (NUM_CHECKED, height, width, channels)."""
+    """The input of a self-check: moving waves, uint8 (NUM_CHECKED, height, width, channels)."""
     size = card.preprocessing
     time, row, column, channel = np.meshgrid(
         *map(np.arange, (NUM_CHECKED, size.height, size.width, size.channels)), indexing="ij", sparse=True

@@ -1,4 +1,4 @@
-"""Steps as files: ONNX, OpenVINO and torch.export."""
+"""Writes a network's step as a file: ONNX, OpenVINO or torch.export."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def export(
     checkpoint: str = "",
     calibration: Sequence[Iterable[np.ndarray]] | None = None,
 ) -> Exported:
-    """Write a network's step to a file, which is whole or absent; returns what the file says of itself.
+    """Write a network's step to a file (atomic write); returns the file's metadata.
 
-    takes, chunk, checkpoint  see `Exported`. A network that needs clips is written as one that takes them.
-    calibration               videos for `int8.quantise`, which are wanted for int8
+    takes, chunk, checkpoint  see `Exported`. The file of a clip network takes clips.
+    calibration               videos for `int8.quantise`; with them the file is int8
     """
     if path.suffix != SUFFIXES[to]:
         raise ActionstreamError(f"{path} is for {to}; let its name end in {SUFFIXES[to]}")
@@ -72,7 +72,7 @@ def export(
 
 
 def _write_onnx(path: Path, program: torch.export.ExportedProgram, exported: Exported) -> None:
-    """As an ONNX file, with what it says of itself in its metadata."""
+    """Write an ONNX file, with `exported` in its metadata."""
     state = exported.state_names
     converted = torch.onnx.export(
         program,
@@ -88,7 +88,7 @@ def _write_onnx(path: Path, program: torch.export.ExportedProgram, exported: Exp
 
 
 def _convert_to_openvino(step: Path, path: Path) -> None:
-    """As an .xml file, and a .bin file beside it."""
+    """Write an .xml file, and a .bin file beside it."""
     import openvino
 
     result = step.with_suffix(".xml")
@@ -100,7 +100,7 @@ def _convert_to_openvino(step: Path, path: Path) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Generator[None]:
-    """The exporters tell of their steps, and warn of names of theirs."""
+    """Silence the progress messages and warnings of the exporters."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -22,16 +22,16 @@ from actionstream.models.export.exported import KEY, Exported, check_snippets
 
 Inputs = dict[str, np.ndarray]
 MAX_CALIBRATED = 512
-"""Calls of the step in which ranges are looked for."""
+"""The most calls of the step that are used for calibration."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """What int8 says beside float32.
+    """How far int8 agrees with float32.
 
     num_scores  rows of scores that were compared
-    same_label  share of them with the same first label
-    difference  largest of a row's differences of probabilities, in the mean over rows
+    same_label  share of the rows with the same top label
+    difference  largest difference of probabilities in a row, averaged over the rows
     """
 
     num_scores: int
@@ -40,11 +40,11 @@ class Agreement:
 
 
 def quantise(path: Path, out: Path, videos: Sequence[Iterable[np.ndarray]]) -> Exported:
-    """Write the int8 version of an exported .onnx file; returns what it says of itself.
+    """Write the int8 version of an exported .onnx file; returns its metadata.
 
-    videos  of each its snippets in order, uint8 (height, width, channels), which are streamed through the file. Every
-            second call calibrates, or as many as are allowed, spread over all videos; how far both versions agree in
-            the others is kept in the card, accuracy["int8"].
+    videos  the snippets of each video in order, uint8 (height, width, channels), which are streamed through the file.
+            Every second call calibrates, up to MAX_CALIBRATED spread over all videos; the other calls compare both
+            versions, and their agreement is stored in the card, accuracy["int8"].
     """
     snippets = [np.stack(list(video)) for video in videos]
     session = _open(path)
@@ -66,7 +66,7 @@ def quantise(path: Path, out: Path, videos: Sequence[Iterable[np.ndarray]]) -> E
                 per_channel=True,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
-                reduce_range=True,  # weights of 7 bits: without VNNI the sum of two products saturates at 16
+                reduce_range=True,  # weights of 7 bits: without VNNI the sum of two products saturates at 16 bits
                 calibrate_method=CalibrationMethod.MinMax,
             )
         finally:
@@ -85,7 +85,7 @@ def quantise(path: Path, out: Path, videos: Sequence[Iterable[np.ndarray]]) -> E
 
 
 def _calibrating(session: Any, exported: Exported, videos: Sequence[np.ndarray]) -> Iterator[Inputs]:
-    """Calls with even numbers, spread over all videos where there are more than MAX_CALIBRATED."""
+    """The inputs of every second call, or of MAX_CALIBRATED of them spread over all videos."""
     even = [(v, n) for v, video in enumerate(videos) for n in range(0, len(video) // exported.chunk, 2)]
     places = np.linspace(0, len(even) - 1, min(len(even), MAX_CALIBRATED)).round().astype(int)
     chosen = {even[place] for place in places}

@@ -1,16 +1,16 @@
-"""A rewriting of ONNX graphs that makes the temporal shift cost next to nothing.
+"""A rewrite of ONNX graphs that makes the temporal shift almost free.
 
-ONNX Runtime keeps activations in blocks of 8 or 16 channels between convolutions. A slice and a concatenation of
-channels, which a shift is, have it convert every shifted tensor to rows and back: 12 % of a ResNet-50. So each tensor
-x that is shifted is made as two from the start, the channels that move and those that stay:
+ONNX Runtime keeps activations in blocks of 8 or 16 channels between convolutions. A shift is a slice and a
+concatenation of channels, so ONNX Runtime converts every shifted tensor to rows and back: 12 % of a ResNet-50. The
+rewrite computes each shifted tensor x as two tensors, a (the channels that move) and b (the channels that stay):
 
     x = relu(conv(h, W) + y)             a = relu(conv(h, W[:F]) + y[:F]),  b = relu(conv(h, W[F:]) + y[F:])
     conv(concat(state, x[F:]), V)        conv(state, V[:, :F]) + conv(b, V[:, F:])
     the new state x[:F]                  a
 
-The sums are the same, with as many multiplications, and nothing is copied. A shift stays as it is where F or C - F is
-no multiple of BLOCK, since the convolutions would leave the blocks; and where x is small, since two convolutions cost
-more than one and some copies (4 % of a MobileNetV2).
+The sums and the number of multiplications are the same, and nothing is copied. A shift is not rewritten where F or
+C - F is no multiple of BLOCK, because the convolutions would leave the blocks; nor where x is small, because two
+convolutions cost more than one and some copies (4 % of a MobileNetV2).
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 BLOCK = 8
-SMALL = 50_000  # numbers in x
+SMALL = 50_000  # values in x
 ELEMENTWISE = ("Relu", "Clip")
 Node = Any
 Value = Any
-"""Those of onnx_ir, in which nearly everything could be None."""
+"""The types of onnx_ir; Any, because nearly every attribute of them may be None."""
 
 
 def split_channels(model: ir.Model) -> int:
@@ -48,10 +48,10 @@ class _Splitter:
         self.shifts = [node for node in graph if self._is_shift(node)]
         self.halves: dict[tuple[Value, int], tuple[Value, Value]] = {}
         self.pieces: dict[Value, list[Value]] = {}
-        """What a convolution reads in place of a tensor: tensors whose channels follow each other."""
+        """For a tensor, the tensors that a convolution reads instead: together they have its channels, in order."""
 
     def _is_shift(self, node: Node) -> bool:
-        """Whether a node puts a state before a tensor without as many channels, for convolutions, in whole blocks."""
+        """Whether a node is a shift to rewrite: it joins a state and a slice in whole blocks, for convolutions only."""
         if node.op_type != "Concat" or len(node.inputs) != 2:
             return False
         state, rest = node.inputs
@@ -79,10 +79,10 @@ class _Splitter:
             self._replace(conv.outputs[0], self._convolve(conv, 0, _channels(conv.outputs[0])))
 
     def finish(self) -> None:
-        """Put together again what is read as a whole by something else."""
+        """Concatenate the halves again for nodes that read the whole tensor."""
         for value, (moved, stays) in [(x, pair) for (x, _), pair in self.halves.items() if x in self.pieces]:
             if stays.producer().op_type == "Slice":
-                continue  # they were cut from it
+                continue  # the halves are slices of the tensor
             for use in tuple(value.uses()):
                 if use.node.op_type == "Conv":
                     conv = use.node
@@ -91,7 +91,7 @@ class _Splitter:
             value.replace_all_uses_with(whole)
 
     def _split(self, x: Value, fold: int) -> tuple[Value, Value]:
-        """The first channels of a tensor and the others, each computed on its own as far back as that goes."""
+        """The first `fold` channels of a tensor and the rest, computed separately as far back as possible."""
         if (x, fold) not in self.halves:
             node, channels = x.producer(), _channels(x)
             bounds = ((0, fold), (fold, channels))
@@ -114,7 +114,7 @@ class _Splitter:
         return self.halves[x, fold]
 
     def _convolve(self, conv: Node, begin: int, end: int) -> Value:
-        """The channels from begin to end of what a convolution gives, as a sum over the pieces that it reads."""
+        """The output channels from begin to end of a convolution, as a sum over the pieces of its input."""
         x, weight, *bias = conv.inputs
         weights = weight.const_value.numpy()[begin:end]
         parts, first = [], 0
@@ -154,7 +154,7 @@ class _Splitter:
         return value
 
     def _replace(self, old: Value, new: Value) -> None:
-        if old.is_graph_output():  # an output keeps its name, and is a value of its own
+        if old.is_graph_output():  # a graph output keeps its name, and needs a value of its own
             new = self._add("Identity", [new], _channels(old))
             new.name, old.name = old.name, None
             new.shape = old.shape

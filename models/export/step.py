@@ -1,4 +1,4 @@
-"""One step of a network as a program of tensors: from a picture, its pixels or a frame, and the state, to scores.
+"""One step of a network as a program of tensors: (input, state) to (scores, new state).
 
 Letters in shapes: B streams, T snippets of each, C channels, K classes.
 """
@@ -25,7 +25,7 @@ Leaves = tuple[Tensor, ...]
 
 
 class Step(nn.Module):
-    """A network with what is before it, called as `Exported` says: (input, state) to (scores, new state)."""
+    """A network with its preprocessing, called as `Exported` says: (input, state) to (scores, new state)."""
 
     def __init__(self, network: Network, preprocessing: Preprocessing, takes: Takes):
         super().__init__()
@@ -48,7 +48,7 @@ class Step(nn.Module):
 def resize(pictures: Tensor, preprocessing: Preprocessing) -> Tensor:
     """`Preprocessing.resize` in torch: uint8 (..., h, w, 3) to float32 (..., height, width, 3), whole numbers.
 
-    A weighted mean in each direction, as Pillow has it, so that it can be exported for pictures of any size.
+    A weighted mean in each direction, as in Pillow; it can be exported for pictures of any size.
     """
     rows, columns = pictures.shape[-3], pictures.shape[-2]
     high: Any = rows * 1.0
@@ -64,7 +64,7 @@ def resize(pictures: Tensor, preprocessing: Preprocessing) -> Tensor:
 
 
 def _mean_weights(length: int, start: Any, span: Any, num_out: int) -> Tensor:
-    """Of pixels (num_out, length): triangles around the centres of equal parts of a span, as wide as two of them."""
+    """Triangle filters (num_out, length): one for each of `num_out` equal parts of a span, two parts wide."""
     step = span / num_out  # a number, or torch's symbol for one
     places = torch.arange(length) + 0.5
     centres = start + (torch.arange(num_out) + 0.5) * step
@@ -76,9 +76,9 @@ def _mean_weights(length: int, start: Any, span: Any, num_out: int) -> Tensor:
 def describe(
     network: Network, card: Card, *, takes: Takes = "pixels", chunk: int = 1, checkpoint: str = ""
 ) -> Exported:
-    """What the file of a network will say of itself.
+    """The metadata of a network's exported file; ValueError for a combination that cannot be exported.
 
-    chunk  snippets in a call; a network for clips has as many as its card says. ValueError for what cannot be.
+    chunk  snippets in a call; for a clip network the card gives their number
     """
     size = card.preprocessing
     if takes == "pictures" and size.modality != "rgb":
@@ -103,7 +103,7 @@ def describe(
 
 @torch.inference_mode()
 def reference_scores(network: Network, card: Card) -> np.ndarray:
-    """Scores (NUM_CHECKED, K) of one stream that sees `check_snippets`, in float64: the same on every processor."""
+    """The scores (NUM_CHECKED, K) of `check_snippets` as one stream, in float64: the same on every processor."""
     where = next(network.parameters()).device
     frames = card.preprocessing.normalise(torch.from_numpy(check_snippets(card)).to(where))
     scores, _ = copy.deepcopy(network).double()(frames[None].double())
@@ -111,9 +111,9 @@ def reference_scores(network: Network, card: Card) -> np.ndarray:
 
 
 def trace(network: Network, exported: Exported) -> torch.export.ExportedProgram:
-    """The program of a step, for any number of streams; where it takes pictures, of any size."""
+    """The program of a step, for any number of streams, and for pictures of any size where it takes pictures."""
     size = exported.card.preprocessing
-    num_streams = 2  # one would be taken for a constant
+    num_streams = 2  # torch.export takes 1 as a constant
     shapes: dict[Takes, tuple[int, ...]] = {
         "pixels": (size.height, size.width, size.channels),
         "pictures": (size.height + 7, size.width + 13, 3),

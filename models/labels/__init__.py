@@ -5,16 +5,16 @@ imagenet           1,000 classes of pictures, as torchvision's weights have it
 ucf101             in the order of classInd.txt; the 101 classes of THUMOS14's recognition task are the same
 hmdb51             alphabetical, as its folders are
 jester             alphabetical, as in the TSM authors' online demo
-something-something  174 templates in the order of V2's list, which is alphabetical, as V1's is in the TSM authors' code
+something-something  174 templates, alphabetical, as in V2's list and in the TSM authors' code for V1
 thumos14           the 20 classes of its detection task, alphabetical
 activitynet        the 200 classes of v1.3, alphabetical
 
-Projects differ in the order: MMAction2's weights for Jester and Something-Something V1 have that of its own
-label_map.txt, and jfzhang's for UCF101 that of sorted folders.
+Other projects have other orders: MMAction2's weights for Jester and Something-Something V1 follow its own
+label_map.txt, and jfzhang's weights for UCF101 follow sorted folders.
 
-They are facts about the data sets, and were taken from torchvision (BSD-3-Clause), the TSN authors' code
-(BSD-2-Clause), MMAction2 (Apache-2.0) and the ActivityNet challenge's code (MIT). Charades' list is not here: its
-licence does not let it be passed on, but its own file, Charades_v1_classes.txt, is read as it is.
+The lists are facts about the data sets, taken from torchvision (BSD-3-Clause), the TSN authors' code (BSD-2-Clause),
+MMAction2 (Apache-2.0) and the ActivityNet challenge's code (MIT). Charades' list is not here, because its licence does
+not allow redistribution; its own file, Charades_v1_classes.txt, can be read unchanged.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from actionstream.models.labels.files import Labels, read_label_file
 
 FOLDER = Path(__file__).with_name("lists")
 BACKGROUND = "background"
-"""The label that means nothing happens, where nobody says otherwise."""
+"""The default name of the background label, which means that nothing happens."""
 
 
 def list_labels() -> list[str]:
@@ -54,7 +54,7 @@ def read_labels(name: str | os.PathLike[str]) -> Labels:
 
 
 def find_background(labels: Sequence[str], wanted: str | None = None) -> str | None:
-    """The label that means nothing happens: the wanted one, which must be there, or the one that is called so."""
+    """The background label: `wanted`, which must exist, or else BACKGROUND if there is such a label."""
     if wanted is not None and wanted not in labels:
         raise ActionstreamError(f"no label is called {wanted!r}; there are {', '.join(labels)}")
     return BACKGROUND if wanted is None and BACKGROUND in labels else wanted

@@ -1,4 +1,4 @@
-"""Files with the labels of a network: lines, tables, JSON; their order is that of their numbers, never a guess."""
+"""Files with the labels of a network: lines, tables, JSON. Numbers give the order; it is never guessed."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ COLUMNS = {
         *("category", "action", "activity", "template", "title"),
     ),
 }
-"""What the columns of a list with a header may be called, without spaces and dashes."""
+"""Accepted column titles of a list with a header, without spaces and dashes."""
 WRAPPERS = ("labels", "classes", "names", "categories", "id2label", "label2id")
-"""What an object of JSON may call its labels."""
+"""Accepted names for the labels in a JSON object."""
 
 
 class Labels(list[str]):
     """Labels in the order of the scores.
 
-    first  the number that their file gives to the first one: lists that go with it count from there
+    first  the number of the first label in its file; lists that belong to the file count from there
     """
 
     def __init__(self, names: Iterable[str], *, first: int = 0):
@@ -37,19 +37,19 @@ class Labels(list[str]):
         self.first = first
 
     def to_text(self) -> str:
-        """The text of a file that says the same."""
+        """The text of a file with the same labels."""
         return "".join(f"{n} {name}\n" if self.first else f"{name}\n" for n, name in enumerate(self, self.first))
 
 
 def read_label_file(path: Path) -> Labels:
     """The labels of a file in the order of the scores.
 
-    Text has one a line, as they are or with their numbers before or after them ("0 wave", "c012 Opening a door",
-    "wave,0"), from 0 or 1 on, in any order, and maybe under a header that says so ("id,name"). JSON is a list of them,
-    or an object with their numbers.
+    A text file has one label a line, alone or with its number before or after it ("0 wave", "c012 Opening a door",
+    "wave,0"). Numbers start at 0 or 1 and may be in any order; a header may come first ("id,name"). JSON is a list of
+    labels, or an object with labels and numbers.
 
-    Raises ValueError, with the line, for an empty line, numbers with a gap, what may be a header or a label, a label
-    that is there twice, and for no text in UTF-8.
+    Raises ValueError, with the line, for an empty line, a gap in the numbers, a line that may be a header or a label,
+    and a label that occurs twice; and for a file that is not text in UTF-8.
     """
     text = read_text(path)
     labels = _of_json(path, text) if _is_json(path, text) else _of_text(path, text)
@@ -59,7 +59,7 @@ def read_label_file(path: Path) -> Labels:
 
 
 def _is_json(path: Path, text: str) -> bool:
-    """Whether it is JSON: by its name, or by what is in it, as templates may begin with a bracket, too."""
+    """Whether a file is JSON: by its suffix, or by parsing it, since a label may begin with a bracket, too."""
     if path.suffix.lower() == ".json":
         return True
     try:
@@ -82,7 +82,7 @@ def _of_text(path: Path, text: str) -> list[str]:
 
 
 def _numbered(path: Path, lines: Sequence[str]) -> list[str] | None:
-    """The labels of lines with numbers, maybe under a header in unknown words; None where the lines have no numbers."""
+    """The labels of numbered lines, with or without an unknown header; None where the lines have no numbers."""
     for pattern in (NUMBER_FIRST, NUMBER_LAST):
         has_header = len(lines) > 1 and not pattern.fullmatch(lines[0])
         found = [match for line in lines[has_header:] if (match := pattern.fullmatch(line))]
@@ -108,7 +108,7 @@ def _numbered(path: Path, lines: Sequence[str]) -> list[str] | None:
 
 
 def _of_table(path: Path, rows: Sequence[Sequence[str]]) -> list[str]:
-    """The labels of a table with a header: by the column that has numbers, from that of the names."""
+    """The labels of a table with a header: its column of names, in the order of its column of numbers."""
     header, *body = rows
     for number, row in enumerate(body, start=2):
         if len(row) != len(header):
@@ -149,7 +149,7 @@ def _of_json(path: Path, text: str) -> list[str]:
 
 
 def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON; ValueError where it has a name twice."""
+    """A JSON object; ValueError where a name occurs twice."""
     if twice := [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]:
         raise ActionstreamError(f"{twice[0]!r} is there twice")
     return dict(pairs)
@@ -171,5 +171,5 @@ def _in_order(path: Path, pairs: Sequence[tuple[int, str]]) -> list[str]:
 
 
 def _is_count(numbers: Sequence[int]) -> bool:
-    """Whether they are 0 to N - 1, or 1 to N, in any order."""
+    """Whether numbers are 0 to N - 1, or 1 to N, in any order."""
     return sorted(numbers) in (list(range(len(numbers))), list(range(1, len(numbers) + 1)))

@@ -10,10 +10,10 @@ from actionstream.models.networks.bottleneck3d import initialise
 
 
 class Smart(nn.Module):
-    """A SMART block (section 3.2): what one frame shows, and how neighbours relate, brought together.
+    """A SMART block (section 3.2): an appearance branch and a relation branch, concatenated and reduced.
 
     Appearance is a convolution over space. Relation is a convolution over space and time, squared, and averaged over
-    pairs of its channels.
+    pairs of channels.
     """
 
     def __init__(self, in_channels: int, out_channels: int, size: int, stride: tuple[int, int, int], bias: bool):
@@ -37,10 +37,10 @@ class Smart(nn.Module):
 
 
 class Block(nn.Module):
-    """A residual block with its batch norm and ReLU before its convolutions.
+    """A pre-activation residual block: batch norm and ReLU come before each convolution.
 
-    smart  whether its second convolution is a SMART block
-    bias   of all convolutions: the released network has them from the second stage on
+    smart  whether the second convolution is a SMART block
+    bias   whether the convolutions have a bias; in the released network, from the second stage on
     """
 
     def __init__(self, in_channels: int, channels: int, *, smart: bool, bias: bool):
@@ -65,7 +65,7 @@ class Block(nn.Module):
 class ARTNet(ClipNetwork):
     """ARTNet-ResNet18 (d), for 16 frames of 112 x 112 pixels.
 
-    SMART blocks are its first convolution and the second one of each block of the first three stages.
+    SMART blocks are its first convolution, and the second convolution of each block of the first three stages.
     """
 
     layer1: nn.Sequential

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from actionstream.models.common.choices import Shift
 from actionstream.models.network import Carry, Network, ShiftPadding, State
 
-# channels: 1 x 1; reduction and 3 x 3; reduction and twice 3 x 3; after the pool, which is a mean or a maximum.
-# Blocks without 1 x 1 halve the picture, and have nothing after their pool.
+# channels of the branches: 1 x 1; reduction and 3 x 3; reduction and two 3 x 3; 1 x 1 after the pool; then the pool.
+# A block without a 1 x 1 branch halves the resolution, and has no convolution after its pool.
 BLOCKS: dict[str, tuple[int, int, int, int, int, int, type[nn.Module]]] = {
     "3a": (64, 64, 64, 64, 96, 32, nn.AvgPool2d),
     "3b": (64, 64, 96, 64, 96, 64, nn.AvgPool2d),
@@ -53,7 +53,7 @@ class Inception(nn.Module):
 
 
 class BNInception(Network):
-    """BN-Inception. Its weights expect pictures in the order blue, green, red: see Preprocessing."""
+    """BN-Inception. Its published weights expect BGR pictures; see Preprocessing."""
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
-"""ResNets of bottlenecks over space and time, which several networks are made of.
+"""3D ResNets of bottleneck blocks, the base of several networks.
 
-The names of the parameters are those of torchvision's ResNets over space.
+The parameter names are those of torchvision's 2D ResNets.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def middle_3x3(time: int = 1) -> Middle:
 
 
 class Bottleneck3D(nn.Module):
-    """`first` is how many frames the first convolution, of one pixel, goes over."""
+    """A 3D bottleneck block; `first` is the temporal kernel size of its first convolution (first x 1 x 1)."""
 
     expansion = 4
 
@@ -81,7 +81,7 @@ def make_stage(
     block: Callable[..., Bottleneck3D] = Bottleneck3D,
     **arguments,
 ) -> nn.Sequential:
-    """Blocks in a row; the first has the stride, and `first` is repeated over all of them."""
+    """A sequence of blocks; the first block has the stride, and the sizes in `first` repeat over the blocks."""
     blocks = []
     for index in range(num_blocks):
         make = partial(block, stride=stride if index == 0 else (1, 1, 1), first=first[index % len(first)], **arguments)
@@ -92,10 +92,12 @@ def make_stage(
 class BottleneckNetwork(ClipNetwork):
     """A stem, four stages of bottlenecks, the mean, a linear layer.
 
-    stem     frames that the first convolution goes over, and its stride in time
-    pool     the same of the max-pool after it
-    blocks   the block of each stage, and `first` and `middle` what its convolutions are
-    strides  of the stages in time
+    stem     temporal kernel size and temporal stride of the first convolution
+    pool     temporal kernel size and temporal stride of the max-pool after it
+    blocks   the block class of each stage
+    first    for each stage the temporal kernel sizes of the blocks' first convolutions, repeated over the blocks
+    middle   makes the second convolution of a block
+    strides  temporal strides of the stages
     """
 
     layer1: nn.Sequential
@@ -156,7 +158,7 @@ def check_depth(depth: int) -> None:
 
 
 def initialise(network: nn.Module) -> None:
-    """He's initialisation of all convolutions."""
+    """He initialisation of all convolutions."""
     for module in network.modules():
         if isinstance(module, nn.Conv3d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -13,7 +13,7 @@ SIZE = 16, 112, 112  # frames, height and width that fc6 is made for
 
 
 class C3D(ClipNetwork):
-    """Takes clips of 16 frames of 112 x 112 pixels only: its first linear layer has a weight for each place."""
+    """Takes clips of 16 frames of 112 x 112 pixels only: its first linear layer has a weight for each position."""
 
     def __init__(self, *, num_classes: int = 400, in_channels: int = 3, dropout: float = 0.5):
         super().__init__(num_classes=num_classes, in_channels=in_channels)

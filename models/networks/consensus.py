@@ -1,4 +1,4 @@
-"""From the scores of segments to the score of a video: TSN's consensus functions (arXiv:1705.02953, section 3.3).
+"""TSN's consensus functions (arXiv:1705.02953, section 3.3): from the scores of segments to the score of a video.
 
 Letters: B videos, T segments, K classes, D features.
 """
@@ -17,7 +17,7 @@ class Average(nn.Module):
     needs_features = False
 
     def forward(self, scores: Tensor, features: Tensor | None = None) -> Tensor:
-        """(B, T, K) to (B, K), as all of them; `features` (B, T, D) only where the consensus needs them."""
+        """Scores (B, T, K) to (B, K), as every consensus; `features` (B, T, D) are read only where `needs_features`."""
         return scores.mean(dim=1)
 
 
@@ -31,7 +31,7 @@ class Maximum(nn.Module):
 
 
 class TopK(nn.Module):
-    """The mean of the k highest segments, for each class; of all where there are fewer."""
+    """The mean of the k highest scores of each class; of all scores where there are fewer than k segments."""
 
     needs_features = False
 
@@ -46,7 +46,7 @@ class TopK(nn.Module):
 
 
 class LinearWeighting(nn.Module):
-    """The sum over segments times a weight of each, which is learned; at first all are 1 / T."""
+    """A weighted sum over segments; the weights are learned and start at 1 / T."""
 
     needs_features = False
 
@@ -63,7 +63,7 @@ class LinearWeighting(nn.Module):
 
 
 class AttentionWeighting(nn.Module):
-    """The sum over segments times a softmax over them of w . feature, where w is learned; at first w is 0."""
+    """A weighted sum over segments; the weights are the softmax of w . feature, where w is learned and starts at 0."""
 
     needs_features = True
 

@@ -1,6 +1,6 @@
 """The table of the catalogue: what each network takes, and what it costs.
 
-`python -m actionstream.models.networks.costs` measures all of them, on no data, and writes the file that
+`python -m actionstream.models.networks.costs` measures all networks on the meta device, and writes the file that
 `actionstream models` prints.
 """
 
@@ -27,12 +27,12 @@ class NetworkCosts:
     """A network of the catalogue as its entry builds it.
 
     num_frames, size  of the input: frames of a clip (1 where it streams), and their height and width in pixels
-    num_parameters    that are trained
+    num_parameters    trainable parameters
     multiply_adds     for that input, by torch.utils.flop_counter
-    state_bytes       of a live stream in float32: of its Window where it does not stream by itself
-    streams           whether it does
+    state_bytes       state of a live stream in float32; for a clip network, the state of its Window
+    streams           whether the network streams by itself
     paper             where it is described
-    tensors           a hash of their names and kernel sizes
+    tensors           a hash of the tensors' names and kernel sizes
     """
 
     name: str
@@ -47,7 +47,7 @@ class NetworkCosts:
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """What is under each of COLUMNS, for people."""
+        """The values under COLUMNS, formatted for people."""
         return (
             self.name,
             f"{self.num_frames} x {self.size} x {self.size}",
@@ -64,7 +64,7 @@ def read_table() -> list[NetworkCosts]:
 
 
 def hash_tensors(weights: Mapping[str, Tensor]) -> str:
-    """The same for any order, numbers of channels and classes, and with or without the counts of batches."""
+    """A hash that ignores the order, the numbers of channels and classes, and num_batches_tracked."""
     lines = [
         f"{name} {[size for size in tensor.shape[2:] if size > 1]}"
         for name, tensor in weights.items()
@@ -74,7 +74,7 @@ def hash_tensors(weights: Mapping[str, Tensor]) -> str:
 
 
 def measure(name: str) -> NetworkCosts:
-    """The row of a network, found on the meta device: nothing is computed."""
+    """The row of a network, measured on the meta device, where nothing is computed."""
     import torch
     from torch import nn
     from torch.utils.flop_counter import FlopCounterMode
@@ -86,7 +86,7 @@ def measure(name: str) -> NetworkCosts:
         network = create(name).eval()
         given = torch.zeros(1, entry.num_frames, network.in_channels, entry.size, entry.size)
     for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):  # not counted, and half of the time
+        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):  # has no counted operations, and takes half of the time
             module.forward = lambda input: input  # type: ignore[method-assign]
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(given)

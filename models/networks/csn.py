@@ -14,9 +14,9 @@ from actionstream.models.networks.bottleneck3d import BottleneckNetwork, Stride
 class CSN(BottleneckNetwork):
     """CSN-50, 101 or 152.
 
-    kind      "ir": the depthwise convolution alone stands for the second one of a bottleneck (interaction-reduced);
-              "ip": a 1 x 1 x 1 convolution before it keeps the channels talking (interaction-preserved)
-    norm_eps  of the batch norm: 1e-3 in VMZ and MMAction2, 1e-5 in PyTorchVideo
+    kind      "ir" (interaction-reduced): the second convolution of a bottleneck is depthwise; "ip"
+              (interaction-preserved): a 1 x 1 x 1 convolution comes before the depthwise one
+    norm_eps  epsilon of the batch norms: 1e-3 in VMZ and MMAction2, 1e-5 in PyTorchVideo
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Batch norms that are computed by the convolutions before them, for networks that do not learn any more."""
+"""Batch norm folding: batch norms are fused into the convolutions before them, for inference."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ AnyNetwork = TypeVar("AnyNetwork", bound=Network)
 
 
 def fold_batch_norms(network: AnyNetwork, clip_shape: tuple[int, ...]) -> AnyNetwork:
-    """A copy of a network in eval mode, in which each batch norm that reads a convolution is part of it.
+    """A copy of a network in eval mode, in which batch norms are fused into the convolutions that they read.
 
-    clip_shape  of an input (1, T, C, H, W), by which it is found out what reads what
+    clip_shape  shape of an input (1, T, C, H, W); a forward pass on the meta device shows which layer reads which
     """
     network = copy.deepcopy(network).eval()
     names = {module: name for name, module in network.named_modules()}
@@ -29,8 +29,8 @@ def fold_batch_norms(network: AnyNetwork, clip_shape: tuple[int, ...]) -> AnyNet
 
 
 def _pairs(network: Network, clip_shape: tuple[int, ...]) -> list[tuple[Any, Any]]:
-    """Convolutions and the batch norms that read them; both are used once."""
-    made: list[tuple[Tensor, nn.Module]] = []  # the tensors are kept, so that no other one gets their id
+    """Pairs of a convolution and the batch norm that reads its output, where each of them is called once."""
+    made: list[tuple[Tensor, nn.Module]] = []  # keeps the tensors alive, so that no identity is reused
     pairs: list[tuple[Any, Any]] = []
 
     def after(module: nn.Module, _: tuple[Tensor], made_here: Tensor) -> None:

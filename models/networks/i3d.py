@@ -1,6 +1,6 @@
-"""I3D (Carreira and Zisserman, CVPR 2017, arXiv:1705.07750): Inception inflated.
+"""I3D (Carreira and Zisserman, CVPR 2017, arXiv:1705.07750): Inception inflated to 3D.
 
-Its mixed forms are those of arXiv:1712.04851, section 4.1.
+The bottom-heavy and top-heavy forms are those of arXiv:1712.04851, section 4.1.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PLACES = ("1a", "2b", "2c", *BLOCKS)
 Heavy = Literal["all", "bottom", "top"]
 
 
-# kernel and stride of the pools, as in the paper and as in IBM's action-recognition-pytorch
+# kernel and stride of the pools: POOLS as in the paper, LATE_POOLS as in IBM's action-recognition-pytorch
 POOLS = {
     "pool1": ((1, 3, 3), (1, 2, 2)),
     "pool2": ((1, 3, 3), (1, 2, 2)),
@@ -46,9 +46,10 @@ LATE_POOLS = {
 
 
 def pad(x: Tensor, kernel: tuple[int, ...], stride: tuple[int, ...], centred: bool) -> Tensor:
-    """Zeros around the volume, for ceil(size / stride) out.
+    """Zero-pad a volume, for an output of ceil(size / stride).
 
-    As many on both sides where `centred`, else as TensorFlow's SAME has them: no more than needed, the odd one behind.
+    With `centred` both sides get the same padding. Else the padding is TensorFlow's SAME: as little as possible, and
+    an odd zero goes to the end.
     """
     pads: list[int] = []
     for size, each, step in reversed(list(zip(x.shape[-3:], kernel, stride, strict=True))):
@@ -58,7 +59,7 @@ def pad(x: Tensor, kernel: tuple[int, ...], stride: tuple[int, ...], centred: bo
 
 
 class Convolution(nn.Module):
-    """A convolution with batch norm and ReLU; over space only where `flat`."""
+    """A convolution with batch norm and ReLU; with `flat`, over space only."""
 
     def __init__(
         self,
@@ -80,7 +81,7 @@ class Convolution(nn.Module):
 
 
 class Pool(nn.Module):
-    """A max-pool of what is never negative, so that zeros are as good as nothing."""
+    """A max-pool whose input is never negative (after a ReLU), so that zero padding does not change the maximum."""
 
     def __init__(self, kernel: tuple[int, int, int], stride: tuple[int, int, int], centred: bool = False):
         super().__init__()
@@ -112,10 +113,11 @@ class I3D(ClipNetwork):
     """Inception with convolutions over space and time, padded as TensorFlow's SAME.
 
     in_channels  3 for RGB, 2 for flow
-    heavy        "all": over time everywhere; "bottom": below `border` only; "top": from `border` on only
+    heavy        where convolutions go over time: "all", everywhere; "bottom", only before `border`; "top", only from
+                 `border` on
     border       one of PLACES
-    late         time is halved by the last three pools rather than by the first convolution and the last two, and all
-                 padding is centred, as IBM's action-recognition-pytorch has it
+    late         as in IBM's action-recognition-pytorch: the last three pools halve the time, instead of the first
+                 convolution and the last two pools; and all padding is centred
     """
 
     def __init__(
@@ -171,6 +173,6 @@ class I3D(ClipNetwork):
 
 
 def average(features: Tensor) -> Tensor:
-    """The mean over 2 x 7 x 7, wherever it fits: frames inside a clip count twice where it is longer."""
+    """Average pooling over 2 x 7 x 7 with stride 1; in longer clips the inner time steps count twice in the mean."""
     time, height, width = features.shape[-3:]
     return functional.avg_pool3d(features, (min(2, time), min(7, height), min(7, width)), stride=1)

@@ -1,9 +1,9 @@
-"""ResNets inflated over time: I3D-ResNet in both its kinds, Slow, and 3D-ResNet.
+"""Inflated ResNets: I3D-ResNet (3x1x1 and 3x3x3), Slow, and 3D-ResNet.
 
-I3D-ResNet: non-local networks (Wang et al., CVPR 2018, arXiv:1711.07971, section 4.1), which inflate the first
-convolution of every second block (3x1x1) or the second one of every block (3x3x3); the latter with the strides of IBM's
-action-recognition-pytorch. Slow: the slow pathway of SlowFast (arXiv:1812.03982, table 1). 3D-ResNet: Hara et al. (CVPR
-2018, arXiv:1711.09577).
+I3D-ResNet is from non-local networks (Wang et al., CVPR 2018, arXiv:1711.07971, section 4.1). 3x1x1 inflates the first
+convolution of every second block; 3x3x3 inflates the second convolution of every block, with the strides of IBM's
+action-recognition-pytorch. Slow is the slow pathway of SlowFast (arXiv:1812.03982, table 1). 3D-ResNet is from Hara et
+al. (CVPR 2018, arXiv:1711.09577).
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from actionstream.models.networks.resnet import NON_LOCAL_BLOCKS
 class InflatedResNet(BottleneckNetwork):
     """A ResNet of bottlenecks for clips.
 
-    stem       frames that the first convolution goes over, and its stride in time
-    pool       the same of the max-pool after it
-    pool2      whether time is halved by a max-pool after the first stage
-    first      for each stage the sizes in time of the first convolutions of its blocks, repeated over them
-    middle     the size in time of the second convolution of every block
-    strides    of the stages in time
+    stem       temporal kernel size and temporal stride of the first convolution
+    pool       temporal kernel size and temporal stride of the max-pool after it
+    pool2      whether a max-pool after the first stage halves the time
+    first      for each stage the temporal kernel sizes of the blocks' first convolutions, repeated over the blocks
+    middle     temporal kernel size of the second convolution of every block
+    strides    temporal strides of the stages
     non_local  the affinity of non-local blocks, after blocks 0 and 2 of layer2 and 0, 2 and 4 of layer3
     """
 

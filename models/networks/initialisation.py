@@ -1,4 +1,4 @@
-"""Starting points: a network over space and time from one over space, and one for other input from one for RGB."""
+"""Initial weights from another network: 3D from 2D (inflation), and other modalities from RGB."""
 
 from __future__ import annotations
 
@@ -12,23 +12,20 @@ from actionstream.models.network import Network
 
 
 def inflate(network: Network, weights: Mapping[str, Tensor]) -> list[str]:
-    """Put the weights of a network over space into one over space and time (I3D, arXiv:1705.07750, section 2.4).
+    """Inflation: load the weights of a 2D network into a 3D network (I3D, arXiv:1705.07750, section 2.4).
 
-    network  its parameters have the names of those over space, as those of the catalogue's inflated ResNets have
-             torchvision's
-    weights  a convolution (O, I, h, w) becomes (O, I, t, h, w): the same at each of t times, divided by t, so that a
-             picture shown again and again gives what it gave
+    network  a 3D network with the parameter names of the 2D one; the catalogue's inflated ResNets have torchvision's
+    weights  a kernel (O, I, h, w) becomes (O, I, t, h, w): it is repeated t times and divided by t, so that a clip of
+             one repeated picture gives the output of that picture
 
-    A head of another number of classes keeps its own weights. Returns the names of the parameters that kept theirs.
-    Raises ValueError when a tensor has no place, or another shape.
+    A head with another number of classes keeps its own weights. Returns the names of the parameters that were not
+    loaded. Raises ValueError for a tensor with an unknown name or another shape.
     """
     own = network.state_dict()
     filled: dict[str, Tensor] = {}
     for key, tensor in weights.items():
         if key not in own:
-            raise ActionstreamError(
-                f"{key} has no place in this network: are these weights of the same one over space?"
-            )
+            raise ActionstreamError(f"{key} has no place in this network: are they of its 2D network?")
         if own[key].dim() == 5 and tensor.dim() == 4:
             time = own[key].shape[2]
             tensor = tensor.unsqueeze(2).expand(-1, -1, time, -1, -1) / time
@@ -42,10 +39,10 @@ def inflate(network: Network, weights: Mapping[str, Tensor]) -> list[str]:
 
 
 def cross_modality(weights: Mapping[str, Tensor], in_channels: int) -> dict[str, Tensor]:
-    """The weights of a network for RGB as those of one for other input (TSN, arXiv:1608.00859, section 3.2).
+    """Cross-modality initialisation (TSN, arXiv:1608.00859, section 3.2): weights of an RGB network for another input.
 
-    The convolutions that see RGB, mean over its three channels, are repeated for each of `in_channels`: 10 of flow, 15
-    of RGB difference. The rest stays. Raises ValueError when there is no convolution of three channels.
+    The kernels that read RGB are averaged over the three channels and repeated `in_channels` times: 10 for flow, 15 for
+    RGB difference. Other weights do not change. Raises ValueError when no convolution has three input channels.
     """
     first = [key for key, tensor in weights.items() if tensor.dim() >= 4 and tensor.shape[1] == 3]
     if not first:

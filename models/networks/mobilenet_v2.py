@@ -64,7 +64,7 @@ class MobileNetV2(Network):
 
     width        multiplies the channels, which stay multiples of 8
     same         TensorFlow's SAME padding in the strided convolutions, for weights that were trained with it
-    first_shift  the place in `features` from which on blocks shift; what is before it sees frames alone
+    first_shift  index in `features` of the first block that may shift; the layers before it see single frames
     """
 
     def __init__(

@@ -18,11 +18,11 @@ class NonLocal(nn.Module):
 
         volume = block(volume)                    (B, C, T, H, W), the same size out
 
-    affinity  what the weights are made of. Those of the Gaussian kinds are a softmax; those of "dot-product" and
-              "concatenation" are divided by their number.
+    affinity  how the weights are computed: a softmax for the Gaussian kinds; for "dot-product" and "concatenation", a
+              division by the number of keys
 
     Keys and values are max-pooled over 2 x 2 places, the bottleneck has C / 2 channels, and the batch norm of the last
-    convolution starts at zero, so that the block does nothing at first.
+    convolution starts at zero, so that the block starts as the identity.
     """
 
     def __init__(self, channels: int, affinity: Affinity = "embedded-gaussian"):
@@ -53,7 +53,7 @@ class NonLocal(nn.Module):
             queries, keys = x.flatten(2), _pooled(x).flatten(2)
         else:
             queries, keys = self.theta(x).flatten(2), _pooled(self.phi(x)).flatten(2)
-        if self.affinity == "concatenation":  # a linear layer of two things is a sum of two
+        if self.affinity == "concatenation":  # a linear layer on a concatenation is a sum of two linear layers
             of_queries, of_keys = self.pair.weight[0].chunk(2)
             pairs = (of_queries @ queries).unsqueeze(2) + (of_keys @ keys).unsqueeze(1)
             return torch.relu(pairs) / keys.shape[2]

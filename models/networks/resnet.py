@@ -1,7 +1,7 @@
-"""ResNet (He et al., CVPR 2016, arXiv:1512.03385), plain (TSN) or with something between its frames.
+"""ResNet (He et al., CVPR 2016, arXiv:1512.03385), plain (TSN) or with temporal layers.
 
-That is a temporal shift (TSM, arXiv:1811.08383), temporal aggregation (TAM, arXiv:1912.00869), non-local blocks
-(arXiv:1711.07971) or pooling over time. The names of its parameters are torchvision's. The stride of a bottleneck is in
+A temporal layer is a temporal shift (TSM, arXiv:1811.08383), temporal aggregation (TAM, arXiv:1912.00869), a non-local
+block (arXiv:1711.07971) or pooling over time. The parameter names are torchvision's. The stride of a bottleneck is in
 its 3x3 convolution.
 """
 
@@ -30,9 +30,9 @@ Layer = Callable[[Tensor, Carry], Tensor]
 
 
 class Block(nn.Module):
-    """A residual block: `residual` of x, which sees its neighbours in time, plus x.
+    """A residual block with an optional temporal layer before its convolutions.
 
-    place  "blockres": the shortcut sees x as it is; "block": what is mixed over time (arXiv:1811.08383, figure 4)
+    place  input of the shortcut: "blockres", x; "block", the output of the temporal layer (arXiv:1811.08383, figure 4)
     """
 
     expansion: int
@@ -95,14 +95,14 @@ class Bottleneck(Block):
 
 
 class ResNet(Network):
-    """ResNet-18 to 152 that may mix its frames at the start of every block.
+    """ResNet-18 to 152, with an optional temporal layer at the start of every block.
 
     width          multiplies the channels of all stages (1 is the paper's)
-    temporal       what mixes them where `shift` is "uni" or "bi": a "shift" of channels, or the learned "aggregation"
-    shift_place    see Block. In "blockres" a network whose third stage has 23 blocks or more (101, 152) shifts in every
-                   second block, as the official one does.
+    temporal       the temporal layer where `shift` is "uni" or "bi": "shift", or the learned "aggregation"
+    shift_place    see Block. With "blockres", a network with 23 or more blocks in its third stage (101, 152) shifts in
+                   every second block, as the TSM authors' network does.
     non_local      the affinity of non-local blocks, after blocks 0 and 2 of layer2 and 0, 2 and 4 of layer3
-    pooled_stages  stages before which time is halved by a max-pool: (2,) in TSM, (2, 3, 4) in IBM's TAM
+    pooled_stages  a max-pool halves the time before these stages: (2,) in TSM, (2, 3, 4) in IBM's TAM
 
     Non-local blocks and pooled stages need the future: with them the network takes whole clips.
     """
@@ -130,8 +130,8 @@ class ResNet(Network):
             raise ActionstreamError(f"depth is {depth}; a ResNet here has one of {', '.join(map(str, STAGES))}")
         if shift_place not in ("blockres", "block") or temporal not in ("shift", "aggregation"):
             raise ActionstreamError(
-                f'shift_place is {shift_place!r}, temporal {temporal!r}; the one is "blockres" or "block", '
-                'the other "shift" or "aggregation"'
+                f'shift_place is {shift_place!r} and temporal {temporal!r}; expected "blockres" or "block", '
+                'and "shift" or "aggregation"'
             )
         self.temporal = temporal
         self.pooled_stages = frozenset(pooled_stages)
@@ -178,7 +178,7 @@ class ResNet(Network):
         return self.fc(self.dropout(features.mean(dim=(-2, -1))))
 
     def first_part(self, frames: Tensor) -> Tensor:
-        """Frames (B, T, C, H, W) to what goes into the first layer that mixes them (B, T, c, h, w)."""
+        """Frames (B, T, C, H, W) to the input of the first block with a temporal layer (B, T, c, h, w)."""
         x = self.maxpool(torch.relu(self.bn1(self.conv1(frames.flatten(0, 1)))))
         alone = Carry(frames.shape[1], None)
         for layer in takewhile(_is_alone, self._layers()):
@@ -203,7 +203,7 @@ class ResNet(Network):
 
 
 def _is_alone(layer: Layer) -> bool:
-    """Whether a layer looks at one frame only."""
+    """Whether a layer reads each frame on its own."""
     return isinstance(layer, Block) and layer.temporal is None and layer.non_local is None
 
 

@@ -1,7 +1,7 @@
 """ResNet-18 and 34 for clips, with convolutions over space, time or both (Tran et al., CVPR 2018, arXiv:1711.11248).
 
-R3D, MCx, rMCx, f-R2D, R2D and R(2+1)D differ in what stands for a 3 x 3 x 3 convolution in each of five groups: the
-stem and four stages. The names of the parameters are torchvision's.
+R3D, MCx, rMCx, f-R2D, R2D and R(2+1)D differ in the kind of convolution in each of five groups: the stem and four
+stages. The parameter names are torchvision's.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ STAGES = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 
 
 def middle_channels(in_channels: int, out_channels: int, size: int = 3) -> int:
-    """Channels between a convolution over space and one over time with as many parameters as one over both.
+    """Channels between the two convolutions of R(2+1)D, for as many parameters as one 3D convolution has.
 
     floor(t d^2 N_in N_out / (d^2 N_in + t N_out)) with t = d = size (section 3.5).
     """
@@ -40,7 +40,7 @@ class Style:
     def convolution(
         self, kind: Kind, in_channels: int, out_channels: int, stride: int, middle: int, size: int = 3
     ) -> nn.Module:
-        """A convolution of size x size x size, or what stands for it."""
+        """A convolution of size x size x size, or the layers that replace it."""
         steps = (1, stride, stride)
         over_space = partial(
             nn.Conv3d, kernel_size=(1, size, size), stride=steps, padding=(0, size // 2, size // 2), bias=False
@@ -102,11 +102,11 @@ class ResNet3D(ClipNetwork):
 
     kinds        of the convolutions in the stem and the four stages: over space and time ("3d"), over space ("2d"), or
                  over space and then time ("2+1d"). Groups of kind "2d" leave the length of a clip as it is.
-    same_middle  R(2+1)D as torchvision has it: the second convolution of a block has the middle channels of the first
-    doubled      every convolution has a batch norm and a ReLU of its own before those of its block, and a shortcut is
-                 made like one, as pytorch-video-recognition has it
-    stacked      R2D: this many frames become the channels of one picture; None: time stays
-    norm_eps     of the batch norm
+    same_middle  as in torchvision's R(2+1)D: both convolutions of a block have the middle channels of the first
+    doubled      as in pytorch-video-recognition: every convolution has an extra batch norm and ReLU before those of its
+                 block, and the convolution of a shortcut is built in the same way
+    stacked      R2D: the channels of this many frames are stacked in one picture; None keeps the time dimension
+    norm_eps     epsilon of the batch norms
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 """S3D and S3D-G (Xie et al., ECCV 2018, arXiv:1712.04851): Inception with convolutions over space and then over time.
 
-The names of the parameters are torchvision's.
+The parameter names are torchvision's.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from actionstream.models.networks.i3d import BLOCKS, average
 
 
 class Gate(nn.Module):
-    """Feature gating (section 4.3): each channel is weighed by what all channels are on average."""
+    """Feature gating (section 4.3): a weight for each channel, computed from the means of all channels."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -35,7 +35,7 @@ def _convolution(in_channels: int, out_channels: int, kernel, stride=1, padding=
 def _separable(
     in_channels: int, out_channels: int, size: int = 3, stride: int = 1, *, gated: bool, bias: bool
 ) -> nn.Sequential:
-    """Over space, then over time, with a bias there where wanted."""
+    """A convolution over space, then one over time; `bias` is for the latter."""
     around = size // 2
     return nn.Sequential(
         _convolution(in_channels, out_channels, (1, size, size), (1, stride, stride), (0, around, around)),
@@ -62,10 +62,9 @@ class Inception(nn.Module):
 class S3D(ClipNetwork):
     """Takes clips of 16 frames or more, of 224 x 224 pixels in the paper.
 
-    gated  makes it S3D-G
-    late   time is halved by the last three pools rather than by the first convolution and the last two, the first
-           convolution is over space and time at once, and those over time have a bias, as IBM's
-           action-recognition-pytorch has it
+    gated  S3D-G: with feature gating
+    late   as in IBM's action-recognition-pytorch: the last three pools halve the time, instead of the first convolution
+           and the last two pools; the first convolution is a full 3D one; and convolutions over time have a bias
     """
 
     def __init__(

@@ -1,4 +1,6 @@
-"""SlowFast (Feichtenhofer et al., ICCV 2019, arXiv:1812.03982): a slow pathway of few frames, a fast, thin one of all.
+"""SlowFast (Feichtenhofer et al., ICCV 2019, arXiv:1812.03982).
+
+The slow pathway reads few frames; the fast pathway reads all frames and has few channels.
 
 Letters: A is the frame rate of the fast pathway over that of the slow one, C the channels of the slow pathway.
 """
@@ -21,12 +23,12 @@ SlowFrames = Literal["strided", "linspace"]
 
 
 class Lateral(nn.Module):
-    """From the fast pathway to the slow one (section 3.3): its frames brought down to a rate of 1 / A, then joined.
+    """A lateral connection from the fast to the slow pathway (section 3.3): reduces the frame rate by A, then fuses.
 
     kind     "time-to-channel" puts A frames side by side in the channels, "time-strided-sample" takes every A-th frame,
              "time-strided-conv" is a convolution over `size` frames with stride A and twice the channels
-    fusion   "concat", or "sum": the slow features plus a weight, which is learned, times the fast ones, which a
-             convolution of one pixel brings to as many channels
+    fusion   "concat", or "sum": slow + weight * project(fast), where the weight is learned, and `project` is a
+             1 x 1 x 1 convolution to the channels of the slow pathway
     norm     batch norm and ReLU after the convolution of "time-strided-conv"; MMAction2 has none
     """
 
@@ -58,12 +60,12 @@ class Lateral(nn.Module):
 
 
 class Pathway(nn.Module):
-    """A ResNet of bottlenecks; what comes out of its stem and of its first three stages may be joined by another's.
+    """A ResNet of bottlenecks; lateral features may be fused in after its stem and after its first three stages.
 
     in_channels  of the input
     channels     of the stem
-    joined       channels of what goes into each stage
-    first        for each stage the size in time of the first convolutions of its blocks
+    joined       input channels of each stage, after the fusion
+    first        for each stage the temporal kernel size of the blocks' first convolutions
     """
 
     def __init__(
@@ -103,11 +105,11 @@ class SlowFast(ClipNetwork):
     """SlowFast-R50 or R101.
 
     alpha        A: the fast pathway sees all frames, the slow one every A-th
-    beta_inv     the slow pathway has so many times the channels of the fast one
-    lateral      the kind of the lateral connections, and `fusion` how they are joined; see Lateral
-    lateral_size frames that the convolution of "time-strided-conv" goes over
-    slow_frames  "strided": frames 0, A, 2A ...; "linspace": as many, from the first to the last, as PySlowFast and
-                 PyTorchVideo take them
+    beta_inv     the slow pathway has this many times the channels of the fast one
+    lateral      the kind of the lateral connections; `fusion` and `lateral_norm` are those of Lateral, too
+    lateral_size temporal kernel size of "time-strided-conv"
+    slow_frames  "strided": frames 0, A, 2A ...; "linspace": as many, evenly spaced from the first to the last, as in
+                 PySlowFast and PyTorchVideo
     fast_first   the features of the fast pathway come before those of the slow one, as in MMAction2
     """
 
@@ -154,7 +156,7 @@ class SlowFast(ClipNetwork):
         num_frames = clip.shape[1]
         if num_frames % self.alpha:
             raise ActionstreamError(
-                f"SlowFast with alpha {self.alpha} takes a multiple of so many frames, not {num_frames}"
+                f"SlowFast with alpha {self.alpha} takes a multiple of {self.alpha} frames, not {num_frames}"
             )
         fast = clip.transpose(1, 2)
         slow = fast[:, :, self._slow_indices(num_frames)]
@@ -172,5 +174,5 @@ class SlowFast(ClipNetwork):
     def _slow_indices(self, num_frames: int) -> list[int]:
         if self.slow_frames == "strided":
             return list(range(0, num_frames, self.alpha))
-        last = max(1, num_frames // self.alpha - 1)  # numbers, not torch.linspace, so that it can be exported
+        last = max(1, num_frames // self.alpha - 1)  # plain integers instead of torch.linspace, for export
         return [index * (num_frames - 1) // last for index in range(num_frames // self.alpha)]

@@ -1,6 +1,6 @@
-"""SmallBigNet (Li et al., CVPR 2020, arXiv:2006.14582): each convolution sees its input and its neighbours' maximum.
+"""SmallBigNet (Li et al., CVPR 2020, arXiv:2006.14582): each convolution reads its input and a max-pool of it.
 
-small = BN(conv(x)), big = BN0(the same conv(maxpool(x))), and their sum goes on.
+small = BN(conv(x)), big = BN0(conv(maxpool(x))) with the same conv, and the output is small + big.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from actionstream.models.networks.bottleneck3d import Bottleneck3D, BottleneckNe
 
 
 class SmallBig(Bottleneck3D):
-    """A bottleneck with a small and a big view in each of its convolutions; the last one's is big over all the time."""
+    """A bottleneck with a small and a big view in each convolution; the last big view spans the whole clip."""
 
     def __init__(self, in_channels: int, channels: int, **arguments):
         super().__init__(in_channels, channels, **arguments)
@@ -21,7 +21,7 @@ class SmallBig(Bottleneck3D):
         self.big2 = nn.BatchNorm3d(channels)
         self.big3 = nn.BatchNorm3d(channels * self.expansion)
         for norm in (self.big1, self.big2, self.big3):
-            nn.init.zeros_(norm.weight)  # at first the block is a plain one
+            nn.init.zeros_(norm.weight)  # the block starts as a plain bottleneck
 
     def residual(self, x: Tensor) -> Tensor:
         x = torch.relu(self.bn1(self.conv1(x)) + self.big1(self.conv1(max_pool3d(x, 3, 1, 1))))

@@ -14,8 +14,8 @@ from actionstream.models.network import Carry
 class TemporalAggregation(nn.Module):
     """relu(a * previous + b * x + c * next), with a weight for each channel: a temporal shift that is learned.
 
-    direction  "bi" as in the paper; "uni" has no next snippet and streams, with all channels of the previous one
-               (times a) as its state
+    direction  "bi" as in the paper; "uni" leaves out the next snippet and streams; its state is all channels of the
+               previous snippet (times a)
     """
 
     def __init__(self, channels: int, direction: Literal["uni", "bi"]):

@@ -1,6 +1,8 @@
-"""Timeception (Hussein et al., CVPR 2019, arXiv:1812.01289): convolutions over minutes of video, on a trunk's features.
+"""Timeception (Hussein et al., CVPR 2019, arXiv:1812.01289): temporal convolutions over minutes of video.
 
-Letters: B videos, S segments of it, C channels, T steps of time, G groups of channels.
+Their input is the features of a backbone, `trunk`.
+
+Letters: B videos, S segments of a video, C channels, T steps of time, G groups of channels.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ GROUPS = 8
 
 
 class Branch(nn.Module):
-    """Fewer channels in each group, then a look along time."""
+    """A grouped 1 x 1 x 1 convolution that reduces the channels, then a temporal layer."""
 
     def __init__(self, in_channels: int, channels: int, over_time: nn.Module):
         super().__init__()
@@ -39,7 +41,7 @@ class Branch(nn.Module):
 
 
 class TemporalConv(nn.Conv3d):
-    """A convolution of each channel over time; done in two dimensions, as a CPU trains that tens of times faster."""
+    """A depthwise convolution over time, computed by conv2d, which trains tens of times faster on a CPU."""
 
     def __init__(self, channels: int, size: int, dilation: int):
         super().__init__(channels, channels, (size, 1, 1), dilation=(dilation, 1, 1), groups=channels)
@@ -52,14 +54,14 @@ class TemporalConv(nn.Conv3d):
 
 
 class MaxOfTwo(nn.Module):
-    """The maximum of a step of time and the one before; the first is repeated."""
+    """The maximum of each time step and the one before it; the first step is repeated."""
 
     def forward(self, x: Tensor) -> Tensor:
         return max_pool3d(pad(x, (0, 0, 0, 0, 1, 0), mode="replicate"), (2, 1, 1), 1)
 
 
 class Layer(nn.Module):
-    """A Timeception layer (figure 4): five branches in each group of channels, shuffled, and half of the time.
+    """A Timeception layer (figure 4): five branches in each group, a channel shuffle, and a max-pool over time by 2.
 
     (B, C, T, H, W) to (B, 1.25 C, T / 2, H, W)
     """
@@ -80,17 +82,17 @@ class Layer(nn.Module):
 
 
 class Timeception(ClipNetwork):
-    """Timeception on the features of a trunk, for a video of many segments of `segment` frames, one after the other.
+    """Timeception on the features of a backbone, for videos of many consecutive segments of `segment` frames.
 
-    trunk       a name that `create` takes: "i3d" sees segments of 8 frames, "tsn_resnet152" single ones, and
-                "resnet3d_101" segments of 8; None: clips are feature maps that were made before, of `in_channels`
+    trunk       the backbone, a name that `create` takes: "i3d" sees segments of 8 frames, "tsn_resnet152" single
+                frames, "resnet3d_101" segments of 8; None: the clips are stored feature maps of `in_channels` channels
     segment     frames of a segment
     num_layers  2, 3 or 4 in the paper; the number of segments is at least 2 ** num_layers
     scales      of the temporal convolutions: three sizes, three dilations, or one size (the baseline)
 
-    The paper takes 128, 64 or 32 segments of 8 frames, or 32, 64 or 128 single ones, spread evenly over the video, and
-    157 classes of Charades, any number of which may be right at once. With 0 classes there is no head, and feature maps
-    (B, D, T', h, w) come out.
+    The paper takes 128, 64 or 32 segments of 8 frames, or 32, 64 or 128 single frames, evenly spaced in the video, and
+    the 157 classes of Charades, which is multi-label. With 0 classes there is no head, and the output is feature maps
+    (B, D, T', h, w).
     """
 
     def __init__(
@@ -150,14 +152,14 @@ class Timeception(ClipNetwork):
 
 
 def segment_maps(network: Network, segments: Tensor) -> Tensor:
-    """Segments of frames (N, S, C, H, W) to the feature map of each (N, D, h, w): the mean over its time."""
+    """Segments of frames (N, S, C, H, W) to their feature maps (N, D, h, w), averaged over time."""
     if isinstance(network, ClipNetwork):
         return network.trunk(segments).mean(dim=2)
     return network.trunk(segments)[0].mean(dim=1)
 
 
 def _without_head(name: str, **arguments: Any) -> tuple[Network, int]:
-    """A network of the catalogue whose last layer is gone, and how many features it gives."""
+    """A network of the catalogue without its last layer, and its number of features."""
     network = create(name, num_classes=1, **arguments)
     head = next((name for name in ("fc", "logits") if isinstance(getattr(network, name, None), nn.Linear)), None)
     if head is None:
@@ -165,5 +167,5 @@ def _without_head(name: str, **arguments: Any) -> tuple[Network, int]:
             f"Timeception stands on a network with one linear layer as its head, which {name} is not"
         )
     size: int = getattr(network, head).in_features
-    setattr(network, head, nn.Identity())  # it is not used, and has nothing to train
+    setattr(network, head, nn.Identity())  # the head is not used; no parameters of it are trained
     return network, size

@@ -9,11 +9,11 @@ from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.network import Network, State
 
 SECOND_HEADS = ("googlenet", "inception_v3")
-"""They have a second head for training, which is left out."""
+"""Classifiers with an auxiliary head for training, which is left out."""
 
 
 class TorchvisionClassifier(Network):
-    """A classifier of pictures that looks at each frame on its own.
+    """A picture classifier that scores each frame on its own.
 
     classifier  a name that torchvision.models.get_model takes, such as "googlenet", "inception_v3", "vgg16"
 
@@ -40,7 +40,7 @@ class TorchvisionClassifier(Network):
         self.dropout = nn.Dropout(dropout)
 
     def _see(self, in_channels: int) -> None:
-        """Put a first convolution in place that sees so many channels."""
+        """Replace the first convolution by one with this many input channels."""
         name, first = next((n, m) for n, m in self.pictures.named_modules() if isinstance(m, nn.Conv2d))
         settings = {each: getattr(first, each) for each in ("kernel_size", "stride", "padding", "dilation")}
         new = nn.Conv2d(in_channels, first.out_channels, **settings, bias=first.bias is not None)

@@ -19,7 +19,7 @@ Consensus = Literal["average", "maximum", "top-k", "linear", "attention"]
 class TSN(ClipNetwork):
     """A network of single snippets, and a consensus over the snippets of a clip.
 
-    network       a name that `create` takes, of one that streams; `arguments` go to it
+    network       a name that `create` takes, of a network that scores single snippets; `arguments` go to it
     consensus     see actionstream.models.networks.consensus
     num_segments  snippets of a clip where the consensus is "linear", which has a weight for each
     k             of "top-k"
@@ -63,7 +63,7 @@ class TSN(ClipNetwork):
         return self.second_part(self._summary(features))
 
     def first_part(self, frames: Tensor) -> Tensor:
-        """Snippets (B, T, C, H, W) to their scores (B, T, K), with the features behind them where they are needed."""
+        """Snippets (B, T, C, H, W) to scores (B, T, K), followed along the last dimension by features where needed."""
         return self._summary(self.trunk(frames))
 
     def _summary(self, maps: Tensor) -> Tensor:

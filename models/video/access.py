@@ -1,8 +1,8 @@
-"""Pictures of a video by their place: what a player shows at place / rate seconds; no more is decoded than is needed.
+"""Random access to a video: the picture at a place is what a player shows at place / rate seconds.
 
-Places lie on an even grid. In a video of a constant rate each picture has one place; in one of a variable rate a
-picture has as many as it is shown for, so that places are times everywhere. Where a picture does not decode, the one
-before it is shown.
+Places lie on an even grid in time. With a constant rate each picture has one place; with a variable rate a picture has
+as many places as its duration needs. Where a picture does not decode, the one before it is shown. No more pictures are
+decoded than needed.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ MOST_PLACES = 10**7  # four days at 30 a second; the index of a small file can t
 
 
 class VideoIndex(NamedTuple):
-    """What a video says of its pictures without decoding them.
+    """The grid and the time stamps of a video, found without decoding all of it.
 
     num_places  of the grid
     rate        places a second
     pictures    int64 (num_places,), the number of the picture at each place; None where they are the same
-    stamps      int64, the pts of each picture, increasing; None where they do not, so that pictures have to be counted
-    remark      what is odd about it
+    stamps      int64, the pts of each picture, which increase; None where they do not, and pictures must be counted
+    remark      a warning about the video
     """
 
     num_places: int
@@ -79,10 +79,10 @@ def read_frames(
 ) -> list[np.ndarray]:
     """Pictures by their places, in the order asked for: RGB uint8 (height, width, 3), upright.
 
-    Behind the last place its picture stands. SourceError where there is nothing to decode.
+    A place after the last one gives the last picture. SourceError where nothing decodes.
 
-    shape    makes of a picture what is kept of it, so that only one is there at its full size
-    remarks  what is odd about the video is added to them
+    shape    reduces each picture when it is decoded, so that only one is in memory at its full size
+    remarks  warnings about the video are added to it
     """
     index = index_of(path)
     numbers = np.minimum(places, index.num_places - 1)
@@ -142,7 +142,7 @@ def _pictures_of(folder: Path) -> list[Path]:
 
 
 def _picture_shown(files: list[Path], number: int, remarks: set[str]) -> np.ndarray:
-    """The picture of a folder by its number, or the nearest one before it that can be read, or after it."""
+    """The picture of a folder by its number; where it cannot be read, the nearest one before it, else after it."""
     for file in [*files[number::-1], *files[number + 1 :]]:
         try:
             return read_picture(file)
@@ -153,10 +153,10 @@ def _picture_shown(files: list[Path], number: int, remarks: set[str]) -> np.ndar
 
 
 def _demuxed(decoder: Decoder) -> tuple[list[int | None], int, int | None]:
-    """The pts of all packets that are shown, when the last picture ends, and the pts of the first that decodes.
+    """The pts of all packets that are shown, the end of the last picture, and the pts of the first that decodes.
 
-    Packets that an edit list hides are not shown; those before the first key frame do not decode. The last is None
-    where the first pictures come out in another order than that of their pts, which then mean nothing.
+    Packets that an edit list hides are not shown; packets before the first key frame do not decode. The pts of the
+    first picture is None where the pts of the first pictures do not increase, and so are useless.
     """
     import av
 
@@ -173,14 +173,14 @@ def _demuxed(decoder: Decoder) -> tuple[list[int | None], int, int | None]:
                     ends.append(packet.pts + (packet.duration or 0))
             decoder.hides |= packet.is_discard
     except av.FFmpegError:
-        pass  # as far as it can be read
+        pass  # use what was read so far
     if not first:
         raise decoder.without_pictures()
     return stamps, max(ends, default=0), first[0] if decoder.damaged or increase(first[:LOOK_AHEAD]) else None
 
 
 def _grid(times: np.ndarray, end_seconds: float, *, rate: float) -> VideoIndex:
-    """The even grid of pictures that are shown from `times` on, the last one until `end_seconds`."""
+    """The even grid for pictures that are shown from `times` on; the last one is shown until `end_seconds`."""
     count = len(times)
     steady = True
     if count > 1:
@@ -189,7 +189,7 @@ def _grid(times: np.ndarray, end_seconds: float, *, rate: float) -> VideoIndex:
         if not steady:
             steps = np.diff(times)
             step = np.quantile(steps, 0.05)
-            for _ in range(3):  # each distance is so many steps; times that are rounded average out
+            for _ in range(3):  # each interval is a whole number of steps; rounding errors average out
                 step = steps.sum() / np.maximum(np.rint(steps / step), 1).sum()
         rate = 1 / float(step)
     last = end_seconds - times[-1]
@@ -205,7 +205,7 @@ def _grid(times: np.ndarray, end_seconds: float, *, rate: float) -> VideoIndex:
 
 
 def _decode(path: Path, index: VideoIndex, numbers: list[int], remarks: set[str]) -> Iterator[tuple[int, np.ndarray]]:
-    """Pictures by their numbers, which increase: decoded from the key frame before the first up to the last."""
+    """Pictures by increasing numbers, decoded from the key frame before the first one up to the last one."""
     convert = Converter()
     begins = [None] if index.stamps is None or numbers[0] == 0 else [index.stamps[numbers[0]], None]
     for begin in begins:
@@ -218,7 +218,7 @@ def _decode(path: Path, index: VideoIndex, numbers: list[int], remarks: set[str]
             continue
         finally:
             decoder.close()
-            if decoder.damaged:  # how many there are in all, only reading all of it tells
+            if decoder.damaged:  # their number is not known: only a part of the file was read
                 remarks.add(f"{path} has damaged packets, which were passed over")
             if decoder.too_large:
                 remarks.add(f"{decoder.too_large_pictures()}, which were passed over")
@@ -226,7 +226,7 @@ def _decode(path: Path, index: VideoIndex, numbers: list[int], remarks: set[str]
 
 
 class _Missed(Exception):
-    """What decodes after a seek is behind what was looked for, or nothing does."""
+    """After a seek nothing decodes, or only pictures after the wanted one."""
 
 
 def _seek(decoder: Decoder, stamp: int) -> bool:
@@ -240,7 +240,7 @@ def _seek(decoder: Decoder, stamp: int) -> bool:
 
 
 def _shown(decoder: Decoder, index: VideoIndex, numbers: Collection[int]) -> Iterator[tuple[int, av.VideoFrame]]:
-    """For each of the numbers, which increase, the picture that is shown: its own, or the last one that decodes."""
+    """For each of the increasing numbers the picture that is shown: its own, or the last one before that decodes."""
     wanted = iter(numbers)
     number = next(wanted)
     before: av.VideoFrame | None = None
@@ -250,7 +250,7 @@ def _shown(decoder: Decoder, index: VideoIndex, numbers: Collection[int]) -> Ite
             here = count
             if index.stamps is not None and picture.pts is not None:
                 here = int(np.searchsorted(index.stamps, picture.pts, side="right")) - 1
-            if here <= latest:  # where packets are damaged, it comes out in the place of another
+            if here <= latest:  # where packets are damaged, a picture may come out in place of another
                 continue
             latest = here
             if before is None and number < here and number > 0:

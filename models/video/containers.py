@@ -1,7 +1,7 @@
-"""The one place where a file or stream is opened for reading: what FFmpeg may read, and what else it may reach from it.
+"""The one place that opens files and streams; it limits what FFmpeg may read and what it may open from there.
 
-FFmpeg finds out what a file is by its content, whatever its name: one that begins as a playlist, a list of files, or
-the description of a network stream makes it open what that names.
+FFmpeg detects the format by content, not by name: a file that begins as a playlist, a list of files, or the description
+of a network stream makes FFmpeg open what it names.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 Opened = TypeVar("Opened")
 Trust = Literal["file", "upload", "address", "relay"]
-"""Where a video comes from: a file of the user's, a file that a stranger sent, an address that the user gave, one that
-a stranger gave, for which a relay stands (`actionstream.sources.relay`)."""
+"""Where a video comes from: a file of the user, a file from a stranger, an address from the user, or an address from a
+stranger, which is read through a relay (`actionstream.sources.relay`)."""
 
 LISTS = {
     *("concat", "dash", "hls", "imf", "image2", "lavfi", "rtsp", "sap", "sdp", "tty", "vobsub", "webm_dash_manifest"),
@@ -36,7 +36,7 @@ UPLOADS = (
     *("mov", "matroska", "avi", "asf", "flv", "mpeg", "mpegts", "mxf", "nut", "ogg", "rm", "dv"),
     *("gif", "ivf", "h264", "hevc", "m4v", "mpegvideo", "yuv4mpegpipe"),
 )
-"""Formats that are read of a stranger's file: the usual containers of video, which hold all that they need."""
+"""Formats that a stranger's file may have: the usual containers of video, which are self-contained."""
 NETWORK_PROTOCOLS = (
     *("crypto", "data", "ffrtmpcrypt", "ffrtmphttp", "http", "httpproxy", "https", "rtmp", "rtmpe", "rtmps", "rtmpt"),
     *("rtmpte", "rtmpts", "rtp", "srt", "srtp", "tcp", "tls", "udp", "udplite"),
@@ -51,10 +51,10 @@ def open_container(file: Any, *, name: str, trust: Trust = "file", **options: An
 
     file     a path, an address, or an object with `read`
     name     what messages call it
-    trust    "address" or "relay" where the file is one
+    trust    where it comes from, see Trust
     options  those of av.open
 
-    SourceError where it cannot be opened, or has pictures that are too large; its __cause__ is that of FFmpeg.
+    SourceError where it cannot be opened, or has pictures that are too large; its __cause__ is FFmpeg's error.
     """
     if _is_path(file, trust) and _tells_tracks_late(file):
         check_size(name, *size_in_header(file, name=name, trust=trust))
@@ -62,7 +62,7 @@ def open_container(file: Any, *, name: str, trust: Trust = "file", **options: An
 
 
 def size_in_header(file: Any, *, name: str, trust: Trust) -> tuple[int, int]:
-    """Width and height of the pictures of a file as it says them, without decoding one; 0, 0 where it does not."""
+    """Width and height of the pictures of a file from its header, without decoding; 0, 0 where the header has none."""
     if not _is_path(file, trust):
         return 0, 0
     with _open(file, name, trust, options={"codec_whitelist": "none"}) as container:
@@ -74,11 +74,11 @@ def size_in_header(file: Any, *, name: str, trust: Trust) -> tuple[int, int]:
 def _open(file: Any, name: str, trust: Trust, **options: Any) -> av.container.InputContainer:
     import av
 
-    limits = {"max_pixels": max_pixels_of_ffmpeg()}  # of what is decoded to find out what is in it
+    limits = {"max_pixels": max_pixels_of_ffmpeg()}  # for pictures that FFmpeg decodes while it probes the file
     if trust == "address":
         limits["protocol_whitelist"] = ",".join(NETWORK_PROTOCOLS)
     elif trust == "relay":
-        limits["protocol_whitelist"] = "http,tcp"  # not udp: a server says where its packets are to come from
+        limits["protocol_whitelist"] = "http,tcp"  # not udp: the server chooses the address that packets come from
         limits["format_whitelist"] = ",".join((*UPLOADS, *RELAYED))
     else:
         limits["protocol_whitelist"] = "file"
@@ -89,16 +89,16 @@ def _open(file: Any, name: str, trust: Trust, **options: Any) -> av.container.In
     options["options"] = {**options.get("options", {}), **limits}
     try:
         return _interruptibly(lambda: av.open(file, "r", metadata_errors="replace", **options))
-    except MemoryError:  # one of PyAV's errors, too
+    except MemoryError:  # PyAV's one is an FFmpegError, too
         raise
     except (av.FFmpegError, OSError) as error:
         raise SourceError(f"{name} is not a video that can be read: {_why(file, error)}") from error
 
 
 def _interruptibly(wait: Callable[[], Opened]) -> Opened:
-    """What `wait` returns; in the main thread, a signal is seen meanwhile.
+    """What `wait` returns; in the main thread, signals are handled meanwhile.
 
-    A file may never answer (on a server that is gone), and Python sees signals when its main thread is in no library.
+    A read may block forever (on a dead server), and Python handles no signals while its main thread is in a library.
     """
     if threading.current_thread() is not threading.main_thread():
         return wait()
@@ -119,7 +119,7 @@ def _is_path(file: Any, trust: Trust) -> bool:
 
 
 def _tells_tracks_late(path: str | os.PathLike[str]) -> bool:
-    """Whether FFmpeg decodes pictures to find the tracks before `max_pixels` holds: in FLV and MPEG program streams."""
+    """Whether FFmpeg decodes pictures to find tracks before `max_pixels` applies: in FLV and MPEG program streams."""
     check_file(Path(path))
     with suppress(OSError), open(path, "rb") as file:
         return file.read(4).startswith((b"FLV", b"\0\0\1\xba"))
@@ -127,11 +127,11 @@ def _tells_tracks_late(path: str | os.PathLike[str]) -> bool:
 
 
 def check_file(path: Path) -> None:
-    """SourceError for what is there but is no file, and may never answer: a pipe, a device, a socket."""
+    """Raise SourceError for a pipe, a device or a socket: reading it may block forever."""
     try:
         mode = path.stat().st_mode
     except OSError:
-        return  # whoever opens it says why it cannot be
+        return  # opening it will give the error
     for kind, is_kind in (
         ("pipe", stat.S_ISFIFO),
         ("socket", stat.S_ISSOCK),

@@ -1,4 +1,4 @@
-"""Videos as PyAV decodes them: pictures and when they are shown. Every video of the project goes through here."""
+"""The decoder of all videos of the project, on PyAV: pictures and their presentation times."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from actionstream.models.video.metadata import inflates
 if TYPE_CHECKING:
     import av
 
-NEAR_SECONDS = 1.0  # pictures that come out of order because of damage are no farther apart
+NEAR_SECONDS = 1.0  # the largest step back in time that damage can cause
 LOOK_AHEAD = 16  # pictures whose times are checked before the first one goes out
-MOST_THREADS = 16  # of which FFmpeg decodes a picture each, where it may choose
+MOST_THREADS = 16  # the most that FFmpeg chooses; each decodes a picture
 
 
 class Decoder:
     """One video track of an open file or stream; pictures are decoded one at a time, and once.
 
-    The track is that which a player shows: the first that its file marks as default, else the first, covers and
-    thumbnails apart.
+    The track is the one that a player shows: the first default track, else the first track. Covers and thumbnails do
+    not count.
 
     file      a path, an address, or an object with `read`
     name      what messages call it
@@ -40,18 +40,18 @@ class Decoder:
     threads   "AUTO": several pictures at once, which is faster and comes later than "SLICE"
     options   those of av.open
 
-    rate              pictures a second as far as it says, on the average
+    rate              average pictures a second, as the file says
     declared_seconds  how long the file says its track is; 0 where it does not say
-    warnings          what is odd about it, each said once
+    warnings          warnings about the video, each once
     damaged           packets that did not decode, so far
     concealed         pictures that are damaged in part, so far
     too_large         packets of pictures with more than `max_pixels`, which were not decoded, so far
-    hides             an edit list hides packets, of which the declared length may tell
-    end_seconds       when the last picture that came out ceases to be shown, counted from the first one
-    late_seconds      how long after the beginning of the track the first picture is shown, where others were damaged
+    hides             whether an edit list hides packets, which the declared length may include
+    end_seconds       the end of the last picture so far, counted from the first one
+    late_seconds      the time from the start of the track to its first picture, where earlier ones were damaged
 
     Raises SourceError where it cannot be opened, has no video, or has pictures that are too large; its __cause__ is
-    that of FFmpeg.
+    FFmpeg's error.
     """
 
     def __init__(self, file: Any, *, name: str, trust: Trust = "file", threads: str = "AUTO", **options: Any):
@@ -83,17 +83,17 @@ class Decoder:
     def timed(
         self, *, look_ahead: int = LOOK_AHEAD, start_seconds: float = 0.0
     ) -> Iterator[tuple[av.VideoFrame, float]]:
-        """Pictures with the times at which they are shown, which increase, counted from the first one.
+        """Pictures with their presentation times, which increase and are counted from the first picture.
 
-        Where the first ones have none that increase, or one later does not, they are timed by index / rate from there
-        on, which is said in `warnings`.
+        Where the times of the first pictures do not increase, or a later time does not, pictures are timed by
+        index / rate from there on, and `warnings` says so.
 
-        start_seconds  pictures before are passed over, but for the first `look_ahead`; SourceError where the file
-                       cannot seek
+        start_seconds  where to start: a seek, unless it lies within the first `look_ahead` pictures, which then all
+                       come out; SourceError where the file cannot seek
         """
         pictures: Iterator[av.VideoFrame] = self.pictures()
         ahead = _first_of(pictures, look_ahead)
-        if self.damaged:  # what refers to a picture that is not there may come out in its place
+        if self.damaged:  # a picture that refers to a missing one may come out in its place
             ahead = [picture for n, picture in enumerate(ahead) if not n or _is_later(picture, ahead[n - 1])]
         times = [picture.time for picture in ahead]
         by_index = not increase(times)
@@ -119,7 +119,7 @@ class Decoder:
             index, last = index + 1, time_seconds
 
     def begin_at(self, time_seconds: float) -> None:
-        """Say when the first picture is shown, on the clock of the file."""
+        """Set the time of the first picture, on the clock of the file."""
         if self.track.start_time is not None and self.track.time_base is not None:
             self.late_seconds = max(time_seconds - float(self.track.start_time * self.track.time_base), 0.0)
 
@@ -141,7 +141,7 @@ class Decoder:
                         behind = [pts for pts in behind if pts > latest]
                     came = True
                     yield picture
-            # threads do not tell what is wrong with the last packets
+            # decoder threads do not report errors in the last packets
             if not (self.damaged or self.too_large) and latest > -math.inf:
                 self.damaged = len(behind)
         finally:
@@ -155,7 +155,7 @@ class Decoder:
                 self.warnings.append(f"{self.name} has {self.concealed} {pictures} damaged in part")
 
     def cut_short(self, end_seconds: float) -> str | None:
-        """What is wrong where the pictures end at a time, counted from the first one, before the file says they do."""
+        """A warning where the last picture ends (counted from the first one) before the declared end; else None."""
         if self.hides:
             return None
         declared = self.declared_seconds - self.late_seconds
@@ -166,7 +166,7 @@ class Decoder:
         return f"{self.name} is cut short: it ends at {end_seconds:.2f} s of {declared:.2f} s"
 
     def decode(self, packet: av.Packet) -> list[av.VideoFrame]:
-        """The pictures that come out when a packet goes in; what is damaged or too large is counted and passed over."""
+        """Decode a packet to pictures; what is damaged or too large is counted and passed over."""
         import av
 
         if self.track.codec_context.name in ("png", "apng") and inflates(bytes(packet)):
@@ -182,17 +182,17 @@ class Decoder:
         return fitting
 
     def too_large_pictures(self) -> str:
-        """What is said of pictures that FFmpeg did not decode, whose size nobody knows."""
+        """The message about pictures that FFmpeg refused to decode; their size is unknown."""
         return f"{self.name} has pictures of more than {max_pixels()} pixels ({VARIABLE})"
 
     def without_pictures(self, why: str = "not one frame of it decodes") -> SourceError:
-        """The error where not one picture came out."""
+        """The error for a video without a picture that decodes."""
         if self.too_large:
             return SourceError(self.too_large_pictures())
         return SourceError(f"{self.name} is not a video that can be read: {why}")
 
     def _count(self, error: Exception) -> None:
-        """Of a packet that does not decode, say whether it is damaged or too large; MemoryError where neither."""
+        """Count a packet that does not decode as damaged or as too large; MemoryError where memory ran out."""
         import av
 
         context = self.track.codec_context
@@ -207,18 +207,18 @@ class Decoder:
             self.damaged += 1
 
     def _packets(self) -> Iterator[av.Packet]:
-        """Packets as far as the file can be read; the last one is empty and brings out what is still decoding."""
+        """Packets as far as the file can be read; the last one is empty and flushes the decoder."""
         import av
 
         try:
             yield from self.container.demux(self.track)
-        except MemoryError:  # one of PyAV's errors, too
+        except MemoryError:  # PyAV's one is an FFmpegError, too
             raise
         except av.FFmpegError as error:
             self.warnings.append(f"{self.name} cannot be read to its end: {reason(error).lower()}")
 
     def _pictures_from(self, time_seconds: float) -> Iterator[av.VideoFrame]:
-        """The pictures from a time on, by way of the key frame before it."""
+        """The pictures from a time on, after a seek to the key frame before it."""
         import av
 
         assert self.track.time_base is not None
@@ -246,14 +246,14 @@ class Decoder:
         return shown
 
     def _shown_seconds(self, picture: av.VideoFrame, by_index: bool) -> float:
-        """For how long a picture is shown, as far as it says."""
+        """The duration of a picture in seconds; 1 / rate where it is unknown."""
         if by_index or not picture.duration or picture.time_base is None:
             return 1 / self.rate
         return float(picture.duration * picture.time_base)
 
     def _declared_seconds(self) -> float:
         if self.track.duration is not None and self.track.time_base is not None:
-            # in an AVI that is cut short the former is that of what is there, and the latter is still in its header
+            # in a truncated AVI, `duration` is that of the remaining packets, and `frames` is still the header's count
             return max(float(self.track.duration * self.track.time_base), self.track.frames / self.rate)
         alone = len(self.container.streams) == 1
         return (self.container.duration or 0) / 1_000_000 if alone else 0.0
@@ -272,7 +272,7 @@ def _most_threads(context: av.VideoCodecContext, width: int, height: int) -> int
 
 
 def _first_of(pictures: Iterator[av.VideoFrame], count: int) -> list[av.VideoFrame]:
-    """So many pictures, or fewer where they are large."""
+    """The first `count` pictures, or fewer where they are large."""
     first: list[av.VideoFrame] = []
     size = 0
     while len(first) < count and size < QUEUE_BYTES and (picture := next(pictures, None)):
@@ -286,5 +286,5 @@ def _is_later(picture: av.VideoFrame, before: av.VideoFrame) -> bool:
 
 
 def increase(times: Sequence[float | None]) -> bool:
-    """Whether times are all there, each later than the one before."""
+    """Whether all times are known, and each is later than the one before."""
     return None not in times and all(a < b for a, b in pairwise(times))  # type: ignore[operator]

@@ -6,9 +6,9 @@ from actionstream.models.common.errors import ActionstreamError
 
 
 class SourceError(ActionstreamError):
-    """A source that cannot be opened or read, or ends before its time; the message is one line for the user."""
+    """A source that cannot be opened or read, or is truncated; the message is one line for the user."""
 
 
 def reason(error: BaseException) -> str:
-    """The words of an error without its number and path."""
+    """The message of an error, without its number and path."""
     return (getattr(error, "strerror", None) or str(error) or type(error).__name__).strip().splitlines()[0].rstrip(".")

@@ -28,15 +28,15 @@ PICTURE_SUFFIXES = (
     ".pnm",
 )
 ANIMATED_SUFFIXES = (".png", ".apng", ".webp", ".tif", ".tiff")
-"""Of pictures that may have several frames or pages in them."""
+"""Suffixes of pictures that may have several frames or pages."""
 NOTES = (".txt", ".md", ".json", ".csv", ".xml", ".yaml", ".yml", ".toml", ".pdf", ".html")
-"""Of files that say something about videos and stand beside them."""
+"""Suffixes of files with notes, which may lie beside videos."""
 FEATURES = ".npy"
-"""Of files that `actionstream features` writes, a map for each segment of a video: float (T, D, h, w)."""
+"""Suffix of files that `actionstream features` writes, a map for each segment of a video: float (T, D, h, w)."""
 
 
 def is_hidden(path: Path) -> bool:
-    """Whether a name begins with a dot: ._clip.mp4 and .DS_Store of macOS, and what is not whole yet."""
+    """Whether a name begins with a dot: ._clip.mp4 and .DS_Store of macOS, and files that are still being written."""
     return path.name.startswith(".")
 
 
@@ -52,7 +52,7 @@ def pictures_in(folder: Path) -> list[Path]:
 
 
 def passed_over(folder: Path) -> str | None:
-    """What is said of a folder of pictures that has other files in it, notes and hidden ones apart."""
+    """A warning where a folder of pictures has other files, except notes and hidden files; else None."""
     known = (*PICTURE_SUFFIXES, *NOTES)
     others = [path for path in folder.iterdir() if path.is_file() and path.suffix.lower() not in known]
     names = sorted(path.name for path in others if not is_hidden(path) and path.name != "Thumbs.db")
@@ -71,7 +71,7 @@ def is_video(path: Path) -> bool:
 
 
 def is_animated(path: Path) -> bool:
-    """Whether a picture has several frames or pages; one that cannot be read has not."""
+    """Whether a picture has several frames or pages; False where it cannot be read."""
     try:
         with open_picture(path) as picture:
             return getattr(picture, "n_frames", 1) > 1

@@ -1,4 +1,4 @@
-"""What one picture may cost: a small file can say that it is very large, and it is believed when it is decoded."""
+"""Limits on the size of one picture: a small file may declare a huge size, and the decoder allocates it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from actionstream.models.video.errors import SourceError
 
 VARIABLE = "ACTIONSTREAM_MAX_PIXELS"
 MAX_PIXELS = 8192 * 4320
-"""Of a picture, unless the environment says otherwise: the largest format of cinemas, 106 MB as RGB."""
+"""The most pixels, unless the environment says otherwise: the largest format of cinemas, 106 MB as RGB."""
 HIGHEST_MAX_PIXELS = 1 << 26
-"""What the environment may say: of much larger pictures Pillow warns, or does not open them."""
+"""The most that the environment may set: Pillow warns of much larger pictures, or does not open them."""
 MAX_SIDE = 16384
 MAX_ASPECT = 32
-"""Of a longer side to the shorter one: what scales a picture to some height makes a line of two pixels gigabytes."""
+"""The most of longer side / shorter side: a picture two pixels high, scaled by its height, would take gigabytes."""
 QUEUE_BYTES = 256 << 20
-"""Of decoded pictures that wait in one place, for their times to be looked at or for other threads of the decoder."""
+"""The most bytes of decoded pictures in one queue, such as the look-ahead or the threads of the decoder."""
 
 
 def max_pixels() -> int:
@@ -28,18 +28,18 @@ def max_pixels() -> int:
 
 
 def max_pixels_of_ffmpeg() -> str:
-    """The limit for FFmpeg, which bounds the memory; it says no size, and counts what it adds at the edges."""
+    """The limit for FFmpeg, which bounds memory: looser, as FFmpeg counts its padding and its errors give no size."""
     return str(2 * max_pixels() + (1 << 20))
 
 
 def is_too_large(width: int, height: int) -> bool:
-    """Whether a picture has too many pixels, a side that is too long, or one that is too long for the other."""
+    """Whether a picture has too many pixels, too long a side, or too high an aspect ratio."""
     longer, shorter = max(width, height), min(width, height)
     return width * height > max_pixels() or longer > MAX_SIDE or longer > MAX_ASPECT * max(shorter, 1)
 
 
 def check_size(name: str, width: int, height: int) -> None:
-    """SourceError where pictures are too large; 0 x 0, which a file says that does not know, is not."""
+    """Raise SourceError where pictures are too large; 0 x 0 means an unknown size and passes."""
     if is_too_large(width, height):
         raise SourceError(
             f"{name} has pictures of {width} x {height}; the most are {max_pixels()} pixels ({VARIABLE}), "

@@ -1,7 +1,7 @@
-"""What is stored beside the pixels of a picture, where it can be made to cost more than they do.
+"""Checks of a picture's metadata, which can be made to cost more memory than its pixels.
 
-A compressed text or colour profile of a PNG inflates a thousandfold; the entries of an EXIF or TIFF directory may all
-say that the same bytes are theirs, and each gets a copy of them.
+A compressed text or colour profile of a PNG inflates a thousandfold. The entries of an EXIF or TIFF directory may all
+claim the same bytes, and each gets a copy of them.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12:
 """Bytes of a value by the type of a TIFF entry."""
 MAX_DIRECTORY_BYTES = 1 << 24
 MAX_COMPRESSED_BYTES = 1 << 16
-"""Of texts and colour profiles in a PNG."""
+"""The most bytes of compressed texts and colour profiles in a PNG."""
 
 
 def claims_too_much(file: BinaryIO, size: int) -> bool:
-    """Whether the entries of a TIFF's or EXIF's directories claim more bytes than twice those that there are."""
+    """Whether the entries of a TIFF's or EXIF's directories claim more than twice `size` bytes."""
     total = 0
     for claimed in _claimed_bytes(file):
         total += claimed
@@ -54,7 +54,7 @@ def _claimed_bytes(file: BinaryIO) -> Iterator[int]:
 
 
 def file_claims_too_much(path: Path) -> bool:
-    """The same of a TIFF file; of any other there is nothing to say."""
+    """`claims_too_much` for a TIFF file; False for any other file."""
     with path.open("rb") as file:
         is_tiff = file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
         file.seek(0)

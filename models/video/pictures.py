@@ -18,13 +18,13 @@ from actionstream.models.video.limits import VARIABLE, check_size, max_pixels
 from actionstream.models.video.metadata import claims_too_much, file_claims_too_much
 
 FOLDER_RATE = 30.0
-"""Pictures a second where nobody says how many."""
+"""The default rate, in pictures a second."""
 RATES = 1e-5, 1e5
 """The least and the most pictures a second: one in a day, and what the fastest cameras take."""
 RATE_FILE = "rate.txt"
-"""In a folder of pictures: how many of them are a second; `actionstream frames` writes it."""
+"""The file in a folder of pictures with their rate; `actionstream frames` writes it."""
 FORMATS = ("AVIF", "BMP", "DIB", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
-"""Of pictures, whatever their suffix says; Pillow has others, of which one runs a program (Ghostscript)."""
+"""Accepted formats, whatever the suffix is; one of Pillow's other formats runs a program (Ghostscript)."""
 MAX_EXIF_TEXT = 20_000
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -35,12 +35,12 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What brings a picture upright, by its EXIF orientation."""
+"""The transpose that makes a picture upright, by its EXIF orientation."""
 WRONG = (
     *(Image.DecompressionBombError, UnidentifiedImageError, OSError, EOFError, SyntaxError, ValueError),
     *(ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, struct.error, zlib.error),
 )
-"""What Pillow raises where a file is none of its pictures, or damaged: its readers of formats trust what is there."""
+"""What Pillow raises for a file that is no picture, or is corrupt: its readers trust what the file says."""
 
 
 def read_picture(path: Path) -> np.ndarray:
@@ -49,14 +49,14 @@ def read_picture(path: Path) -> np.ndarray:
 
 
 def read_pictures(path: Path) -> Iterator[tuple[np.ndarray, float]]:
-    """All pictures of a file, and for how many seconds each is shown: 1 / FOLDER_RATE where it does not say.
+    """All pictures of a file, and their durations in seconds: 1 / FOLDER_RATE where the file has none.
 
     SourceError where one cannot be read; the message says which and why.
     """
     number = 0
     try:
         with open_picture(path) as opened:
-            has_default = getattr(opened, "default_image", False)  # for who knows no animated PNG; none of its frames
+            has_default = getattr(opened, "default_image", False)  # a still for old viewers, not a frame
             for number in range(1 if has_default else 0, getattr(opened, "n_frames", 1)):
                 opened.seek(number)
                 check_size(path.name, *opened.size)
@@ -70,7 +70,7 @@ def read_pictures(path: Path) -> Iterator[tuple[np.ndarray, float]]:
 
 
 def open_picture(path: Path) -> Image.Image:
-    """Open a picture by what is in it, without decoding it. SourceError where it is too large, or no file."""
+    """Open a picture by its content, without decoding it. SourceError where it is too large, or is no file."""
     check_file(path)
     if file_claims_too_much(path):
         raise SourceError(f"{path.name} is not an image that can be read: its directory claims more than the file has")
@@ -98,7 +98,7 @@ def _upright(opened: Image.Image) -> Image.Image:
 
 
 def to_rgb(picture: Image.Image) -> np.ndarray:
-    """RGB uint8 (height, width, 3). Pictures of 16 bits are scaled, from 0..65535; ValueError for other numbers."""
+    """RGB uint8 (height, width, 3). Pictures of 16 bits are scaled from 0..65535; ValueError for other values."""
     if not picture.mode.startswith(("I", "F")):
         return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
     values = np.asarray(picture)
@@ -111,7 +111,7 @@ def to_rgb(picture: Image.Image) -> np.ndarray:
 
 
 def rate_of_folder(folder: Path) -> float:
-    """Pictures a second of a folder: what its rate.txt says, else FOLDER_RATE. SourceError where that is no number."""
+    """Pictures a second of a folder, from its rate.txt, else FOLDER_RATE. SourceError where that is no valid rate."""
     file = folder / RATE_FILE
     if not file.is_file():
         return FOLDER_RATE
@@ -124,7 +124,7 @@ def rate_of_folder(folder: Path) -> float:
 
 
 def checked_rate(rate: float) -> float:
-    """The same number of pictures a second; SourceError where no folder can have it."""
+    """`rate`, in pictures a second; SourceError where it is outside RATES."""
     if not RATES[0] <= rate <= RATES[1]:
         raise SourceError(f"the rate of images is {rate:g} a second; expected one from {RATES[0]:g} to {RATES[1]:g}")
     return rate

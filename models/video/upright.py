@@ -1,4 +1,4 @@
-"""Decoded pictures as RGB arrays, the way up in which they are shown."""
+"""Decoded pictures as upright RGB arrays."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Converter:
 def shown_through(matrix: np.ndarray, image: np.ndarray) -> np.ndarray:
     """An image (h, w, 3) through a display matrix, int32 (9,) as in ISO/IEC 14496-12, 8.3.2.
 
-    The pixel at (x, y) is shown at (a x + c y, b x + d y), up to a translation; the matrix begins a, b, u, c, d. What
-    is no multiple of 90 degrees is taken for the nearest one.
+    The pixel at (x, y) is shown at (a x + c y, b x + d y), up to a translation; the matrix begins a, b, u, c, d. Other
+    angles are rounded to the nearest multiple of 90 degrees.
     """
     a, b, _, c, d = (int(value) for value in matrix[:5])
     if abs(a) + abs(d) < abs(b) + abs(c):

@@ -48,7 +48,7 @@ def read_card(model: Model) -> Card:
 
 
 def save(path: str | os.PathLike[str], network: Network, card: Card, *, half: bool = False) -> None:
-    """Write a checkpoint, with `half` in float16; the file is whole or absent."""
+    """Write a checkpoint (atomic write), with `half` in float16."""
     tensors = {
         name: (tensor.half() if half and tensor.is_floating_point() else tensor).detach().cpu().contiguous()
         for name, tensor in network.state_dict().items()
@@ -57,7 +57,7 @@ def save(path: str | os.PathLike[str], network: Network, card: Card, *, half: bo
 
 
 def save_card(path: str | os.PathLike[str], card: Card) -> None:
-    """Give a checkpoint another card; its tensors stay as they are."""
+    """Replace the card of a checkpoint; its tensors do not change."""
     from safetensors.torch import load_file
 
     _write(path, load_file(path), card)

@@ -28,15 +28,15 @@ from actionstream.models.weights.layouts import (
 from actionstream.models.weights.weight_file import read_weights
 
 ROWS_PER_CLIP = 8
-"""How many scores a window gives live while its frames pass once; between them the last one stands."""
+"""New scores that a live window computes per clip; between two of them the last one is repeated."""
 
 
 @dataclass(frozen=True)
 class Recognised:
-    """What a file of weights is: for which network of the catalogue, in which layout, trained with which shift.
+    """A recognised file of weights: its network of the catalogue, its layout, and the shift of its training.
 
-    arguments  that make the network fit the file, num_classes among them
-    shift      None where the layout does not tell
+    arguments  those with which the network fits the file, such as num_classes
+    shift      None where the layout does not determine it
     """
 
     network: str
@@ -60,21 +60,21 @@ def load_weights(
     insist: bool = False,
     **arguments: Any,
 ) -> tuple[Network, Card, Recognised]:
-    """The network of the catalogue that a file has the weights of, in eval mode, and a card with what is known of it.
+    """Load a file of weights: the network of the catalogue in eval mode, its card, and what was recognised.
 
     path           safetensors, or what torch.save wrote; nothing in it is executed
-    network        a name that actionstream.models.create takes; that which fits, unless given
-    project        whose layout it is, one of actionstream.models.weights.layouts.PROJECTS
+    network        a name that actionstream.models.create takes; recognised unless given
+    project        the project that the layout is from, one of actionstream.models.weights.layouts.PROJECTS
     labels         a name for each score; without them "class 0", "class 1" ...
-    modality       what goes in, where the number of channels does not tell (3 "rgb", 15 "rgb-difference", else "flow")
+    modality       the input, where it does not follow from the channels (3 "rgb", 15 "rgb-difference", else "flow")
     flow_method    see Preprocessing
     interval_seconds, num_frames, activation    see Card; what the catalogue says unless given
-    trained_shift  the shift the file was trained with, where that is not what its layout is known for
-    insist         run them with another shift all the same
-    arguments      for the network, beside those that the layout asks for
+    trained_shift  the shift of the training, where it is not that of the layout
+    insist         allow another shift than that of the training
+    arguments      of the network, beside those of the layout
 
-    Raises ValueError for a file that cannot be read, that has the weights of no network or of another one, or that does
-    not fit the labels.
+    Raises ValueError for a file that cannot be read, that fits no network or not the given one, or that does not fit
+    the labels.
     """
     weights = read_weights(path)
     try:
@@ -121,9 +121,9 @@ def recognise(
     trained_shift: str | None = None,
     **arguments: Any,
 ) -> Recognised:
-    """Which network the weights are of, and in which layout; the parameters are those of `load_weights`.
+    """Find the network and the layout of weights; the parameters are those of `load_weights`.
 
-    Where several networks have the same tensors, it is the first of the catalogue whose shift is the file's.
+    Where several networks have the same tensors, the first one in the catalogue with the file's shift is taken.
     """
     if project not in PROJECTS:
         raise ActionstreamError(f"no project {project!r}; there are {', '.join(PROJECTS)}")
@@ -138,7 +138,7 @@ def recognise(
             continue
         try:
             ours = counted(renamed(weights, rule))
-        except ValueError:  # two keys in one: not this layout
+        except ValueError:  # two keys get one name: not this layout
             continue
         wanted = {**rule.arguments, **arguments}
         for name in [network] if network else _candidates(rule, ours):
@@ -170,7 +170,7 @@ def recognise(
 
 
 class _Misfit(ActionstreamError):
-    """Tensors are not those of a network."""
+    """Tensors do not fit a network."""
 
     def __init__(self, count: int, why: str):
         super().__init__(why)
@@ -178,7 +178,7 @@ class _Misfit(ActionstreamError):
 
 
 def _sizes(network: Network, ours: Mapping[str, Tensor]) -> dict[str, int]:
-    """The sizes that make a network of tensors by our names: its classes, and its channels where they are others."""
+    """The sizes with which a network fits tensors with our names: num_classes, and in_channels where it differs."""
     own = counted(network.state_dict())
     if odd := own.keys() ^ ours.keys():
         sides = {"the file": own.keys() - ours.keys(), "the network": ours.keys() - own.keys()}
@@ -204,7 +204,7 @@ def _but_channels(weight: Tensor) -> tuple[int, ...]:
 
 
 def _nearest(weights: Mapping[str, Tensor], layouts: Sequence[str]) -> _Misfit | None:
-    """What the weights lack to be those of one of the networks with about as many values."""
+    """The smallest misfit of the weights to one of the networks with about as many values."""
     size = sum(tensor.numel() for tensor in weights.values())
     rows = sorted(read_table(), key=lambda row: abs(row.num_parameters - size))[:3]
     misfits = []
@@ -216,13 +216,13 @@ def _nearest(weights: Mapping[str, Tensor], layouts: Sequence[str]) -> _Misfit |
                 except _Misfit as misfit:
                     misfit.args = (f"as {row.name} in the layout {layout}, {misfit}",)
                     misfits.append(misfit)
-                except ValueError:  # two keys in one
+                except ValueError:  # two keys get one name
                     continue
     return min(misfits, key=lambda misfit: misfit.count, default=None)
 
 
 def _candidates(rule: Layout, ours: Mapping[str, Tensor]) -> list[str]:
-    """Networks of the catalogue that a layout is for, or those whose tensors have these names and kernels."""
+    """The networks that a layout is for, or else the networks whose tensors have these names and kernel sizes."""
     if rule.networks:
         return [name for name in NETWORKS if name.startswith(rule.networks)]
     tensors = hash_tensors(ours)

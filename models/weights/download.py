@@ -1,4 +1,4 @@
-"""Files of publishers, fetched once into the user's cache: whole or absent."""
+"""Downloads of published files into the user's cache, once each, with an atomic write."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ CHUNK_BYTES = 1 << 16
 
 
 def fetch(address: str, *, sha256: str = "", check: Callable[[Path], object] | None = None) -> Path:
-    """The file of an address, from the cache or downloaded into it; a download that broke off is gone on with.
+    """The file of an address, from the cache or downloaded into it; an interrupted download is resumed.
 
-    sha256  its hash, or the beginning of it, where that is known
-    check   raises ValueError when a file is not what it should be; it is then not kept
+    sha256  its hash or the first digits of it, where known
+    check   raises ValueError for a wrong file, which is then removed
 
-    Raises ValueError when the file cannot be had, with what to do, or when it is not the one that was published.
+    Raises ValueError, with a remedy, when the download fails or gives another file than the published one.
     """
     path = cached_file(address)
     if path.is_file():
@@ -41,7 +41,7 @@ def fetch(address: str, *, sha256: str = "", check: Callable[[Path], object] | N
             if not path.is_file():  # another process may have been quicker
                 _download(address, path, sha256, check)
     except Timeout:
-        raise ActionstreamError(f"another process is downloading {path}; try again when it has") from None
+        raise ActionstreamError(f"another process is downloading {path}; try again when it is done") from None
     except OSError as error:
         raise ActionstreamError(
             f"{path} cannot be written ({error}); ACTIONSTREAM_CACHE names another folder"
@@ -59,7 +59,7 @@ def _download(address: str, path: Path, sha256: str, check: Callable[[Path], obj
             break
         except urllib.error.HTTPError as error:
             why = f"the server says {error.code} {error.reason}"
-            if error.code == 416:  # what is here is no beginning of what is there
+            if error.code == 416:  # the partial file is not shorter than the server's file
                 _discard(partial)
             elif error.code < 500:
                 raise ActionstreamError(f"{address} cannot be downloaded: {why}. {instead}") from error
@@ -80,9 +80,9 @@ def _download(address: str, path: Path, sha256: str, check: Callable[[Path], obj
 
 
 def _append(address: str, partial: Path) -> None:
-    """Read what is missing; OSError when it ends before its time.
+    """Download the missing part of a file; OSError when it is truncated.
 
-    Goes on only where the server says that its file is still the one of the beginning (ETag or date).
+    A download is resumed only where the server says that its file has not changed (ETag or date).
     """
     version = partial.with_name(f"{partial.name}.version")
     have = partial.stat().st_size if partial.exists() and version.exists() else 0

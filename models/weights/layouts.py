@@ -21,12 +21,11 @@ class Layout:
     """How a project names the tensors of a network.
 
     renames    (pattern, replacement) for re.sub, applied in order to each key; a key that becomes "" is left out
-    shift      the temporal shift such files were trained with, where the layout tells
-    marker     what some key of such a file has in it, where another layout is the same without
-    arguments  what the project's network differs in from the one of the catalogue
-    feeding    how the project feeds it, where that is not what the entry says: fields of Preprocessing for RGB, and the
-               entry's step
-    networks   how the names of the networks begin that have it, where the arguments change what tensors there are
+    shift      the temporal shift of the training, where the layout determines it
+    marker     a pattern in at least one key of such a file, where it is needed to tell layouts apart
+    arguments  arguments in which the project's network differs from that of the catalogue
+    feeding    where the project's input differs from the catalogue's entry: fields of Preprocessing for RGB, and `step`
+    networks   the prefix of the networks' names, where the arguments change the set of tensors
     """
 
     renames: Renames
@@ -98,7 +97,7 @@ LAYOUTS: dict[str, Layout] = {
         (), arguments={"same": True}, feeding={"mean": (128.0,), "std": (128.0,)}, networks="tsn_mobilenet_v2"
     ),
 }
-"""In this order a file is compared with them: those that ask for more come before those that would take it, too."""
+"""A file is compared with them in this order: the more specific layout comes first."""
 
 PROJECTS: dict[str, tuple[str, ...]] = {
     "tsm": ("tsm-resnet", "tsm-resnet-block", "tsm-resnet-pooled", "tsm-mobilenet-v2", "tsm-mobilenet-v2-online"),
@@ -118,12 +117,12 @@ PROJECTS: dict[str, tuple[str, ...]] = {
     "actionstream": ("plain",),
     "auto": tuple(LAYOUTS),
 }
-"""Whose files they are. Some have the names of torchvision's or our own: these are plain. So have the weights
-of TensorFlow's MobileNetV2 in torch's order, and nothing in them says that they are fed and padded in another way."""
+"""The layouts of each project. "plain" has the names of torchvision or our own. TensorFlow's MobileNetV2 in torch's
+order has them, too, and nothing in the file shows that its input and its padding differ: name the project."""
 
 
 def load_layout(network: Network, weights: Mapping[str, Tensor], layout: str) -> None:
-    """Put the weights of another project's file into `network`, all of them.
+    """Load all weights of another project's file into `network`.
 
     weights  what actionstream.models.weights.weight_file.read_weights returned
     layout   one of LAYOUTS
@@ -149,10 +148,10 @@ def load_layout(network: Network, weights: Mapping[str, Tensor], layout: str) ->
 
 
 def renamed(weights: Mapping[str, Tensor], layout: Layout) -> dict[str, Tensor]:
-    """Tensors by our names; ValueError where two of them get the same."""
+    """Tensors by our names; ValueError where two of them get the same name."""
     ours: dict[str, Tensor] = {}
     for key, tensor in weights.items():
-        key = key.removeprefix("module.")  # what torch.nn.DataParallel puts before all
+        key = key.removeprefix("module.")  # the prefix of torch.nn.DataParallel
         for pattern, replacement in layout.renames:
             key = re.sub(pattern, replacement, key)
         if not key:
@@ -164,17 +163,17 @@ def renamed(weights: Mapping[str, Tensor], layout: Layout) -> dict[str, Tensor]:
 
 
 def counted(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """All that has to be there: older files do not count their batches."""
+    """The required weights: all but num_batches_tracked, which older files do not have."""
     return {key: tensor for key, tensor in weights.items() if not key.endswith("num_batches_tracked")}
 
 
 def same_but_for_ones(tensor: Tensor, own: Tensor) -> bool:
-    """A linear layer may have been written as a convolution of size 1, and a vector as a row."""
+    """Whether shapes agree but for sizes of 1: a linear layer may be stored as a convolution, and a vector as a row."""
     return [size for size in tensor.shape if size != 1] == [size for size in own.shape if size != 1]
 
 
 def _joined(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors that came in pieces, as key@1, key@2 ..., in one."""
+    """Join tensors that come in pieces, as key@1, key@2 ..."""
     whole: dict[str, Tensor] = {}
     pieces: dict[str, dict[int, Tensor]] = {}
     for key, tensor in weights.items():

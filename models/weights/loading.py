@@ -1,4 +1,4 @@
-"""The network of a model, with its weights."""
+"""Loads the network of a model, with its weights."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def load(
              once; with `weights` a network of the catalogue
     weights  a file of another project's weights for it, in a layout of actionstream.models.weights.layouts
     labels   for those weights: a name for each score
-    shift    build the network with another shift than the weights were trained with: refused, since the
-             channels would carry what the weights do not expect, unless `insist`
+    shift    another shift than that of the training; refused unless `insist`, because the weights expect other
+             channels
 
-    Raises ActionstreamError for a model that is not there, that cannot be loaded, or that is broken.
+    Raises ActionstreamError for a model that does not exist, cannot be loaded, or is corrupt.
     """
     found = locate(model, weights=weights)
     with extras_named(instead=f"export {found} where torch is, and run the file"):
@@ -76,7 +76,7 @@ def _load_checkpoint(found: Located, *, shift: str | None, insist: bool) -> tupl
     if len(card.labels) != network.num_classes:
         raise ActionstreamError(f"{path} has {len(card.labels)} labels for {network.num_classes} classes")
     try:
-        tensors = {key: tensor.clone() for key, tensor in load_file(path).items()}  # in a file none is aligned
+        tensors = {key: tensor.clone() for key, tensor in load_file(path).items()}  # tensors in a file are not aligned
         network.load_state_dict(tensors, assign=True)
     except RuntimeError as error:
         raise ActionstreamError(f"the weights in {path} are not those of {card.network}: {error}") from error

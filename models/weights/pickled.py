@@ -1,7 +1,7 @@
-"""What a pickle would make, found out without making it: what it asks for, and how large it is when it is spread out.
+"""Checks of a pickle without unpickling it: the names that it imports, and its size when it is expanded.
 
-An object that is used twice is stored once, so that a pickle of 300 bytes can hold a tuple of 2^40 elements. It loads
-in no time; whoever hashes, compares or prints it never ends.
+A pickle stores an object once and may use it many times, so 300 bytes can hold a nested tuple of 2^40 elements. It
+loads at once, but to hash, compare or print it never ends.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import IO, Any
 from actionstream.models.common.errors import ActionstreamError
 
 MAX_VALUES = 5_000_000
-"""Of a pickle, each counted wherever it is used, and once more in each object around it: 180 for a tensor."""
+"""The most values of a pickle. A value counts at each use, and again in each object around it; a tensor has 180."""
 MAX_DEPTH = 100
 GETS = ("GET", "BINGET", "LONG_BINGET")
 PUTS = ("PUT", "BINPUT", "LONG_BINPUT")
@@ -25,11 +25,11 @@ ADDS = ("APPEND", "APPENDS", "SETITEM", "SETITEMS", "ADDITEMS", "BUILD")
 class _Value:
     size: int = 1
     depth: int = 1
-    used: bool = False  # in another one
+    used: bool = False  # as a part of another value
 
 
 def asked_for(file: IO[bytes]) -> Iterator[str]:
-    """What a pickle would import, as "module name"; nothing is run.
+    """The names that a pickle would import, as "module name"; nothing is run.
 
     ActionstreamError where it is too large or too deep, or of a kind that torch.save does not write.
     """
@@ -75,7 +75,7 @@ def asked_for(file: IO[bytes]) -> Iterator[str]:
 
 
 def _taken(code: pickletools.OpcodeInfo, stack: list[_Value], marks: list[int]) -> list[_Value]:
-    """What an opcode takes from the stack, but for the object that it adds to."""
+    """Pop the values that an opcode takes from the stack, without the object that it adds to."""
     marked = pickletools.markobject in code.stack_before
     begin = marks.pop() if marked else len(stack) - len(code.stack_before) + (code.name in ADDS)
     taken = stack[begin:]

@@ -1,10 +1,10 @@
-"""How the keys of other projects become ours: for each project (pattern, replacement), for re.sub, applied in order."""
+"""Renames from the keys of other projects to ours: pairs (pattern, replacement) for re.sub, applied in order."""
 
 Renames = tuple[tuple[str, str], ...]
 
 # The TSM authors' TSN and TSM.
 WRAPPED: Renames = ((r"^base_model\.", ""), (r"^new_fc\.", "fc."))
-SHIFTED: Renames = (*WRAPPED, (r"\.net\.", "."))  # what a shift was put before
+SHIFTED: Renames = (*WRAPPED, (r"\.net\.", "."))  # layers behind a shift
 RESNET: Renames = (
     *WRAPPED,
     (r"\.conv1\.net\.", ".conv1."),
@@ -13,7 +13,7 @@ RESNET: Renames = (
     (r"\.nl\.theta\.", ".non_local.theta."),
     (r"\.nl\.W\.", ".non_local.out."),
 )
-MOBILENET_V2: Renames = (  # tonylins' MobileNetV2: the layers of a block in one list, ReLUs counted
+MOBILENET_V2: Renames = (  # tonylins' MobileNetV2: one flat list of layers in a block, with ReLUs
     *SHIFTED,
     (r"^features\.1\.conv\.([01])\.", r"features.1.conv.0.\1."),
     (r"^features\.1\.conv\.3\.", "features.1.conv.1."),
@@ -41,7 +41,7 @@ BN_INCEPTION: Renames = (
     (r"\.pool_proj\.", ".pooled.1."),
 )
 
-# Inception over time: piergiaj's I3D, IBM's, and kylemin's S3D, which is torchvision's by names instead of numbers.
+# I3D and S3D: piergiaj's I3D, IBM's I3D and S3D, kylemin's S3D (torchvision's, with names instead of numbers).
 I3D_PIERGIAJ: Renames = (
     (r"^logits\.conv3d\.", "logits."),
     (r"^(?:Conv3d|Mixed)_(\d\w)(?:_\dx\d)?\.", r"features.\1."),
@@ -191,7 +191,7 @@ PYSLOWFAST_SLOWFAST: Renames = (
 )
 SMALLBIG: Renames = ((r"\.big([123])\.1\.", r".big\1."),)
 
-# Timeception has a convolution for each group of channels, ours is one: @n is a piece, in the order of n.
+# Timeception's code has one convolution for each group of channels, ours one for all: @n is the n-th piece.
 TIMECEPTION: Renames = (
     *(
         (rf"^(conv|convdw|bn)_b{branch + 1}_g(\d)_tc{layer + 1}\.(.*)$", rf"layers.{layer}.branches.{branch}.\1.\3@\2")
@@ -203,7 +203,7 @@ TIMECEPTION: Renames = (
     (r"\.bn\.", ".norm."),
 )
 
-# A picture classifier without its second head: the last layer of VGG is classifier.6, that of the others fc.
+# A picture classifier without its auxiliary head; its last layer is classifier.6 in VGG, and fc in the others.
 CLASSIFIER: Renames = (
     (r"^(aux\d|AuxLogits)\..*$", ""),
     (r"^classifier\.6\.", "fc."),

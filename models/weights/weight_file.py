@@ -1,4 +1,4 @@
-"""Files of weights that strangers wrote: read without running what is in them, or refused in one line."""
+"""Untrusted files of weights: read without running code in them, or refused with an error of one line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.weights.pickled import asked_for
 
 LARGEST_BYTES = 4 << 30
-"""Of a file: VGG16 with the state of its optimizer has 1.6 GB, and nothing in the catalogue has more."""
+"""The most bytes of a file; VGG16 with the state of its optimizer has 1.6 GB, the most in the catalogue."""
 LONGEST_NAME = 500
 WRAPPERS = ("state_dict", "model_state")
 NEEDED = re.compile(
@@ -27,14 +27,14 @@ NEEDED = re.compile(
     r"|torch\._utils _rebuild_(tensor|tensor_v2|parameter)"
     r"|torch\.nn\.parameter Parameter"
 )
-"""What the pickle of tensors and plain values asks for; torch allows a little more, such as bytes of any size."""
+"""What a pickle of tensors and plain values may import; torch allows a little more, such as bytes of any size."""
 
 
 def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
-    """The tensors of a file, by its names: safetensors, or what torch.save wrote.
+    """The tensors of a file by their names in it: safetensors, or what torch.save wrote.
 
-    They may be wrapped as "state_dict" or "model_state" beside other plain values. ValueError for anything else: a
-    pickle that asks for more than tensors and plain values, a file that unpacks to more than it is, a broken one.
+    They may be under "state_dict" or "model_state", beside other plain values. ValueError for anything else: a pickle
+    that imports more than tensors and plain values, a file that unpacks to more than its size, a corrupt file.
     """
     path = Path(path)
     if not path.is_file():
@@ -47,14 +47,14 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     try:
         weights = unwrapped(_read(path))
         _check_values(weights)
-    except Exception as error:  # a broken file breaks its reader in any way
+    except Exception as error:  # a corrupt file may raise anything in its reader
         why = (str(error) or "it is empty").splitlines()[0][:200]
         raise ActionstreamError(f"{path} cannot be read as weights: {why}") from error
     return weights
 
 
 def unwrapped(weights: Any) -> dict[str, Tensor]:
-    """The tensors of what a file held; ValueError where it held something else."""
+    """The tensors in the object of a file; ValueError where it is something else."""
     for wrapper in WRAPPERS:
         if isinstance(weights, Mapping) and isinstance(inner := weights.get(wrapper), Mapping):
             weights = inner
@@ -90,7 +90,7 @@ def _read(path: Path) -> Any:
 
     with path.open("rb") as file:
         start = file.read(16)
-    if start[8:9] == b"{":  # after eight bytes of length
+    if start[8:9] == b"{":  # safetensors: eight bytes of length, then JSON
         return load_file(path)
     if not start.startswith((b"PK", b"\x80")):
         raise ActionstreamError("it is neither safetensors nor what torch.save writes")
@@ -100,12 +100,12 @@ def _read(path: Path) -> Any:
             raise ActionstreamError(
                 f"it asks for {asked}, and nothing but tensors and plain values is taken from a file"
             )
-    with warnings.catch_warnings(action="ignore"):  # of pickle protocols
+    with warnings.catch_warnings(action="ignore"):  # warnings of pickle protocols
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _asked_for(path: Path, *, zipped: bool) -> Iterator[str]:
-    """What the pickles in a file would import, as "module name"; nothing is run."""
+    """The names that the pickles in a file would import, as "module name"; nothing is run."""
     if zipped:
         with zipfile.ZipFile(path) as archive:
             parts = archive.infolist()

@@ -217,7 +217,7 @@ def test_what_is_refused():
         preprocessing("flow", order="bgr")
     with pytest.raises(ValueError, match="mean has 3 values; it has 1, or one for each of 10"):
         preprocessing("flow", stack=5, mean=(1, 2, 3))
-    with pytest.raises(ValueError, match="takes features that another one has made"):
+    with pytest.raises(ValueError, match="takes features of another network"):
         open_modality(preprocessing("features", stack=1024))
     if not has_tvl1():
         with pytest.raises(ValueError, match="TVL1 needs pip install opencv-contrib-python"):

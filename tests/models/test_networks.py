@@ -151,7 +151,7 @@ def test_what_does_not_exist_is_refused():
         create("tsm_resnet50", shift="two")
     with pytest.raises(ValueError, match="depth is 19"):
         create("tsm_resnet50", depth=19)
-    with pytest.raises(ValueError, match="shift_place is 'stage', temporal 'shift'; the one is"):
+    with pytest.raises(ValueError, match="shift_place is 'stage' and temporal 'shift'; expected"):
         create("tsm_resnet50", shift_place="stage")
     with pytest.raises(ValueError, match="torchvision has no picture classifier 'resnet51'"):
         create("tsn_googlenet", classifier="resnet51")
@@ -169,5 +169,5 @@ def test_what_does_not_exist_is_refused():
         create("slow_r50", depth=18)
     with pytest.raises(ValueError, match='kind is \'pi\'; a CSN is "ir" or "ip"'):
         create("csn_ir_50", kind="pi")
-    with pytest.raises(ValueError, match="SlowFast with alpha 8 takes a multiple of so many frames, not 12"):
+    with pytest.raises(ValueError, match="SlowFast with alpha 8 takes a multiple of 8 frames, not 12"):
         create("slowfast_r50_4x16")(torch.zeros(1, 12, 3, 32, 32))

@@ -106,7 +106,7 @@ def test_the_modality_is_that_of_the_channels(tmp_path, in_channels, modality, e
 
 def test_a_modality_that_the_channels_are_not(tmp_path):
     save_file(create("tsn_resnet18", num_classes=2).state_dict(), tmp_path / "weights.safetensors")
-    with pytest.raises(ValueError, match="the network takes 3 channels, which flow has not"):
+    with pytest.raises(ValueError, match="the network takes 3 channels, which flow does not have"):
         load_weights(tmp_path / "weights.safetensors", modality="flow")
 
 

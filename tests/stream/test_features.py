@@ -208,7 +208,7 @@ def test_timeception_learns_from_them(features, tmp_path, run):
     with torch.inference_mode():
         assert card.labels[network(maps[None]).argmax()] == "light"
     code, _, err = run("watch", "sample", "--model", tmp_path / "run", "--device", "cpu")
-    assert (code, "takes features that another one has made" in err) == (2, True)
+    assert (code, "takes features of another network" in err) == (2, True)
 
 
 def test_many_labels(features, tmp_path, run):

@@ -59,7 +59,7 @@ CASES = {
     "a run of that name": Case("motion", ("motion/best.safetensors",), "run", "motion/best.safetensors", warning=TWO),
     "clips of that name": Case("motion", ("motion/left/a.txt",), **PACKAGE),
     "a new run of that name": Case(
-        "motion", ("motion/settings.json",), **PACKAGE, warning="the run .*motion has none yet"
+        "motion", ("motion/settings.json",), **PACKAGE, warning="the run .*motion has no checkpoint yet"
     ),
     "a path to that": Case("./motion", ("motion",), "checkpoint", "motion"),
     "a path to a run": Case("./motion/", ("motion/best.safetensors",), "run", "motion/best.safetensors"),

@@ -382,7 +382,7 @@ def test_a_broken_video_is_named(data, tmp_path, run):
         (("--data", "data", "--modality", "flow"), "takes 3 channels, and snippets of flow have 10"),
         (("--data", "data", "--set", "sampled.frame_seconds=1"), "frame_seconds is 1.0; expected interval_seconds, "),
         (("--data", "data", "--model", "timeception"), "has no features in it, and the model is timeception"),
-        (("--data", "data", "--model", "i3d_flow", "--modality", "rgb"), "takes 2 channels, which rgb has not"),
+        (("--data", "data", "--model", "i3d_flow", "--modality", "rgb"), "takes 2 channels, which rgb does not have"),
         ((), "train needs data and an output: give --data DIR or a recipe"),
     ],
 )
