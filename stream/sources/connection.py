@@ -1,4 +1,4 @@
-"""How patient one is with a live source."""
+"""Timeouts and retries of live sources."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ LONGEST_WAIT_SECONDS = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class Connection:
-    """Timeouts, and what happens when a live source is not there or goes away.
+    """Timeouts, retries and limits of a connection to a live source.
 
-    open_seconds   for its first frame, from the begin of a connection
-    read_seconds   without any data
-    stall_seconds  without a frame, whatever else comes
-    retries        how often in a row it is tried again before it is given up; None: for ever
-    transport      of RTSP; "udp" loses packets where "tcp" waits for them
-    public         a stranger gives the address: only the public internet is reached, see `actionstream.sources.relay`
+    open_seconds   longest time from the start of a connection to the first frame
+    read_seconds   longest time without any data
+    stall_seconds  longest time without a frame, also while other data comes
+    retries        number of failed attempts in a row after which the source is given up; None: no limit
+    transport      transport protocol of RTSP; "udp" loses packets where "tcp" waits for them
+    public         whether the address is from a stranger: then it reaches only the public internet, see
+                   `actionstream.sources.relay`
     """
 
     open_seconds: float = 10.0
@@ -45,8 +46,8 @@ class Connection:
 
 
 def wait_seconds(failures: int) -> float:
-    """How long to wait after so many failures in a row: twice as long each time, with jitter.
+    """The time to wait after a number of failures in a row: exponential backoff with jitter.
 
-    The jitter keeps a hundred cameras from coming back at the same moment.
+    Without the jitter a hundred cameras would reconnect at the same moment.
     """
     return min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2 ** min(failures - 1, 30)) * random.uniform(0.5, 1.0)
