@@ -5,7 +5,7 @@ from actionstream import watch
 for prediction in watch("film.mp4"):
     print(prediction.time_seconds, prediction.label, prediction.score)
 
-What may be imported stands in `__all__` here and in models, kernels, scoring and evaluation; all else may move.
+The public names are those in `__all__` here and in models, kernels, scoring and evaluation; other names may move.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for when it is: torch and PyAV take their time, and a help text needs neither."""
+    """Import a name when it is first used: torch and PyAV are slow to import, and a help text needs neither."""
     if name == "__version__":
         from importlib.metadata import version
 

@@ -1,4 +1,4 @@
-"""What goes in: one image of one stream."""
+"""The input: one image of one stream."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from actionstream.models.preprocessing import check_image
 class Frame:
     """One image with its stream, index and time.
 
-    stream        the name of its stream
+    stream        name of the stream
     index         0 for the first frame of the source
-    time_seconds  on the source's own clock
+    time_seconds  time on the source's own clock
     image         RGB, uint8 (height, width, 3)
-    available     when it was there to be labelled, time.perf_counter()
-    after_gap     nobody knows what was between it and the frame before: it is the first of a new connection
+    available     when the frame could be labelled, time.perf_counter()
+    after_gap     whether the frame is the first of a new connection: frames before it may be missing
     """
 
     stream: str

@@ -1,4 +1,4 @@
-"""Every value that goes out: predictions, events, segments, and news of the stream itself."""
+"""Every output value: predictions, events, segments, and notices about the stream itself."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from actionstream.frame import Frame
 
 SCHEMA = "actionstream/1"
 NOT_DUE = ("between samples", "inside a stack")
-"""Why a frame has no prediction though nothing was lost."""
+"""The reasons for a frame without a prediction that are no loss."""
 WARMING_UP = "warming up"
-"""What stands on a screen for a label, where there is none yet."""
+"""The text on a screen in place of a label during the warm-up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,8 @@ class Label:
 class Event:
     """A label starting or ending in a live stream.
 
-    time_seconds  when its smoothed score crossed the threshold, on the source's clock
-    score         the smoothed score that told
+    time_seconds  when the smoothed score crossed the threshold, on the source's clock
+    score         the smoothed score at that time
     """
 
     stream: str
@@ -53,20 +53,20 @@ class Prediction:
     """The scores of one sampled frame.
 
     frame                index of the frame in its source
-    time_seconds         on the source's clock
-    latency_ms           from frame available to this
-    split_ms             what it was spent on: "preprocess", the preparation of this frame (modality and resizing) by
-                         whoever reads the stream, "waiting" until a batch took it, "model", for all frames of the
-                         batch, and "scoring", which is the rest
-    frames_since_reset   snippets scored since the state was empty, this one included: 1 for the first
+    time_seconds         time of the frame on the source's clock
+    latency_ms           from the frame's `available` to this prediction
+    split_ms             the parts of the latency: "preprocess", modality and resizing of this frame in the thread that
+                         reads the stream; "waiting", until a batch takes the frame; "model", for all frames of the
+                         batch; "scoring", the rest
+    frames_since_reset   snippets scored since the state was empty, including this one: 1 for the first
     reset                why the state was emptied before this frame ("start", "gap", "jump back", "new size",
                          "scores not finite"), else None
-    warming_up           whether the network has seen too little since then: there is no `label`, `score` is 0, no event
-                         begins, and scores and probabilities mean nothing yet
+    warming_up           whether the network has seen too few snippets since the reset: `label` is None, `score` is 0,
+                         no event begins, and scores and probabilities mean nothing yet
     names                a name for each class
-    scores               float32 (K,), of this snippet alone, before softmax or sigmoid
+    scores               float32 (K,), logits of this snippet alone
     probabilities        float32 (K,), of this snippet alone
-    smoothed             float32 (K,), the recent past included; events follow it
+    smoothed             float32 (K,), probabilities smoothed over the recent past; events follow them
     events               labels that start or end with this frame
     """
 
@@ -91,7 +91,7 @@ class Prediction:
 
     @property
     def score(self) -> float:
-        """Its smoothed score; 0 until then."""
+        """The smoothed score of `label`; 0 until the warm-up is over."""
         return 0.0 if self.warming_up else float(self.smoothed.max())
 
     def top(self, count: int = 5) -> list[Label]:
@@ -118,11 +118,11 @@ class Prediction:
 class Skipped:
     """A frame without a prediction.
 
-    reason  "between samples": the sampler did not want it; "inside a stack": it went into a snippet of several frames
-            that is not due yet; "scores not finite": the model gave NaN or infinity, and the state of the stream is
-            emptied before the next frame; "failed": its preparation or scoring raised, and so does the next frame begin
-            with an empty state
-    error   what was raised, where it failed
+    reason  "between samples": the sampler did not pick it; "inside a stack": it is part of a snippet of several frames
+            that is not complete; "scores not finite": the model gave NaN or infinity, and the state of the stream is
+            emptied before the next frame; "failed": its preparation or scoring raised an error, and the next frame
+            begins with an empty state, too
+    error   the error, where the reason is "failed"
     """
 
     reason: Literal["between samples", "inside a stack", "scores not finite", "failed"]
@@ -131,12 +131,12 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """Frames of a stream so far: received = labelled + all that were dropped + those that wait.
+    """Frames of a stream so far: received = labelled + dropped (of all reasons) + waiting.
 
-    dropped  by reason: "between samples" (the sampler did not want it), "inside a stack" (it went into a snippet that
-             was not due), "newer" (a newer sampled one replaced it while it waited), "stale" (waited too long), "late"
-             (the decoder was behind), "damaged", "scores not finite", "failed" (an error ended the stream), "ended"
-             (waited when the stream was closed)
+    dropped  by reason: "between samples" (the sampler did not pick it), "inside a stack" (it is part of a snippet that
+             was not complete), "newer" (a newer sampled frame replaced it in the queue), "stale" (it waited too
+             long), "late" (the decoder was behind), "damaged", "too large", "scores not finite", "failed" (an error
+             ended the stream), "ended" (it waited when the stream was closed)
     """
 
     received: int = 0
@@ -146,20 +146,20 @@ class Counts:
 
     @property
     def lost(self) -> int:
-        """Frames that were dropped though they might have had a prediction."""
+        """Dropped frames that could have had a prediction."""
         return sum(count for reason, count in self.dropped.items() if reason not in NOT_DUE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """News of a stream itself.
+    """Something that happened to a stream itself.
 
-    event         of a live stream: "connect", "disconnect", "retry" (trying to connect did not help) and "reconnect";
-                  of any: "warning", something is odd about its source, and "close", its last news
-    time_seconds  on the stream's clock
-    reason        of a disconnect, a retry, a warning, or a close that came before its time
-    counts        with a close: all frames of the stream
-    warnings      with a close: all that was odd about the source
+    event         of a live stream: "connect", "disconnect", "retry" (an attempt to connect failed) and "reconnect";
+                  of any stream: "warning", a problem of its source, and "close", its last notice
+    time_seconds  time on the stream's clock
+    reason        of a disconnect, a retry, a warning, or a close that came too early
+    counts        of a close: all frames of the stream
+    warnings      of a close: all warnings about the source
     """
 
     stream: str
@@ -186,7 +186,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A label from one time to another, and how sure that is (0 to 1)."""
+    """A label from a start to an end time, with a score from 0 to 1."""
 
     start_seconds: float
     end_seconds: float
@@ -196,7 +196,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class OpenSegment:
-    """A label that started and has not ended; `score` is that of what it has shown so far."""
+    """A label that started and has not ended; `score` is its score so far."""
 
     start_seconds: float
     label: str
@@ -205,7 +205,7 @@ class OpenSegment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoLabels:
-    """What M-TWI says of a stream so far, or of its last `horizon_seconds`: labels with scores, best first."""
+    """The labels that M-TWI gives for a stream so far, or for its last `horizon_seconds`: best first."""
 
     stream: str
     time_seconds: float
@@ -224,12 +224,12 @@ class VideoLabels:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimelineNews:
-    """How the timeline of a stream stands.
+    """The timeline of a stream after an update.
 
-    news           segments that were announced or closed with this, in the order in which they were
-    open_segments  those that go on
-    video          the last answer of M-TWI, None before the first
-    video_is_new   whether it came with this
+    news           segments that this update opens or closes, in order of time
+    open_segments  segments that are open now
+    video          the last answer of M-TWI; None before the first one
+    video_is_new   whether this update brings the answer
     """
 
     stream: str
@@ -239,7 +239,7 @@ class TimelineNews:
     video_is_new: bool
 
     def to_dicts(self, top: int) -> list[dict[str, Any]]:
-        """What is new, as JSON."""
+        """The new segments, and the answer of M-TWI if it is new, as JSON values."""
         values = [_segment_to_dict(self.stream, segment) for segment in self.news]
         if self.video is not None and self.video_is_new:
             values.append(self.video.to_dict(top))
@@ -261,9 +261,9 @@ def _segment_to_dict(stream: str, segment: OpenSegment | Segment) -> dict[str, A
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
-    """What is new about one stream: a frame with its prediction, if it was sampled; a notice; events that end.
+    """News of one stream: a frame, with its prediction if it was sampled; a notice; events that end.
 
-    timeline  how its timeline stands, where one is kept
+    timeline  the timeline of the stream, where one is kept
     """
 
     stream: str

@@ -1,4 +1,4 @@
-"""Which frames the model sees."""
+"""The sampler: it picks the frames that the model sees."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from statistics import median
 from actionstream.models.common.errors import ActionstreamError
 
 SLOW = 1.6
-"""Times the interval of a model: frames that are further apart make a source too slow for it."""
+"""A source is too slow for a model when its frames are further apart than this many intervals of the model."""
 PACE_FRAMES = 15
-"""Distances between frames after which the pace of a source is known."""
+"""The number of distances between frames from which the pace of a source is computed."""
 SIZE_PIXELS, SIZE_SHARE = 4, 0.02
-"""By how much, the larger of the two, a side of a picture may differ and be of the same size."""
+"""A side of a picture is the same if it differs by no more than the larger of the two limits."""
 
 
 def gap_after(interval_seconds: float) -> float:
-    """The pause in a stream, in seconds, after which its state is of no use, where nobody says otherwise."""
+    """The default pause in a stream, in seconds, after which its state is of no use."""
     if not interval_seconds > 0:
         raise ActionstreamError(f"interval_seconds is {interval_seconds}; it must be positive")
     return max(8 * interval_seconds, 0.5)
@@ -24,7 +24,7 @@ def gap_after(interval_seconds: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What the sampler says of a frame: whether the model wants it, and why the state must be emptied first."""
+    """The sampler's decision on a frame: whether the model sees it, and why the state must be emptied first."""
 
     sampled: bool
     reset: str | None = None
@@ -34,17 +34,17 @@ class Decision:
 class Sampler:
     """Picks frames by time, so that a source of any rate gives the network the rhythm it was trained with.
 
-    Ticks lie `interval_seconds` apart from the first frame on; of the frames around a tick the nearest is
-    picked, judged by the last distance between frames, so that nothing has to be waited for. A source that
-    is slower than the ticks has all of its frames picked and none twice.
+    Ticks lie `interval_seconds` apart from the first frame on. The frame nearest to a tick is picked. The last
+    distance between frames serves as an estimate of the next one, so that the sampler need not wait for it. A
+    source that is slower than the ticks has each of its frames picked once.
 
-    The state of the stream has to be emptied, and the ticks begin anew, at
+    The state of the stream has to be emptied, and the ticks start again, at
       "start"      the first frame,
       "gap"        a frame more than `gap_seconds` after the one before (default: 8 intervals, 0.5 s at least), or
-                   one that says of itself that it comes after a gap,
+                   a frame with `after_gap`,
       "jump back"  a frame that is not later than the one before,
-      "new size"   a picture whose height or width is another than that of the first one since the last reset, by more
-                   than SIZE_PIXELS and more than SIZE_SHARE of it: cut-outs of a tracker and scans differ by a few.
+      "new size"   a picture whose height or width differs from the first one since the last reset by more than
+                   SIZE_PIXELS and more than SIZE_SHARE: a tracker's cut-outs and scans differ by a few pixels.
     """
 
     interval_seconds: float
@@ -54,7 +54,7 @@ class Sampler:
         usual = gap_after(self.interval_seconds)
         if self.gap_seconds is None:
             self.gap_seconds = usual
-        self._tick = 0.0  # the next one
+        self._tick = 0.0  # time of the next tick
         self._last: float | None = None
         self._size: tuple[int, int] = (0, 0)  # at the last reset
 
@@ -88,12 +88,13 @@ class Sampler:
 
 
 class Pace:
-    """Whether the frames of a source come often enough for a model, by the median distance between them.
+    """Checks that a source has enough frames a second for a model.
 
-    So neither a gap nor a slow beginning counts. `push` and `flush` return what to tell the user, once.
+    It takes the median distance between frames, so that a gap or a slow start does not matter. `push` and `flush`
+    return a warning for the user, once.
 
     name              of the source
-    interval_seconds  between frames as the model wants them
+    interval_seconds  between two frames of the model
     """
 
     def __init__(self, name: str, interval_seconds: float):

@@ -1,1 +1,1 @@
-"""The command line: the options of each command; what they do is in stream/commands."""
+"""The command line: the options of each command; stream/commands has the work."""

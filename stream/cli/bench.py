@@ -32,7 +32,7 @@ def bench_latency(
     ] = None,
     frames: Annotated[int, typer.Option(min=20, help="Number of frames, after a warm-up of one second.")] = 600,
     busy: Annotated[
-        int, typer.Option(min=0, help="Number of other processes that compute in every second stretch.")
+        int, typer.Option(min=0, help="Number of other processes that compute, in every other stretch of frames.")
     ] = 0,
     picture: Annotated[Path | None, typer.Option(help="Draw the latencies into this PNG file.")] = None,
     model: Model = "motion",
@@ -157,7 +157,7 @@ def bench_ratios(
     network: Annotated[
         list[str] | None,
         typer.Option(
-            help="A network that streams; may be given several times. Figures of a single network are of the first.",
+            help="A network that streams; may be given several times. Figures of a single network use the first one.",
             show_default="tsm_mobilenet_v2, tsm_resnet50",
         ),
     ] = None,

@@ -28,7 +28,7 @@ def evaluate(
         ),
     ] = None,
     videos: Annotated[
-        Path | None, typer.Option(help="A folder with videos of the truth, which are labelled first, as label does.")
+        Path | None, typer.Option(help="A folder with the videos of the truth; they are labelled first, as label does.")
     ] = None,
     model: Annotated[
         str | None,
@@ -52,7 +52,7 @@ def evaluate(
     blocked: Annotated[
         str | None,
         typer.Option(
-            help="A file that names videos to leave out, or mislabelled, which is three test videos of THUMOS14."
+            help="A file that names videos to leave out, or the word mislabelled: three test videos of THUMOS14."
         ),
     ] = None,
     device: Annotated[
@@ -62,8 +62,8 @@ def evaluate(
 ) -> None:
     """Evaluate a file of results, or a model on videos, exactly as the evaluator of a challenge does.
 
-    With --videos, two simple detectors stand beside the model. Both use its scores: ten equal parts of a video with
-    the labels of the whole video, and stretches of unsmoothed scores of 0.5 or more.
+    With --videos, the figures of two baselines follow. Both use the scores of the model: ten equal parts of a video
+    with the labels of the whole video, and stretches of unsmoothed scores of 0.5 or more.
     """
     from actionstream.commands.evaluate import evaluate_results
 

@@ -1,4 +1,4 @@
-"""The command line: its commands, and what becomes of errors and signals."""
+"""The command line: its commands, and the handling of errors and signals."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def main() -> None:
     """Run the command line; every error and every warning is one line."""
     warnings.formatwarning = lambda message, *_: f"actionstream: {_in_a_line(message)}\n"
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a name may have letters that the terminal has not
+        if isinstance(stream, io.TextIOWrapper):  # a name may have letters that the terminal cannot show
             stream.reconfigure(errors="backslashreplace")
     try:
         with signals.raised(), extras_named():
@@ -72,7 +72,7 @@ def main() -> None:
     except signals.Stopped as stopped:
         signals.arrived()
         sys.exit(stopped.exit_code)
-    except Exception as error:  # noqa: BLE001  each error is told, and ends with an exit code
+    except Exception as error:  # noqa: BLE001  each error is printed, and gives an exit code
         sys.exit(_tell(error))
 
 

@@ -1,4 +1,4 @@
-"""What the command line tells the user beside its results."""
+"""Messages of the command line to the user, beside its results."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ def models(
 ) -> None:
     """List the networks with their costs, and the checkpoints that --model takes by name.
 
-    The input is frames x height x width, the state is what one live stream keeps. A network that does not stream runs
-    live in a window of frames. A published checkpoint is downloaded when it is first used.
+    The input is frames x height x width; the state is the memory of one live stream. A network that does not stream
+    runs live in a window of frames. A published checkpoint is downloaded at its first use.
     """
     from actionstream.commands.models import print_model, print_table
 

@@ -33,7 +33,7 @@ Background = Annotated[
     str | None,
     typer.Option(
         "--background",
-        help="The label that means that nothing happens; it has no segments.",
+        help="The label for no action; it has no segments.",
         show_default="background, where the model has it",
     ),
 ]
@@ -41,7 +41,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print the figures as one JSO
 
 
 def loading(weights: Path | None, labels: str | None) -> dict[str, Any]:
-    """What `actionstream.models.load` takes beside the model: only options that are given."""
+    """The arguments of `actionstream.models.load` besides the model: only options that are given."""
     from actionstream.models.labels import read_labels
 
     options = {"weights": weights, "labels": labels and read_labels(labels)}

@@ -36,7 +36,7 @@ def test(
         bool, typer.Option("--online", help="Measure the accuracy after each tenth of a video that is seen.")
     ] = False,
     pictures: Annotated[
-        Path | None, typer.Option(help="For motion: a folder of videos, whose pictures are moved.")
+        Path | None, typer.Option(help="For motion: a folder of videos; the test clips move pictures of them.")
     ] = None,
     background: Annotated[
         Path | None, typer.Option(help="For motion: a folder of videos without action, to count false starts.")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from actionstream.models.common.errors import ActionstreamError
 
 OTHERS = "*"
-"""Stands for all labels that have no threshold of their own, as in `actionstream.scoring.events.Threshold`."""
+"""The key of all labels without a threshold of their own, as in `actionstream.scoring.events.Threshold`."""
 START = 0.6
 
 

@@ -21,7 +21,7 @@ def train(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The folder to write; of motion and ut-untrimmed the checkpoint."),
+        typer.Option("--output", "-o", help="The folder to write; for motion and ut-untrimmed, the checkpoint."),
     ] = None,
     data: Annotated[
         Path | None, typer.Option(help="A folder with a folder for each label, of videos or of folders of frames.")
@@ -30,7 +30,7 @@ def train(
     shift: Annotated[
         Shift | None,
         typer.Option(
-            help="The temporal shift: uni streams, bi needs whole clips, none is the network without.",
+            help="The temporal shift: uni streams, bi needs whole clips, none has no shift.",
             show_default="of the network",
         ),
     ] = None,
@@ -41,11 +41,9 @@ def train(
         str | None, typer.Option(help="A checkpoint to start from, such as mobilenet-v2-imagenet.")
     ] = None,
     teacher: Annotated[
-        str | None, typer.Option(help="A checkpoint whose scores the network learns, beside the labels.")
+        str | None, typer.Option(help="A checkpoint for distillation: the network learns its scores, too.")
     ] = None,
-    epochs: Annotated[
-        int | None, typer.Option(min=1, help="Number of epochs, each of which takes all clips once.")
-    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Number of epochs; an epoch takes all clips once.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Clips in a step, of all processes together.")] = None,
     size: Annotated[int | None, typer.Option(min=32, help="Height and width of the input, in pixels.")] = None,
     format: Annotated[
@@ -60,7 +58,7 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Any other setting, such as optimisation.mixup=0.2."),
     ] = None,
-    resume: Annotated[Path | None, typer.Option(help="The folder of a run that is to go on.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="The folder of a run to resume.")] = None,
     steps: Annotated[
         int | None, typer.Option(min=1, help="Number of steps of a recipe.", show_default="of the recipe")
     ] = None,

@@ -98,7 +98,7 @@ def watch(
     policy: Annotated[
         Policy,
         typer.Option(
-            help="newest drops frames that arrive too fast, every waits for all frames; auto is newest for live "
+            help="newest drops frames that arrive too fast, every drops no frame; auto is newest for live "
             "sources and every for files."
         ),
     ] = "auto",
@@ -108,13 +108,13 @@ def watch(
     ] = None,
     transport: Annotated[Transport, typer.Option(help="Transport protocol of RTSP.")] = "tcp",
     open_timeout: Annotated[
-        float, typer.Option(metavar="SECONDS", help="A live source has failed without a first frame for so long.")
+        float, typer.Option(metavar="SECONDS", help="Longest time that a live source may take for its first frame.")
     ] = 10.0,
     read_timeout: Annotated[
-        float, typer.Option(metavar="SECONDS", help="A live source has failed without data for so long.")
+        float, typer.Option(metavar="SECONDS", help="Longest time that a live source may send no data.")
     ] = 3.0,
     stall_timeout: Annotated[
-        float, typer.Option(metavar="SECONDS", help="A live source has failed without another frame for so long.")
+        float, typer.Option(metavar="SECONDS", help="Longest time between two frames of a live source.")
     ] = 5.0,
 ) -> None:
     """Label the frames of each SOURCE as they arrive, all sources in one batch."""

@@ -1,1 +1,1 @@
-"""What the commands do; `actionstream.cli` has their names and options."""
+"""The work of the commands; `actionstream.cli` has their names and options."""

@@ -1,4 +1,4 @@
-"""The command `bench`: how fast it is here, as tables for a person or one JSON object."""
+"""The command `bench`: the speed on this machine, as tables for a person or one JSON object."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from actionstream.sources import SAMPLE, SourceError, open_source
 from actionstream.sources.address import masked, scheme
 from actionstream.sources.video import FileSource
 
-FILM_FRAMES = 300  # of a film that is encoded anew
+FILM_FRAMES = 300  # length of a film that is encoded for a benchmark
 CAMERA_SIZE = "640x480"
 
 
@@ -60,7 +60,7 @@ def bench_latency(
     device: str,
     as_json: bool,
 ) -> None:
-    """Where the time of each frame of a live stream goes."""
+    """Measure the parts of the latency of each frame of a live stream."""
     if num_busy and num_frames < 4 * STRETCHES:
         raise ActionstreamError(
             f"--frames is {num_frames}; expected {4 * STRETCHES} or more with --busy, which divides them into "
@@ -93,7 +93,7 @@ def bench_throughput(
     device: str,
     as_json: bool,
 ) -> None:
-    """Frames a second of a runtime's step."""
+    """Measure the frames a second of a runtime's step."""
     from actionstream.benchmarks.opening import check_threads, thread_counts
     from actionstream.benchmarks.throughput import BATCHES, measure_throughput
 
@@ -125,7 +125,7 @@ def bench_streams(
     device: str,
     as_json: bool,
 ) -> None:
-    """How many live streams are held."""
+    """Find the number of live streams that this machine holds."""
     _checked_rate(rate)
     if not 1 <= seconds <= 3600:
         raise ActionstreamError(f"--seconds is {seconds:g}; expected 1 to 3600")
@@ -142,7 +142,7 @@ def bench_streams(
 
 
 def bench_decode(source: str, *, size: str | None, num_frames: int, rounds: int, pixels: int, as_json: bool) -> None:
-    """The decoders that there are."""
+    """Compare the installed decoders."""
     report = _described("decode", source=source, size=size, resized_to=[pixels, pixels], rounds=rounds)
     with _stages() as stage, _film(source, size) as path:
         preprocessing = Preprocessing(height=pixels, width=pixels)
@@ -160,7 +160,7 @@ def bench_ratios(
     peer: Path | None,
     as_json: bool,
 ) -> None:
-    """The figures that the project promises."""
+    """Measure the target figures of the project."""
     from actionstream.benchmarks.networks import WEIGHTS
     from actionstream.benchmarks.opening import check_threads
     from actionstream.benchmarks.ratios import (
@@ -193,7 +193,7 @@ def bench_ratios(
 
 
 def bench_soak(*, num_frames: int, model: str, runtime: RuntimeName, device: str, as_json: bool) -> None:
-    """Whether memory or latency grow."""
+    """Measure the growth of memory and latency."""
     report = _described("soak", model=model, runtime=runtime)
     engine = Engine(model, runtime=runtime, device=device)
     with closing(open_source(SAMPLE)) as source:
@@ -204,7 +204,7 @@ def bench_soak(*, num_frames: int, model: str, runtime: RuntimeName, device: str
 
 
 def bench_start(*, rounds: int, model: str, runtime: RuntimeName, as_json: bool) -> None:
-    """From a command to its first words."""
+    """Measure the time from the start of a command to its first output."""
     report = _described("start", model=model, runtime=runtime, rounds=rounds)
     with _stages() as stage:
         report["rows"] = measure_start(model, runtime=runtime, rounds=rounds, done=stage("start"))
@@ -217,7 +217,7 @@ def _described(benchmark: str, **what: Any) -> dict[str, Any]:
 
 @contextmanager
 def _stages() -> Iterator[Stage]:
-    """A bar for what is being measured, on standard error, where that is a terminal."""
+    """A progress bar of the measurement on standard error, where that is a terminal."""
     progress = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -239,7 +239,7 @@ def _stages() -> Iterator[Stage]:
 
 @contextmanager
 def _film(source: str, size: str | None) -> Iterator[Path]:
-    """The file of a source; with a size what it is after it was encoded anew."""
+    """The video file of a source; with a size, a copy that is encoded at this size."""
     if scheme(source) or source == "-" or source.isdecimal():
         raise ActionstreamError(f"{source} is no video file; expected one, or sample, the clip of the package")
     wanted = None if size is None else parse_size(size)
@@ -247,7 +247,7 @@ def _film(source: str, size: str | None) -> Iterator[Path]:
         is_file = isinstance(opened, FileSource)
     if wanted is None:
         if not is_file:
-            raise SourceError(f"{source} is no video file; with --size {CAMERA_SIZE} one is made of it")
+            raise SourceError(f"{source} is no video file; give --size {CAMERA_SIZE} to make one from it")
         path = Path(source)
         yield path if path.exists() else SAMPLE
         return
@@ -283,7 +283,7 @@ def _print(report: dict[str, Any], show: Callable[[Console, dict[str, Any]], Non
 
 
 def _plain(value: Any) -> Any:
-    """The same with null for what the system did not tell."""
+    """The same with None for NaN: values that the system does not report."""
     if isinstance(value, dict):
         return {name: _plain(each) for name, each in value.items()}
     if isinstance(value, list | tuple):

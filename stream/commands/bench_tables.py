@@ -1,4 +1,4 @@
-"""What the benchmarks found, as tables for a person."""
+"""The results of the benchmarks, as tables for a person."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from actionstream.benchmarks.latency import PARTS
 
 
 def show_machine(console: Console, on: dict[str, Any]) -> None:
-    """Below each table: what it was measured on."""
+    """Print the machine and the versions, below each table."""
     versions = ", ".join(f"{name} {version}" for name, version in on["versions"].items())
     memory = "" if on["memory_gigabytes"] is None else f", {on['memory_gigabytes']:g} GB"
     load = "" if on["load"] is None else f", load {on['load']:g}"
@@ -20,7 +20,7 @@ def show_machine(console: Console, on: dict[str, Any]) -> None:
 
 
 def show_latency(console: Console, report: dict[str, Any]) -> None:
-    """The percentiles of each part, quiet and with neighbours."""
+    """The percentiles of each part of the latency, without and with busy neighbours."""
     other = report["frames"] - report["labelled"] - report["lost"]
     console.print(
         f"{report['labelled']} of {report['frames']} frames labelled at {report['rate']:g} frames/s, {other} between "
@@ -63,7 +63,7 @@ def show_throughput(console: Console, report: dict[str, Any]) -> None:
 
 
 def show_streams(console: Console, report: dict[str, Any]) -> None:
-    """A line for each try, and what the limit is."""
+    """A line for each number of streams, and the part that limits them."""
     parts = list(report["tries"][0]["busy_seconds"])
     table = _table("streams", "p50 ms", "p99 ms", "lost", *parts, "held")
     for each in report["tries"]:
@@ -134,7 +134,7 @@ def show_ratios(console: Console, report: dict[str, Any]) -> None:
 
 
 def show_soak(console: Console, report: dict[str, Any]) -> None:
-    """Memory and latency, at the begin and at the end."""
+    """Memory and latency, at the start and at the end."""
     memory, latency = report["megabytes"], report["latency_ms"]
     table = _table(f"{report['frames']} frames", "begin", "end", "most", "")
     table.add_row(
@@ -181,5 +181,5 @@ def _table(*heads: str) -> Table:
 
 
 def _short(value: float) -> str:
-    """Three digits of a number or more, two after the point at most."""
+    """A number with at least three digits, but at most two after the point."""
     return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}"

@@ -13,7 +13,7 @@ from actionstream.models.weights.convert import load_weights
 
 
 def convert_file(file: Path, output: Path, *, labels: str | None, **loading: Any) -> None:
-    """Write the checkpoint of a file, and say what the file was; `loading` is for `weights.convert.load_weights`."""
+    """Convert a file to a checkpoint and describe it; `loading` is for `weights.convert.load_weights`."""
     if output.suffix != ".safetensors":
         raise ActionstreamError(
             f"{output}: a checkpoint is a safetensors file; call it {output.with_suffix('.safetensors')}"

@@ -1,4 +1,4 @@
-"""The command `evaluate`: the figures of a result file, as a challenge counts them."""
+"""The command `evaluate`: the figures of a result file, by the rules of a challenge."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.common.files import read_text
 
 SUBSETS: dict[Challenge, str] = {"thumos14": "test", "activitynet": "validation"}
-"""What is evaluated unless another one is asked for."""
+"""The default subset of each challenge."""
 MAX_CLASSES_SHOWN = 30
 
 
@@ -60,7 +60,7 @@ def evaluate_results(
 
 
 def check_task(dataset: Challenge, task: EvaluationTask, truth: Path, iou_thresholds: Sequence[float]) -> None:
-    """Raise ValueError for what cannot be asked of a data set."""
+    """Raise ValueError for a task or option that a data set does not have."""
     if dataset == "thumos14" and task == "proposals":
         raise ActionstreamError(
             "THUMOS14 has no proposals; `evaluate activitynet` takes THUMOS14's truth in its layout, too"
@@ -83,7 +83,7 @@ def read_truth(dataset: Challenge, path: Path, subset: str) -> Truth:
 
 
 def describe(dataset: Challenge, task: EvaluationTask, subset: str, known: Truth, found: Segments) -> dict[str, Any]:
-    """What is compared, as plain words and numbers."""
+    """The data set and its sizes, as plain words and numbers."""
     return {
         "dataset": dataset,
         "task": task,
@@ -134,7 +134,7 @@ def _figures(accuracy: DetectionAccuracy) -> dict[str, Any]:
 
 
 def read_results(path: Path, truth: Path, dataset: Challenge, task: EvaluationTask) -> Segments:
-    """The results in a file of any of the layouts that the task may have, which its name tells."""
+    """The results in a file; the suffix of its name gives the layout."""
     kind = Path(path.name.removesuffix(".gz")).suffix
     if kind == ".csv" and task != "classification":
         return read_table(path)
@@ -152,7 +152,7 @@ def read_results(path: Path, truth: Path, dataset: Challenge, task: EvaluationTa
 
 
 def read_blocked(name: str) -> list[str]:
-    """The videos to leave out: THUMOS14's `mislabelled`, or a file with names, one a line or as a JSON list."""
+    """The videos to leave out, from THUMOS14's `mislabelled`, or from a file with a name a line or a JSON list."""
     if name == "mislabelled":
         return list(thumos14.MISLABELLED)
     return [word for word in re.split(r'[\s,"\[\]]+', read_text(Path(name))) if word]
@@ -167,12 +167,12 @@ def print_figures(figures: dict[str, Any], *, as_json: bool) -> None:
 
 
 def show(figures: dict[str, Any]) -> None:
-    """Print the figures as a table, in percent, and what was odd."""
+    """Print the figures as a table, in percent, and remarks."""
     console = open_console()
     console.print(f"{figures['dataset']} {figures['task']}, {figures['subset']}, in %\n")
     of_classes = figures.get("AP", {})
     if len(of_classes) > MAX_CLASSES_SHOWN:
-        console.print(f"those of all {len(of_classes)} classes are in --json\n")
+        console.print(f"the figures of all {len(of_classes)} classes are in --json\n")
         of_classes = {}
     if figures["task"] == "detection":
         head = ["IoU", *figures["mAP"], "mean"]

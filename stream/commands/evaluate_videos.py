@@ -1,4 +1,4 @@
-"""The command `evaluate --videos`: label the videos of a truth file, and say how right that is."""
+"""The command `evaluate --videos`: label the videos of a truth file, and evaluate the results."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ def evaluate_videos(
     as_json: bool,
     say: Callable[[str], None],
 ) -> int:
-    """Label the videos of the truth that are in a folder, keep the results in a file, and print the figures.
+    """Label the videos of the truth in a folder, write the results to a file, and print the figures.
 
-    Two simple detectors stand beside, made of the same scores. Returns the exit code.
+    The figures of two baselines with the same scores follow. Returns the exit code.
     """
     check_task(dataset, task, truth, iou_thresholds)
     if results.exists():
@@ -124,9 +124,9 @@ def evaluate_videos(
 def find_videos(folder: Path, known: Truth, left_out: LeftOut) -> dict[str, Path]:
     """The videos of the truth, by name: NAME.mp4 and the like, or v_NAME.mp4, in folders of any depth.
 
-    What is no video is added to `left_out`, and so are the videos of the truth that are not there.
+    Files that are not videos, and missing videos of the truth, are added to `left_out`.
 
-    ValueError where there are none, or two of one name.
+    ValueError where there is no video, or two of one name.
     """
     if not folder.is_dir():
         raise ActionstreamError(f"no folder {folder}; --videos is one with the videos of the truth")

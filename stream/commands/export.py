@@ -1,4 +1,4 @@
-"""The command `export`: a checkpoint as a file that runs elsewhere."""
+"""The command `export`: a checkpoint as a file for other runtimes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def export_checkpoint(
     weights: Path | None = None,
     labels: Sequence[str] | None = None,
 ) -> None:
-    """Write the file, and say what it takes; `weights` and `labels` as actionstream.models.load takes them."""
+    """Export a checkpoint and describe the file; `weights` and `labels` as in actionstream.models.load."""
     if calibrate and not int8:
         raise ActionstreamError("--calibrate is for --int8; give both, or leave it out")
     check_target(output)
@@ -58,7 +58,7 @@ def export_checkpoint(
 
 
 def snippets(source: str, card: Card) -> Iterator[np.ndarray]:
-    """Those of a video, as the live engine makes them: uint8 (height, width, channels)."""
+    """The snippets of a video, as in the live engine: uint8 (height, width, channels)."""
     sampling = Sampling(card)
     with closing(open_source(source)) as frames:
         for frame in frames:

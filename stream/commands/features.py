@@ -30,14 +30,13 @@ def extract_features(
     shard: str,
     device: str,
 ) -> None:
-    """Write the features of each video: those of a folder in the same tree under `target`.
+    """Write the features of each video; the features of a folder of videos have the same tree under `target`.
 
-    A file that is there already is left as it is, and one is there only when it is whole. Videos that cannot be read
-    are named in the end.
+    Existing files are kept; each write is atomic. At the end the videos that cannot be read are listed.
     """
     number, count = _shard(shard)
     files = _targets(sources)
-    # by the name alone, so that it does not matter what else is there
+    # the shard depends on the name only, not on other files
     mine = {name: video for name, video in files.items() if crc32(name.encode()) % count == number - 1}
     network, card = load(model, weights=weights)
     extractor = Extractor(network, card, num_segments=num_segments, device=choose_device(device).type)
@@ -62,7 +61,7 @@ def extract_features(
 
 
 def _targets(sources: Iterable[Path]) -> dict[str, Path]:
-    """Videos and folders of frames by the names of their files of features, in order."""
+    """Videos and folders of frames, by the names of their feature files, in order."""
     found: dict[str, Path] = {}
     for source in sources:
         if not source.exists():

@@ -1,4 +1,4 @@
-"""The command `frames`: videos as folders of pictures, for where decoding takes longer than training."""
+"""The command `frames`: videos as folders of pictures, for training that decoding would slow down."""
 
 from __future__ import annotations
 
@@ -22,10 +22,9 @@ QUALITY = 95
 def extract_frames(source: Path, target: Path, *, short_side: int | None) -> None:
     """Write each video under `source` as a folder of 00001.jpg, 00002.jpg ... in the same place under `target`.
 
-    How many of them are a second is in the folder, too, so that clips of both are the same.
+    The folder has the frame rate, too, so that its clips are the same as the clips of the video.
 
-    A folder that is there already is left as it is, and one is there only when it is whole. Videos that cannot be read
-    are named in the end.
+    Existing folders are kept; each folder is written atomically. At the end the videos that cannot be read are listed.
     """
     if not source.is_dir():
         raise ActionstreamError(f"{source} is no folder; give the folder that the videos are in")

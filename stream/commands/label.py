@@ -1,4 +1,4 @@
-"""The command `label`: what happens when in whole videos, as files and on the screen."""
+"""The command `label`: the segments of whole videos, as files and on the screen."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ def label_files(
     threshold: float,
     say: Callable[[str], None],
 ) -> int:
-    """Label each video and write what was found into the folder; returns the exit code.
+    """Label each video and write its results into the folder; returns the exit code.
 
-    A video that fails, or whose files cannot be written, is told and passed over. NAME.json has the segments in
-    ActivityNet's layout, NAME.png the timeline; with several videos results.json has the segments of all. Those whose
-    score reaches the threshold are on the screen and in the subtitles.
+    A video that fails, or with files that cannot be written, is reported and skipped. NAME.json has the segments in
+    ActivityNet's layout, NAME.png the timeline; with several videos results.json has all segments. The screen and the
+    subtitles have the segments with a score of `threshold` or more.
 
-    NAME.npz, with `scores`: times_seconds (n,), scores (n, K) before softmax or sigmoid, probabilities (n, K), of the n
-    rows that mean something; overall (K,), probabilities of the whole video; labels (K,); duration_seconds.
+    NAME.npz, with `scores`: times_seconds (n,), scores (n, K), logits, and probabilities (n, K), of the n rows after
+    the warm-up; overall (K,), probabilities of the whole video; labels (K,); duration_seconds.
     """
     if not 0 <= threshold <= 1:
         raise ActionstreamError(f"--threshold is {threshold}; expected a number from 0 to 1")
@@ -106,7 +106,7 @@ def label_files(
 
 
 def name_of(video: str) -> str:
-    """What the files of a video are called."""
+    """The name of a video's files, without suffix."""
     path = Path(video)
     return path.resolve().name if path.is_dir() else path.stem
 
@@ -114,9 +114,9 @@ def name_of(video: str) -> str:
 def label_each(
     videos: Iterable[tuple[str, str | Path]], scorer: Scorer, *, background: str | None, say: Callable[[str], None]
 ) -> Generator[tuple[str, LabelledVideo | None, Thumbnails]]:
-    """The names of videos, what was found in each, and pictures of it; nothing where it failed, which is told.
+    """Label videos; yields the name, the result, and thumbnails of each; the result is None for a video that failed.
 
-    Meanwhile a bar on standard error shows how far it is, and the time that is left.
+    A progress bar on standard error shows the time that is left.
     """
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
     console = Console(stderr=True)
@@ -169,7 +169,7 @@ def rows_of(name: str, segments: Iterable[Segment]) -> list[SegmentRow]:
 
 
 def _check_targets(videos: Sequence[str], names: Sequence[str], folder: Path, kinds: Sequence[str]) -> None:
-    """Raise ValueError where one file would be written twice, or over a video."""
+    """Raise ValueError where a file would be written twice, or would replace a video."""
     taken = {ALL: "the results of all"} if len(videos) > 1 else {}
     for video, name in zip(videos, names, strict=True):
         if name in taken:
@@ -181,7 +181,7 @@ def _check_targets(videos: Sequence[str], names: Sequence[str], folder: Path, ki
     targets = {(folder / f"{name}.{kind}").resolve() for name in taken for kind in kinds}
     for video in videos:
         if Path(video).resolve() in targets:
-            raise ActionstreamError(f"{video} would be written over; give another folder, --out DIR")
+            raise ActionstreamError(f"{video} would be overwritten; give another folder, --out DIR")
 
 
 def write_found(
@@ -194,10 +194,10 @@ def write_found(
     card: Card,
     thumbnails: Thumbnails,
 ) -> None:
-    """Write what was found in a video into a file of each kind: json, png, srt, vtt, csv, npz.
+    """Write the results of a video, a file of each kind: json, png, srt, vtt, csv, npz.
 
-    segments  all of them, for the json and csv
-    sure      those for subtitles
+    segments  all segments, for json and csv
+    sure      segments above the threshold, for subtitles
     """
     write_results(targets["json"], segments, videos=[name])
     with whole(targets["png"]) as picture:
@@ -215,7 +215,7 @@ def write_found(
     if "csv" in targets:
         write_table(targets["csv"], segments)
     if "npz" in targets:
-        with whole(targets["npz"]) as path, path.open("wb") as file:  # a name would get the ending .npz
+        with whole(targets["npz"]) as path, path.open("wb") as file:  # given a name, numpy would append .npz
             np.savez_compressed(
                 file,
                 times_seconds=found.scores.times_seconds,
@@ -228,7 +228,7 @@ def write_found(
 
 
 def _show(console: Console, title: str, found: LabelledVideo, sure: list[Segment], card: Card) -> None:
-    """The best segments in the order of time, and what the video shows as a whole."""
+    """Print the best segments in order of time, and the labels of the whole video."""
     table = Table(title=title, box=SIMPLE_HEAD, show_edge=False, title_justify="left")
     for column in ("start", "end", "label", "score"):
         is_name = column == "label"

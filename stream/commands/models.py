@@ -16,7 +16,7 @@ from actionstream.models.weights.checkpoint import read_card
 
 
 def print_table() -> None:
-    """A line for each network, with what its input costs, and a line for each checkpoint that has a name."""
+    """Print a line for each network, with its cost, and a line for each checkpoint that has a name."""
     _print_lines([COLUMNS, *(row.cells for row in read_table())], right=("parameters", "multiply-adds", "state"))
     print()
     lines: list[tuple[str, ...]] = [("checkpoint", "network", "labels", "licence", "where")]
@@ -30,7 +30,7 @@ def print_table() -> None:
 
 
 def _print_lines(lines: list[tuple[str, ...]], right: tuple[str, ...] = ()) -> None:
-    """Columns with a head each; those named in `right` are numbers."""
+    """Print columns, each with a head; the columns in `right` are numbers."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         cells = [
@@ -41,7 +41,7 @@ def _print_lines(lines: list[tuple[str, ...]], right: tuple[str, ...] = ()) -> N
 
 
 def print_model(model: str) -> None:
-    """What is known of a model, its layers with their parameters, and the state of a live stream."""
+    """Print the facts about a model, its layers with their parameters, and the state of a live stream."""
     found = locate(model)
     if found.kind == "network":
         _print_entry(found.name)
@@ -75,7 +75,7 @@ def _print_fields(fields: Mapping[str, Any]) -> None:
 
 
 def _print_entry(name: str) -> None:
-    """A network as the catalogue has it."""
+    """Print the catalogue's entry of a network."""
     entry = find_entry(name)
     row = next(row for row in read_table() if row.name == name)
     for column, cell in zip(COLUMNS, row.cells, strict=True):
@@ -87,7 +87,7 @@ def _print_entry(name: str) -> None:
 
 
 def _print_parts(name: str, arguments: Mapping[str, Any], *, frames: tuple[int, int, int]) -> None:
-    """Layers and state for frames (T, height, width)."""
+    """Print layers and state for frames (T, height, width)."""
     import torch
 
     from actionstream.models.window import Window

@@ -28,9 +28,10 @@ from actionstream.runtimes.eager import choose_device
 def train_motion_recipe(
     output: Path, *, shift: Shift = "uni", steps: int = NUM_STEPS, seed: int, device: str, workers: int
 ) -> None:
-    """Train the network of `motion` and write its checkpoint, a whole one after each 200 steps.
+    """Train the network of `motion` and write its checkpoint, atomically after each 200 steps.
 
-    What it needs to go on, should it be killed, is beside the checkpoint until the end: the same command goes on.
+    Until the end a file NAME.state beside the checkpoint has the state of training: after a stop, the same command
+    resumes.
     """
     check_target(output)
     command = f"actionstream train motion --shift {shift} --steps {steps} --seed {seed}"
@@ -65,13 +66,13 @@ RECIPES: dict[str, Callable[..., None]] = {
     "timeception": train_timeception,
 }
 COMMON = ("seed", "device", "workers")
-"""Options that always have a value; a recipe takes those that it has a use for."""
+"""Options that always have a value; a recipe takes only those that it needs."""
 
 
 def train_recipe(name: str, output: Path, **options: Any) -> None:
-    """Train a recipe with the options of the command line; None where one was not given.
+    """Train a recipe with the options of the command line; an option is None where it was not given.
 
-    Raises ValueError for a recipe that is not there, and for an option that it has not.
+    Raises ValueError for an unknown recipe, and for an option that the recipe does not have.
     """
     if name not in RECIPES:
         raise ActionstreamError(f"no recipe {name!r}; there are {', '.join(RECIPES)}")

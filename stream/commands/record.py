@@ -1,4 +1,4 @@
-"""The command `record`: clips of one's own label, from a camera into a folder that `train --data` takes."""
+"""The command `record`: clips of the user's own label, from a camera, in a folder for `train --data`."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ from actionstream.sources import SourceError, open_source
 def record_clips(
     label: str, *, source: str, folder: Path, num_clips: int, seconds: float, pause_seconds: float
 ) -> None:
-    """Record clips of a label one after the other, with a pause before each; a clip is kept when it is whole."""
+    """Record clips of a label one after the other, with a pause before each; only complete clips are kept."""
     if not label.strip() or label != Path(label).name or label.startswith("."):
         raise ActionstreamError(f"the label {label!r} cannot be the name of a folder; take another one")
     if not seconds > 0 or not pause_seconds >= 0:
         raise ActionstreamError(
-            f"--seconds is {seconds:g} and --pause is {pause_seconds:g}; expected a number above 0, and one from 0 on"
+            f"--seconds is {seconds:g} and --pause is {pause_seconds:g}; expected above 0 "
+            "for --seconds, and 0 or more for --pause"
         )
-    camera = open_source(int(source) if source.isdecimal() else source)  # here a number is no folder of that name
+    camera = open_source(int(source) if source.isdecimal() else source)  # a number is always a camera here
     place = folder / label
     place.mkdir(parents=True, exist_ok=True)
     taken = [re.fullmatch(rf"{re.escape(label)}_(\d+)\.mp4", path.name) for path in place.iterdir()]

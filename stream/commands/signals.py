@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP end the program through its `finally` clauses, or, where those hang, without them."""
+"""Ctrl-C, SIGTERM and SIGHUP end the program through its `finally` clauses; if those hang, it exits at once."""
 
 from __future__ import annotations
 
@@ -12,16 +12,14 @@ from contextlib import contextmanager
 from typing import Any
 
 NUMBERS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-LONGEST_SECONDS = 1.8
-"""From a signal to the end, whatever stalls or hangs."""
-IMPATIENT_SECONDS = 1.0  # after which a second signal ends it at once
-
+LONGEST_SECONDS = 1.8  # from the signal on; whatever stalls or hangs then
+IMPATIENT_SECONDS = 1.0  # a second signal after this time exits at once
 
 _stopping, _arrived = threading.Event(), threading.Event()
 
 
 class Stopped(BaseException):
-    """A signal asks to end."""
+    """A signal has asked the program to end."""
 
     def __init__(self, number: int):
         self.exit_code = 128 + number
@@ -29,13 +27,13 @@ class Stopped(BaseException):
 
 @contextmanager
 def raised() -> Iterator[None]:
-    """Signals are raised as `Stopped` in here."""
+    """In this context signals raise `Stopped`."""
     _stopping.clear()
     _arrived.clear()
     before = {number: signal.signal(number, _stop) for number in NUMBERS if _is_heeded(number)}
     hook = sys.unraisablehook
 
-    def quiet(unraisable: sys.UnraisableHookArgs) -> None:  # a lost one is raised again: nobody needs to know
+    def quiet(unraisable: sys.UnraisableHookArgs) -> None:  # no message: a lost exception is raised again
         if not isinstance(unraisable.exc_value, Stopped):
             hook(unraisable)
 
@@ -51,17 +49,17 @@ def raised() -> Iterator[None]:
 
 
 def arrived() -> None:
-    """The exception has arrived, and the program is on its way out: it is not raised again.
+    """Stop raising `Stopped` again, as the program has caught it and is about to end.
 
-    An end that takes too long, or a second signal after a while, is the end at once.
+    After LONGEST_SECONDS, or at a second signal after IMPATIENT_SECONDS, the program exits at once.
     """
     _arrived.set()
 
 
 def _stop(number: int, _: Any) -> None:
-    """An exception that a signal raises can be lost, where it falls into a finalizer or a callback from C.
+    """Raise `Stopped`, and raise it again each half second until `arrived` is called.
 
-    So it is raised again and again until it has `arrived`.
+    An exception from a signal handler is lost when it is raised inside a finalizer or a callback from C.
     """
     began = time.monotonic()
     _stopping.set()
@@ -84,5 +82,5 @@ def _stop(number: int, _: Any) -> None:
 
 
 def _is_heeded(number: int) -> bool:
-    """Whether nobody has said that a signal means nothing, as nohup does."""
+    """Whether a signal is not ignored; nohup, for example, ignores SIGHUP."""
     return signal.getsignal(number) != signal.SIG_IGN

@@ -1,4 +1,4 @@
-"""Tables of figures, in which no name is cut, however narrow the screen is."""
+"""Tables of figures that cut no name, also on a narrow screen."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from rich.measure import Measurement
 from rich.table import Table
 
 WIDEST = 10_000
-"""Columns of what is no terminal: a row is a line."""
+"""Width of an output that is not a terminal, so that each row is one line."""
 NARROWEST = 8
 
 Rows = Sequence[Sequence[str]]
 
 
 def open_console() -> Console:
-    """A console for results, which are printed as they are; only a terminal has an end of the line."""
+    """A console for results: it prints text without markup, and wraps lines only on a terminal."""
     return Console(markup=False, highlight=False, emoji=False, width=None if sys.stdout.isatty() else WIDEST)
 
 
 def print_table(console: Console, head: Sequence[str], *sections: Rows, title: str = "") -> None:
     """Rows of a name and figures, with a rule between sections.
 
-    Where the figures of a row do not fit beside its name, they follow in further tables with the same names; a name
-    that is too long by itself is broken into lines.
+    Figures that do not fit beside the names follow in further tables with the same names; a name that is too long is
+    wrapped.
     """
     if title:
         console.print(title)

@@ -1,4 +1,4 @@
-"""The command `test`: how well a checkpoint does on clips it has not seen."""
+"""The command `test`: the accuracy of a checkpoint on clips that it has not seen."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_clips(
     device: str,
     as_json: bool,
 ) -> None:
-    """Measure a checkpoint on the clips of a folder, or that of a run on what it was validated on."""
+    """Measure a checkpoint on the clips of a folder, or a run on its validation clips."""
     found = locate(model)
     network, card = load(found)
     settings = Run.open(Path(model)).settings if found.kind == "run" else None
@@ -114,11 +114,11 @@ def _show_online(right: dict[float, float], broken: Sequence[str], *, as_json: b
         return
     head = ["seen", *(f"{100 * part:.0f}" for part in right)]
     row = ["top-1", *(f"{100 * value:.1f}" for value in right.values())]
-    print_table(open_console(), head, [row], title="right when so much has been seen, in %\n")
+    print_table(open_console(), head, [row], title="accuracy when so much of a video has been seen, in %\n")
 
 
 def is_motion(model: str) -> bool:
-    """Whether it is a checkpoint of the recipe `motion`, or a file that was exported."""
+    """Whether a model is a checkpoint of the recipe `motion`, or an exported file."""
     found = locate(model)
     if found.kind not in CHECKPOINTS:
         return found.kind == "exported"
@@ -182,7 +182,7 @@ def show(figures: dict[str, Any]) -> None:
         for name, values in figures["sets"].items()
     ]
     head = ["set", "clips", "opposites", *(f"frame {number}" for number in moments)]
-    print_table(console, head, rows, title="right, in %\n")
+    print_table(console, head, rows, title="accuracy, in %\n")
     for name, values in figures["sets"].items():
         each = ", ".join(f"{movement} {100 * share:.0f}" for movement, share in values["by_movement"].items())
         console.print(f"{name}: {each}")
@@ -205,7 +205,7 @@ def videos(folder: Path) -> list[Path]:
 
 
 def real_pictures(folder: Path) -> list[np.ndarray]:
-    """Pictures spread over each video of a folder."""
+    """Pictures from each video of a folder, evenly spread over it."""
     pictures: list[np.ndarray] = []
     for path in videos(folder):
         try:

@@ -40,9 +40,9 @@ def train_timeception(folder: Path, *, steps: int = NUM_STEPS, seed: int, device
 
 
 def _show(found: dict[str, Any]) -> None:
-    """Mean and standard deviation over the seeds, and by how many percent the mean falls when videos are altered."""
+    """Print mean and standard deviation over the seeds, and the percent by which the mean falls on altered videos."""
     seeds = len(found["seeds"])
-    title = f"right on {found['videos']} videos, in %: mean and standard deviation of {seeds} seeds, and the drop in %"
+    title = f"accuracy on {found['videos']} videos, in %: mean and standard deviation of {seeds} seeds, drop in %"
     rows = []
     for kind, by_pieces in found["accuracy"].items():
         original = np.mean(by_pieces["original"])

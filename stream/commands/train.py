@@ -1,4 +1,4 @@
-"""The command `train`: a network on clips of one's own."""
+"""The command `train`: a network on the user's own clips."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from actionstream.models.training.settings import TrainingSettings
 from actionstream.runtimes.eager import choose_device
 
 IN_CHANNELS: dict[FrameModality, int] = {"rgb": 3, "rgb-difference": 15, "flow": 10, "warped-flow": 10}
-"""Of a snippet (TSN, arXiv:1608.00859), for networks that do not say how many they take."""
+"""Channels of a snippet (TSN, arXiv:1608.00859), for networks without a number of channels of their own."""
 
 
 def train_clips(
@@ -41,9 +41,9 @@ def train_clips(
     workers: int = 0,
     **settings: Any,
 ) -> None:
-    """Begin a run and train it to its end; `settings` and `changes` are of models.training.settings.
+    """Begin a run and train it to its end; for `settings` and `changes` see models.training.settings.
 
-    data  a folder with a folder of clips for each label, or what says more of it
+    data  a folder with a folder of clips for each label, or a description of the data
     """
     data = data if isinstance(data, Data) else Data(root=os.fspath(data))
     entry = find_entry(model)
@@ -88,7 +88,7 @@ def train_clips(
 
 
 def resume(folder: Path, *, device: str, workers: int) -> None:
-    """Go on with a run from its last whole epoch."""
+    """Resume a run from its last complete epoch."""
     _train(Run.open(folder), device=device, workers=workers)
 
 

@@ -1,4 +1,4 @@
-"""The recipes `ut-interaction` and `arrow-of-time`: leave one sequence out, and a table of all that a folder has."""
+"""The recipes `ut-interaction` and `arrow-of-time`: leave-one-sequence-out folds, and a table of all results."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def train_ut_interaction(
     device: str,
     workers: int,
 ) -> None:
-    """Train and test a network on all folds, those that are done left out, and print the table of `output`."""
+    """Train and test a network on all folds that are not done yet, and print the table of `output`."""
     root, start = _given_both(data, start)
     given = {} if epochs is None else {"epochs": epochs}
     recipe = recipe_for(task, root=str(root), start=start, shift=shift, seed=seed, **given)
@@ -65,7 +65,7 @@ def train_ut_untrimmed(
 
 
 def _claim(folder: Path, what: Mapping[str, str]) -> None:
-    """A table compares what was made of the same; ValueError where the folder has one of something else."""
+    """Claim a folder for one table; ValueError where its results are of another task, data or start."""
     file = folder / "table.json"
     if file.exists() and (there := read_json(file, dict[str, Any])) != what:
         name = next(name for name in what if what[name] != there.get(name))
@@ -80,7 +80,7 @@ def _given_both(data: Path | None, start: str | None) -> tuple[Path, str]:
         raise ActionstreamError("give the folder of UT-Interaction's clips with its manifest.csv: --data DIR")
     if start is None:
         raise ActionstreamError("give a checkpoint of MobileNetV2 to start from, such as --start mobilenet-v2-imagenet")
-    network, card = load(start)  # before a folder is made for what cannot begin
+    network, card = load(start)  # raise errors before a folder is made
     if not isinstance(network, MobileNetV2):
         raise ActionstreamError(
             f"{start} is {card.network}, and the recipe starts from MobileNetV2, as mobilenet-v2-imagenet"
@@ -89,7 +89,7 @@ def _given_both(data: Path | None, start: str | None) -> tuple[Path, str]:
 
 
 def figures_of(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Clips that are right by set, in all views and in the first one alone, and when a part of them has been seen."""
+    """Numbers of correct clips by set: with all views, with the first view only, and after parts of the clips."""
     sets = sorted({result["group"].split("_")[0] for result in results})
     figures: dict[str, Any] = {}
     for name in [*sets, "all"]:
@@ -131,5 +131,5 @@ def _show(output: Path) -> None:
         for name, right in read_json(file, dict[str, Any]).items():
             row = [sum(n for group, n in right.items() if each in ("all", group.split("_")[0])) for each in sets]
             rows.append([name, "", *map(str, row)])
-    title = "clips told right, each by a network that has not seen its sequence\n"
+    title = "correct clips, each labelled by a network that has not seen its sequence\n"
     print_table(open_console(), [*head, *(f"{100 * part:.0f} % seen" for part in SEEN[:-1])], rows, title=title)

@@ -1,4 +1,4 @@
-"""The command `watch`: sources in, labels to whoever asked for them."""
+"""The command `watch`: labels sources and passes the results to sinks."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def watch_sources(
 
 
 class _Saved:
-    """A file of a stream that may fail, as on a full disk: that is told once, and the labels go on without it."""
+    """The video file of a stream; an error, such as a full disk, is reported once, and labelling goes on without it."""
 
     def __init__(self, file: VideoFile, fail: Callable[[Exception], None]):
         self._file = file
@@ -122,14 +122,14 @@ class _Saved:
             return
         try:
             write()
-        except Exception as error:  # noqa: BLE001  whatever it is, the labels are worth more
+        except Exception as error:  # noqa: BLE001  the labels go on without the file
             self._failed = True
             self._file.discard()
             self._fail(error)
 
 
 class _Report:
-    """Hands each update to the sinks that all streams share, says what went wrong, and remembers it."""
+    """Passes each update to the shared sinks, reports errors, and computes the exit code."""
 
     def __init__(self, sinks: list[Sink], say: Callable[[str], None], timelines: Timelines | None):
         self._sinks = sinks
@@ -137,10 +137,10 @@ class _Report:
         self._timelines = timelines
         self._num_labelled = 0
         self._failed = False
-        self._warnings: dict[str, list[str]] = {}  # of each stream, that were said as they came
+        self._warnings: dict[str, list[str]] = {}  # by stream; printed already
 
     def push(self, update: Update) -> None:
-        """SinkClosed when nobody looks any more at one of the sinks, which gets no more."""
+        """Pass an update to the sinks; SinkClosed when a sink has closed, which then gets no more updates."""
         if self._timelines is not None:
             update = self._timelines.push(update)
         closed: SinkClosed | None = None
@@ -160,7 +160,7 @@ class _Report:
             raise closed
 
     def fail(self, what: str, error: Exception) -> None:
-        """Something that is not needed for the labels has failed."""
+        """Report an error in something that the labels do not need."""
         self._say(f"{what}: {reason(error)}")
         self._failed = True
 

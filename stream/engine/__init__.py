@@ -1,13 +1,13 @@
-"""The engine: frames of many streams in, a prediction for each that is sampled out.
+"""The engine: it takes frames of many streams and returns a prediction for each sampled frame.
 
-    Engine (engine.py)     streams by name; prepares frames, scores them, makes predictions of the scores
+    Engine (engine.py)     streams by name; prepares frames, scores them, makes predictions from the scores
     Labelling              of one stream: smoothing, events and counters
-    Scorer (scorer.py)     one network, or several as one (fusion.py reads which), over many streams
-    ScoredStream           of one stream: its sampling (sampling.py), its slots of the networks' states, the last scores
-    Prepared               a frame as its stream wants it; what is handed on where it is dropped
+    Scorer (scorer.py)     one network, or a fusion of several (fusion.py), over many streams
+    ScoredStream           of one stream: its sampling (sampling.py), its slots of the networks' states, its last scores
+    Prepared               a frame that is ready to be scored; when dropped, it leaves snippet and reset to the next one
 
-A frame is prepared in the thread that reads it, for each stream in its own, and scored in a batch of whoever has one.
-So what is prepared is ahead of what is scored. What a reset forgets, and when:
+Each stream has a thread that reads and prepares its frames. One thread scores batches: a batch has one frame of each
+stream that has one. So preparation is ahead of scoring. What a reset clears, and when:
 
                                           rhythm,  state, last  smoothing, open      segments of
                                           stacks   scores       events, counters     the timeline
@@ -17,7 +17,7 @@ So what is prepared is ahead of what is scored. What a reset forgets, and when:
     scores not finite                      no       yes          yes                  end
     a frame that fails, and the next one   yes      yes          yes                  end
 
-The first column is forgotten when a frame is prepared, the others when it is scored; `Prediction.reset` tells of it
-with the first prediction after that. Segments end in `actionstream.live.timeline`, by `Prediction.reset`; M-TWI's
-scores of the whole stream are forgotten only where its time jumps back.
+The first column is cleared when a frame is prepared, the others when it is scored. The first prediction after that has
+the reason in `Prediction.reset`. Segments end in `actionstream.live.timeline`, by `Prediction.reset`. M-TWI's scores of
+the whole stream are cleared only where its time jumps back.
 """

@@ -1,4 +1,4 @@
-"""The engine: frames of many streams in, a prediction for each that was sampled out."""
+"""The engine: it takes frames of many streams and returns a prediction for each sampled frame."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from actionstream.scoring.events import Threshold
 
 @dataclass
 class LabelledStream:
-    """A stream of the engine: how it gets scores, and what becomes of them."""
+    """A stream of the engine: the part that scores frames, and the part that makes predictions from scores."""
 
     scored: ScoredStream
     labelling: Labelling
@@ -36,7 +36,7 @@ class LabelledStream:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A stream as it was at one moment, to go back to or to fork from."""
+    """A copy of a stream at one moment, for `restore`."""
 
     _scored: Any
     _labelling: Labelling
@@ -54,13 +54,13 @@ class Engine:
     runtime, device       see `open_runtime`
     threshold             a label starts when its smoothed score reaches this: a number from 0 to 1, or a
                           mapping from labels to numbers with "*" for the others
-    end_threshold         and ends below this; half of `threshold` unless given
-    smoothing_seconds     how far back the smoothing reaches
+    end_threshold         a label ends when its smoothed score falls below this; default: half of `threshold`
+    smoothing_seconds     time constant of the smoothing
     min_duration_seconds  a label is an event when it stays for this long
     gap_seconds           a pause in a stream after which its state is of no use (default: `Sampler`)
 
-    `push` is all there is to do for one stream. Who reads streams in threads calls `prepare` in the thread of each, and
-    `score` in one thread for all; everything else belongs to that one, too.
+    For one stream `push` is enough. A program with a thread for each stream calls `prepare` in that thread, and `score`
+    in one thread for all streams; all other methods belong to the scoring thread, too.
     """
 
     def __init__(
@@ -107,8 +107,8 @@ class Engine:
     def push(self, stream: str, image: np.ndarray, time_seconds: float) -> Prediction | None:
         """The next frame of a stream: an RGB image, uint8 (height, width, 3), and its time on the source's clock.
 
-        Returns the prediction; None when the sampler did not want the frame, and when the scores were not
-        finite, which resets the stream. So does an error, which is raised.
+        Returns the prediction; None when the sampler did not pick the frame, or when the scores are not finite.
+        Scores that are not finite, and an error, reset the stream; the error is raised.
         """
         index = self._get(stream).labelling.next_index
         frame = Frame(stream=stream, index=index, time_seconds=time_seconds, image=image)
@@ -118,9 +118,9 @@ class Engine:
         return result if isinstance(result, Prediction) else None
 
     def push_frames(self, frames: Sequence[Frame]) -> list[Prediction | Skipped]:
-        """Frames of different streams, whoever has one now, in one batch: `prepare` and `score`; a result for each.
+        """Prepare and score a batch, one frame of each of several streams; returns a result for each frame.
 
-        Where the frame of a stream cannot be prepared, its result has the error, and the others have their predictions.
+        If a frame cannot be prepared, its result has the error; the other frames are scored.
         """
         self._check(frames)
         failed: dict[str, Skipped] = {}
@@ -128,22 +128,22 @@ class Engine:
         for frame in frames:
             try:
                 pairs.append((frame, self.prepare(frame)))
-            except Exception as error:  # noqa: BLE001  whatever it is, other streams go on
+            except Exception as error:  # noqa: BLE001  the other streams go on
                 failed[frame.stream] = self._failed(frame, error)
         results = iter(self.score(pairs))
         return [failed[frame.stream] if frame.stream in failed else next(results) for frame in frames]
 
     def prepare(self, frame: Frame) -> Prepared:
-        """The next frame of a stream as `score` takes it: sampled, made a snippet of, resized.
+        """Prepare the next frame of a stream for `score`: sample it, make a snippet, resize.
 
-        For each stream one thread may do it, while others prepare theirs and a batch is scored.
+        Each stream may have a thread of its own for this, also while a batch is scored.
         """
         return self._get(frame.stream).scored.prepare(frame)
 
     def score(self, pairs: Sequence[tuple[Frame, Prepared]]) -> list[Prediction | Skipped]:
-        """Frames of different streams and what `prepare` made of them, in one batch; a result for each.
+        """Score a batch, one prepared frame of each of several streams; returns a result for each frame.
 
-        A frame of a stream may be left out, where the next sampled one is scored as `Prepared.after` makes it.
+        The caller may drop a frame, and then passes the next sampled one through `Prepared.after`.
         """
         self._check([frame for frame, _ in pairs])
         began = perf_counter()
@@ -174,7 +174,7 @@ class Engine:
         return Skipped(reason="failed", error=error)
 
     def _result(self, frame: Frame, prepared: Prepared, row: Row, split_ms: dict[str, float]) -> Prediction | Skipped:
-        """What becomes of a frame with its row."""
+        """The result of a frame from its row of scores."""
         stream = self._get(frame.stream)
         labelling = stream.labelling
         labelling.next_index = frame.index + 1
@@ -185,42 +185,42 @@ class Engine:
             return Skipped(reason="inside a stack" if prepared.sampled else "between samples")
         if np.isfinite(row.scores).all():
             return labelling.push(frame, row.scores, self.card, split_ms)
-        stream.scored.empty()  # its state may be as bad
+        stream.scored.empty()  # the state may have NaN, too
         labelling.start_anew("scores not finite")
         return Skipped(reason="scores not finite")
 
     def flush(self, stream: str, time_seconds: float | None = None) -> list[Event]:
-        """The source has ended: end the events that are still open. The stream takes no more until `reset`.
+        """End the open events, as the source has ended; the stream takes no more frames until `reset`.
 
-        time_seconds  when its last frame ceased to be shown; the time of that frame, unless given
+        time_seconds  end of the last frame; default: the time of the last frame
         """
         return self._get(stream).labelling.flush(time_seconds)
 
     def reset(self, stream: str) -> None:
-        """Forget what a stream has seen: the next frame that is prepared is a start."""
+        """Clear a stream: the next frame that is prepared is a "start"."""
         entry = self._get(stream)
         entry.labelling.flushed = False
         entry.scored.reset()
 
     def adjust(self, stream: str, *, threshold: Threshold, smoothing_seconds: float) -> None:
-        """Other settings for one stream, from its next frame on."""
+        """Change the settings of one stream, from its next frame on."""
         labelling = self._get(stream).labelling
         labelling.detector.set_thresholds(threshold)
         labelling.smoother.set_seconds(smoothing_seconds)
 
     def snapshot(self, stream: str) -> Snapshot:
-        """The stream as of the frame that was scored last, whatever was prepared since."""
+        """A copy of the stream after the frame that was scored last; frames prepared since are not in it."""
         entry = self._get(stream)
         return Snapshot(entry.scored.read(), copy.deepcopy(entry.labelling))
 
     def restore(self, stream: str, snapshot: Snapshot) -> None:
-        """Make a stream what it, or another of this engine's model, was at a snapshot."""
+        """Put a snapshot into a stream; the snapshot may be of another stream with the same model."""
         entry = self._get(stream)
         entry.scored.write(snapshot._scored)
         entry.labelling = _renamed(snapshot._labelling, stream)
 
     def fork(self, stream: str, name: str | None = None) -> str:
-        """Open a second stream that goes on from where `stream` is; returns its name."""
+        """Open a copy of a stream, as `snapshot` has it; returns its name."""
         snapshot = self.snapshot(stream)
         twin = self.open(name)
         self.restore(twin, snapshot)
@@ -240,7 +240,7 @@ class Engine:
 
 
 def _renamed(labelling: Labelling, stream: str) -> Labelling:
-    """The same for a stream of another name, from where it stands."""
+    """A copy for a stream of another name."""
     twin = copy.deepcopy(labelling)
     twin.detector.stream = stream
     return twin

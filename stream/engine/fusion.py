@@ -1,4 +1,4 @@
-"""A model as the engine takes it: one network, or a file that says which ones to fuse."""
+"""The scorer of a model: of one network, or of a file that lists networks to fuse."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def open_scorer(
     gap_seconds: float | None = None,
     **opening: Any,
 ) -> Scorer:
-    """The scorer of a model: of what `open_runtime` takes, or of a file NAME.toml of networks to fuse.
+    """The scorer of a model: a model for `open_runtime`, or a file NAME.toml that lists networks to fuse.
 
         [[network]]
         model = "rgb.safetensors"

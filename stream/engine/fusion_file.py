@@ -1,4 +1,4 @@
-"""The file of a fusion: which networks are fused, with which weights."""
+"""The file of a fusion: a list of networks with their weights."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class FusedNetwork:
     """A network of the file.
 
     model   a name, or a path relative to the file
-    weight  of its scores in the mean
+    weight  weight of its scores in the mean
     """
 
     model: ShortText
@@ -29,7 +29,7 @@ class FusedNetwork:
 
 @checked
 class FusionFile:
-    """What the file holds: a table [[network]] for each network."""
+    """The contents of the file: a table [[network]] for each network."""
 
     network: Annotated[list[FusedNetwork], Field(min_length=1, max_length=64)]
 
@@ -37,7 +37,7 @@ class FusionFile:
 def read_networks(path: Path) -> tuple[list[Located], list[float]]:
     """The models of a file, and their weights.
 
-    Raises ActionstreamError for a file that is no TOML or does not list networks.
+    Raises ActionstreamError for a file that is not TOML or does not list networks.
     """
     source = f"{path} does not list networks to fuse, each as [[network]] with model = and weight ="
     try:

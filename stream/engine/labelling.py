@@ -15,14 +15,14 @@ from actionstream.scoring import EventDetector, Smoother
 
 @dataclass
 class Labelling:
-    """What becomes of the scores of one stream, and where that stands.
+    """Makes predictions from the scores of one stream, and keeps the counters of the stream.
 
-    next_index          of the next frame that has none of its own
+    next_index          index of the next frame, where the caller gives none
     frames_since_reset  snippets scored since the state was empty
-    last_seconds        the time of the last frame
-    flushed             the source has ended
-    reset               why the state was emptied, to be told with the next prediction, as what follows
-    ended               events that ended by that
+    last_seconds        time of the last frame
+    flushed             whether the source has ended
+    reset               why the state was emptied; the next prediction reports it
+    ended               events that this reset ended; the next prediction reports them
     """
 
     smoother: Smoother
@@ -35,14 +35,14 @@ class Labelling:
     ended: list[Event] = field(default_factory=list)
 
     def start_anew(self, why: str) -> None:
-        """The state of the stream has been emptied; the events that were open end with its last frame."""
+        """Start again after the state of the stream was emptied; the open events end with its last frame."""
         self.reset = why
         self.ended += self.detector.flush(self.last_seconds)
         self.smoother.reset()
         self.frames_since_reset = 0
 
     def push(self, frame: Frame, scores: np.ndarray, card: Card, split_ms: dict[str, float]) -> Prediction:
-        """The prediction of a frame, from its scores, float32 (K,), and what was spent on it so far."""
+        """The prediction of a frame, from its scores, float32 (K,), and the parts of its latency so far."""
         probabilities = card.probabilities(scores)
         reset, self.reset = self.reset, None
         events, self.ended = self.ended, []
@@ -70,7 +70,7 @@ class Labelling:
         )
 
     def flush(self, time_seconds: float | None) -> list[Event]:
-        """The source has ended, at a time or with its last frame: the events that were still open."""
+        """End the open events at a time, or with the last frame, as the source has ended; returns their ends."""
         self.flushed = True
         ended, self.ended = self.ended, []
         return ended + self.detector.flush(self.last_seconds if time_seconds is None else time_seconds)

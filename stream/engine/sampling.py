@@ -1,4 +1,4 @@
-"""What a network sees of a stream: the frames that it wants, made into snippets."""
+"""The input of a network from a stream: it samples frames and makes snippets of them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from actionstream.sampler import Sampler, gap_after
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """A frame that a network wants.
+    """A sampled frame of a network.
 
-    snippet  uint8 (height, width, channels); None where it went into a stack that is not due
-    reset    why the state has to be emptied before it, if it has
+    snippet  uint8 (height, width, channels); None where the frame is part of a stack that is not complete
+    reset    why the state has to be emptied before this frame; None where it does not
     """
 
     snippet: np.ndarray | None
@@ -27,9 +27,9 @@ class Sampled:
 
 
 class Sampling:
-    """What a network sees of one stream: a sampler, and the modality that makes snippets of what it picks.
+    """The sampler of one network and one stream, and the modality that makes snippets of sampled frames.
 
-    good_until_seconds  until when the state that the last sampled frame leaves is of use
+    good_until_seconds  time until which the state is of use after the last sampled frame
     """
 
     def __init__(self, card: Card, *, gap_seconds: float | None = None):
@@ -39,7 +39,7 @@ class Sampling:
         self.good_until_seconds = -math.inf
 
     def push(self, frame: Frame) -> Sampled | None:
-        """The next frame of the stream; None where it lies between samples."""
+        """Take the next frame of the stream; returns None where the frame lies between samples."""
         decision = self._sampler.push(frame.time_seconds, frame.image.shape[:2], after_gap=frame.after_gap)
         if decision.reset:
             self._modality.reset()
@@ -49,7 +49,7 @@ class Sampling:
         return Sampled(self._modality.push(frame.image, frame.time_seconds), decision.reset)
 
     def copy(self) -> Sampling:
-        """It as it is, to go on from there another time."""
+        """A copy that can go on independently."""
         twin = copy.copy(self)
         twin._sampler, twin._modality = copy.copy(self._sampler), self._modality.copy()
         return twin

@@ -1,4 +1,4 @@
-"""One stream of a scorer: its frames are prepared, scored, and handed on if dropped."""
+"""One stream of a scorer: prepared frames, and the states of the networks."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from actionstream.runtimes.runtime import Runtime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A frame as the scorer takes it.
+    """A frame that is ready for the scorer.
 
-    stream              whose it is
-    time_seconds        of the frame
-    sampled             whether a network wants it
+    stream              stream of the frame
+    time_seconds        time of the frame
+    sampled             whether a network samples the frame
     snippets            for each network: uint8 (height, width, channels), or None where it has nothing to score
-    reset               why the state has to be emptied before it, if it has
-    good_until_seconds  up to here the state of the sampled frame before is of use, if this one is dropped
-    seconds             that its preparation took
-    samplings           of the stream, one for each network, as they are after this frame: nobody changes them
+    reset               why the state has to be emptied before this frame; None where it does not
+    good_until_seconds  time until which the state is of use after the previous sampled frame
+    seconds             duration of the preparation
+    samplings           copies of the stream's samplings after this frame, one for each network; read only
     """
 
     stream: ScoredStream
@@ -43,11 +43,11 @@ class Prepared:
         return any(snippet is not None for snippet in self.snippets)
 
     def after(self, dropped: Prepared) -> Prepared:
-        """The same frame with what it needs of the last sampled one before it, which nobody scores.
+        """This frame, with the parts that it needs from the sampled frame before it, which was dropped.
 
-        That is its reset; its snippet, for a network that has none here (its stack was complete, or this network's
-        rhythm is another); and a reset for a gap, where too much time has passed since a frame was scored. A frame with
-        a reset of its own needs nothing of what was before.
+        These are the reset of the dropped frame; its snippet, for a network without a snippet in this frame (networks
+        have different rhythms and stacks); and a reset "gap", where too much time has passed since a frame was scored.
+        A frame with a reset of its own needs nothing from the dropped one.
         """
         if self.reset:
             return self
@@ -65,7 +65,7 @@ class Prepared:
 class ScoredStream:
     """One stream of a scorer: for each network its sampling, a slot of its runtime's states, and its last scores.
 
-    `prepare` and `reset` look ahead and belong to the thread that has the frames; all else to the one that scores.
+    `prepare` belongs to the thread that reads the frames, all else to the thread that scores; any thread may `reset`.
     """
 
     def __init__(self, runtimes: Sequence[Runtime], gap_seconds: float):
@@ -76,7 +76,7 @@ class ScoredStream:
         self.last: list[np.ndarray | None] = [None] * len(runtimes)
 
     def prepare(self, frame: Frame) -> Prepared:
-        """The next frame of the stream as `Scorer.score` takes it."""
+        """Prepare the next frame of the stream for `Scorer.score`."""
         began = perf_counter()
         samplings = self._samplings  # read once: another thread may `reset`
         good_until = max(each.good_until_seconds for each in samplings)
@@ -93,28 +93,28 @@ class ScoredStream:
         )
 
     def reset(self) -> None:
-        """Forget the rhythm and the stacks: the next frame that is prepared is a start. Any thread may ask for it."""
+        """Clear the rhythm and the stacks: the next frame that is prepared is a "start". Any thread may call this."""
         self._scored = tuple(Sampling(each.card, gap_seconds=self._gap_seconds) for each in self._runtimes)
         self._samplings = tuple(each.copy() for each in self._scored)
 
     def empty(self) -> None:
-        """Forget what the networks have seen, at once; what is prepared already goes on from there."""
+        """Empty the states of the networks, at once; frames that are prepared already are scored after that."""
         for runtime, slot in zip(self._runtimes, self.slots, strict=True):
             runtime.reset(slot)
         self.last = [None] * len(self.slots)
 
     def keep(self, prepared: Prepared, found: Sequence[np.ndarray | None]) -> None:
-        """A frame has been scored: for each network the scores that it gave, if any."""
+        """Keep the scores of a frame, for each network that gave any."""
         self._scored = prepared.samplings
         self.last = [before if new is None else new for before, new in zip(self.last, found, strict=True)]
 
     def read(self) -> Any:
-        """All that is kept of the stream, as of the frame that was scored last."""
+        """A copy of the stream after the frame that was scored last."""
         states = [runtime.read(slot) for runtime, slot in zip(self._runtimes, self.slots, strict=True)]
         return self._scored, states, self.last
 
     def write(self, kept: Any) -> None:
-        """Put back what `read` gave, of this stream or of another one of the same scorer."""
+        """Put back what `read` returned, for this stream or another one of the same scorer."""
         self._scored, states, self.last = kept
         self._samplings = tuple(each.copy() for each in self._scored)
         for runtime, slot, state in zip(self._runtimes, self.slots, states, strict=True):

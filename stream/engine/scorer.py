@@ -1,4 +1,4 @@
-"""One network over many streams, or several as one: prepared frames in, and for each the scores that it gives."""
+"""The scorer: one network, or a fusion of several, over many streams; it takes prepared frames and returns scores."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from actionstream.sampler import gap_after
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a frame gave.
+    """The result of a frame.
 
-    scores  float32 (K,); None where it was not sampled, or went into a stack that is not due
-    reset   why the state was emptied before it, if it was
+    scores  float32 (K,); None where the frame was not sampled, or is part of a stack that is not complete
+    reset   why the state was emptied before the frame; None where it was not
     """
 
     scores: np.ndarray | None = None
@@ -32,11 +32,11 @@ class Scorer:
     """A network, or the weighted mean of the scores of several, each with its own rhythm and modality.
 
     The two-stream method (Simonyan and Zisserman, arXiv:1406.2199). A frame has scores when the quickest network (the
-    first of them) gives new ones and all have given some since the last reset; of the others it is their last. The
-    labels of all are the same. Softmax or sigmoid come after the mean, as in TSN.
+    first, if several are) gives new scores and each network has given some since the last reset; the mean takes the
+    last scores of each. All networks have the same labels. Softmax or sigmoid come after the mean, as in TSN.
 
-    gap_seconds  one for all networks, so that all begin anew together; the longest of theirs, unless given
-    chunk        how many sampled frames of one stream `score` does well to take, where there are as many
+    gap_seconds  the same for all networks, so that they are reset together; default: the longest of their gaps
+    chunk        the best number of successive frames of one stream for a call of `score`
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Scorer:
         return ScoredStream(self._runtimes, self.gap_seconds)
 
     def score(self, prepared: Sequence[Prepared]) -> list[Row]:
-        """Frames of different streams, a row for each, or successive frames of one stream."""
+        """Score frames of different streams, or successive frames of one stream; returns a row for each."""
         in_time = len({id(each.stream) for each in prepared}) < len(prepared)
         cuts = [n for n, each in enumerate(prepared) if n and each.reset] if in_time else []
         rows: list[Row] = []
@@ -65,7 +65,7 @@ class Scorer:
         return rows
 
     def _score_without_resets(self, prepared: Sequence[Prepared], in_time: bool) -> list[Row]:
-        """Those of a stream with a reset before the first one only."""
+        """Score frames; of several frames of one stream only the first may have a reset."""
         for each in prepared:
             if each.reset:
                 each.stream.empty()
@@ -79,7 +79,7 @@ class Scorer:
         return rows
 
     def _step(self, number: int, prepared: Sequence[Prepared], in_time: bool) -> list[np.ndarray | None]:
-        """The scores that one of the networks gives; None where it has nothing to score."""
+        """The scores of one network; None for frames where it has nothing to score."""
         found: list[np.ndarray | None] = [None] * len(prepared)
         due = [(n, snippet) for n, each in enumerate(prepared) if (snippet := each.snippets[number]) is not None]
         if due:
@@ -111,7 +111,7 @@ def _check_that_they_fuse(cards: Sequence[Card], weights: Sequence[float]) -> No
 
 
 def _fused_card(cards: Sequence[Card]) -> tuple[Card, int]:
-    """The card of the quickest network, with the longest warm-up of all in its rows; and which one that is."""
+    """The card of the quickest network, with the longest warm-up of all, in rows; and the index of that network."""
     quickest = min(cards, key=lambda card: card.interval_seconds)
     context = max(card.context * card.interval_seconds for card in cards) / quickest.interval_seconds
     return replace(quickest, context=math.ceil(context - 1e-6)), cards.index(quickest)

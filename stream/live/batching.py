@@ -1,4 +1,4 @@
-"""Who is served next, when not all can be."""
+"""Chooses the streams of the next batch, when there is no time for all."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ Stream = TypeVar("Stream", bound=Hashable)
 
 @dataclass
 class StepTime:
-    """Seconds that a step takes for n frames, as a + b n, fitted to the recent past by least squares."""
+    """A model of the seconds that a step of n frames takes: a + b n, fitted to recent steps by least squares."""
 
-    memory: float = 0.95  # what a step weighs when the next one comes
+    memory: float = 0.95  # the weight of a step falls by this factor with each further step
 
     def __post_init__(self) -> None:
         self._weight = self._n = self._t = self._nn = self._nt = 0.0
 
     def push(self, n: int, seconds: float) -> None:
-        """A step of n frames has taken this long."""
+        """Record the duration of a step of n frames."""
         self._weight, self._n, self._t, self._nn, self._nt = (
             old * self.memory + new
             for old, new in zip(
@@ -28,7 +28,7 @@ class StepTime:
         )
 
     def __call__(self, n: int) -> float:
-        """What a step of n frames is expected to take; 0 while nothing is known."""
+        """The expected duration of a step of n frames; 0 before the first step."""
         if self._weight == 0:
             return 0.0
         mean_n, mean_t = self._n / self._weight, self._t / self._weight
@@ -41,7 +41,7 @@ class StepTime:
 
 @dataclass(frozen=True, slots=True)
 class Candidate(Generic[Stream]):
-    """A frame that waits: whose it is, for how long, and whether it is of no use when it gets old."""
+    """A frame that waits: its stream, its age, and whether it is of no use when it is old."""
 
     stream: Stream
     age_seconds: float
@@ -49,11 +49,11 @@ class Candidate(Generic[Stream]):
 
 
 class Batcher(Generic[Stream]):
-    """Chooses whose frames make the next batch, so that the label of a live frame comes within two intervals.
+    """Chooses the streams of the next batch, so that the label of a live frame comes within two intervals.
 
-    Without live streams, and while a step takes less than an interval, that is everyone who has a frame. Else it
-    is as many as fit into an interval (or cost little more than one alone), and those who have waited longest for
-    their turn come first. A live frame older than an interval, or too old to be labelled within two, is stale,
+    Without live streams, and while a step takes less than an interval, the batch has all streams with a frame. Else it
+    has as many as fit into an interval (or cost little more than a single one); streams that were served longest ago
+    come first. A live frame is stale when it is older than an interval, or too old to be labelled within two intervals,
     unless a step alone takes longer than that.
     """
 
@@ -64,7 +64,7 @@ class Batcher(Generic[Stream]):
         self._served: dict[Stream, int] = {}
 
     def choose(self, candidates: Sequence[Candidate[Stream]]) -> tuple[list[Stream], list[Stream]]:
-        """The streams to serve now, and those whose frame is stale."""
+        """The streams of the next batch, and the streams with a stale frame."""
         limit = len(candidates)
         if any(candidate.perishable for candidate in candidates):
             budget = max(self.interval_seconds, 1.25 * self.step_time(1))
@@ -73,18 +73,18 @@ class Batcher(Generic[Stream]):
         left = 1.9 * self.interval_seconds - self.step_time(limit)
         oldest = min(left, self.interval_seconds) if left > 0 else self.interval_seconds
         stale = [each.stream for each in candidates if each.perishable and each.age_seconds > oldest]
-        if len(stale) == len(candidates):  # an estimate that lets nobody through would never be put right
+        if len(stale) == len(candidates):  # without a step, a wrong estimate would never be corrected
             stale = [each.stream for each in candidates if each.age_seconds > self.interval_seconds]
         good = [each.stream for each in candidates if each.stream not in stale]
         return sorted(good, key=lambda stream: self._served.get(stream, 0))[:limit], stale
 
     def served(self, streams: Sequence[Stream], seconds: float) -> None:
-        """Frames of these streams went through the network, in a step that took so long."""
+        """Record a step with a frame of each of these streams, and its duration."""
         for stream in streams:
             self._turn += 1
             self._served[stream] = self._turn
         self.step_time.push(len(streams), seconds)
 
     def forget(self, stream: Stream) -> None:
-        """A stream has ended."""
+        """Remove a stream that has ended."""
         self._served.pop(stream, None)

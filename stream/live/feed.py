@@ -1,4 +1,4 @@
-"""A source read in a thread of its own, which prepares its frames: the one place where they wait."""
+"""A feed: a thread that reads a source and prepares its frames, and the queue of these frames."""
 
 from __future__ import annotations
 
@@ -21,35 +21,35 @@ from actionstream.sources.connection import Connection
 from actionstream.sources.source import Source, SourceError
 
 POLICIES = get_args(Policy)
-READ_AHEAD = 4  # frames of a source that waits
+READ_AHEAD = 4  # frames in the queue, with the policy "every"
 STOP_SECONDS = 2.0
 
 
 class Pair(NamedTuple):
-    """A frame, and what its stream made of it."""
+    """A frame, and the same frame prepared."""
 
     frame: Frame
     prepared: Prepared
 
 
 class Feed:
-    """Reads a source until it ends, and connects again where it is live.
+    """Reads a source until it ends, and reconnects where it is live.
 
-    policy            "newest": the source is always drained and a sampled frame replaces the one that waits; one
-                      between samples does not. "every": the source waits and loses nothing; "auto": newest where the
+    policy            "newest": the source never waits; a new sampled frame replaces the one in the queue, a frame
+                      between samples does not. "every": the source waits and loses no frame. "auto": newest where the
                       source is live
     realtime          play a source that is not live at its own speed
     max_frames        stop after this many frames
-    interval_seconds  between frames as the model wants them: a source that is much slower gets a warning
-    changed           notified when there is something to take, and guards all that others see
+    interval_seconds  between two frames of the model: a source that is much slower gets a warning
+    changed           a condition that is notified when the queue changes; its lock guards the shared state
 
-    received      frames of the source so far, lost ones included
-    dropped       those that nobody will take, by reason
-    error         why it ended, if not as it should
-    last_seconds  the time of its last frame; when a file has ended, the time at which that ceases to be shown
+    received      frames of the source so far, including lost ones
+    dropped       frames that are dropped, by reason
+    error         the error that ended the feed, if one did
+    last_seconds  the time of the last frame; when a file has ended, the end of that frame
 
-    Times and indices go on over a reconnect: the time between is the time that has passed. All frames are prepared, in
-    the order in which they come; what the network needs of one that is dropped goes into the next sampled one.
+    Times and indices go on after a reconnect: the gap is as long as the time that has passed. All frames are prepared
+    in order; the snippet and reset of a dropped frame go into the next sampled one.
     """
 
     def __init__(
@@ -71,11 +71,11 @@ class Feed:
         self.last_seconds = 0.0
         self._taken_in = 0
         self._connected = False
-        self._first: tuple[float, float] | None = None  # when the first frame was available, and its time
+        self._first: tuple[float, float] | None = None  # `available` and time of the first frame
         self._shift_seconds = 0.0
-        self._after_gap = False  # of the next frame to be put
+        self._after_gap = False  # of the next frame
         self._waiting: deque[Pair | Notice] = deque()
-        self._dropped: Prepared | None = None  # the last sampled one, until another comes after it
+        self._dropped: Prepared | None = None  # the last dropped sampled frame, until the next sampled one
         self._changed = changed
         self._policy = policy
         self._connection = connection
@@ -89,7 +89,7 @@ class Feed:
         self._thread = threading.Thread(target=self._run, name=f"feed of {name}", daemon=True)
 
     def start(self, prepare: Callable[[Frame], Prepared]) -> None:
-        """Begin to read, unless that was done, and to prepare each frame before it waits."""
+        """Start to read and prepare frames, if the feed is not started or stopped."""
         if not (self.started or self._stopped.is_set()):
             self._prepare = prepare
             self._thread.start()
@@ -100,18 +100,18 @@ class Feed:
 
     @property
     def ended(self) -> bool:
-        """No more will come: the source is done, or has not let go for two seconds after a stop."""
+        """Whether no more frames come: the source has ended, or does not return within STOP_SECONDS after a stop."""
         if self._stopped_at is None:
             return self._done
         return self._done or self._thread.ident is None or perf_counter() > self._stopped_at + STOP_SECONDS
 
     def has_waiting(self) -> bool:
-        """Whether there is something to take or to tell."""
+        """Whether the queue has a frame or a notice."""
         return bool(self._waiting)
 
     @property
     def newest(self) -> bool:
-        """Whether a new sampled frame replaces the one that waits."""
+        """Whether a new sampled frame replaces the one in the queue."""
         return self.source.live if self._policy == "auto" else self._policy == "newest"
 
     @property
@@ -119,19 +119,19 @@ class Feed:
         return self.counts()[0]
 
     def counts(self) -> tuple[int, Counter[str]]:
-        """Frames of the source so far, and those that nobody will take, by reason; with those that the source lost."""
+        """Frames of the source so far, and dropped ones by reason; both include frames that the source lost."""
         with self._changed:
-            lost = self.source.lost.copy()  # once: its source may count on
+            lost = self.source.lost.copy()  # one copy: the source may add to it
             return self._taken_in + lost.total(), self.dropped + lost
 
     def peek(self) -> Pair | None:
-        """The frame that would be taken; none while there is a notice to be told before."""
+        """The next frame, without taking it; None while a notice is before it."""
         with self._changed:
             first = self._waiting[0] if self._waiting else None
         return first if isinstance(first, Pair) else None
 
     def take(self) -> Pair | None:
-        """The next frame; one of a source that waits becomes available by this, as if it were prepared just now."""
+        """Take the next frame; where the source waits, its latency counts as if it were prepared just now."""
         with self._changed:
             pair = self.peek()
             if pair is None:
@@ -143,7 +143,7 @@ class Feed:
         return pair._replace(frame=replace(pair.frame, available=perf_counter() - pair.prepared.seconds))
 
     def drop(self, pair: Pair, reason: str) -> None:
-        """Throw the newest frame away, if it still waits."""
+        """Drop a frame, if it is still next in the queue."""
         with self._changed:
             if self.peek() is pair:
                 self._waiting.popleft()
@@ -151,7 +151,7 @@ class Feed:
                 self._changed.notify_all()
 
     def notices(self) -> list[Notice]:
-        """What has happened to the connection since the frame that was taken last."""
+        """Take the notices that are before the next frame."""
         with self._changed:
             notices: list[Notice] = []
             while self._waiting and isinstance(notice := self._waiting[0], Notice):
@@ -160,7 +160,7 @@ class Feed:
         return notices
 
     def stop(self) -> None:
-        """From any thread: nothing more is read, and what waits is dropped."""
+        """Stop reading, and drop all frames in the queue; any thread may call this."""
         with self._changed:
             self._stopped.set()
             self._stopped_at = self._stopped_at or perf_counter()
@@ -168,7 +168,7 @@ class Feed:
             self._changed.notify_all()
         try:
             self.source.stop()
-        except Exception as error:  # noqa: BLE001  it ends all the same
+        except Exception as error:  # noqa: BLE001  the feed ends in any case
             self.error = self.error or error
 
     def join(self) -> None:
@@ -187,13 +187,13 @@ class Feed:
             self.dropped[reason] += 1
             self._dropped = pair.prepared
         else:
-            self.dropped["between samples"] += 1  # that is no loss
+            self.dropped["between samples"] += 1  # this is no loss
 
     def _run(self) -> None:
         try:
             with closing(self.source):
                 self._read_until_it_ends()
-        except Exception as error:  # noqa: BLE001  this stream ends, whatever it is; who watches it is told
+        except Exception as error:  # noqa: BLE001  any error ends this stream, and its watch reports it
             self.error = error
         finally:
             self._warn(self._pace.flush())
@@ -228,7 +228,7 @@ class Feed:
                 return
 
     def _played(self) -> Generator[Frame]:
-        """The frames of one connection, at their own speed if that is wanted."""
+        """The frames of one connection; with `realtime`, a file plays at its own speed."""
         begin: float | None = None
         for frame in self.source:
             if self._realtime and not self.source.live:
@@ -276,14 +276,14 @@ class Feed:
             self._changed.notify_all()
 
     def _connect(self, frame: Frame) -> None:
-        """The first frame of a connection: its time is that of the stream, moved on by what has passed since."""
+        """Shift the times of a connection at its first frame, so that they go on from the times of the stream."""
         returned = self._first is not None
         if self._first is None:
             self._first = frame.available, frame.time_seconds
         else:
             self._after_gap = True
             passed = self._first[1] + frame.available - self._first[0]
-            # a source that gave frames quicker than they happened is ahead of the clock on the wall
+            # stream time can be ahead of the wall clock, where a source sent frames faster than real time
             self._shift_seconds = max(passed, self.last_seconds + 1 / self.source.rate) - frame.time_seconds
         self.last_seconds = frame.time_seconds + self._shift_seconds
         if self.source.live:
@@ -291,7 +291,7 @@ class Feed:
         self._connected = True
 
     def _warn(self, what: str | None) -> None:
-        """Say something odd about the source, as soon as it is known."""
+        """Add a warning about the source, and a notice of it."""
         if what is not None:
             self.source.warnings.append(what)
             self._note("warning", what)

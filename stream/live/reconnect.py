@@ -30,8 +30,8 @@ class Reconnect:
 
 
 def wait_seconds(failures: int) -> float:
-    """How long to wait after so many failures in a row: twice as long each time, with jitter.
+    """The time to wait after a number of failures in a row: exponential backoff with jitter.
 
-    The jitter keeps a hundred cameras from coming back at the same moment.
+    Without the jitter a hundred cameras would reconnect at the same moment.
     """
     return min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2 ** min(failures - 1, 30)) * random.uniform(0.5, 1.0)

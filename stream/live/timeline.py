@@ -1,4 +1,4 @@
-"""What a stream has shown: its segments as they come and go, and what the whole of it shows."""
+"""The timeline of a stream: its segments as they open and close, and M-TWI's labels of the whole stream."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from actionstream.scoring.events import Threshold
 HORIZON_SECONDS = 60.0
 """How far back M-TWI reaches where a source is live."""
 VIDEO_EVERY_SECONDS = 2.0
-"""How often, on the stream's clock, M-TWI is asked."""
+"""Interval between two answers of M-TWI, on the stream's clock."""
 
 
 class Timeline:
     """The timeline of one stream, from its predictions.
 
-    card             of the model; a label "background" has no segments
+    card             card of the model; a label "background" has no segments
     threshold, end_threshold
-                     as for `Engine`: from `threshold` on a label is a segment
+                     as for `Engine`: a label at `threshold` or above is a segment
     horizon_seconds  how far back M-TWI reaches; None: to the beginning
 
-    Rows before the model's `context` count nowhere. Where the times of a stream jump back, it begins anew.
+    Predictions during the warm-up do not count. Where the times of a stream jump back, M-TWI starts again.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Timeline:
             card.labels,
             interval_seconds=card.interval_seconds,
             background=find_background(card.labels),
-            smoothing_seconds=0,  # the engine does
+            smoothing_seconds=0,  # the engine smooths
             start=threshold,
             end=end_threshold,
         )
@@ -56,7 +56,7 @@ class Timeline:
         self._video: VideoLabels | None = None
 
     def push(self, prediction: Prediction) -> TimelineNews:
-        """The next prediction of the stream."""
+        """Take the next prediction of the stream."""
         news: list[OpenSegment | Segment] = []
         now = prediction.time_seconds
         if prediction.reset:
@@ -74,7 +74,7 @@ class Timeline:
         return self._tell(news, is_due)
 
     def flush(self) -> TimelineNews:
-        """The stream has ended: close what is open, and say at last what all of it showed."""
+        """Close the open segments and ask M-TWI a last time, as the stream has ended."""
         news = self._tracker.flush()
         return self._tell(news, self._last_seconds > self._asked_seconds)
 
@@ -102,9 +102,9 @@ class Timeline:
 
 
 class Timelines:
-    """The timelines of all streams that are watched: put into their updates.
+    """Adds timelines to the updates of all watched streams.
 
-    is_live  tells of a stream by its name whether its source is live: then M-TWI has a horizon
+    is_live  whether the source of a stream, given by name, is live: then M-TWI has a horizon
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class Timelines:
         self._timelines: dict[str, Timeline] = {}
 
     def push(self, update: Update) -> Update:
-        """The update, with the timeline of its stream where that has something to say."""
+        """The update, with the timeline of its stream where it has a prediction or closes the stream."""
         name = update.stream
         if update.prediction is not None:
             if name not in self._timelines:

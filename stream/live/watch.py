@@ -1,4 +1,4 @@
-"""Watching sources: their frames through one engine, in batches of whoever has a frame now."""
+"""A watch: it passes the frames of several sources through one engine, in batches."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ IDLE_SECONDS = 0.2
 
 
 class WatchedStream:
-    """A stream of a watch: its feed, its sinks, and what became of the frames that it gave."""
+    """A stream of a watch: its feed, its sinks, and counts of its frames."""
 
     def __init__(self, feed: Feed, sinks: Sequence[Sink]):
         self.feed = feed
@@ -38,13 +38,13 @@ class WatchedStream:
         self.failure: str | None = None
 
     def fail(self, error: Exception) -> None:
-        """End because of an error, of which the first one counts."""
+        """Stop the stream because of an error; the first error is kept."""
         told = isinstance(error, SourceError)
         self.failure = self.failure or (str(error) if told else f"{self.feed.name}: {reason(error)}")
         self.feed.stop()
 
     def counts(self) -> Counts:
-        """Under the lock that guards what changes."""
+        """The frames so far; the caller holds the lock of the watch."""
         received, dropped = self.feed.counts()
         dropped += self.skipped
         waiting = received - self.labelled - dropped.total()
@@ -59,16 +59,17 @@ class Watch:
         for update in watch:
             ...
 
-    Iterating gives an `Update` for each frame of each source that is not dropped, for news of a connection, and a last
-    one, with the notice "close", for each stream. It ends when all streams have, or with `keep_open` when `stop` is
-    called. Each source is read, and its frames are prepared, in a thread of its own; `add`, `remove`, `stop` and the
-    questions may be called from any thread; all else happens where it is iterated. Nothing is read before that.
+    Iterating gives an `Update` for each frame that is not dropped, for each notice of a connection, and at last one
+    with the notice "close" for each stream. It ends when all streams have ended; with `keep_open` it ends when `stop`
+    is called. Each source has a thread that reads it and prepares its frames. Any thread may call `add`, `remove`,
+    `stop`, `streams`, `counts` and `is_live`; all else happens in the thread that iterates. No source is read before
+    the iteration.
 
-    A source or a sink that fails, and a frame that cannot be prepared, ends its own stream, whose "close" gives the
-    reason; the others go on.
+    A source or a sink that fails, and a frame that cannot be prepared, end only their own stream; its "close" has the
+    reason.
 
     policy, connection, realtime, max_frames  see `Feed`
-    idle                                      called now and then while nothing comes
+    idle                                      called about every IDLE_SECONDS while nothing comes
     """
 
     def __init__(
@@ -106,13 +107,14 @@ class Watch:
     ) -> str:
         """Begin to watch a source; returns the name of its stream.
 
-        source    what `open_source` takes, or a source
-        name      of the stream; that of the source, made unique, unless given
-        sinks     makes sinks from the name of the stream: they get each of its updates and are closed with it
+        source    an argument of `open_source`, or a source
+        name      name of the stream; default: the name of the source, made unique
+        sinks     makes sinks from the name of the stream: they get each update of the stream and are closed with it
         rate      frames a second of a folder of images
-        realtime  of this source, where it is to be another than that of all
+        realtime  replaces the watch's `realtime` for this source
 
-        Raises SourceError when it cannot be opened, and ValueError when the name is taken or all was stopped.
+        Raises SourceError when the source cannot be opened, and ValueError when the name is taken or the watch was
+        stopped.
         """
         if not isinstance(source, Source):
             source = open_source(source, rate=rate, connection=self._connection)
@@ -151,12 +153,12 @@ class Watch:
             return list(self._streams)
 
     def counts(self, name: str) -> Counts:
-        """What became of a stream's frames so far; none where it is not watched."""
+        """Counts of a stream's frames so far; all 0 where it is not watched."""
         with self._changed:
             return self._streams[name].counts() if name in self._streams else Counts()
 
     def is_live(self, name: str) -> bool:
-        """Whether the source of a stream that is watched comes at its own time; known once it has a frame."""
+        """Whether the source of a watched stream is live; known after its first frame."""
         with self._changed:
             return name in self._streams and self._streams[name].feed.source.live
 
@@ -171,7 +173,7 @@ class Watch:
             self._do_a_round()
 
     def stop(self) -> None:
-        """From any thread: all streams end, and with their last updates the iteration."""
+        """Stop all streams; the iteration ends after their last updates. Any thread may call this."""
         with self._changed:
             self._stopped = True
             streams = list(self._streams.values())
@@ -180,7 +182,7 @@ class Watch:
             stream.feed.stop()
 
     def close(self) -> None:
-        """End what is still open, within two seconds."""
+        """Stop all streams and wait for their end, about two seconds at most."""
         self.stop()
         for _ in self:
             pass
@@ -192,7 +194,7 @@ class Watch:
         self.close()
 
     def _wait(self) -> bool:
-        """Until there is something to do; False when there is nothing more to come."""
+        """Wait until there is something to do; returns False when all streams have ended."""
         while True:
             self._start_feeds()
             with self._changed:
@@ -202,13 +204,13 @@ class Watch:
                 if any(stream.feed.has_waiting() or stream.feed.ended for stream in streams):
                     return True
                 if not all(stream.feed.started for stream in streams):
-                    continue  # one was added just now
-                came = self._changed.wait(IDLE_SECONDS)  # not for ever, so that signals are seen
+                    continue  # a stream was added just now
+                came = self._changed.wait(IDLE_SECONDS)  # not for ever, so that signals are handled
             if not came and self._idle is not None:
                 self._idle()
 
     def _start_feeds(self) -> None:
-        """Let those read that do not yet, unless they were stopped before."""
+        """Start the feeds that are new, unless they were stopped."""
         with self._changed:
             streams = [each for each in self._streams.values() if not (each.feed.started or each.feed.ended)]
         for stream in streams:
@@ -217,7 +219,7 @@ class Watch:
             stream.feed.start(self.engine.prepare)
 
     def _do_a_round(self) -> None:
-        """End who has ended, gather the notices, label a batch of the frames that wait: updates are pending then."""
+        """Close streams that have ended, collect notices, label a batch; the updates go to `_pending`."""
         with self._changed:
             streams = dict(self._streams)
         for name, stream in streams.items():
@@ -229,7 +231,7 @@ class Watch:
         self._label(streams.values())
 
     def _label(self, streams: Iterable[WatchedStream]) -> None:
-        """Those whose frames no network wants, and those who are served now."""
+        """Label the chosen streams, and take the frames that need no network."""
         waiting = {stream: pair for stream in streams if (pair := stream.feed.peek())}
         now = perf_counter()
         candidates = [
@@ -244,7 +246,7 @@ class Watch:
         taken = [(stream, pair) for stream in [*idle, *chosen] if (pair := stream.feed.take())]
         try:
             results = self._score(taken)
-        except BaseException:  # a signal, too
+        except BaseException:  # including a signal
             with self._changed:
                 for stream, _ in taken:
                     stream.skipped["ended"] += 1
@@ -263,7 +265,7 @@ class Watch:
             self._pending.append((stream, update))
 
     def _score(self, taken: Sequence[tuple[WatchedStream, Pair]]) -> list[Prediction | Skipped]:
-        """Through the engine; the batcher learns who was served and how long it took."""
+        """Score a batch in the engine, and report the streams and the duration to the batcher."""
         began = perf_counter()
         results = self.engine.score([pair for _, pair in taken])
         served = [stream for stream, pair in taken if pair.prepared.due]
@@ -272,11 +274,11 @@ class Watch:
         return results
 
     def _tell(self, stream: WatchedStream, update: Update) -> None:
-        """Give an update to the sinks of its stream; one that fails ends the stream."""
+        """Pass an update to the sinks of its stream; a sink that fails ends the stream."""
         for sink in list(stream.sinks):
             try:
                 sink.push(update)
-            except Exception as error:  # noqa: BLE001  the others go on, whatever it is
+            except Exception as error:  # noqa: BLE001  the other sinks go on
                 stream.sinks.remove(sink)
                 stream.fail(error)
                 with suppress(Exception):
@@ -290,7 +292,7 @@ class Watch:
         if stream.opened:
             try:
                 events = self.engine.flush(name, feed.last_seconds)
-            except Exception as error:  # noqa: BLE001  what ended it may be in the way again
+            except Exception as error:  # noqa: BLE001  the error that ended the stream may come again
                 stream.fail(error)
             self.engine.close(name)
         with self._changed:
@@ -340,23 +342,22 @@ def watch(
 
     sources     video files, folders or globs of images, addresses such as "rtsp://camera/stream", camera numbers, or
                 "-" for a video on standard input
-    model       a packaged checkpoint, or the path of one
-    policy      "newest": frames that nobody takes in time are dropped; "every": none is; "auto": newest where a
+    model       the name of a packaged checkpoint, or the path of a checkpoint
+    policy      "newest": frames that wait too long are dropped; "every": no frame is dropped; "auto": newest where a
                 source is live
-    connection  timeouts of live sources, and how often they are tried again
+    connection  timeouts and retries of live sources
     realtime    play files at their own speed
     max_frames  stop after this many frames of each source
-    rate        frames a second of a folder of images; what its rate.txt says, else 30, unless given
-    options     those of `Engine`: device, threshold, smoothing_seconds ...
+    rate        frames a second of a folder of images; default: the rate in its rate.txt, else 30
+    options     options of `Engine`: device, threshold, smoothing_seconds ...
 
-    An event that is open when a source ends has no prediction to come with; it ends there.
+    No prediction reports the end of an event that is open when its source ends.
 
-    The first predictions of a stream, and those after a reset, mean nothing: the network has seen too little. Until its
-    warm-up (the `context` of its card, in snippets) is over, their `label` is None, their `score` 0, and `warming_up`
-    is true.
+    During the warm-up, the first predictions of a stream and those after a reset mean nothing: `label` is None, `score`
+    is 0 and `warming_up` is true. The `context` of the model's card is the number of these snippets.
 
-    Raises ValueError when a source, the model or an option is of no use, and SourceError, a ValueError, when a
-    source ended before its time (after the predictions of all that there was).
+    Raises ValueError when a source, the model or an option is wrong. Raises SourceError, a ValueError, after all
+    predictions when a source ended too early.
     """
     session = Watch(
         Engine(model, **options),

@@ -1,4 +1,4 @@
-"""A file that says what is watched, read again when it changes."""
+"""A file that lists the sources to watch, read again when it changes."""
 
 from __future__ import annotations
 
@@ -13,25 +13,24 @@ from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.common.files import read_text
 
 POLL_SECONDS = 0.4
-MAX_LINE = 4096  # characters; to look a pattern up takes time that grows with its square
-EMPTY_POLLS = 5  # an editor or a copy that begins with an empty file takes its time
+MAX_LINE = 4096  # characters; the time to look up a glob pattern grows with the square of its length
+EMPTY_POLLS = 5  # an editor or a copy may leave the file empty for some time
 
 
 class WatchList:
     """Adds and removes streams as the lines of a file come and go, in a thread of its own between start and stop.
 
-    A line is a source, or `SOURCE as NAME`; empty lines and those that begin with # are passed over. The last " as "
-    of a line begins the name, unless the whole line is the path of something that is there. A line that cannot be
-    followed is tried again each time, and told once it has failed twice. A stream that has ended stays so until its
-    line goes and comes back.
+    A line is a source, or `SOURCE as NAME`; empty lines and lines that begin with # are skipped. The last " as " of a
+    line begins the name, unless the whole line is an existing path. A line that fails is tried again at each poll; the
+    second failure is reported. A stream that has ended stays ended until its line is removed and added again.
 
-    A change counts when the file reads the same POLL_SECONDS later (EMPTY_POLLS times, where it is empty): who saves it
-    may empty it first, write it in parts, or put another in its place. It is read, since not every disk, such as one
-    on a network, tells of changes, or has fine times.
+    A change counts when the file reads the same POLL_SECONDS later (EMPTY_POLLS times, where it is empty): a program
+    that saves it may empty it first, write it in parts, or replace it. Each poll reads the whole file, since some
+    disks, such as network disks, do not report changes or have coarse times.
 
     add     begins a stream from a source and a name or None, and returns its name; ValueError when it cannot
     remove  ends a stream; ValueError when it has ended already
-    say     tells a line of text to the user
+    say     shows a line of text to the user
     """
 
     def __init__(
@@ -46,8 +45,8 @@ class WatchList:
         self._add = add
         self._remove = remove
         self._say = say
-        self._names: dict[str, str | None] = {}  # of the stream of a line; None where it has ended
-        self._failures: dict[str, int] = {}  # of lines that could not be followed yet
+        self._names: dict[str, str | None] = {}  # stream name by line; None where the stream has ended
+        self._failures: dict[str, int] = {}  # number of failures by line
         self._lines: list[str] = []
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"watch list {path}", daemon=True)
@@ -61,17 +60,17 @@ class WatchList:
         self._thread.start()
 
     def stop(self) -> None:
-        """Follow it no longer; what is watched stays."""
+        """Stop reading the file; the streams go on."""
         self._stopped.set()
         if self._thread.ident is not None:
-            self._thread.join(1.0)  # it may be opening a file on a disk that does not answer
+            self._thread.join(1.0)  # the thread may hang on a disk that does not answer
 
     def poll(self) -> None:
-        """Do what has changed since the last time, and what could not be done then."""
+        """Add and remove streams as the file has changed, and try failed lines again."""
         self._follow(self._read())
 
     def _read(self) -> str:
-        self._path.stat()  # where it is away, this says so in the words of the system
+        self._path.stat()  # raises the system's own error where the file is missing
         text = read_text(self._path)
         for number, line in enumerate(text.split("\n"), start=1):
             if len(line) > MAX_LINE:
@@ -99,10 +98,10 @@ class WatchList:
             name = self._add(source.strip(), name.strip() or None)
         except (ValueError, OSError) as error:
             self._failures[line] = self._failures.get(line, 0) + 1
-            if self._failures[line] == 2:  # a name may still be that of a stream which is about to end
+            if self._failures[line] == 2:  # the first failure may be a name of a stream that is about to end
                 self._say(str(error))
             return
-        # who had this name before has ended, and its line must not end its successor
+        # an older stream of this name has ended; its line must not remove the new stream
         self._names = {other: None if had == name else had for other, had in self._names.items()}
         self._names[line] = name
         self._failures.pop(line, None)

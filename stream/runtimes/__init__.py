@@ -1,1 +1,1 @@
-"""Runtimes: what runs a model, behind one protocol."""
+"""Runtimes: the software that runs a model, behind one protocol."""

@@ -1,4 +1,4 @@
-"""The reference runtime: torch, as it is."""
+"""The reference runtime: plain torch."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from actionstream.runtimes.slots import SlotPool
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 CHUNK_PIXELS = {"cpu": 200_000, "cuda": 3_200_000, "mps": 3_200_000}
-"""Of the snippets of a chunk. On a CPU more are slower: what a layer makes of them does not fit into its caches."""
+"""Pixels of a chunk. On a CPU larger chunks are slower: the activations of a layer do not fit into its caches."""
 
 
 class TorchRuntime(SlotPool):
     """Runs a copy of a network with torch, in inference mode and with its batch norms folded.
 
-    The pool grows as streams come. A network for whole clips runs in a Window of as many frames as its card says; a
-    Window that is given runs as it is.
+    The pool grows with the number of streams. A network for whole clips runs in a Window with the card's number of
+    frames; a network that is a Window already runs unchanged.
     """
 
     @torch.inference_mode()
@@ -60,7 +60,7 @@ class TorchRuntime(SlotPool):
         self.card = card
         self.device = choose_device(device)
         self._network = network.to(self.device, dtype)
-        if all(parameter.dim() < 5 for parameter in network.parameters()):  # torch has no such format for volumes
+        if all(parameter.dim() < 5 for parameter in network.parameters()):  # channels_last is for 4 dimensions
             self._network.to(memory_format=torch.channels_last)
         self._pool = tuple(
             leaf.contiguous(memory_format=torch.channels_last) if leaf.dim() == 4 else leaf
@@ -99,7 +99,7 @@ class TorchRuntime(SlotPool):
 
 
 def choose_device(device: str) -> torch.device:
-    """The torch device of a name in DEVICES; ValueError when it is not there."""
+    """The torch device of a name in DEVICES; ValueError when it is not available."""
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if device == "auto":
         return torch.device(next((name for name in ("cuda", "mps") if there[name]), "cpu"))

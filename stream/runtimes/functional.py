@@ -1,4 +1,4 @@
-"""Torch with a program of the whole step: compiled here, or read from an exported .pt2 file."""
+"""Torch with one program for the whole step: compiled here, or read from an exported .pt2 file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Program = Callable[[Tensor, Leaves], tuple[Tensor, Leaves]]
 
 
 class FunctionalRuntime(PoolRuntime):
-    """Runs a program from pixels and state to scores and new state with torch, on a CPU."""
+    """Runs a torch program on a CPU; it maps pixels and state to scores and new state."""
 
     def __init__(self, program: Program, exported: Exported):
         super().__init__(exported)
@@ -30,7 +30,7 @@ class FunctionalRuntime(PoolRuntime):
 
     @classmethod
     def compile(cls, network: Network, card: Card) -> FunctionalRuntime:
-        """The step of a network, compiled by torch.compile for each batch size that comes, which takes a minute."""
+        """The step of a network with torch.compile; each new batch size is compiled, in about a minute."""
         size = card.preprocessing
         folded = fold_batch_norms(network, (1, 1, size.in_channels, size.height, size.width))
         step = Step(folded, size, "pixels").eval()
@@ -40,14 +40,14 @@ class FunctionalRuntime(PoolRuntime):
     def from_file(cls, path: Path) -> FunctionalRuntime:
         """An exported .pt2 file."""
         if not _is_program(path):  # torch would log a traceback
-            raise ActionstreamError(f"{path} cannot be read as a program of torch.export: it is damaged, or none")
+            raise ActionstreamError(f"{path} cannot be read as a torch.export program: it is corrupt, or no .pt2 file")
         extra = {KEY: ""}
         try:
             program = torch.export.load(path, extra_files=extra)
-        except Exception as error:  # of pickle, zip and torch, each its own
+        except Exception as error:  # pickle, zip and torch raise different ones
             raise ActionstreamError(f"{path} cannot be read as a program of torch.export: {error}") from error
         if not extra[KEY]:
-            raise ActionstreamError(f"{path} is none of actionstream: make it with `actionstream export`")
+            raise ActionstreamError(f"{path} was not written by actionstream; make one with `actionstream export`")
         return cls(program.module(), Exported.from_json(extra[KEY], path))
 
     def _run(self, pixels: np.ndarray, slots: np.ndarray) -> np.ndarray:

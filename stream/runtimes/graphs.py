@@ -18,13 +18,13 @@ from actionstream.runtimes.eager import TorchRuntime
 from actionstream.runtimes.pool import check_agreement
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-TOLERANCE = 0.02  # of a probability, against float32
+TOLERANCE = 0.02  # largest difference of a probability from float32
 WARM_UPS = 3  # before a capture: libraries choose their algorithms, and the kernel is compiled
 
 
 @dataclass
 class _Buffers:
-    """The buffers of one batch size: pinned ones here, and those that the graph reads and writes there."""
+    """The buffers of one batch size: `_here` in pinned memory of the host, the others on the device."""
 
     pixels_here: Tensor
     pixels: Tensor
@@ -38,21 +38,21 @@ class _Buffers:
 
 @dataclass(frozen=True)
 class Pending:
-    """A step that is under way."""
+    """A step that runs."""
 
     buffers: _Buffers
     count: int
 
 
 class GraphRuntime(TorchRuntime):
-    """Replays a step that was captured once, so that a launch costs nothing.
+    """Replays a captured CUDA graph, so that a step has almost no launch overhead.
 
-    Frames go up as bytes from pinned memory on a stream of their own and are normalised there; scores come back
-    the same way. A batch is filled up to the next of `batch_sizes` with rows that touch no state (-1). Two steps
-    can be under way at once: `begin` the next one before you `finish` the last.
+    Frames are uploaded as bytes from pinned memory, on a CUDA stream of their own, and are normalised on the device;
+    scores go back to pinned memory. A batch is padded to the next of `batch_sizes` with rows that touch no state (-1).
+    Two steps can run at once: `begin` the next step before you `finish` the last one.
 
-    Scores are those of `TorchRuntime` in float32 up to the precision of `dtype`: probabilities to TOLERANCE, which
-    `open` checks. Without CUDA the same is computed without graphs.
+    The probabilities differ from `TorchRuntime` in float32 by TOLERANCE at most, which `open` checks. Without CUDA the
+    runtime computes the same without graphs.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class GraphRuntime(TorchRuntime):
         return Pending(buffers, count)
 
     def finish(self, pending: Pending) -> np.ndarray:
-        """The scores (logits) float32 (B, 1, K) of a step that was begun; wait for the older one first."""
+        """Wait for a step and return its scores (logits), float32 (B, 1, K); finish the older step first."""
         if pending.buffers.done is not None:
             pending.buffers.done.synchronize()
         return pending.buffers.scores_here[: pending.count].numpy().copy()
@@ -120,7 +120,7 @@ class GraphRuntime(TorchRuntime):
         return scores.float()
 
     def _buffers_of(self, size: int) -> _Buffers:
-        """Buffers of a batch size, one of two in turn, so that the next step can be filled in while one runs."""
+        """The buffers of a batch size: two sets in turn, so that the next step is filled while one runs."""
         self._turn = 1 - self._turn
         key = size, self._turn
         if key not in self._buffers:

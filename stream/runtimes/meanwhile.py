@@ -1,4 +1,4 @@
-"""Labels from one runtime while a faster one is being made."""
+"""A runtime that is replaced by a faster one, which is made in the background."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from actionstream.models.locate import Located
 from actionstream.runtimes.runtime import Runtime, StateArrays
 
 PATIENCE_SECONDS = 10.0
-"""Of labelling before anything is made: what is over sooner is not worth it."""
+"""Time of labelling before the export starts: it does not pay for shorter runs."""
 
 
 class Meanwhile:
-    """Steps with `now`, and from the first step on that finds a better one ready, with that; the states move over.
+    """Runs `now`, and changes to the better runtime at the first step after that is ready; the states are copied.
 
-    make   makes what `open_` needs; called in a thread once there have been steps for PATIENCE_SECONDS
-    open_  opens the better runtime; called after it, in the same thread
+    make   makes the file for `open_`; called in a thread, PATIENCE_SECONDS after the first step
+    open_  opens the better runtime; called after `make`, in the same thread
 
-    Where one of them fails, everything stays as it is, with a RuntimeWarning.
+    If one of them fails, `now` stays, with a RuntimeWarning.
     """
 
     def __init__(self, now: Runtime, make: Callable[[], None], open_: Callable[[], Runtime]):
         self.card = now.card
         self.chunk = now.chunk
         self._now = now
-        self._slots: dict[int, int] = {}  # ours, and those of the runtime there is
+        self._slots: dict[int, int] = {}  # from slots of this runtime to slots of `_now`
         self._make = make
         self._open = open_
         self._began: float | None = None
@@ -84,7 +84,7 @@ class Meanwhile:
 
 
 def export_apart(model: Located, loading: dict[str, Any]) -> None:
-    """Make the export of a model in a process of its own that gives way to others; ValueError when that fails."""
+    """Export a model in a process of its own with low priority; ValueError when that fails."""
     arguments = json.dumps([asdict(model), loading], default=os.fspath)
     command = [sys.executable, "-m", "actionstream.models.export.cache", arguments]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)

@@ -16,7 +16,7 @@ from actionstream.runtimes.pool import PoolRuntime, num_threads_here
 
 @dataclass
 class _BoundArrays:
-    """Arrays for one batch size, which ONNX Runtime reads and writes where they are."""
+    """Arrays for one batch size; ONNX Runtime reads and writes them in place."""
 
     pixels: np.ndarray
     state: list[np.ndarray]
@@ -28,7 +28,7 @@ class _BoundArrays:
 class OnnxRuntime(PoolRuntime):
     """Runs an exported .onnx file.
 
-    A slot has two rows of the pool: a step of one stream reads the one and writes the other, and nothing is copied.
+    A slot has two rows of the pool: a step of one stream reads one row and writes the other, without a copy.
     """
 
     rows_per_slot = 2
@@ -38,12 +38,12 @@ class OnnxRuntime(PoolRuntime):
         options.intra_op_num_threads = num_threads or num_threads_here()
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        # within a step threads wait for each other busily, which makes it a third shorter; between steps they sleep
+        # threads spin within a step, so that it is a third shorter; between steps they sleep
         options.add_session_config_entry("session.force_spinning_stop", "1")
         self._session = open_session(path, options)
         super().__init__(read_exported(path, self._session))
-        self._bound: dict[int, _BoundArrays] = {}  # by their size
-        self._single: dict[int, _BoundArrays] = {}  # of one stream, by the row that they read
+        self._bound: dict[int, _BoundArrays] = {}  # by batch size
+        self._single: dict[int, _BoundArrays] = {}  # for one stream, by the row that is read
 
     def _run(self, pixels: np.ndarray, slots: np.ndarray) -> np.ndarray:
         return self._run_one(pixels, int(slots[0])) if len(slots) == 1 else self._run_several(pixels, slots)
@@ -94,13 +94,13 @@ def open_session(path: Path, options: Any = None) -> Any:
     """A session of a file; ValueError when it is not an ONNX file."""
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # of the extension, which has a class of its own for each
+    except Exception as error:  # the extension has many error classes
         raise ActionstreamError(f"{path} cannot be read as an ONNX file: {error}") from error
 
 
 def read_exported(path: Path, session: Any) -> Exported:
-    """What an exported file says of itself; ValueError when it is another's."""
+    """The metadata of an exported file; ValueError when another program made the file."""
     text = session.get_modelmeta().custom_metadata_map.get(KEY)
     if text is None:
-        raise ActionstreamError(f"{path} is an ONNX file, but none of actionstream: make it with `actionstream export`")
+        raise ActionstreamError(f"{path} was not written by actionstream; make one with `actionstream export`")
     return Exported.from_json(text, path)

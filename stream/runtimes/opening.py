@@ -1,4 +1,4 @@
-"""The runtime of a model: that which was asked for, or the fastest that is there."""
+"""Opens the runtime of a model: the named one, or the fastest that is available."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ EXPORTED: dict[str, tuple[RuntimeName, ...]] = {
     ".xml": ("openvino",),
     ".pt2": ("torch",),
 }
-"""The runtimes for an exported file, by its suffix; the first that is installed is that of "auto"."""
+"""The runtimes for an exported file, by its suffix; "auto" takes the first that is installed."""
 PACKAGES: dict[RuntimeName, str] = {"onnx": "onnxruntime", "openvino": "openvino", "torch": "torch"}
 
 
@@ -38,19 +38,18 @@ def open_runtime(
     weights: str | os.PathLike[str] | None = None,
     **loading: Any,
 ) -> Runtime:
-    """The runtime of a model.
+    """Open the runtime of a model.
 
-    model             as models.load takes it, and `weights` and `loading` the rest of what that takes; or an exported
-                      file
-    runtime           "torch", as it is, the reference; "compile", by torch.compile; "graphs", CUDA graphs; "onnx", ONNX
-                      Runtime, and "openvino", which export the model first if that has not been done; "auto": the
-                      fastest that is there: "graphs" on CUDA, and on a CPU "onnx" if the model has been exported
+    model             a model for models.load, with its other arguments in `weights` and `loading`; or an exported file
+    runtime           "torch": plain torch, the reference; "compile": torch.compile; "graphs": CUDA graphs; "onnx" and
+                      "openvino": ONNX Runtime and OpenVINO, which export the model first unless that is done; "auto":
+                      the fastest one available, "graphs" on CUDA, and on a CPU "onnx" if the model has been exported
     device            "auto" (CUDA, Apple's MPS, else the CPU), "cpu", "cuda" or "mps"
-    num_threads       of a step on a CPU; a few unless given
-    export_meanwhile  where "auto" finds no export: make one in the background, and change to it when it is there
+    num_threads       threads of a step on a CPU; default: a few
+    export_meanwhile  where "auto" finds no export: make one in the background, and change to it when it is ready
 
-    All but the reference are compared with it on a few pictures. ValueError for one that cannot be had, or is not the
-    same; "auto" takes the next one then, with a RuntimeWarning.
+    Each runtime except the reference is compared with the reference on a few pictures. ValueError for a runtime that
+    is not available or gives other scores; "auto" then takes the next one, with a RuntimeWarning.
     """
     if runtime not in get_args(RuntimeName):
         raise ActionstreamError(f"no runtime {runtime!r}; there are {', '.join(get_args(RuntimeName))}")
@@ -83,14 +82,14 @@ def open_exported(path: Path, runtime: RuntimeName, *, device: str, num_threads:
     try:
         opened.check()
     except RuntimeError as error:
-        raise ActionstreamError(f"{path} does not do here what it did where it was exported: {error}") from error
+        raise ActionstreamError(f"{path} gives other scores here than where it was exported: {error}") from error
     return opened
 
 
 def open_named(
     model: Located, runtime: RuntimeName, *, device: str, num_threads: int | None, **loading: Any
 ) -> Runtime:
-    """The runtime of that name; all but the reference are checked."""
+    """The runtime of a name; each one except the reference is checked."""
     if runtime in ("onnx", "openvino"):
         if runtime == "openvino":
             needs("openvino")  # before minutes of exporting
@@ -128,7 +127,7 @@ def open_named(
 def open_fastest(
     model: Located, *, device: str, num_threads: int | None, export_meanwhile: bool, **loading: Any
 ) -> Runtime:
-    """The runtime of "auto"."""
+    """The fastest runtime that is available, for "auto"."""
 
     def open_(name: RuntimeName) -> Runtime:
         return open_named(model, name, device=device, num_threads=num_threads, **loading)
@@ -136,7 +135,7 @@ def open_fastest(
     has_onnx = find_spec("onnxruntime") is not None
     if device not in ("auto", "cpu") or (device == "auto" and _may_have_accelerator()):
         if find_spec("torch") is None:
-            return open_("torch")  # which says that it is missing
+            return open_("torch")  # raises an error that names torch
         from actionstream.kernels.cuda import has_cupy
         from actionstream.runtimes.eager import choose_device
 
@@ -156,17 +155,17 @@ def open_fastest(
 
 
 def _first(open_: Callable[[RuntimeName], Runtime], names: list[RuntimeName]) -> Runtime:
-    """The first that can be had."""
+    """The first runtime that opens."""
     for name in names[:-1]:
         try:
             return open_(name)
         except ValueError as error:
-            warnings.warn(f"{error}; labels come from another runtime, slower", RuntimeWarning, stacklevel=4)
+            warnings.warn(f"{error}; labels come from another, slower runtime", RuntimeWarning, stacklevel=4)
     return open_(names[-1])
 
 
 def _may_have_accelerator() -> bool:
-    """Whether it is worth asking torch for CUDA or MPS, which takes seconds."""
+    """Whether a CUDA or MPS device is possible; a quick check before the import of torch, which takes seconds."""
     if find_spec("torch") is None:
         return False
     if sys.platform == "darwin":

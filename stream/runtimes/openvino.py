@@ -12,14 +12,14 @@ from actionstream.models.export.exported import KEY, Exported
 from actionstream.runtimes.pool import PoolRuntime, num_threads_here
 
 METADATA = ["framework", KEY]
-"""Where OpenVINO keeps an entry of an ONNX file's metadata."""
+"""The place of an ONNX file's metadata in an OpenVINO model."""
 
 
 class OpenVinoRuntime(PoolRuntime):
     """Runs an exported file, .onnx or .xml."""
 
     def __init__(self, path: Path, *, num_threads: int | None = None):
-        if path.suffix == ".xml" and path.read_bytes()[:5] != b"<?xml":  # OpenVINO would log what else it is not
+        if path.suffix == ".xml" and path.read_bytes()[:5] != b"<?xml":  # for other files OpenVINO logs many errors
             raise ActionstreamError(f"{path} cannot be read by OpenVINO: it does not begin with <?xml")
         core = openvino.Core()
         try:
@@ -27,12 +27,12 @@ class OpenVinoRuntime(PoolRuntime):
         except RuntimeError as error:
             raise ActionstreamError(f"{path} cannot be read by OpenVINO: {error}") from error
         if not model.has_rt_info(METADATA):
-            raise ActionstreamError(f"{path} is none of actionstream: make it with `actionstream export`")
+            raise ActionstreamError(f"{path} was not written by actionstream; make one with `actionstream export`")
         super().__init__(Exported.from_json(model.get_rt_info(METADATA).astype(str), path))
         settings = {
             "INFERENCE_NUM_THREADS": num_threads or num_threads_here(),
             "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": "f32",  # of what is not quantised; else some machines take bfloat16
+            "INFERENCE_PRECISION_HINT": "f32",  # for layers that are not quantised; some machines would take bfloat16
         }
         self._request = core.compile_model(model, "CPU", settings).create_infer_request()
 

@@ -1,4 +1,4 @@
-"""What runtimes with one program for a step share: states as numpy arrays, rows of a pool."""
+"""The base of runtimes with one program for a step: states are rows of numpy arrays, the pool."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from actionstream.models.export.exported import TOLERANCE, Exported, check_snipp
 from actionstream.runtimes.runtime import Runtime, StateArrays
 from actionstream.runtimes.slots import SlotPool
 
-NUM_SLOTS = 4  # to begin with
+NUM_SLOTS = 4  # at first
 MAX_BATCH = 8
 MAX_THREADS = 4
-"""Of a step, unless more are asked for: its layers are too small to be shared by many."""
+"""Default limit of threads of a step: its layers are too small for more."""
 
 
 def num_threads_here() -> int:
-    """Threads for a step: as many as this process may use cores, up to MAX_THREADS."""
+    """Threads of a step: the number of cores that this process may use, up to MAX_THREADS."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cores, MAX_THREADS)
 
 
 class PoolRuntime(SlotPool):
-    """Gathers the states of a batch from the pool, runs the step, and puts the new ones back.
+    """Gathers the states of a batch from the pool, runs the step, and scatters the new states into the pool.
 
-    The pool grows as streams come. More than MAX_BATCH streams, and more than one snippet of each, are several runs.
+    The pool grows with the number of streams. More than MAX_BATCH streams, or more than one snippet, need several runs.
     """
 
     chunk = 1
@@ -41,11 +41,11 @@ class PoolRuntime(SlotPool):
         self._exported = exported
         self._pool = [np.zeros((NUM_SLOTS * self.rows_per_slot, *shape), np.float32) for shape in exported.state]
         self._rows = np.arange(NUM_SLOTS) * self.rows_per_slot
-        """Of the pool, in which the state of each slot is now."""
+        """The current row of each slot in the pool."""
 
     @abstractmethod
     def _run(self, pixels: np.ndarray, slots: np.ndarray) -> np.ndarray:
-        """Pixels uint8 (B, 1, height, width, channels) to scores (B, 1, K); moves the rows of the pool on."""
+        """Score pixels, uint8 (B, 1, height, width, channels); returns scores (B, 1, K), and updates the states."""
 
     def step(self, snippets: np.ndarray, slots: np.ndarray) -> np.ndarray:
         num_streams, num_snippets = snippets.shape[:2]
@@ -74,14 +74,14 @@ class PoolRuntime(SlotPool):
         self._rows = np.concatenate([self._rows, (self._num_slots + np.arange(self._num_slots)) * self.rows_per_slot])
 
     def check(self) -> None:
-        """Compare with the scores that were exported with the file; RuntimeError when they are others here."""
+        """Compare with the scores in the exported file; RuntimeError when they differ."""
         check_agreement(self, np.array(self._exported.check), TOLERANCE[self._exported.precision])
 
 
 def check_agreement(runtime: Runtime, scores: np.ndarray, tolerance: float) -> None:
-    """Run a new stream over `check_snippets`; RuntimeError when its probabilities are off by more than `tolerance`.
+    """Run a new stream over `check_snippets`; RuntimeError when a probability is off by more than `tolerance`.
 
-    scores  (NUM_CHECKED, K) of the reference
+    scores  (NUM_CHECKED, K), the scores of the reference
     """
     card: Card = runtime.card
     slot = runtime.allocate()

@@ -1,4 +1,4 @@
-"""What a runtime is: a model, the states of the streams it serves, and a step for those who have a frame now."""
+"""The protocol of runtimes: a model, the states of its streams, and a step for a batch of streams."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ StateArrays = tuple[np.ndarray, ...]
 
 
 class Runtime(Protocol):
-    """What the engine asks of a runtime. It talks in numpy arrays and owns the pool of states.
+    """A runtime of the engine. It takes and returns numpy arrays, and owns the pool of states.
 
-    chunk  how many successive snippets of one stream a step does well to take, where there are as many
+    chunk  the best number of successive snippets of one stream for a step
     """
 
     card: Card
     chunk: int
 
     def allocate(self) -> int:
-        """A free slot, empty."""
+        """Take a free slot and empty its state."""
 
     def free(self, slot: int) -> None:
         """Give a slot back."""
 
     def step(self, snippets: np.ndarray, slots: np.ndarray) -> np.ndarray:
-        """Score the next T snippets of B streams and move their states on.
+        """Score the next T snippets of B streams and update their states.
 
         snippets  uint8 (B, T, height, width, C), resized as the card's preprocessing says, not normalised
-        slots     int64 (B,), a slot for each stream, none twice
+        slots     int64 (B,), a slot for each stream, each only once
 
         Returns scores (logits) float32 (B, T, K).
         """

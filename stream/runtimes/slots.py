@@ -1,4 +1,4 @@
-"""Slots of a pool that grows: one for the state of each stream."""
+"""A pool of slots that grows: one slot for the state of each stream."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 
 
 class SlotPool(ABC):
-    """Gives slots to streams and takes them back; twice as many when there is none left."""
+    """Allocates and frees slots; the pool doubles when no slot is free."""
 
     def __init__(self, num_slots: int):
         self._num_slots = num_slots
@@ -31,4 +31,4 @@ class SlotPool(ABC):
 
     @abstractmethod
     def _grow(self) -> None:
-        """Twice the room for `_num_slots` states; those that are there stay where they are."""
+        """Double the memory for `_num_slots` states; existing states keep their places."""

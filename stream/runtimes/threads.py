@@ -1,4 +1,4 @@
-"""How many threads torch takes beside others."""
+"""Limits the threads of torch while other threads work."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def core_left_free() -> Generator[None]:
-    """In here torch has a thread less than there are cores, for where another thread decodes meanwhile.
+    """In this context torch has one thread less than there are cores, so that another thread can decode.
 
-    The threads of an operator wait for the slowest of them, busily: where one has no core to run on, all are slow.
-    Where nothing has imported torch, nothing is to be done.
+    The threads of an operator spin until the slowest one is done: if one has no core, all are slow. Without torch
+    imported, this does nothing.
     """
     torch = sys.modules.get("torch")
     if torch is None:

@@ -1,4 +1,4 @@
-"""Where results go: JSON lines, the terminal, a video with an overlay, a window."""
+"""Sinks of results: JSON lines, the terminal, a video with an overlay, a window."""
 
 from actionstream.sinks.json_lines import JsonLines
 from actionstream.sinks.overlay import Overlay

@@ -1,4 +1,4 @@
-"""Results for other programs."""
+"""Results as JSON lines, for other programs."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from actionstream.sinks.sink import SinkClosed
 
 
 class JsonLines:
-    """One JSON object a line: notices, predictions, and events before the prediction that made them.
+    """One JSON object a line: notices, predictions, and events, each before its prediction.
 
-    Where a timeline is kept: after a prediction the segments that it announces or closes, and what M-TWI says.
+    Where a timeline is kept, the segments that a prediction opens or closes follow it, and then new answers of M-TWI.
     """
 
     def __init__(self, file: TextIO, *, top: int):
@@ -36,7 +36,7 @@ class JsonLines:
 
     def _write(self, value: dict) -> None:
         try:
-            # one write for the whole line, so that a signal leaves none half written
+            # one write for the whole line, so that a signal cannot leave half a line
             self._file.write(json.dumps(value, ensure_ascii=False) + "\n")
             self._file.flush()
         except BrokenPipeError:

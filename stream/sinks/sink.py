@@ -1,4 +1,4 @@
-"""What a sink is."""
+"""The protocol of sinks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from actionstream.results import Update
 
 
 class Sink(Protocol):
-    """Takes what is new about one stream, or about all."""
+    """Takes the updates of one stream, or of all."""
 
     def push(self, update: Update) -> None: ...
 
@@ -16,4 +16,4 @@ class Sink(Protocol):
 
 
 class SinkClosed(Exception):
-    """Nobody looks any more: the window was closed, or the reader of a pipe has gone."""
+    """A sink has lost its reader: the window was closed, or the reader of a pipe has ended."""

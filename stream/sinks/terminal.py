@@ -26,12 +26,12 @@ STATES = {
     "retry": "disconnected",
     "close": "ended",
 }
-RECENT = 100  # latencies that the median is taken of
-RATE_SECONDS = 5.0  # over which frames/s are counted
+RECENT = 100  # number of latencies in the median
+RATE_SECONDS = 5.0  # period in which frames/s are counted
 
 
 class Watched(Protocol):
-    """What is asked of a `Watch`."""
+    """The part of a `Watch` that the terminal uses."""
 
     @property
     def streams(self) -> list[str]: ...
@@ -40,7 +40,7 @@ class Watched(Protocol):
 
 
 class _StreamStatus:
-    """What is shown of a stream."""
+    """The status of a stream on the screen."""
 
     def __init__(self) -> None:
         self.prediction: Prediction | None = None
@@ -65,7 +65,7 @@ class _StreamStatus:
             self.state = STATES.get(update.notice.event, self.state)
 
     def rate(self) -> float:
-        """Frames a second, of late."""
+        """Frames a second in the last RATE_SECONDS."""
         self._prune()
         return len(self.arrivals) / (perf_counter() - self.arrivals[0]) if len(self.arrivals) > 1 else 0.0
 
@@ -78,10 +78,10 @@ class _StreamStatus:
 
 
 class Terminal:
-    """Events as they end, and below them, on a real terminal, what is going on now, updated in place.
+    """Prints each event at its end; on a real terminal a live table below shows the current labels.
 
-    One stream has a table of its best labels, several have a row each. Where a timeline is kept, its segments take the
-    place of the events.
+    The table has the best labels of a single stream, or a row for each of several streams. Where a timeline is kept,
+    segments are printed instead of events.
     """
 
     def __init__(self, watch: Watched, *, top: int):
@@ -158,7 +158,7 @@ class Terminal:
         return f"{escape(stream)}: " if self._several else ""
 
     def _video(self, video: VideoLabels) -> str:
-        """What M-TWI says, in a line."""
+        """The answer of M-TWI, in a line."""
         what = "whole video" if video.horizon_seconds is None else f"last {video.horizon_seconds:.0f} s"
         best = video.labels[: min(self._top, len(video.labels), 5)]
         return f"{what}: " + "  ".join(f"{escape(each.label)} {each.score:.2f}" for each in best)

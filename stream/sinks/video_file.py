@@ -1,4 +1,4 @@
-"""The video with the labels drawn in."""
+"""A video file with the labels drawn in."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ OPTIONS = {
     ".mov": FRAGMENTED,
     ".mkv": {"cluster_time_limit": "1000"},
 }
-"""What was written plays, whenever the writing ends; closed, MP4 and MOV are ordinary files."""
+"""Options with which a truncated file still plays; a closed MP4 or MOV is an ordinary file."""
 
 
 class VideoFile:
-    """Every frame of the source, and an overlay if one is wanted, as H.264 in the container that the suffix names.
+    """Every frame of the source, with an overlay unless it is None, as H.264; the suffix gives the container.
 
-    It is written as NAME.PID.partial.SUFFIX, which plays to its last second when the process is killed or the disk is
-    full, and takes its place when it is closed; until then what was there stays.
+    The write is atomic: the frames go to NAME.PID.partial.SUFFIX, and `close` renames it; an older file stays until
+    then. The partial file plays to its last second when the process is killed or the disk is full.
     """
 
     def __init__(self, path: str | os.PathLike[str], overlay: Overlay | None):
@@ -50,7 +50,7 @@ class VideoFile:
             raise ActionstreamError(f"{self._path} cannot be written: it is a folder")
         self._partial = self._path.with_name(f"{self._path.stem}.{os.getpid()}.partial{self._path.suffix}")
         try:
-            self._partial.open("wb").close()  # PyAV would find out at the first frame only
+            self._partial.open("wb").close()  # PyAV would raise at the first frame only
         except OSError as error:
             raise ActionstreamError(f"{self._path} cannot be written: {error.strerror}") from error
         suffix = self._path.suffix.lower()
@@ -59,7 +59,7 @@ class VideoFile:
         )
 
     def push(self, update: Update) -> None:
-        """Add the frame of an update. OSError where it cannot be written: what was written before stays beside."""
+        """Add the frame of an update; OSError where it cannot be written: the partial file stays."""
         if update.frame is None or self._container is None:
             return
         image = update.frame.image
@@ -70,10 +70,10 @@ class VideoFile:
             self._add(self._container, image)
 
     def close(self) -> None:
-        """Put the file in its place, if there were frames. OSError where it cannot be written."""
+        """Finish the file and rename it, if there were frames; OSError where it cannot be written."""
         if self._container is None:
             return
-        if self._stream is None:  # nothing came
+        if self._stream is None:  # there was no frame
             self.discard()
             return
         with self._or_part():
@@ -83,10 +83,10 @@ class VideoFile:
         self._container = None
 
     def discard(self) -> None:
-        """Leave nothing of it, if it was not closed."""
+        """Delete the partial file, if the file was not closed."""
         container, self._container = self._container, None
         if container is not None:
-            with suppress(Exception):  # it is of no use any more
+            with suppress(Exception):  # the file is deleted in any case
                 container.close()
             self._partial.unlink(missing_ok=True)
 
@@ -107,12 +107,12 @@ class VideoFile:
 
     @contextmanager
     def _or_part(self) -> Iterator[None]:
-        """An error in here ends the file, and leaves what plays of it."""
+        """In this context an error ends the file; the partial file stays if it plays."""
         try:
             yield
         except Exception as error:
             container, self._container = self._container, None
-            with suppress(Exception):  # the same again
+            with suppress(Exception):  # the same error again
                 container.close()  # type: ignore[union-attr]
             try:
                 with closing(Decoder(str(self._partial), name=self._partial.name)) as written:

@@ -1,4 +1,4 @@
-"""A window of the desktop that shows the video."""
+"""A desktop window that shows the video."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from actionstream.results import Update
 from actionstream.sinks.overlay import Overlay
 from actionstream.sinks.sink import SinkClosed
 
-TILE = 480, 360  # width and height of a stream's picture, where there are several
+TILE = 480, 360  # width and height of a stream's picture, for several streams
 DRAWN_A_SECOND = 40
 
 
 class DesktopWindow:
-    """Every frame with the overlay, those of several streams side by side; q, Escape and closing it end.
+    """Shows every frame with the overlay, several streams in a grid; q, Escape or closing the window ends.
 
-    On Linux it has to be made before PyAV is imported: the wheels of both bring a libxcb, and the window
-    hangs with PyAV's (opencv/opencv issue 29195).
+    On Linux create it before PyAV is imported: the wheels of OpenCV and PyAV both have a libxcb, and the window hangs
+    with PyAV's (opencv/opencv issue 29195).
     """
 
     def __init__(self, title: str, overlay: Callable[[], Overlay]):
@@ -52,12 +52,12 @@ class DesktopWindow:
             self._overlays.pop(name, None)
             self._pictures.pop(name, None)
         elif notice is not None and notice.event == "disconnect" and name in self._pictures:
-            self._pictures[name] = self._pictures[name] // 4  # what it showed is no longer so
+            self._pictures[name] = self._pictures[name] // 4  # darken it: the picture is old
         if perf_counter() - self._drawn > 1 / DRAWN_A_SECOND:
             self.draw()
 
     def draw(self) -> None:
-        """Show how things stand and ask for keys; SinkClosed when the user has had enough."""
+        """Draw the window and handle keys; SinkClosed when the user ends it."""
         cv2 = self._cv2
         self._drawn = perf_counter()
         if self._pictures:
@@ -70,7 +70,7 @@ class DesktopWindow:
         self._cv2.destroyAllWindows()
 
     def _side_by_side(self) -> np.ndarray:
-        """The pictures of all streams in a grid, each fitted into its tile; one alone as it is."""
+        """The pictures of all streams in a grid, each fitted into its tile; a single picture keeps its size."""
         pictures = list(self._pictures.values())
         if len(pictures) == 1:
             return pictures[0]

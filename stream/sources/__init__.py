@@ -1,4 +1,4 @@
-"""Where frames come from: video files, folders of images, standard input, cameras, networks."""
+"""Sources of frames: video files, folders of images, standard input, cameras, networks."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from actionstream.sources.video import FileSource, PipeSource
 __all__ = ["SAMPLE", "Source", "SourceError", "open_source"]
 
 SAMPLE = Path(__file__).parents[1] / "assets" / "sample.mp4"
-"""The clip that comes with the package: a hand in several movements."""
+"""The clip in the package: a hand in several movements."""
 
 
 def open_source(text: str | int | Path, *, rate: float | None = None, connection: Connection | None = None) -> Source:
-    """The source that a text means.
+    """Open the source that a text names.
 
     text        a number (camera), an address (rtsp://, http://, udp:// ...), "-" (a video on standard input), a
-                folder or glob of images, a video file, an image, a named pipe, "sample" (the clip that comes with the
-                package); a file or folder whose name is a number or "sample" comes before those. An int is a camera. A
-                Path is a file or a folder, and never a camera or a pipe.
-    rate        frames a second of a folder of images; what its rate.txt says, else 30, unless given
+                folder or glob of images, a video file, an image, a named pipe, "sample" (the clip in the package).
+                If a file or folder has a number or "sample" as its name, the text means that file or folder. An int
+                is always a camera. A Path is always a file or a folder.
+    rate        frames a second of a folder of images; default: the rate in its rate.txt, else 30
     connection  timeouts of cameras and addresses
     """
     if isinstance(text, Path):
@@ -53,7 +53,7 @@ def open_source(text: str | int | Path, *, rate: float | None = None, connection
         return source
     if known := scheme(name.strip()):
         if known not in SCHEMES:
-            raise SourceError(f"{masked(name)}: no address begins with {known}://; they do with {', '.join(SCHEMES)}")
+            raise SourceError(f"{masked(name)}: a source cannot have the scheme {known}; expected {', '.join(SCHEMES)}")
         return ProcessSource("network", name.strip(), connection)
     if (meant := mistyped(name)) and not there:
         raise SourceError(f"an address begins with {meant}://, as in {meant}://host/path")

@@ -1,4 +1,4 @@
-"""Addresses of sources on a network, and what may be shown of them."""
+"""Addresses of network sources, and how to hide their secrets."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ _VALUE = re.compile(r"([\w-]+)=[^&/;?#]+")
 
 
 def scheme(text: str) -> str | None:
-    """The scheme of an address, such as "rtsp"; None where the text is none."""
+    """The scheme of an address, such as "rtsp"; None where the text is not an address."""
     match = _SCHEME.match(text)
     return match[1].lower() if match else None
 
 
 def mistyped(text: str) -> str | None:
-    """The scheme of what was meant to be an address, such as rtsp:/camera/stream."""
+    """The scheme of a mistyped address, such as rtsp:/camera/stream; else None."""
     match = _MISTYPED.match(text)
     return match[1].lower() if match and scheme(text) is None else None
 
 
 def masked(text: str) -> str:
-    """What may be shown of a source's text: an address without its user and password, wherever they stand.
+    """The text of a source with its secrets masked: the user, the password, and the values of parameters.
 
-    That is all up to the last @ (a password that was not percent-encoded may have slashes in it), and what stands
-    behind an = anywhere, but for a few names that are no secret, such as channel=2.
+    The user and the password are all text up to the last @ (a password without percent-encoding may have slashes). The
+    value behind each = is masked, except for the names in SHOWN, such as channel=2.
     """
     if scheme(text) is None:
         return text

@@ -13,7 +13,7 @@ from actionstream.sources.source import Source, SourceError
 
 
 class CameraSource(Source):
-    """A camera; `path` is its number, its device file, or a file in its place. Times are those of arrival."""
+    """A camera; `path` is its number, its device file, or a file in its place. The times are times of arrival."""
 
     live = True
     patient = False
@@ -50,14 +50,14 @@ class CameraSource(Source):
 
 
 def camera_name(path: str) -> str:
-    """What a camera is called."""
+    """The name of a camera."""
     return f"camera {path}" if path.isdecimal() else path
 
 
 def attached_cameras() -> list[tuple[str, str]]:
     """Number and description of each camera attached here.
 
-    On Linux from /sys, without opening any; elsewhere the first ten numbers are tried.
+    On Linux they come from /sys, without opening a camera; elsewhere the first ten numbers are tried.
     """
     if sys.platform == "linux":
         return _linux_cameras(Path("/sys/class/video4linux"))

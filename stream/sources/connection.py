@@ -1,4 +1,4 @@
-"""How patient one is with a live source."""
+"""Timeouts and retries of live sources."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from actionstream.models.common.errors import ActionstreamError
 
 @dataclass(frozen=True, kw_only=True)
 class Connection:
-    """Timeouts, and what happens when a live source is not there or goes away.
+    """Timeouts, retries and limits of a connection to a live source.
 
-    open_seconds   for its first frame, from the begin of a connection
-    read_seconds   without any data
-    stall_seconds  without a frame, whatever else comes
-    retries        how often in a row it is tried again before it is given up; None: for ever
-    transport      of RTSP; "udp" loses packets where "tcp" waits for them
-    public         a stranger gives the address: only the public internet is reached, see `actionstream.sources.relay`
+    open_seconds   longest time from the start of a connection to the first frame
+    read_seconds   longest time without any data
+    stall_seconds  longest time without a frame, also while other data comes
+    retries        number of failed attempts in a row after which the source is given up; None: no limit
+    transport      transport protocol of RTSP; "udp" loses packets where "tcp" waits for them
+    public         whether the address is from a stranger: then it reaches only the public internet, see
+                   `actionstream.sources.relay`
     """
 
     open_seconds: float = 10.0

@@ -20,7 +20,7 @@ from actionstream.sources.source import Source
 
 
 class ImageSource(Source):
-    """Image files at a fixed rate, in the order of their names, with numbers in them as numbers."""
+    """Image files at a fixed rate, sorted by name; numbers in names are sorted as numbers."""
 
     def __init__(self, name: str, paths: Sequence[Path], *, rate: float):
         super().__init__(name)
@@ -45,11 +45,11 @@ class ImageSource(Source):
             raise SourceError(self.warnings.pop())
         first = self._paths[0]
         if is_animated(first):
-            self.warnings.append(f"{first.name} has several pictures, of which one is taken; give it by itself")
+            self.warnings.append(f"{first.name} has several pictures, and one is read; give only this file to read all")
 
 
 class AnimationSource(Source):
-    """The pictures of one file, an animated WebP or PNG or the pages of a TIFF, for as long as each is shown."""
+    """The pictures of one file: an animated WebP or PNG, each with its own duration, or the pages of a TIFF."""
 
     def __init__(self, name: str, path: Path):
         super().__init__(name)

@@ -23,19 +23,19 @@ from actionstream.sources.video import VideoSource
 if TYPE_CHECKING:
     import av
 
-ANALYSIS_MICROSECONDS = 500_000  # FFmpeg would look at a stream for five seconds before it gives a frame
-WITHOUT_CLOCK = ("mpjpeg", "mjpeg", "h264", "hevc")  # formats for which FFmpeg makes up times
-IN_SEGMENTS = ("hls", "dash")  # formats whose address is that of a list, and not of the video
+ANALYSIS_MICROSECONDS = 500_000  # FFmpeg's default delays the first frame by five seconds
+WITHOUT_CLOCK = ("mpjpeg", "mjpeg", "h264", "hevc")  # formats without times; FFmpeg invents some
+IN_SEGMENTS = ("hls", "dash")  # formats with the address of a playlist instead of a video
 LATE_SECONDS = 1.0
 MOST_WAIT_SECONDS = 0.5
 
 
 class NetworkSource(VideoSource):
-    """The video at an address, connected to when it is iterated.
+    """The video at an address; each iteration connects to it.
 
-    A file on a server, which has a length in bytes or seconds, is like a file here. Anything else is live: damaged
-    frames, and those that could only come late since the decoder cannot keep up, are `lost`. Times are the sender's, or
-    those of arrival where it sends none.
+    A source with a length in bytes or seconds is a file on a server, and is read like a local file. Any other source is
+    live: damaged frames, and packets that are late because the decoder is too slow, are `lost`. The times are the
+    sender's, or times of arrival where it sends none.
     """
 
     live = True
@@ -73,7 +73,7 @@ class NetworkSource(VideoSource):
             except SourceError as error:
                 if not isinstance(error.__cause__, EOFError):
                     raise
-                # FFmpeg's reader of GIFs goes back in what it has not kept, unless it is told that it cannot
+                # FFmpeg's GIF demuxer seeks back beyond its buffer, unless the input is marked as not seekable
                 options["seekable"] = "0"
                 self._open(address, trust=trust, options=options, timeout=timeout)
         except SourceError as error:
@@ -85,7 +85,7 @@ class NetworkSource(VideoSource):
         yield from self._live(kind, self._decoder) if self.live else super().__iter__()
 
     def _is_file(self, kind: str, decoder: Decoder) -> bool:
-        """Whether it has a length: in seconds, or in bytes unless they are those of a list of segments."""
+        """Whether the source has a length, in seconds or in bytes; the bytes of a playlist do not count."""
         if kind == "rtsp":
             return False
         return decoder.container.duration is not None or (kind not in IN_SEGMENTS and decoder.container.size > 0)
@@ -97,10 +97,10 @@ class NetworkSource(VideoSource):
             image, now = convert(picture), perf_counter()
             sent = now if kind in WITHOUT_CLOCK else picture.time
             seconds += 1 / self.rate
-            if sent is not None:  # the first one of RTSP has no time
+            if sent is not None:  # the first frame of RTSP has no time
                 origin = sent - seconds if origin is None else origin
                 seconds = sent - origin
-            if kind == "hls":  # it comes in segments: what waits is shown at its time, what is late moves the rest
+            if kind == "hls":  # segments arrive at once: wait for the time of a frame; a late frame delays all others
                 begin = max(begin, now - seconds)
                 time.sleep(begin + seconds - now)
                 now = perf_counter()
@@ -108,7 +108,7 @@ class NetworkSource(VideoSource):
         raise SourceError(f"{self.name} has ended")
 
     def _in_time(self, kind: str, decoder: Decoder) -> Iterator[av.VideoFrame]:
-        """Whole pictures; while the decoder is behind, packets are passed over up to a key frame."""
+        """Undamaged pictures; while the decoder is behind, packets are skipped up to a key frame."""
         import av
 
         delay = Delay()
@@ -136,17 +136,17 @@ class NetworkSource(VideoSource):
             raise SourceError(f"{self.name} broke off: {why}") from error
 
     def _why_not_open(self, error: BaseException) -> str:
-        # RTSP takes an answer that did not come for one that is wrong
+        # for RTSP FFmpeg reports a missing answer as an invalid one
         if perf_counter() - self._begin >= self._connection.open_seconds:
             return f"no answer for {self._connection.open_seconds:g} s"
-        host = None if self._relay else urlsplit(self.name).hostname  # the relay has found it
+        host = None if self._relay else urlsplit(self.name).hostname  # the relay resolved the host already
         if getattr(error, "errno", None) == errno.EIO and host and not _is_known(host):
             return f"no host {host} is found"
         return reason(error).lower()
 
 
 def _is_known(host: str) -> bool:
-    """Whether the system finds the address of a host: FFmpeg takes one that is not found for an input/output error."""
+    """Whether the system resolves a host; for an unknown host FFmpeg reports an input/output error only."""
     try:
         socket.getaddrinfo(host, None)
     except (OSError, UnicodeError):
@@ -155,7 +155,7 @@ def _is_known(host: str) -> bool:
 
 
 def _with_waits(packets: Iterator[av.Packet]) -> Iterator[tuple[av.Packet, float]]:
-    """Packets, and how many seconds each was waited for."""
+    """Packets, each with the seconds that this side waited for it."""
     asked = perf_counter()
     for packet in packets:
         yield packet, perf_counter() - asked
@@ -163,12 +163,13 @@ def _with_waits(packets: Iterator[av.Packet]) -> Iterator[tuple[av.Packet, float
 
 
 class Delay:
-    """How many seconds later than usual a packet is.
+    """The delay of a packet, in seconds, compared with the usual transit time.
 
-    Usual is the shortest way a packet ever took; it may grow by a thousandth, which is more than two clocks
-    drift apart and less than a decoder that falls behind. It may grow, too, by what a packet was waited for: the
-    decoder has all that there is then, and a sender that is slower than its own stamps makes nothing late. A pause is
-    no pace: of one wait MOST_WAIT_SECONDS count. A sender's clock that jumps begins anew.
+    The transit time is the time of arrival minus the sender's time stamp; the usual one is the shortest so far. It may
+    grow by a thousandth of the time that passes: clocks drift apart more slowly, and a decoder that falls behind is
+    faster. It may also grow by the time that this side waited for a packet: during a wait the decoder has no backlog,
+    and the sender is slower than its own time stamps. A pause must not count fully, so a wait counts MOST_WAIT_SECONDS
+    at most. When the sender's clock jumps, the usual transit time starts again.
     """
 
     def __init__(self) -> None:
@@ -176,7 +177,7 @@ class Delay:
         self._usual = 0.0
 
     def __call__(self, now: float, sent_seconds: float, waited_seconds: float) -> float:
-        """Of a packet that is here now, was sent at that time on the sender's clock, and was waited for."""
+        """The delay of a packet, from its arrival, its time on the sender's clock, and the wait for it."""
         way = now - sent_seconds
         if self._last is None or not -1 < sent_seconds - self._last[1] < 10:
             self._usual = way

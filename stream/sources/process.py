@@ -1,7 +1,7 @@
 """Live sources in a process of their own.
 
-A library that waits for a camera or a server can hang where no timeout reaches it (a name server, a driver, a
-farewell to a peer that is gone), and a broken stream can crash a decoder. A process can be killed.
+A library that waits for a camera or a server can hang where no timeout applies (a name server, a driver, the closing
+of a connection to a peer that is gone), and a corrupt stream can crash a decoder. A process can be killed.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from actionstream.sources.connection import Connection
 from actionstream.sources.network import NetworkSource
 from actionstream.sources.source import Source, SourceError, reason
 
-GRACE_SECONDS = 1.0  # in which the library may say itself what is wrong
+GRACE_SECONDS = 1.0  # extra time, so that the library can report its own timeout
 LONGEST_POLL_SECONDS = 1e6  # the system counts milliseconds in 32 bits
 
 
 class ProcessSource(Source):
-    """A camera or an address, read by a process that begins with each iteration and is killed at its end.
+    """A camera or an address, read by a process that starts with each iteration and is killed at its end.
 
-    When nothing has come for `connection.open_seconds` at first, or for `stall_seconds` later, and a second more,
-    the iteration ends with a SourceError, whatever the process is stuck in. Times count from its first frame.
+    The iteration ends with a SourceError, even while the process hangs, when no frame comes for GRACE_SECONDS more than
+    `connection.open_seconds` at first, or `stall_seconds` later. Times count from the first frame.
     """
 
     live = True
@@ -45,8 +45,8 @@ class ProcessSource(Source):
     def __init__(self, kind: Literal["camera", "network"], target: str, connection: Connection):
         super().__init__(camera_name(target) if kind == "camera" else masked(target))
         if kind == "camera":
-            needs("camera")  # said here, and not by a process that ends at once
-        self.patient = kind == "network"  # a camera that is not attached will not come by itself
+            needs("camera")  # raise the error here, and not in the process
+        self.patient = kind == "network"  # waiting does not help where no camera is attached
         self._order = {"kind": kind, "target": target, "connection": asdict(connection)}
         self._connection = connection
         self._lock = threading.Lock()
@@ -102,7 +102,7 @@ class ProcessSource(Source):
 
 
 def _start(wire: Wire) -> subprocess.Popen[bytes]:
-    """The other side; what it is to read goes through the wire, since everybody can see a command line."""
+    """Start the process; it gets its order through the wire, since all users can see a command line."""
     descriptor = wire.fileno()
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "actionstream.sources.process", str(descriptor)],
@@ -111,12 +111,12 @@ def _start(wire: Wire) -> subprocess.Popen[bytes]:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C is for who started us
+        start_new_session=True,  # Ctrl-C goes to the parent process only
     )
 
 
 def _main(descriptor: int) -> None:
-    """What runs in the process: frames of one source go into the wire, until either ends."""
+    """The main function of the process: send the frames of one source through the wire, until either ends."""
     wire = Wire(descriptor)
     order = json.loads(wire.recv_bytes())
     threading.Thread(target=_leave_with, args=[wire], daemon=True).start()
@@ -139,14 +139,14 @@ def _main(descriptor: int) -> None:
             wire.send_bytes(np.ascontiguousarray(frame.image).data.cast("B"))
     except SourceError as failure:
         error = str(failure)
-    except Exception as failure:  # noqa: BLE001  told over there, whatever it is
+    except Exception as failure:  # noqa: BLE001  the parent process reports it
         error = f"{source.name} failed: {reason(failure).replace(order['target'], source.name)}"
     last = {"error": error, "warnings": source.warnings, "lost": source.lost, "live": source.live}
     wire.send_bytes(json.dumps(last).encode())
 
 
 def _leave_with(wire: Wire) -> None:
-    """End when the other side is gone, even while a library hangs."""
+    """Exit when the parent process closes the wire, even while a library hangs."""
     try:
         wire.recv_bytes()
     finally:

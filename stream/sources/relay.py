@@ -1,8 +1,8 @@
-"""Addresses that strangers give: FFmpeg connects to a relay of ours, and the relay to the public internet alone.
+"""A relay for addresses from strangers: FFmpeg connects to the relay, and the relay to the public internet only.
 
-FFmpeg resolves a host each time it connects, follows redirects, and fetches what a playlist names. None of that can
-be checked before. So FFmpeg gets the address of a relay on loopback and never learns the host; the relay resolves the
-host once, checks each of its addresses, and connects to those.
+FFmpeg resolves a host each time it connects, follows redirects, and fetches the files that a playlist names. None of
+that can be checked in advance. So FFmpeg gets the address of a relay on loopback and never learns the host; the relay
+resolves the host once, checks each of its addresses, and connects to those only.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from actionstream.models.video import SourceError
 
 PORTS = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322}
 REDIRECT = b"\nlocation:"
-"""What FFmpeg has to read to go elsewhere, in HTTP and in RTSP; it leaves out carriage returns in RTSP."""
+"""The header of a redirect, in HTTP and in RTSP; FFmpeg ignores carriage returns in RTSP."""
 CHUNK_BYTES = 65_536
 INTERNET = ipaddress.ip_network("2000::/3")
 UNWRAPPED = tuple(map(ipaddress.ip_network, ("2001::/32", "2002::/16")))
@@ -27,10 +27,10 @@ UNWRAPPED = tuple(map(ipaddress.ip_network, ("2001::/32", "2002::/16")))
 
 
 class Relay:
-    """A way to one host, open until `close`; raises SourceError where the host is not on the public internet.
+    """A relay to one host, open until `close`; raises SourceError where the host is not on the public internet.
 
-    address  what FFmpeg opens instead
-    options  and with which options
+    address  address of the relay, which FFmpeg opens
+    options  options for FFmpeg with this address
     """
 
     def __init__(self, address: str):
@@ -40,7 +40,7 @@ class Relay:
         self._port = parts.port or PORTS[scheme]
         self._addresses = public_addresses(host, self._port)
         self._host = host if scheme != plain else None
-        """For TLS, which the relay speaks instead of FFmpeg, with certificates that are checked."""
+        """The host for TLS, else None; the relay does TLS instead of FFmpeg, and checks certificates."""
         self._listening = socket.create_server(("127.0.0.1", 0))
         ours = f"127.0.0.1:{self._listening.getsockname()[1]}"
         login, at, place = parts.netloc.rpartition("@")
@@ -65,7 +65,7 @@ class Relay:
     async def _serve(self) -> None:
         async with await asyncio.start_server(self._pass_on, sock=self._listening):
             await self._ended.wait()
-        while others := asyncio.all_tasks() - {asyncio.current_task()}:  # of a connection that just came, too
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:  # including a connection that just came
             for task in others:
                 task.cancel()
             await asyncio.wait(others)
@@ -89,7 +89,7 @@ class Relay:
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, no_redirects: bool = False) -> None:
-    """Bytes, until they end or would send FFmpeg to another address."""
+    """Copy bytes until they end; with `no_redirects`, end before a redirect."""
     seen = b""
     with suppress(OSError):
         while data := await reader.read(CHUNK_BYTES):
@@ -103,11 +103,11 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, n
 
 
 def public_addresses(host: str, port: int) -> list[str]:
-    """The addresses of a host, all of which are on the public internet; SourceError else."""
+    """The IP addresses of a host; SourceError unless all are on the public internet."""
     try:
         found = [str(place[0]) for *_, place in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     except (OSError, UnicodeError) as error:
-        raise SourceError(f"no machine is called {host}") from error
+        raise SourceError(f"no host {host} is found") from error
     for text in found:
         if not is_public(text):
             raise SourceError(f"{host} is not on the public internet")
@@ -115,7 +115,7 @@ def public_addresses(host: str, port: int) -> list[str]:
 
 
 def is_public(text: str) -> bool:
-    """Whether an IP address is on the public internet, and not one of this machine's own there."""
+    """Whether an IP address is on the public internet and is not one of this machine."""
     address = ipaddress.ip_address(text)
     if address.version == 6 and (address not in INTERNET or any(address in each for each in UNWRAPPED)):
         return False
@@ -123,7 +123,7 @@ def is_public(text: str) -> bool:
 
 
 def _is_own(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """A socket can be bound to an address of this machine, and to no other."""
+    """Whether an address is one of this machine: only to those a socket can be bound."""
     with socket.socket(socket.AF_INET if address.version == 4 else socket.AF_INET6) as probe:
         try:
             probe.bind((str(address), 0))

@@ -1,4 +1,4 @@
-"""What a source is."""
+"""The base class of sources."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ __all__ = ["Source", "SourceError", "reason"]
 
 
 class Source:
-    """Frames of one stream, in order; iterate once, or, where it is live, once for each connection.
+    """Frames of one stream, in order; iterate a file once, and a live source once for each connection.
 
-    name      what the stream is called
-    live      frames come at their own time whether somebody takes them or not, and an end is a disconnect
-    patient   a live source that was never there may come yet: waiting for it makes sense
-    rate      frames a second as far as the source says
-    seconds   how long it is as far as the source says, else 0; exact when all frames are out
-    warnings  what is odd about it, each said once
-    lost      frames that never got out of it, by reason
+    name      name of the source
+    live      whether frames arrive in real time, also when nobody takes them; the end of a live source is a disconnect
+    patient   whether it makes sense to wait for a live source that never gave a frame
+    rate      frames a second, as the source declares
+    seconds   duration as the source declares, else 0; exact after the last frame
+    warnings  problems of the source, each once
+    lost      number of frames that the source lost, by reason
     """
 
     live = False
@@ -34,15 +34,15 @@ class Source:
         self.lost: Counter[str] = Counter()
 
     def __iter__(self) -> Iterator[Frame]:
-        """Its frames; SourceError when it ends before its time."""
+        """Its frames; SourceError when it ends too early."""
         raise NotImplementedError
 
     def ends_at(self, last_seconds: float) -> float:
-        """When its last frame, which came at that time, ceases to be shown; exact when all frames are out."""
+        """The end of the last frame, in seconds, from its time; exact after the last frame."""
         return self.seconds if self.seconds > last_seconds else last_seconds + 1 / self.rate
 
     def stop(self) -> None:
-        """From any thread: iteration ends soon, whatever it is waiting for."""
+        """Make the iteration end soon, even while it waits; any thread may call this."""
 
     def close(self) -> None:
-        """Release what it holds, when nobody iterates any more."""
+        """Release resources; call it after the iteration."""

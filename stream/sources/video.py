@@ -18,9 +18,9 @@ from actionstream.sources.source import Source
 class VideoSource(Source):
     """A video that PyAV can decode; frames are decoded one at a time, see `actionstream.models.video.Decoder`."""
 
-    threads = "AUTO"  # of the decoder: several frames at once are faster, and come later than SLICE
+    threads = "AUTO"  # of the decoder: several frames at once; it is faster than SLICE, with more delay
     look_ahead = LOOK_AHEAD
-    without_frames = "not one frame of it decodes"  # why, where there is none
+    without_frames = "not one frame of it decodes"  # error for a video without frames
 
     def __init__(self, name: str):
         super().__init__(name)
@@ -53,9 +53,9 @@ class VideoSource(Source):
 class FileSource(VideoSource):
     """A video file.
 
-    start_seconds  frames before are passed over, but for those whose times have to be looked at first; SourceError
-                   while iterating where the file cannot seek
-    uploaded       a stranger sent it: only the usual containers of video are read
+    start_seconds  frames before this time are skipped, except a few at the begin that tell the times of the file;
+                   iterating raises SourceError where the file cannot seek
+    uploaded       whether the file is from a stranger: then only the usual video containers are read
     """
 
     def __init__(self, path: str, *, name: str | None = None, start_seconds: float = 0.0, uploaded: bool = False):
@@ -65,7 +65,7 @@ class FileSource(VideoSource):
 
 
 class PipeSource(VideoSource):
-    """A video on standard input or in a named pipe, opened when it is iterated, since it may be silent for long."""
+    """A video on standard input or in a named pipe; it is opened by iterating, since its data may come late."""
 
     threads = "SLICE"
     look_ahead = 1
@@ -82,7 +82,7 @@ class PipeSource(VideoSource):
                 raise SourceError("stdin is closed; expected a video on standard input")
             yield from self._read(sys.stdin.buffer)
             return
-        # without O_NONBLOCK the system waits here for somebody who writes, and nothing ends that
+        # without O_NONBLOCK `open` blocks until a writer opens the pipe, and `stop` cannot end that
         with open(os.open(self._path, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as pipe:
             yield from self._read(pipe)
 
@@ -95,17 +95,17 @@ class PipeSource(VideoSource):
 
 
 class _Pipe:
-    """A pipe for PyAV: gives what there is at once, and ends when it is told to stop."""
+    """A pipe for PyAV: `read` returns available bytes at once, and ends when `stopped` is set."""
 
     def __init__(self, buffer: Any, stopped: threading.Event):
-        self._raw = getattr(buffer, "raw", buffer)  # a buffered read would wait until it has all it was asked for
+        self._raw = getattr(buffer, "raw", buffer)  # a buffered read would wait for all `size` bytes
         self._stopped = stopped
 
     def read(self, size: int) -> bytes:
         while not self._stopped.is_set():
             try:
                 ready, _, _ = select.select([self._raw], [], [], 0.2)
-            except (OSError, ValueError):  # not a file of the system's: its bytes are in memory
+            except (OSError, ValueError):  # not a file of the system: the bytes are in memory
                 ready = [self._raw]
             if ready and (data := self._raw.read(size)) is not None:
                 return data

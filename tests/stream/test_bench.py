@@ -248,7 +248,7 @@ def test_start(run, checkpoint):
         (("streams", "--seconds", "0.5"), "--seconds is 0.5; expected 1 to 3600"),
         (("streams", "--source", "rtsp://camera/1", "--size", "64x48"), "--size is for a file"),
         (("streams", "--source", "gone.mp4"), "no such file: gone.mp4"),
-        (("decode", "pictures"), "pictures is no video file; with --size 640x480 one is made of it"),
+        (("decode", "pictures"), "pictures is no video file; give --size 640x480 to make one from it"),
         (("decode", "text.mp4"), "text.mp4 is not a video that can be read"),
         (("ratios", "--network", "tsm_resnet"), "tsm_resnet has no twin without shift; these have: tsm_"),
         (("ratios", "--network", "tsn_resnet50"), "tsn_resnet50 has no twin without shift"),

@@ -212,4 +212,4 @@ def test_many_classes_are_left_to_json(run, tmp_path):
     activitynet.write_truth(tmp_path / "truth.json", known, subset="validation")
     activitynet.write_results(tmp_path / "results.json", segments(("a", 0, 5, "class 0", 0.5)))
     command = ("evaluate", "activitynet", "--results", tmp_path / "results.json", "--truth", tmp_path / "truth.json")
-    assert "those of all 31 classes are in --json" in run(*command)[1]
+    assert "the figures of all 31 classes are in --json" in run(*command)[1]

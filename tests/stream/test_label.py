@@ -170,7 +170,7 @@ def test_what_is_not_sure_is_neither_shown_nor_a_subtitle(run, folder, checkpoin
     [
         (["match.mp4", "other/match.mkv"], "other/match.mkv and match.mp4 would both be written as match.json"),
         (["match.mp4", "results.mp4"], "results.mp4 and the results of all would both be written as results.json"),
-        (["match.png"], "match.png would be written over; give another folder, --out DIR"),
+        (["match.png"], "match.png would be overwritten; give another folder, --out DIR"),
         (["match.mp4", "--background", "swim"], "no label is called 'swim'; there are wave"),
         (["match.mp4", "--threshold", "2"], "--threshold is 2.0; expected a number from 0 to 1"),
         (["match.mp4", "--model", "nowhere"], "no model 'nowhere'"),

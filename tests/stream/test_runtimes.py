@@ -155,7 +155,7 @@ def test_what_is_refused(folder, tmp_path):
             open_runtime(tmp_path / "broken.onnx", runtime=runtime)
     other = openvino.Model([openvino.op.Parameter(openvino.Type.f32, openvino.Shape([1]))] * 0, [], "empty")
     openvino.save_model(other, tmp_path / "other.xml")
-    with pytest.raises(ValueError, match=r"other.xml is none of actionstream: make it with `actionstream export`"):
+    with pytest.raises(ValueError, match=r"other.xml was not written by actionstream; make one with `action"):
         open_runtime(tmp_path / "other.xml")
 
 
@@ -170,12 +170,12 @@ def test_a_runtime_that_disagrees_is_refused_with_the_numbers(folder, tmp_path, 
     with monkeypatch.context() as patched:
         patched.setattr("actionstream.models.export.step.reference_scores", lambda *_: np.full((4, 4), [9.0, 0, 0, 0]))
         export(other, CARD, tmp_path / "wrong.onnx")
-    with pytest.raises(ValueError, match=r"does not do here what it did .*: its probabilities are off by 0\.\d+, more"):
+    with pytest.raises(ValueError, match=r"gives other scores here than .*: its probabilities are off by 0\.\d+, more"):
         open_runtime(tmp_path / "wrong.onnx")
     made = make_export(folder / "model.safetensors")
     made.write_bytes((tmp_path / "wrong.onnx").read_bytes())
     with pytest.warns(
-        RuntimeWarning, match=r"off by 0\.\d+, more than 0.001; labels come from another runtime, slower"
+        RuntimeWarning, match=r"off by 0\.\d+, more than 0.001; labels come from another, slower runtime"
     ):
         runtime = open_runtime(folder / "model.safetensors", device="cpu")
     assert isinstance(runtime, TorchRuntime)

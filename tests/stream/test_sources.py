@@ -183,7 +183,7 @@ def test_what_cannot_be_opened(tmp_path):
         (audio_only(tmp_path / "sound.wav"), "sound.wav has no video in it, only audio"),
         (tmp_path / "folder", "folder has no images in it; they end in .jpg"),
         (f"{tmp_path}/*.png", "has no images in it"),
-        ("ftp://me:secret@host/film.mp4", "^ftp://host/film.mp4: no address begins with ftp://; they do with rtsp"),
+        ("ftp://me:secret@host/film.mp4", "^ftp://host/film.mp4: a source cannot have the scheme ftp; expected rtsp"),
     ]:
         with pytest.raises(SourceError, match=message):
             open_source(source)

@@ -327,7 +327,7 @@ def test_test_and_watch(finished, data, run):
     code, out, _ = run("test", finished, "--online", "--json", "--device", "cpu")
     seen = json.loads(out.splitlines()[-1])["seen"]
     assert list(seen) == [f"{part / 10}" for part in range(1, 11)]
-    assert "right when so much has been seen" in run("test", finished, "--online", "--device", "cpu")[1]
+    assert "accuracy when so much of a video has been seen" in run("test", finished, "--online", "--device", "cpu")[1]
     network, card = load(finished)
     clips = Run.open(finished).settings.data.open()[1]
     live = np.mean([streamed(finished, card, clip) for clip in clips])
