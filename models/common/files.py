@@ -24,7 +24,7 @@ DIVIDERS = ("\t", ";", ",")
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Atomic write: gives a temporary file to write, which replaces `path` at the end, or is removed after an error."""
     _clear_stale(path)
     partial = path.with_name(f".{path.name}.{MACHINE}.{os.getpid()}.partial")
@@ -53,7 +53,7 @@ def check_target(path: Path) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a text file in UTF-8 (atomic write); makes its folder where it does not exist."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole(path) as file:
+    with atomic_write(path) as file:
         file.write_text(text, encoding="utf-8")
 
 

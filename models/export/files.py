@@ -19,7 +19,7 @@ from actionstream.models.card import Card
 from actionstream.models.common.choices import ExportTarget, Takes
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.common.extras import needs
-from actionstream.models.common.files import whole
+from actionstream.models.common.files import atomic_write
 from actionstream.models.export.exported import KEY, Exported
 from actionstream.models.export.split_channels import split_channels
 from actionstream.models.export.step import describe, trace
@@ -54,7 +54,7 @@ def export(
     with _quiet(), TemporaryDirectory() as folder:
         program = trace(network, exported)
         if to == "torch-export":
-            with whole(path) as file, file.open("wb") as out:
+            with atomic_write(path) as file, file.open("wb") as out:
                 torch.export.save(program, out, extra_files={KEY: exported.to_json()})
             return exported
         step = Path(folder) / "step.onnx"
@@ -64,7 +64,7 @@ def export(
 
             exported = quantise(step, step, calibration)
         if to == "onnx":
-            with whole(path) as file:
+            with atomic_write(path) as file:
                 shutil.copyfile(step, file)
         else:
             _convert_to_openvino(step, path)
@@ -94,7 +94,7 @@ def _convert_to_openvino(step: Path, path: Path) -> None:
     result = step.with_suffix(".xml")
     openvino.save_model(openvino.Core().read_model(step), result, compress_to_fp16=False)
     for suffix in (".bin", ".xml"):  # the .xml last: it says that both are there
-        with whole(path.with_suffix(suffix)) as file:
+        with atomic_write(path.with_suffix(suffix)) as file:
             shutil.copyfile(result.with_suffix(suffix), file)
 
 

@@ -17,7 +17,7 @@ from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, Q
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from actionstream.models.common.errors import ActionstreamError
-from actionstream.models.common.files import whole
+from actionstream.models.common.files import atomic_write
 from actionstream.models.export.exported import KEY, Exported, check_snippets
 
 Inputs = dict[str, np.ndarray]
@@ -79,7 +79,7 @@ def quantise(path: Path, out: Path, videos: Sequence[Iterable[np.ndarray]]) -> E
             exported = replace(exported, check=tuple(map(tuple, np.stack(rows).tolist())))
         model = onnx.load(result)
         onnx.helper.set_model_props(model, {KEY: exported.to_json()})
-        with whole(out) as file:
+        with atomic_write(out) as file:
             onnx.save(model, file)
     return exported
 

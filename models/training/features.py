@@ -16,7 +16,7 @@ from torch import nn
 from actionstream.models.card import Card
 from actionstream.models.common.checked import NumFrames, Plain, ShortText, checked, parse_json
 from actionstream.models.common.errors import ActionstreamError
-from actionstream.models.common.files import read_text, whole, write_text
+from actionstream.models.common.files import atomic_write, read_text, write_text
 from actionstream.models.network import Network
 from actionstream.models.networks.timeception import segment_maps
 from actionstream.models.preprocessing import Preprocessing
@@ -146,7 +146,7 @@ def segment_places(num_frames: int, num_segments: int, segment_frames: int) -> n
 def write_features(path: Path, features: np.ndarray) -> None:
     """Write a file of features by an atomic write."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole(path) as partial, partial.open("wb") as file:
+    with atomic_write(path) as partial, partial.open("wb") as file:
         np.save(file, features)
 
 

@@ -18,9 +18,9 @@ from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.network import Network
 from actionstream.models.preprocessing import Preprocessing
 from actionstream.models.training import distributed
-from actionstream.models.training.optimisation import Optimisation, hold_still, sync_norms
+from actionstream.models.training.activation_checkpointing import recomputed
+from actionstream.models.training.optimisation import Optimisation, freeze, sync_norms
 from actionstream.models.training.progress import StepProgress
-from actionstream.models.training.recomputation import recomputed
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def train(
         sync_norms(network, device)
     if all(parameter.dim() < 5 for parameter in network.parameters()):
         network.to(memory_format=torch.channels_last)
-    hold_still(network, how)
+    freeze(network, how)
     optimiser = how.optimiser_for(network)
     scaler = torch.amp.GradScaler(device, enabled=how.precision == "float16")
     parts: dict[str, Any] = {"network": network, "optimiser": optimiser, "scaler": scaler}
@@ -136,7 +136,7 @@ def train(
                 on_progress(done, tested.eval(), {"step": done, "loss": float(np.mean(since)), **state})
                 progress.start()
                 since.clear()
-                hold_still(network.train(), how)
+                freeze(network.train(), how)
     if mean is not None:
         network.load_state_dict(mean.module.state_dict())
     network.eval()

@@ -44,7 +44,7 @@ class Optimisation:
     average             decay of the EMA of the weights, for each step; 0: no EMA
     precision           of autocast: "float32" (none), "bfloat16" or "float16"
     recompute           activation checkpointing: the backward pass computes blocks again, see
-                        actionstream.models.training.recomputation
+                        actionstream.models.training.activation_checkpointing
     label_smoothing     share of the target that is spread over all labels
     mixup               a of the Beta(a, a) that mixes pairs of clips of a process (arXiv:1710.09412); 0: no mixup
     distillation        weight of the teacher's loss beside that of the labels (arXiv:1503.02531)
@@ -103,7 +103,7 @@ class Optimisation:
         return torch.optim.AdamW(listed, lr=self.learning_rate)
 
 
-def hold_still(network: nn.Module, how: Optimisation) -> None:
+def freeze(network: nn.Module, how: Optimisation) -> None:
     """Freeze what is not trained, and put it into eval mode; call this again after each `train()`.
 
     Partial BN (TSN, section 3.3): all batch norms but the first keep their statistics and weights.

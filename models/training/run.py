@@ -20,7 +20,7 @@ from torch import Tensor
 from actionstream.models.card import Card
 from actionstream.models.catalogue import create
 from actionstream.models.common.errors import ActionstreamError
-from actionstream.models.common.files import read_text, whole, write_text
+from actionstream.models.common.files import atomic_write, read_text, write_text
 from actionstream.models.labels import read_labels
 from actionstream.models.locate import locate
 from actionstream.models.network import Network
@@ -149,7 +149,7 @@ class Run:
                 return
             with self._room():
                 if "top1" in row:  # where a video has one label
-                    with whole(self.folder / "confusion.png") as file:
+                    with atomic_write(self.folder / "confusion.png") as file:
                         draw_confusion(file, result.confusion(), settings.labels)
                 save(self.folder / "last.safetensors", tested, card)
                 if _best(rows, validation) is row:
@@ -280,7 +280,7 @@ class Run:
         writer.writeheader()
         writer.writerows(rows)
         write_text(self.folder / "figures.csv", lines.getvalue())
-        with whole(self.folder / "curves.png") as file:
+        with atomic_write(self.folder / "curves.png") as file:
             draw_curves(file, {name: [row[name] for row in rows] for name in rows[0]}, over="epoch")
         board.add(rows[-1], epoch=round(rows[-1]["epoch"]))
 

@@ -11,7 +11,7 @@ from pydantic import AllowInfNan, Field, InstanceOf
 
 from actionstream.models.common.checked import ShortText, checked
 from actionstream.models.common.errors import ActionstreamError
-from actionstream.models.common.files import whole
+from actionstream.models.common.files import atomic_write
 
 Tensors = InstanceOf[dict]
 """What a `state_dict` gives; `load_state_dict` checks it."""
@@ -42,7 +42,7 @@ class _TrainingState:
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
     """Write the state of a training by an atomic write; OSError where it cannot be written."""
-    with whole(path) as file:
+    with atomic_write(path) as file:
         try:
             torch.save(state, file)
         except RuntimeError as error:  # torch raises it when the disk is full

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import Sequential
 
 from actionstream.models.common.errors import ActionstreamError
-from actionstream.models.common.files import whole
+from actionstream.models.common.files import atomic_write
 from actionstream.models.network import Carry
 from actionstream.models.networks.mobilenet_v2 import MobileNetV2
 from actionstream.models.preprocessing import Preprocessing
@@ -82,7 +82,7 @@ def make_maps(
         frames = [prepare(frame) for frame in islice(every_frame(clip.path), 0, None, every)]
         views = [_maps(stem, preprocessing, np.stack(view)) for view in zip(*map(_views, frames), strict=True)]
         maps[str(clip.path)] = torch.stack(views)
-    with whole(path) as file:
+    with atomic_write(path) as file:
         save_file(maps, file)
     return path
 

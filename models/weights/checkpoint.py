@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 
 from actionstream.models.card import Card
 from actionstream.models.common.errors import ActionstreamError
-from actionstream.models.common.files import whole
+from actionstream.models.common.files import atomic_write
 from actionstream.models.locate import CHECKPOINTS, Model, locate
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _write(path: str | os.PathLike[str], tensors: dict[str, Tensor], card: Card)
     from safetensors.torch import save_file
 
     try:
-        with whole(Path(path)) as file:
+        with atomic_write(Path(path)) as file:
             save_file(tensors, file, metadata={KEY: card.to_json()})
     except SafetensorError as error:
         raise OSError(f"{path} cannot be written: {error}") from error

@@ -11,8 +11,8 @@ from time import perf_counter
 from typing import Any
 
 from actionstream.benchmarks.alternation import Done, nobody, percentiles
+from actionstream.benchmarks.background_load import BackgroundLoad
 from actionstream.benchmarks.films import LiveFilm
-from actionstream.benchmarks.neighbours import Neighbours
 from actionstream.engine.engine import Engine
 from actionstream.live.watch import Watch
 from actionstream.models.common.errors import ActionstreamError
@@ -80,7 +80,7 @@ def measure_latency(
     def is_busy(index: int) -> bool:
         return num_busy > 0 and index >= warm_up and (index - warm_up) // stretch % 2 == 1
 
-    with Neighbours(num_busy) as neighbours, open(os.devnull, "w") as nowhere:
+    with BackgroundLoad(num_busy) as neighbours, open(os.devnull, "w") as nowhere:
 
         def note(index: int, parts: dict[str, float]) -> None:
             if index >= warm_up:

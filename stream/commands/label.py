@@ -23,7 +23,7 @@ from actionstream.evaluation.segments import SegmentRow, Segments
 from actionstream.frame import Frame
 from actionstream.models.card import Card
 from actionstream.models.common.errors import ActionstreamError
-from actionstream.models.common.files import whole, write_text
+from actionstream.models.common.files import atomic_write, write_text
 from actionstream.models.labels import find_background
 from actionstream.results import Segment
 from actionstream.runtimes.threads import core_left_free
@@ -200,7 +200,7 @@ def write_found(
     sure      segments above the threshold, for subtitles
     """
     write_results(targets["json"], segments, videos=[name])
-    with whole(targets["png"]) as picture:
+    with atomic_write(targets["png"]) as picture:
         draw_timeline(
             picture,
             found,
@@ -215,7 +215,7 @@ def write_found(
     if "csv" in targets:
         write_table(targets["csv"], segments)
     if "npz" in targets:
-        with whole(targets["npz"]) as path, path.open("wb") as file:  # given a name, numpy would append .npz
+        with atomic_write(targets["npz"]) as path, path.open("wb") as file:  # given a name, numpy would append .npz
             np.savez_compressed(
                 file,
                 times_seconds=found.scores.times_seconds,

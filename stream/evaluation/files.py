@@ -8,13 +8,13 @@ from typing import Any
 
 from actionstream.models.common.checked import read_json
 from actionstream.models.common.errors import ActionstreamError
-from actionstream.models.common.files import whole
+from actionstream.models.common.files import atomic_write
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a file by an atomic write, with gzip if its name ends in .gz."""
     data = text.encode()
-    with whole(path) as file:
+    with atomic_write(path) as file:
         file.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
 
 

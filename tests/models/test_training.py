@@ -15,7 +15,7 @@ from actionstream.models.training import loop, scenes, textures
 from actionstream.models.training.loop import Batch, train
 from actionstream.models.training.motion import MOVEMENTS, PREPROCESSING, MotionBatches, motion_card, train_motion
 from actionstream.models.training.motion_accuracy import motion_accuracy
-from actionstream.models.training.optimisation import Optimisation, hold_still, sync_norms
+from actionstream.models.training.optimisation import Optimisation, freeze, sync_norms
 from actionstream.models.training.scenes import AXES, make_pose, make_scene, render
 
 
@@ -406,6 +406,6 @@ def test_synced_norms():
         train(network, toy_batches(1), Optimisation(sync_norms=True), PREPROCESSING)
     sync_norms(network, "cuda")
     assert list(network.state_dict()) == names
-    hold_still(network.train(), Optimisation(norms="first"))
+    freeze(network.train(), Optimisation(norms="first"))
     assert network.bn1.training
     assert not network.layer1[0].bn1.training

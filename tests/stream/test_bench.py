@@ -17,8 +17,8 @@ from PIL import Image
 from rich.console import Console
 
 from actionstream.benchmarks.alternation import Quartiles, alternate, burst, percentiles, ratios, timed
+from actionstream.benchmarks.background_load import BackgroundLoad
 from actionstream.benchmarks.films import LiveFilm, encode_film, loop_video
-from actionstream.benchmarks.neighbours import Neighbours
 from actionstream.benchmarks.networks import card_of, sample_snippets, write_checkpoint
 from actionstream.benchmarks.opening import thread_counts, threads
 from actionstream.benchmarks.peer import Peer
@@ -360,7 +360,7 @@ def test_a_network_without_trained_weights_keeps_its_signal(tmp_path):
 
 
 def test_neighbours_compute_only_when_they_should():
-    with Neighbours(2) as neighbours:
+    with BackgroundLoad(2) as neighbours:
         processes = list(neighbours._processes)
         assert neighbours.share_left == pytest.approx(os.cpu_count() / (os.cpu_count() + 2))
         for on, wanted in ((None, "T"), (True, "RS"), (False, "T")):

@@ -20,7 +20,7 @@ from PIL import Image
 
 from actionstream import watch
 from actionstream.models import load, read_card
-from actionstream.models.common.files import whole
+from actionstream.models.common.files import atomic_write
 from actionstream.models.common.processes import is_running
 from actionstream.models.training import testing
 from actionstream.models.training.datasets import Clip
@@ -571,7 +571,7 @@ def test_workers_end_with_their_run(number, data, tmp_path):
     last = tmp_path / "last.pt"
     stale = tmp_path / f".last.pt.{platform.node()}.{process.pid}.partial"
     stale.write_text("half")
-    with whole(last) as file:
+    with atomic_write(last) as file:
         assert not stale.exists()
         file.write_text("all")
     assert last.read_text() == "all"

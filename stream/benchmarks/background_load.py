@@ -13,10 +13,10 @@ from actionstream.models.common.errors import ActionstreamError
 BURN = "while True: pass"
 
 
-class Neighbours:
+class BackgroundLoad:
     """Processes that only compute; they are stopped until `busy(True)`.
 
-    with Neighbours(2) as neighbours:
+    with BackgroundLoad(2) as neighbours:
         neighbours.busy(True)
     """
 
@@ -37,7 +37,7 @@ class Neighbours:
         for process in self._processes:
             process.send_signal(signal.SIGCONT if on else signal.SIGSTOP)
 
-    def __enter__(self) -> Neighbours:
+    def __enter__(self) -> BackgroundLoad:
         for _ in range(self.count):
             self._processes.append(subprocess.Popen([sys.executable, "-c", BURN]))
         self.busy(False)

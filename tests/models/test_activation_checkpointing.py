@@ -8,7 +8,7 @@ import torch
 from torch.autograd.graph import saved_tensors_hooks
 
 from actionstream.models import create
-from actionstream.models.training.recomputation import blocks, recomputed
+from actionstream.models.training.activation_checkpointing import blocks, recomputed
 
 NETWORKS = {
     "tsm_resnet18": {"width": 0.25, "dropout": 0.5},
