@@ -40,7 +40,9 @@ class FunctionalRuntime(PoolRuntime):
     def from_file(cls, path: Path) -> FunctionalRuntime:
         """An exported .pt2 file."""
         if not _is_program(path):  # torch would log a traceback
-            raise ActionstreamError(f"{path} cannot be read as a torch.export program: it is corrupt, or no .pt2 file")
+            raise ActionstreamError(
+                f"{path} cannot be read as a program of torch.export: it is corrupt or no .pt2 file"
+            )
         extra = {KEY: ""}
         try:
             program = torch.export.load(path, extra_files=extra)
