@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import AfterValidator, Field
 
 from actionstream.models.catalogue import find_entry
-from actionstream.models.common.checked import Labels, NumFrames, Plain, Seconds, ShortText, checked, parse_json
+from actionstream.models.common.checked import LabelNames, NumFrames, Plain, Seconds, ShortText, checked, parse_json
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.preprocessing import Preprocessing
 
@@ -47,7 +47,7 @@ class Card:
 
     network: ShortText
     arguments: Annotated[Plain, AfterValidator(_arguments)]
-    labels: Labels
+    labels: LabelNames
     preprocessing: Preprocessing
     interval_seconds: Seconds
     frame_seconds: Annotated[float, Field(ge=0)] = 0.0

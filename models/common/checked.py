@@ -35,7 +35,7 @@ Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Share = Annotated[float, Field(ge=0, le=1)]
 ShortText = Annotated[str, Field(max_length=4096)]
 """A name, a label or a path."""
-Labels = Annotated[tuple[ShortText, ...], Field(max_length=100_000), Strict(False)]
+LabelNames = Annotated[tuple[ShortText, ...], Field(max_length=100_000), Strict(False)]
 """Empty for a network that gives features."""
 Seed = Annotated[int, Field(ge=0, le=2**40)]
 """Seeds derived from it fit into 63 bits."""

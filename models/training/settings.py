@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from actionstream.models.common.checked import Labels, Plain, Seed, ShortText, checked, parse_json
+from actionstream.models.common.checked import LabelNames, Plain, Seed, ShortText, checked, parse_json
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.preprocessing import Preprocessing
 from actionstream.models.training.augmentation import Augmentation
@@ -35,7 +35,7 @@ class TrainingSettings:
     arguments: Plain = field(default_factory=dict)
     start: ShortText | None = None
     teacher: ShortText | None = None
-    labels: Annotated[Labels, Field(min_length=1)]
+    labels: Annotated[LabelNames, Field(min_length=1)]
     preprocessing: Preprocessing
     sampled: FrameSampling
     augmentation: Augmentation
