@@ -68,7 +68,7 @@ def test_nothing_is_left_of_a_clip_that_is_broken_off(film, tmp_path, run, monke
     ("arguments", "message"),
     [
         (("../wave",), "cannot be the name of a folder"),
-        (("wave", "--seconds", "0"), "--seconds is 0 and --pause is 1.5; expected a number above 0"),
+        (("wave", "--seconds", "0"), "--seconds is 0 and --pause is 1.5; expected above 0"),
         (("wave", "--camera", "absent.mp4"), "no such file: absent.mp4"),
     ],
 )
