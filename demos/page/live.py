@@ -85,6 +85,7 @@ def build(site: Site) -> None:
         ticket,
         show_progress="hidden",
         concurrency_limit=8,
+        trigger_mode="always_last",  # a click while the last one is answered counts
         api_name=False,
     )
     begun.then(None, ticket, None, js="(ticket) => actionstream.live.start(ticket)")
