@@ -55,6 +55,11 @@ class Server:
         """All that lies in the folder for its temporary files."""
         return [path for path in self.folder.rglob("*") if path.is_file()]
 
+    def uploads(self) -> Path:
+        """Where files are received."""
+        (one,) = self.folder.glob("actionstream-page-*/uploads")
+        return one
+
     def end(self) -> str:
         """Stop it as a user would; what it said on standard error."""
         self.process.terminate()
