@@ -124,7 +124,7 @@ class Guard:
         self._open[client] += 1
         try:
             await self._let_in(scope, receive, send)
-        except Exception:
+        except Exception:  # any: a fault is printed here, once
             self._faults.print_exc()
             raise  # the server answers 500, or closes the connection
         finally:
@@ -294,7 +294,7 @@ def read_call(body: bytes | bytearray, uploads: Container[str]) -> dict[str, Any
 
     try:
         called = json.loads(body, object_hook=look)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError):  # no JSON, too deep, or `look` says so
         return None
     return called if isinstance(called, dict) else None
 

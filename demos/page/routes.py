@@ -16,6 +16,7 @@ import numpy as np
 from gradio.route_utils import GradioMultiPartParser, MultiPartException
 from gradio_client.utils import strip_invalid_filename_characters
 from PIL import Image
+from python_multipart.exceptions import FormParserError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
@@ -119,7 +120,7 @@ class Routes:
                 await file.close()
                 upload.name = strip_invalid_filename_characters(Path(file.filename or "").name) or "file"
                 Path(file.file.name).rename(upload.path)
-        except (MultiPartException, KeyError) as error:  # KeyError: no Content-Type
+        except (MultiPartException, FormParserError, KeyError) as error:  # KeyError: no Content-Type
             return PlainTextResponse(str(error), status_code=400)
         except ActionstreamError as error:
             return PlainTextResponse(str(error), status_code=429)
@@ -155,13 +156,11 @@ class Routes:
         data = await request.body()
         try:
             if data and isinstance(visitor.source, PageSource):
-                time_seconds = float(request.query_params["time"])
-                if not math.isfinite(time_seconds):
-                    raise ActionstreamError("a time is a number")
+                time_seconds = _number(request, "time")
                 async with live.turn:  # frames keep their order
                     visitor.source.put(await run_in_threadpool(self._read_picture, data), time_seconds)
                 live.heard = perf_counter()
-        except (KeyError, ValueError) as error:
+        except ActionstreamError as error:
             return PlainTextResponse(str(error), status_code=400)
         news = await visitor.news()
         counts = await run_in_threadpool(hub.counts, token)
@@ -196,9 +195,9 @@ class Routes:
         if found is None:
             return ENDED
         try:
-            values = (float(request.query_params[name]) for name in ("threshold", "smoothing"))
-            found.hub.engine.set(token, Settings(*values))
-        except (KeyError, ValueError) as error:
+            settings = Settings(_number(request, "threshold"), _number(request, "smoothing"))
+            found.hub.engine.set(token, settings)
+        except ActionstreamError as error:
             return PlainTextResponse(str(error), status_code=400)
         return Response(status_code=204)
 
@@ -237,8 +236,8 @@ class Routes:
         if finished is None:
             return GONE
         try:
-            prediction = finished.clip.at(float(request.query_params["time"]))
-        except (KeyError, ValueError) as error:
+            prediction = finished.clip.at(_number(request, "time"))
+        except ActionstreamError as error:
             return PlainTextResponse(str(error), status_code=400)
         names = finished.clip.hub.engine.card.labels
         best = []
@@ -253,6 +252,18 @@ class Routes:
             return GONE
         stem = Path(finished.clip.name).stem or "video"
         return FileResponse(path, media_type=MEDIA_TYPES[path.suffix], filename=f"{stem}{path.suffix}")
+
+
+def _number(request: Request, name: str) -> float:
+    """A number of the query."""
+    text = request.query_params.get(name, "")
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ActionstreamError(f"{name} is {text[:40]!r}; expected a number")
+    return number
 
 
 def _event(told: dict[str, Any]) -> str:

@@ -193,7 +193,7 @@ class Site:
             model = Located("checkpoint", name, path)
             network, card = load(model)
             TorchRuntime(network, card, device="cpu")
-        except Exception:
+        except Exception:  # any: a checkpoint that cannot be used is not kept
             path.unlink()
             raise
         session.checkpoints[name] = model

@@ -67,7 +67,7 @@ class Uploads:
         try:
             upload.folder.mkdir(mode=0o700)
             yield upload
-        except BaseException:
+        except BaseException:  # any: also a request that breaks off leaves nothing
             self._remove(upload)
             raise
         upload.arrived = perf_counter()

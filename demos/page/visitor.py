@@ -111,10 +111,18 @@ def read_picture(data: bytes, *, max_pixels: int) -> np.ndarray:
     """Decode a JPEG, PNG or WebP from the page to RGB; ActionstreamError where it is invalid or too large."""
     try:
         with Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "WEBP")) as opened:
-            if opened.width * opened.height > max_pixels:
-                raise ActionstreamError(f"a frame of {opened.width} x {opened.height} pixels; the most is {max_pixels}")
-            if opened.info.get("progressive"):  # each of its scans, of which it may have thousands, is a whole picture
-                raise ActionstreamError("a frame is a progressive JPEG; expected a baseline one")
-            return np.asarray(opened.convert("RGB"))
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+            why = _why_not(opened, max_pixels)
+            if why is None:
+                return np.asarray(opened.convert("RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # Pillow's for a broken file
         raise ActionstreamError("that is no picture") from error
+    raise ActionstreamError(why)
+
+
+def _why_not(opened: Image.Image, max_pixels: int) -> str | None:
+    """Why a picture is not decoded: of a progressive JPEG, each scan, of which it may have thousands, takes as long."""
+    if opened.width * opened.height > max_pixels:
+        return f"a frame of {opened.width} x {opened.height} pixels; the most is {max_pixels}"
+    if opened.info.get("progressive"):
+        return "a frame is a progressive JPEG; expected a baseline one"
+    return None

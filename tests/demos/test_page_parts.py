@@ -55,6 +55,8 @@ def test_pictures_from_a_page():
         read_picture(data.getvalue(), max_pixels=1199)
     with pytest.raises(ActionstreamError, match=r"that is no picture"):
         read_picture(b"GIF89a", max_pixels=1200)
+    with pytest.raises(ActionstreamError, match=r"that is no picture"):  # Pillow raises ValueError
+        read_picture(data.getvalue().replace(b"\0\0\0\rIHDR", b"\0\0\0\x05IHDR"), max_pixels=1200)
 
 
 def test_a_frame_with_thousands_of_scans_is_not_decoded():
