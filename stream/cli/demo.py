@@ -11,8 +11,6 @@ from actionstream.cli.messages import say
 from actionstream.cli.options import Device, Model, Runtime
 from actionstream.models.common.extras import needs
 
-LIMITS = "Limits on visitors; a client is an IPv4 address, or a /64 network of IPv6"
-
 
 def demo(
     context: typer.Context,
@@ -30,82 +28,52 @@ def demo(
         bool,
         typer.Option("--share", help="Make the page public for a while, through a tunnel that Gradio offers."),
     ] = False,
-    max_megabytes: Annotated[
-        float, typer.Option(help="Size of an uploaded file, in MB.", rich_help_panel=LIMITS)
-    ] = 200,
-    max_minutes: Annotated[float, typer.Option(help="Duration of an uploaded video.", rich_help_panel=LIMITS)] = 10,
-    max_height: Annotated[
-        int, typer.Option(help="Height of an uploaded video, in pixels.", rich_help_panel=LIMITS)
-    ] = 1440,
-    max_stored_megabytes: Annotated[
-        float, typer.Option(help="Size of all uploads together, in MB.", rich_help_panel=LIMITS)
-    ] = 4000,
+    max_megabytes: Annotated[float, typer.Option(help="Size of an uploaded file, in MB.")] = 200,
+    max_minutes: Annotated[float, typer.Option(help="Duration of an uploaded video.")] = 10,
+    max_height: Annotated[int, typer.Option(help="Height of an uploaded video, in pixels.")] = 1440,
+    max_stored_megabytes: Annotated[float, typer.Option(help="Size of all uploads together, in MB.")] = 4000,
     max_uploads_per_client: Annotated[
         int,
-        typer.Option(help="Uploads of one client that are received or wait for their page.", rich_help_panel=LIMITS),
+        typer.Option(help="Uploads of one client that are received or wait for their page."),
     ] = 8,
-    min_upload_kilobytes: Annotated[
-        float, typer.Option(help="Least speed of an upload, in kB a second.", rich_help_panel=LIMITS)
-    ] = 8,
-    upload_seconds: Annotated[
-        float, typer.Option(help="Time until an upload that no page takes is removed.", rich_help_panel=LIMITS)
-    ] = 60,
+    min_upload_kilobytes: Annotated[float, typer.Option(help="Least speed of an upload, in kB a second.")] = 8,
+    upload_seconds: Annotated[float, typer.Option(help="Time until an upload that no page takes is removed.")] = 60,
     max_model_megabytes: Annotated[
-        float, typer.Option(help="Memory of an uploaded checkpoint with one stream, in MB.", rich_help_panel=LIMITS)
+        float, typer.Option(help="Memory of an uploaded checkpoint with one stream, in MB.")
     ] = 500,
     max_snapshot_megabytes: Annotated[
-        float, typer.Option(help="Snapshots of a video with an uploaded checkpoint, in MB.", rich_help_panel=LIMITS)
+        float, typer.Option(help="Snapshots of a video with an uploaded checkpoint, in MB.")
     ] = 300,
-    max_checkpoints: Annotated[int, typer.Option(help="Uploaded checkpoints of one page.", rich_help_panel=LIMITS)] = 3,
-    max_models: Annotated[int, typer.Option(help="Open models.", rich_help_panel=LIMITS)] = 12,
-    max_pages: Annotated[int, typer.Option(help="Open pages.", rich_help_panel=LIMITS)] = 128,
-    max_pages_per_client: Annotated[int, typer.Option(help="Open pages of one client.", rich_help_panel=LIMITS)] = 16,
+    max_checkpoints: Annotated[int, typer.Option(help="Uploaded checkpoints of one page.")] = 3,
+    max_models: Annotated[int, typer.Option(help="Open models.")] = 12,
+    max_pages: Annotated[int, typer.Option(help="Open pages.")] = 128,
+    max_pages_per_client: Annotated[int, typer.Option(help="Open pages of one client.")] = 16,
     idle_seconds: Annotated[
         float,
-        typer.Option(
-            help="Time until a page without a connection, or a stream without a request, ends.", rich_help_panel=LIMITS
-        ),
+        typer.Option(help="Time until a page without a connection, or a stream without a request, ends."),
     ] = 5,
-    max_streams: Annotated[int, typer.Option(help="Live streams.", rich_help_panel=LIMITS)] = 32,
-    max_streams_per_client: Annotated[
-        int, typer.Option(help="Live streams of one client.", rich_help_panel=LIMITS)
-    ] = 8,
-    silent_seconds: Annotated[
-        float, typer.Option(help="Time until a camera stream without frames ends.", rich_help_panel=LIMITS)
-    ] = 20,
-    max_frame_kilobytes: Annotated[
-        float, typer.Option(help="Size of a frame of a camera, in kB.", rich_help_panel=LIMITS)
-    ] = 1000,
-    max_frame_pixels: Annotated[
-        int, typer.Option(help="Pixels of a frame of a camera.", rich_help_panel=LIMITS)
-    ] = 1_638_400,
-    max_call_kilobytes: Annotated[
-        float, typer.Option(help="Size of a call, the settings of a tab, in kB.", rich_help_panel=LIMITS)
-    ] = 64,
-    max_waiting_calls: Annotated[
-        int, typer.Option(help="Calls that wait for their turn.", rich_help_panel=LIMITS)
-    ] = 64,
+    max_streams: Annotated[int, typer.Option(help="Live streams.")] = 32,
+    max_streams_per_client: Annotated[int, typer.Option(help="Live streams of one client.")] = 8,
+    silent_seconds: Annotated[float, typer.Option(help="Time until a camera stream without frames ends.")] = 20,
+    max_frame_kilobytes: Annotated[float, typer.Option(help="Size of a frame of a camera, in kB.")] = 1000,
+    max_frame_pixels: Annotated[int, typer.Option(help="Pixels of a frame of a camera.")] = 1_638_400,
+    max_call_kilobytes: Annotated[float, typer.Option(help="Size of a call, the settings of a tab, in kB.")] = 64,
+    max_waiting_calls: Annotated[int, typer.Option(help="Calls that wait for their turn.")] = 64,
     max_connections: Annotated[
         int,
-        typer.Option(help="Connections; half of the limit on open files, where that is less.", rich_help_panel=LIMITS),
+        typer.Option(help="Connections; half of the limit on open files, where that is less."),
     ] = 512,
-    max_connections_per_client: Annotated[
-        int, typer.Option(help="Connections of one client.", rich_help_panel=LIMITS)
-    ] = 64,
-    max_requests_per_client: Annotated[
-        int, typer.Option(help="Requests of one client at once.", rich_help_panel=LIMITS)
-    ] = 64,
-    max_head_kilobytes: Annotated[
-        float, typer.Option(help="Size of the head of a request, in kB.", rich_help_panel=LIMITS)
-    ] = 16,
-    head_seconds: Annotated[float, typer.Option(help="Time for the head of a request.", rich_help_panel=LIMITS)] = 10,
+    max_connections_per_client: Annotated[int, typer.Option(help="Connections of one client.")] = 64,
+    max_requests_per_client: Annotated[int, typer.Option(help="Requests of one client at once.")] = 64,
+    max_head_kilobytes: Annotated[float, typer.Option(help="Size of the head of a request, in kB.")] = 16,
+    head_seconds: Annotated[float, typer.Option(help="Time for the head of a request.")] = 10,
     body_seconds: Annotated[
         float,
-        typer.Option(help="Time for the body of a request; an upload has more, by its size.", rich_help_panel=LIMITS),
+        typer.Option(help="Time for the body of a request; an upload has more, by its size."),
     ] = 10,
     stalled_seconds: Annotated[
         float,
-        typer.Option(help="Time until a client that does not read its answer is disconnected.", rich_help_panel=LIMITS),
+        typer.Option(help="Time until a client that does not read its answer is disconnected."),
     ] = 60,
     allow_private: Annotated[
         bool,
@@ -126,7 +94,10 @@ def demo(
         ),
     ] = None,
 ) -> None:
-    """Open the web page: your camera or an address live, videos, two models side by side."""
+    """Open the web page: your camera or an address live, videos, two models side by side.
+
+    The limits are for strangers who open the page; a client is an IPv4 address, or an IPv6 /64 network.
+    """
     needs("page")
 
     from actionstream.demos.page.limits import Limits

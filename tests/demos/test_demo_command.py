@@ -58,11 +58,9 @@ def test_each_limit_is_an_option_and_a_row_of_the_table(run):
     assert {name.replace("-", "_"): float(default) for name, default, _ in rows} == defaults
     code, told, _ = run("demo", "--help")
     assert code == 0
-    told = " ".join(re.sub(r"[│╭╮╰╯─]", " ", told).split())
+    told = " ".join(told.split())
     for name, default, meaning in rows:
-        assert f"--{name} " in told
-        assert f"[default: {float(default):g}]" in told or f"[default: {default}]" in told
-        assert meaning.split(",")[0].split()[0] in told
+        assert re.search(rf"--{name} <[a-z ]+> {re.escape(meaning)}\. +\[default: {default}\]", told), name
 
 
 @pytest.mark.parametrize("name", ["max_streams", "head_seconds"])
