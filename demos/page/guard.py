@@ -20,6 +20,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, PlainTextResponse
 
 import actionstream
+from actionstream.demos.page.calls import Calls
 from actionstream.demos.page.hosts import Hosts, name_of
 from actionstream.demos.page.site import Site
 from actionstream.models.common.errors import ActionstreamError
@@ -84,6 +85,7 @@ class Faults:
 class Guard:
     """An ASGI application around another.
 
+    calls          what waits in gradio's queue
     hosts          the names that are ours
     proxies        addresses whose X-Forwarded headers are trusted; these headers are removed from other requests
     any_of_proxies whether a proxy may ask for any name, because it knows its own
@@ -95,12 +97,14 @@ class Guard:
         site: Site,
         *,
         faults: Faults,
+        calls: Calls,
         hosts: Hosts,
         proxies: Collection[str] = (),
         any_of_proxies: bool = True,
     ):
         self._app = app
         self._faults = faults
+        self._calls = calls
         self._site = site
         self._hosts = hosts
         self._proxies = frozenset(proxies)
@@ -167,6 +171,9 @@ class Guard:
                 return
             if not self._site.is_connected(called.get("session_hash")):
                 await _say(scope, receive, send, 404, NOT_CONNECTED)
+                return
+            if self._calls.num_unread(called["session_hash"]) >= self._site.limits.max_calls_per_page:
+                await _say(scope, receive, send, 429, "too many calls wait; try again when they have ended")
                 return
         if path == NEWS and not self._site.is_connected(QueryParams(scope["query_string"]).get("session_hash")):
             await _say(scope, receive, send, 404, NOT_CONNECTED)

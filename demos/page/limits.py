@@ -38,6 +38,7 @@ class Limits:
     max_frame_kilobytes: Kilobytes = 1000.0
     max_frame_pixels: Annotated[int, Field(ge=1, le=100_000_000)] = 1280 * 1280
     max_call_kilobytes: Kilobytes = 64.0
+    max_calls_per_page: Count = 16
     max_waiting_calls: Count = 64
     max_connections: Count = 512
     max_connections_per_client: Count = 64

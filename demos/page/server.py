@@ -79,6 +79,7 @@ def _server(site: Site, *, root_path: str, proxies: Sequence[str], hosts: Hosts,
     from gradio import queueing
 
     from actionstream.demos.page.blocks import build, theme
+    from actionstream.demos.page.calls import Calls
     from actionstream.demos.page.connections import protocol
     from actionstream.demos.page.guard import Faults, Guard
     from actionstream.demos.page.routes import Routes
@@ -87,7 +88,10 @@ def _server(site: Site, *, root_path: str, proxies: Sequence[str], hosts: Hosts,
     queueing.traceback = faults  # type: ignore[assignment]  # else gradio prints a traceback for each invalid call
     blocks = build(site)
     blocks.queue(api_open=False, max_size=site.limits.max_waiting_calls)
+    blocks.state_session_capacity = site.limits.max_pages  # gradio keeps about 100 kB of each page, open or not
     blocks.has_launched = True  # else gradio accepts any file of this machine as an upload
+    calls = Calls(blocks)
+    site.forget_calls = calls.forget
     app = FastAPI(routes=Routes(site).routes(), openapi_url=None)
     gradio.mount_gradio_app(
         app,
@@ -105,7 +109,7 @@ def _server(site: Site, *, root_path: str, proxies: Sequence[str], hosts: Hosts,
         head=HEAD,
     )
     config = uvicorn.Config(
-        Guard(app, site, faults=faults, hosts=hosts, proxies=proxies, any_of_proxies=any_of_proxies),
+        Guard(app, site, faults=faults, calls=calls, hosts=hosts, proxies=proxies, any_of_proxies=any_of_proxies),
         http=protocol(proxies, site.limits),
         ws="none",
         log_level="error",

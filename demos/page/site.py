@@ -7,7 +7,7 @@ import logging
 import secrets
 import shutil
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,6 +98,7 @@ class Site:
         self._sessions: dict[str, Session] = {}
         self._live: dict[str, Live] = {}
         self._finished: dict[str, Finished] = {}
+        self.forget_calls: Callable[[str], None] | None = None  # of gradio, which the server makes later
         self._closed = threading.Event()
         self._sweeper = threading.Thread(target=self._sweep, name="sweeper", daemon=True)
         self._sweeper.start()
@@ -146,6 +147,8 @@ class Site:
             for hub in own:
                 hub.close()
             shutil.rmtree(session.folder, ignore_errors=True)
+            if self.forget_calls is not None:
+                self.forget_calls(key)
 
     def hub(self, model: Located) -> Hub:
         """The hub of a model; it is opened on the first call and stays open. One that has failed is opened anew."""

@@ -58,6 +58,7 @@ def demo(
     max_frame_kilobytes: Annotated[float, typer.Option(help="Size of a frame of a camera, in kB.")] = 1000,
     max_frame_pixels: Annotated[int, typer.Option(help="Pixels of a frame of a camera.")] = 1_638_400,
     max_call_kilobytes: Annotated[float, typer.Option(help="Size of a call, the settings of a tab, in kB.")] = 64,
+    max_calls_per_page: Annotated[int, typer.Option(help="Calls of one page whose answers it has not read.")] = 16,
     max_waiting_calls: Annotated[int, typer.Option(help="Calls that wait for their turn.")] = 64,
     max_connections: Annotated[
         int,

@@ -33,7 +33,7 @@ OPTIONS = (
     *("--max-streams", "4", "--max-streams-per-client", "2", "--silent-seconds", "3", "--runtime", "torch"),
     *("--proxy", "127.0.0.9", "--allow-host", "page.example", "--allow-host", "friends.example"),
     *("--head-seconds", "3", "--body-seconds", "3", "--stalled-seconds", "3", "--max-uploads-per-client", "4"),
-    *("--upload-seconds", "6", "--min-upload-kilobytes", "100"),
+    *("--upload-seconds", "6", "--min-upload-kilobytes", "100", "--idle-seconds", "3"),
 )
 
 
@@ -466,6 +466,22 @@ def test_made_up_keys_make_no_sessions(strict):
         assert status == [200] * 4 + [429] * 2
     for key in ("x" * 65, "a/b", "..", "%00", "é"):
         assert ask(strict, "GET", f"/gradio_api/heartbeat/{key.encode().hex() if key == 'é' else key}/")[0] == 404
+
+
+def test_answers_that_nobody_reads_are_not_kept(strict):
+    """Of an open page so many; of one that has ended, none."""
+    data, event = ["An address", "", 0.6, 0.3], event_of(strict, "Start", "click")
+    body = json.dumps({"data": data, "fn_index": event, "session_hash": "unread"}).encode()
+
+    def join():
+        return ask(strict, "POST", "/gradio_api/queue/join", body, {"Content-Type": "application/json"})[0]
+
+    with page(strict, "unread"):
+        assert [join() for _ in range(20)] == [200] * 16 + [429] * 4
+    wait_until(lambda: join() == 404)
+    with page(strict, "unread"):
+        answers = [each for each in call(strict, "unread", event, data) if each["msg"] == "process_completed"]
+    assert len(answers) == 1
 
 
 def test_uploads_go_with_their_page(strict):
