@@ -228,15 +228,13 @@ class Routes:
 
     async def at(self, request: Request) -> Response:
         """The live prediction at a time of the video."""
-        async with self._looking_back:
-            return await run_in_threadpool(self._at, request)
-
-    def _at(self, request: Request) -> Response:
         finished = self._site.finished(request.path_params["token"])
         if finished is None:
             return GONE
         try:
-            prediction = finished.clip.at(_number(request, "time"))
+            time_seconds = _number(request, "time")
+            async with finished.turn, self._looking_back:  # many requests for one video do not delay another's
+                prediction = await run_in_threadpool(finished.clip.at, time_seconds)
         except ActionstreamError as error:
             return PlainTextResponse(str(error), status_code=400)
         names = finished.clip.hub.engine.card.labels

@@ -41,11 +41,12 @@ CAMERA_SHORT_SIDE = 128
 
 @dataclass(frozen=True)
 class Finished:
-    """A labelled video, its result, and the files to download."""
+    """A labelled video, its result, and the files to download; `turn` lets one request decode at a time."""
 
     clip: UploadedVideo
     found: LabelledVideo
     files: dict[str, Path]
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 @dataclass

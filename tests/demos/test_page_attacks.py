@@ -11,6 +11,7 @@ import time
 from contextlib import ExitStack, contextmanager, suppress
 from http.client import HTTPConnection
 from itertools import count
+from select import select
 
 import httpx
 import pytest
@@ -219,6 +220,21 @@ def test_what_was_uploaded_comes_back_as_a_video_and_nothing_else(strict):
         assert ask(strict, "GET", f"/video/{token}/download/html")[0] == 404
     assert ask(strict, "GET", "/video/x/file")[0] == 404
     wait_until(lambda: kept(strict) == [])
+
+
+def test_who_looks_back_at_one_video_does_not_delay_another(strict):
+    """40 requests for moments of one video wait for each other; what a second visitor asks comes before the last."""
+    with ExitStack() as stack:
+        tokens = []
+        for key in ("busy", "other"):
+            stack.enter_context(page(strict, key))
+            tokens.append(label(strict, key, upload(strict, "film.mp4", SAMPLE.read_bytes()))[0]["token"])
+        lines = [stack.enter_context(connected(strict, "127.0.19.1")) for _ in range(40)]
+        for each in lines:
+            each.sendall(f"GET /video/{tokens[0]}/at?time=21.9 HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        assert select(lines, [], [], 20)[0]
+        assert ask(strict, "GET", f"/video/{tokens[1]}/at?time=21.9")[0] == 200
+        assert len(select(lines, [], [], 0)[0]) < 30
 
 
 def test_the_page_may_do_little(strict):
