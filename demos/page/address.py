@@ -20,7 +20,7 @@ def check_address(text: str, *, allow_private: bool) -> str:
     try:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port
-    except ValueError as error:
+    except ValueError as error:  # urlsplit says so of a port or a bracket
         raise ActionstreamError(f"that is no address: {error}") from error
     if parts.scheme.lower() not in PORTS or not host:
         raise ActionstreamError(

@@ -68,7 +68,7 @@ def build(site: Site) -> None:
                     else:
                         sides.append(side)
             yield progress(), {"sides": sides}
-        except (ValueError, OSError) as error:
+        except (ActionstreamError, OSError) as error:
             gr.Warning(plain(error))
             yield progress(str(error)), None
 

@@ -9,43 +9,42 @@ import re
 import sys
 import traceback
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Container, Iterator, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
+from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse
 
 import actionstream
+from actionstream.demos.page.calls import Calls
+from actionstream.demos.page.hosts import Hosts, name_of
 from actionstream.demos.page.site import Site
-from actionstream.demos.page.visitor import MAX_BYTES
 from actionstream.models.common.errors import ActionstreamError
 
-BODY_SECONDS = 10.0
-"""The timeout for the body of a request, and for each part of an upload."""
-REQUESTS_AT_ONCE = 64
-"""The most for one client."""
-CALL_BYTES = 64_000
-"""The largest body of a gradio call: the settings of a tab."""
 FORM_BYTES = 10_000
 """The largest body of an upload, without the file."""
 UPLOAD = "/gradio_api/upload"
 CALL = "/gradio_api/queue/join"
 HEARTBEAT = re.compile(r"/gradio_api/heartbeat/([\w-]{1,64})")
 READ = re.compile(
-    r"/|/(assets|static)/.+|/(config|theme\.css|favicon\.ico|manifest\.json)"
+    r"/|/(assets|static)/.{1,200}|/(config|theme\.css|favicon\.ico|manifest\.json)"
     r"|/gradio_api/(startup-events|info|queue/data|upload_progress|heartbeat/[\w-]{1,64})"
     r"|/page/[\w.]+|/live/(status|[\w-]+/picture)|/video/[\w-]+/(file|timeline|at|download/\w+)"
 )
 """The paths allowed with GET; without the list, gradio also serves files, fetches addresses, and more."""
 POSTED = (
-    (re.compile(r"/live/[\w-]+/frame"), MAX_BYTES),
-    (re.compile(r"/live/[\w-]+/(adjust|reset|leave)"), 1000),
-    (re.compile(CALL), CALL_BYTES),
-    (re.compile(r"/gradio_api/(cancel|reset)"), 1000),
+    (re.compile(r"/live/[\w-]+/frame"), "max_frame_kilobytes"),
+    (re.compile(CALL), "max_call_kilobytes"),
+    (re.compile(r"/live/[\w-]+/(adjust|reset|leave)|/gradio_api/(cancel|reset)"), None),
 )
-"""The paths allowed with POST, with the largest body in bytes; uploads have a limit of their own."""
+"""The paths allowed with POST, with the limit of their bodies, else SMALL_BYTES; uploads have a limit of their own."""
+SMALL_BYTES = 1000
+NEWS = "/gradio_api/queue/data"
+NOT_CONNECTED = "this page is not connected; load it again"
 
 POLICY = (
     "default-src 'none'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
@@ -86,30 +85,50 @@ class Faults:
 class Guard:
     """An ASGI application around another.
 
-    proxies  addresses whose X-Forwarded headers are trusted; these headers are removed from other requests
+    calls          what waits in gradio's queue
+    hosts          the names that are ours
+    proxies        addresses whose X-Forwarded headers are trusted; these headers are removed from other requests
+    any_of_proxies whether a proxy may ask for any name, because it knows its own
     """
 
-    def __init__(self, app: Any, site: Site, *, faults: Faults, proxies: Collection[str] = ()):
+    def __init__(
+        self,
+        app: Any,
+        site: Site,
+        *,
+        faults: Faults,
+        calls: Calls,
+        hosts: Hosts,
+        proxies: Collection[str] = (),
+        any_of_proxies: bool = True,
+    ):
         self._app = app
         self._faults = faults
+        self._calls = calls
         self._site = site
+        self._hosts = hosts
         self._proxies = frozenset(proxies)
+        self._any_of_proxies = any_of_proxies
         self._open: Counter[str] = Counter()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        scope = self._known_client(scope)
+        is_proxy = scope["client"] is not None and scope["client"][0] in self._proxies
+        scope = self._known_client(scope, is_proxy)
         send = _with_headers(send, scope["path"])
+        if why := self._why_foreign(scope, any_name=is_proxy and self._any_of_proxies):
+            await _refuse(scope, receive, send, *why)
+            return
         client = scope["client"][0]
-        if self._open[client] >= REQUESTS_AT_ONCE:
+        if self._open[client] >= self._site.limits.max_requests_per_client:
             await _refuse(scope, receive, send, 429, "too many requests at once")
             return
         self._open[client] += 1
         try:
             await self._let_in(scope, receive, send)
-        except Exception:
+        except Exception:  # any: a fault is printed here, once
             self._faults.print_exc()
             raise  # the server answers 500, or closes the connection
         finally:
@@ -118,20 +137,12 @@ class Guard:
                 del self._open[client]
 
     async def _let_in(self, scope: Message, receive: Receive, send: Send) -> None:
-        method, path = scope["method"], scope["path"]
-        headers = dict(scope["headers"])
-        if method in ("GET", "HEAD"):
-            limit: int | None = 0 if READ.fullmatch(path) else None
-        elif headers.get(b"sec-fetch-site") == b"cross-site":  # a page of another site
-            limit = None
-        elif method == "POST" and path == UPLOAD:
-            limit = int(self._site.limits.max_megabytes * 1e6) + FORM_BYTES
-        else:
-            limit = next((size for route, size in POSTED if method == "POST" and route.fullmatch(path)), None)
+        path = scope["path"]
+        limit = self._body_limit(scope["method"], path)
         if limit is None:
             await _refuse(scope, receive, send, 404, "nothing is here")
             return
-        declared = headers.get(b"content-length", b"")
+        declared = dict(scope["headers"]).get(b"content-length", b"")
         if declared.isdigit() and int(declared) > limit:
             await _refuse(scope, receive, send, 413, "too large")
             return
@@ -140,7 +151,7 @@ class Guard:
             return
         body = bytearray()
         try:
-            async with asyncio.timeout(BODY_SECONDS):
+            async with asyncio.timeout(self._site.limits.body_seconds):
                 while (message := await receive())["type"] == "http.request":
                     body += message.get("body", b"")
                     if len(body) > limit:
@@ -153,8 +164,19 @@ class Guard:
         except TimeoutError:
             await _refuse(scope, receive, send, 408, "too slow")
             return
-        if path == CALL and not names_uploads_only(body, self._site.uploads):
-            await _refuse(scope, receive, send, 400, "that is no file that was uploaded here")
+        if path == CALL:
+            called = read_call(body, self._site.uploads)
+            if called is None:
+                await _refuse(scope, receive, send, 400, "that is no file that was uploaded here")
+                return
+            if not self._site.is_connected(called.get("session_hash")):
+                await _say(scope, receive, send, 404, NOT_CONNECTED)
+                return
+            if self._calls.num_unread(called["session_hash"]) >= self._site.limits.max_calls_per_page:
+                await _say(scope, receive, send, 429, "too many calls wait; try again when they have ended")
+                return
+        if path == NEWS and not self._site.is_connected(QueryParams(scope["query_string"]).get("session_hash")):
+            await _say(scope, receive, send, 404, NOT_CONNECTED)
             return
         with self._page(scope) as refused:
             if refused:
@@ -162,15 +184,56 @@ class Guard:
                 return
             await self._app(scope, _again(bytes(body), receive), send)
 
+    def _body_limit(self, method: str, path: str) -> int | None:
+        """The most bytes of a body; None where the request is not one that the page makes."""
+        limits = self._site.limits
+        if method in ("GET", "HEAD"):
+            return 0 if READ.fullmatch(path) else None
+        if method != "POST":
+            return None
+        if path == UPLOAD:
+            return int(limits.max_megabytes * 1e6) + FORM_BYTES
+        for route, name in POSTED:
+            if route.fullmatch(path):
+                return int(getattr(limits, name) * 1000) if name else SMALL_BYTES
+        return None
+
+    def _why_foreign(self, scope: Message, *, any_name: bool) -> tuple[int, str] | None:
+        """Why a request comes from a page that is not ours: its status and a message; None where it may be ours.
+
+        Browsers say it: with Host where a name of somebody else leads here (DNS rebinding), with Origin, and with
+        Sec-Fetch-Site where we have https or are on their machine.
+        """
+        headers = [(name, value.decode("latin-1").lower()) for name, value in scope["headers"]]
+        asked = [value for name, value in headers if name == b"host"]
+        asked += [each.strip() for name, value in headers if name == b"x-forwarded-host" for each in value.split(",")]
+        if not asked or any(name_of(each) is None for each in asked):
+            return 400, "that is no name of a host"
+        if not any_name and (foreign := [each for each in asked if each not in self._hosts]):
+            name = name_of(foreign[0])
+            return 421, f"this page is not known as {name}; whoever starts it can allow that: --allow-host {name}"
+        told = dict(headers)
+        origin = told.get(b"origin")
+        if origin is not None and origin.partition("://")[2] not in asked:
+            return 403, "a page of another site may not ask"
+        is_link = scope["path"] == "/" and scope["method"] == "GET" and told.get(b"sec-fetch-mode") == "navigate"
+        if told.get(b"sec-fetch-site") in ("cross-site", "same-site") and not is_link:
+            return 403, "a page of another site may not ask"
+        return None
+
     async def _upload(self, scope: Message, receive: Receive, send: Send, expected: int, limit: int) -> None:
         num_bytes = 0
         why = (0, "")
         started = False
 
+        limits = self._site.limits
+        begun = perf_counter()
+
         async def counted() -> Message:
             nonlocal num_bytes, why
+            until = begun + limits.body_seconds + num_bytes / (1000 * limits.min_upload_kilobytes)
             try:
-                message = await asyncio.wait_for(receive(), BODY_SECONDS)
+                message = await asyncio.wait_for(receive(), until - perf_counter())
             except TimeoutError:
                 why = 408, "too slow"
                 return {"type": "http.disconnect"}
@@ -214,10 +277,10 @@ class Guard:
         finally:
             self._site.close_page(key)
 
-    def _known_client(self, scope: Message) -> Message:
+    def _known_client(self, scope: Message, is_proxy: bool) -> Message:
         """The request as its first trusted proxy has seen it; IPv6 addresses of one network are one client."""
         peer, port = scope["client"] or ("unknown", 0)
-        if peer in self._proxies:
+        if is_proxy:
             headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
             client = headers.get(b"x-forwarded-for", peer).rpartition(",")[2].strip()
             scheme = headers.get(b"x-forwarded-proto", scope["scheme"])
@@ -228,18 +291,19 @@ class Guard:
         return {**scope, "headers": kept, "client": (_network(peer), port)}
 
 
-def names_uploads_only(body: bytes | bytearray, uploads: Path) -> bool:
-    """Whether each file that a call names is an upload; gradio would fetch an address in its place."""
+def read_call(body: bytes | bytearray, uploads: Container[str]) -> dict[str, Any] | None:
+    """A call of gradio; None where it is none, or names a file that is no upload: gradio would fetch an address."""
 
-    def look(given: dict[str, Any]) -> None:
-        if "path" in given and not Path(given["path"]).resolve().is_relative_to(uploads.resolve()):
+    def look(given: dict[str, Any]) -> dict[str, Any]:
+        if "path" in given and given["path"] not in uploads:
             raise ValueError
+        return given
 
     try:
-        json.loads(body, object_hook=look)
-    except (ValueError, TypeError, OSError, RecursionError):
-        return False
-    return True
+        called = json.loads(body, object_hook=look)
+    except (ValueError, RecursionError):  # no JSON, too deep, or `look` says so
+        return None
+    return called if isinstance(called, dict) else None
 
 
 def _network(address: str) -> str:
@@ -280,3 +344,8 @@ def _with_headers(send: Send, path: str) -> Send:
 async def _refuse(scope: Message, receive: Receive, send: Send, status: int, why: str) -> None:
     """Answer and close the connection."""
     await PlainTextResponse(why, status, headers={"Connection": "close"})(scope, receive, send)
+
+
+async def _say(scope: Message, receive: Receive, send: Send, status: int, why: str) -> None:
+    """Refuse as gradio does, whose script shows the message."""
+    await JSONResponse({"detail": why}, status)(scope, receive, send)

@@ -9,6 +9,7 @@ import gradio as gr
 from actionstream.demos.page.hub import Settings
 from actionstream.demos.page.messages import plain
 from actionstream.demos.page.site import Site
+from actionstream.models.common.errors import ActionstreamError
 
 CAMERA, ADDRESS = "This device's camera", "An address"
 
@@ -52,7 +53,7 @@ def build(site: Site) -> None:
             settings = Settings(threshold=threshold, smoothing_seconds=smoothing)
             session = site.session(str(request.session_hash))
             return site.begin_live(session, address if where == ADDRESS else None, settings)
-        except ValueError as error:
+        except ActionstreamError as error:
             gr.Warning(plain(error))
             return None
 

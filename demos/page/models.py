@@ -10,6 +10,7 @@ import gradio as gr
 
 from actionstream.demos.page.messages import plain
 from actionstream.demos.page.site import CHECKPOINT_SUFFIXES, Site
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.networks.costs import COLUMNS, read_table
 
 SEARCH = """
@@ -27,7 +28,7 @@ def build(site: Site) -> None:
         try:
             session = site.session(str(request.session_hash))
             name = site.take_checkpoint(session, str(upload.get("path", "")))
-        except (ValueError, OSError) as error:
+        except (ActionstreamError, OSError) as error:
             gr.Warning(plain(error))
             return None, gr.update()
         return None, gr.update(choices=list(site.models(session)), value=name)
@@ -37,7 +38,7 @@ def build(site: Site) -> None:
             session = site.session(str(request.session_hash))
             session.model = site.find_model(session, name)
             gr.Info(f"Live and Video use {escape(name)} from their next start on")
-        except ValueError as error:
+        except ActionstreamError as error:
             gr.Warning(plain(error))
 
     with gr.Row(elem_classes="as-controls"):

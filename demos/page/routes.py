@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import math
+from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
+import numpy as np
+from gradio.route_utils import GradioMultiPartParser, MultiPartException
+from gradio_client.utils import strip_invalid_filename_characters
 from PIL import Image
+from python_multipart.exceptions import FormParserError
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from actionstream.demos.page.answers import describe
 from actionstream.demos.page.clips import timeline
 from actionstream.demos.page.hub import Settings
 from actionstream.demos.page.site import Site
+from actionstream.demos.page.uploads import Progress
 from actionstream.demos.page.visitor import PageSource, read_picture
 from actionstream.models.common.errors import ActionstreamError
 
@@ -48,6 +58,9 @@ MEDIA_TYPES = {
 ENDED = JSONResponse({"gone": True})
 """The answer for an ended live stream; status 200, since a request may be under way while the stream ends."""
 PREVIEW_PIXELS = 640
+PROGRESS_SECONDS = 0.1
+PROGRESS_WAIT_SECONDS = 3.0
+"""The longest wait for an upload to begin."""
 LOOKING_BACK = 4
 """The most `/at` requests that decode at once, so that other requests find free threads."""
 
@@ -58,10 +71,13 @@ class Routes:
     def __init__(self, site: Site):
         self._site = site
         self._looking_back = asyncio.Semaphore(LOOKING_BACK)
+        self._progress = Progress()
 
     def routes(self) -> list[BaseRoute]:
         return [
             Route("/page/{name}", self.file),
+            Route("/gradio_api/upload", self.upload, methods=["POST"]),
+            Route("/gradio_api/upload_progress", self.upload_progress),
             Route("/live/status", self.status),
             Route("/live/{token}/frame", self.frame, methods=["POST"]),
             Route("/live/{token}/picture", self.picture),
@@ -78,6 +94,55 @@ class Routes:
         path = FILES.get(request.path_params["name"])
         return GONE if path is None else FileResponse(path, media_type=MEDIA_TYPES[path.suffix])
 
+    async def upload(self, request: Request) -> Response:
+        """Take one file in place of gradio, which names files by what is in them and keeps those that break off."""
+        assert request.client is not None
+        upload_id = request.query_params.get("upload_id", "")
+        try:
+            with (
+                self._site.uploads.receive(request.client.host) as upload,
+                self._progress.track(upload_id) if upload_id else nullcontext(),
+            ):
+                parser = GradioMultiPartParser(
+                    request.headers,
+                    request.stream(),
+                    max_files=1,
+                    max_fields=0,
+                    upload_dir=upload.folder,
+                    upload_id=upload_id,
+                    upload_progress=self._progress if upload_id else None,  # type: ignore[arg-type]
+                    max_file_size=int(self._site.limits.max_megabytes * 1e6),
+                )
+                form = await parser.parse()
+                file = form.get("files")
+                if not isinstance(file, UploadFile):
+                    raise MultiPartException("there is no file")
+                await file.close()
+                upload.name = strip_invalid_filename_characters(Path(file.filename or "").name) or "file"
+                Path(file.file.name).rename(upload.path)
+        except (MultiPartException, FormParserError, KeyError) as error:  # KeyError: no Content-Type
+            return PlainTextResponse(str(error), status_code=400)
+        except ActionstreamError as error:
+            return PlainTextResponse(str(error), status_code=429)
+        return JSONResponse([str(upload.path)])
+
+    async def upload_progress(self, request: Request) -> Response:
+        """The progress of an upload as gradio's script reads it."""
+        upload_id = request.query_params.get("upload_id", "")
+
+        async def told() -> AsyncIterator[str]:
+            until = perf_counter() + PROGRESS_WAIT_SECONDS
+            while upload_id not in self._progress and perf_counter() < until:
+                await asyncio.sleep(PROGRESS_SECONDS)
+            while upload_id in self._progress:
+                name, num_bytes = self._progress.pop(upload_id)
+                if num_bytes:
+                    yield _event({"msg": "update", "orig_name": name, "chunk_size": num_bytes})
+                await asyncio.sleep(PROGRESS_SECONDS)
+            yield _event({"msg": "done"})
+
+        return StreamingResponse(told(), media_type="text/event-stream")
+
     def status(self, request: Request) -> Response:
         return JSONResponse({"streams": self._site.num_streams()})
 
@@ -91,13 +156,11 @@ class Routes:
         data = await request.body()
         try:
             if data and isinstance(visitor.source, PageSource):
-                time_seconds = float(request.query_params["time"])
-                if not math.isfinite(time_seconds):
-                    raise ActionstreamError("a time is a number")
+                time_seconds = _number(request, "time")
                 async with live.turn:  # frames keep their order
-                    visitor.source.put(await run_in_threadpool(read_picture, data), time_seconds)
+                    visitor.source.put(await run_in_threadpool(self._read_picture, data), time_seconds)
                 live.heard = perf_counter()
-        except (KeyError, ValueError) as error:
+        except ActionstreamError as error:
             return PlainTextResponse(str(error), status_code=400)
         news = await visitor.news()
         counts = await run_in_threadpool(hub.counts, token)
@@ -111,6 +174,9 @@ class Routes:
                 "streams": len(hub.engine.streams),
             }
         )
+
+    def _read_picture(self, data: bytes) -> np.ndarray:
+        return read_picture(data, max_pixels=self._site.limits.max_frame_pixels)
 
     def picture(self, request: Request) -> Response:
         """The newest frame of an address, as JPEG."""
@@ -129,9 +195,9 @@ class Routes:
         if found is None:
             return ENDED
         try:
-            values = (float(request.query_params[name]) for name in ("threshold", "smoothing"))
-            found.hub.engine.set(token, Settings(*values))
-        except (KeyError, ValueError) as error:
+            settings = Settings(_number(request, "threshold"), _number(request, "smoothing"))
+            found.hub.engine.set(token, settings)
+        except ActionstreamError as error:
             return PlainTextResponse(str(error), status_code=400)
         return Response(status_code=204)
 
@@ -162,16 +228,14 @@ class Routes:
 
     async def at(self, request: Request) -> Response:
         """The live prediction at a time of the video."""
-        async with self._looking_back:
-            return await run_in_threadpool(self._at, request)
-
-    def _at(self, request: Request) -> Response:
         finished = self._site.finished(request.path_params["token"])
         if finished is None:
             return GONE
         try:
-            prediction = finished.clip.at(float(request.query_params["time"]))
-        except (KeyError, ValueError) as error:
+            time_seconds = _number(request, "time")
+            async with finished.turn, self._looking_back:  # many requests for one video do not delay another's
+                prediction = await run_in_threadpool(finished.clip.at, time_seconds)
+        except ActionstreamError as error:
             return PlainTextResponse(str(error), status_code=400)
         names = finished.clip.hub.engine.card.labels
         best = []
@@ -186,3 +250,19 @@ class Routes:
             return GONE
         stem = Path(finished.clip.name).stem or "video"
         return FileResponse(path, media_type=MEDIA_TYPES[path.suffix], filename=f"{stem}{path.suffix}")
+
+
+def _number(request: Request, name: str) -> float:
+    """A number of the query."""
+    text = request.query_params.get(name, "")
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ActionstreamError(f"{name} is {text[:40]!r}; expected a number")
+    return number
+
+
+def _event(told: dict[str, Any]) -> str:
+    return f"data: {json.dumps(told)}\n\n"

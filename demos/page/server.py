@@ -12,18 +12,19 @@ from collections.abc import Callable, Sequence
 from threading import Event
 from time import sleep
 from typing import Any
+from urllib.parse import urlsplit
 
 from actionstream.choices import RuntimeName
 from actionstream.commands import signals
-from actionstream.demos.page.site import Limits, Site
+from actionstream.demos.page.hosts import Hosts
+from actionstream.demos.page.limits import Limits
+from actionstream.demos.page.site import Site
 from actionstream.models.common.errors import ActionstreamError
 
 HEAD = '<link rel="stylesheet" href="page/page.css"><script src="page/page.js"></script>'
 PORTS = range(7860, 7960)
 END_SECONDS = 0.5
 """The wait for frames in progress when the server ends."""
-WAITING = 64
-"""The most waiting calls in gradio's queue, of all visitors."""
 
 
 def serve(
@@ -36,6 +37,7 @@ def serve(
     share: bool,
     root_path: str,
     proxies: Sequence[str],
+    allowed_hosts: Sequence[str],
     limits: Limits,
     say: Callable[[str], None],
 ) -> None:
@@ -45,7 +47,8 @@ def serve(
     with listening:
         site = Site(model=model, runtime=runtime, device=device, limits=limits)
         try:
-            server = _server(site, root_path=root_path, proxies=proxies)
+            hosts = Hosts([host, *allowed_hosts])
+            server = _server(site, root_path=root_path, proxies=proxies, hosts=hosts, any_of_proxies=not allowed_hosts)
             thread = threading.Thread(target=server.run, args=([listening],), name="server", daemon=True)
             thread.start()
             while not server.started and thread.is_alive():
@@ -53,7 +56,10 @@ def serve(
             logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # the guard prints each fault once
             local = f"http://{_shown(host)}:{listening.getsockname()[1]}/"
             try:
-                say(f"the page is at {_public(listening) if share else local} (Ctrl-C ends)")
+                if share:
+                    local = _public(listening)
+                    hosts.add(str(urlsplit(local).hostname))
+                say(f"the page is at {local} (Ctrl-C ends)")
                 Event().wait()
             except signals.Stopped as stopped:
                 signals.arrived()
@@ -64,24 +70,28 @@ def serve(
             site.close(END_SECONDS)
 
 
-def _server(site: Site, *, root_path: str, proxies: Sequence[str]) -> Any:
+def _server(site: Site, *, root_path: str, proxies: Sequence[str], hosts: Hosts, any_of_proxies: bool) -> Any:
     """A server of gradio and our own routes behind the guard."""
-    os.environ["GRADIO_TEMP_DIR"] = str(site.uploads)
+    os.environ["GRADIO_TEMP_DIR"] = str(site.uploads.folder)
     import gradio
     import uvicorn
     from fastapi import FastAPI
     from gradio import queueing
 
     from actionstream.demos.page.blocks import build, theme
-    from actionstream.demos.page.connections import HEAD_BYTES, protocol
+    from actionstream.demos.page.calls import Calls
+    from actionstream.demos.page.connections import protocol
     from actionstream.demos.page.guard import Faults, Guard
     from actionstream.demos.page.routes import Routes
 
     faults = Faults()
     queueing.traceback = faults  # type: ignore[assignment]  # else gradio prints a traceback for each invalid call
     blocks = build(site)
-    blocks.queue(api_open=False, max_size=WAITING)
+    blocks.queue(api_open=False, max_size=site.limits.max_waiting_calls)
+    blocks.state_session_capacity = site.limits.max_pages  # gradio keeps about 100 kB of each page, open or not
     blocks.has_launched = True  # else gradio accepts any file of this machine as an upload
+    calls = Calls(blocks)
+    site.forget_calls = calls.forget
     app = FastAPI(routes=Routes(site).routes(), openapi_url=None)
     gradio.mount_gradio_app(
         app,
@@ -99,14 +109,14 @@ def _server(site: Site, *, root_path: str, proxies: Sequence[str]) -> Any:
         head=HEAD,
     )
     config = uvicorn.Config(
-        Guard(app, site, faults=faults, proxies=proxies),
-        http=protocol(proxies),
+        Guard(app, site, faults=faults, calls=calls, hosts=hosts, proxies=proxies, any_of_proxies=any_of_proxies),
+        http=protocol(proxies, site.limits),
         ws="none",
         log_level="error",
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        h11_max_incomplete_event_size=HEAD_BYTES,
+        h11_max_incomplete_event_size=int(site.limits.max_head_kilobytes * 1000),
     )
     return uvicorn.Server(config)
 

@@ -7,24 +7,22 @@ import logging
 import secrets
 import shutil
 import threading
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import perf_counter, time
-from typing import Annotated, Any
-
-from pydantic import Field
+from time import perf_counter
+from typing import Any
 
 from actionstream.choices import RuntimeName
 from actionstream.demos.page.address import check_address
 from actionstream.demos.page.clips import MAX_SNAPSHOTS, UploadedVideo
 from actionstream.demos.page.cost import check_cost
 from actionstream.demos.page.hub import Hub, Settings, SharedEngine
+from actionstream.demos.page.limits import Limits
 from actionstream.demos.page.storage import make_folder, remove_stale
-from actionstream.demos.page.uploads import Room, take
+from actionstream.demos.page.uploads import Room, Uploads
 from actionstream.demos.page.visitor import PageSource, Visitor
-from actionstream.models.common.checked import checked
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.locate import Located, locate, packaged
 from actionstream.models.published import PUBLISHED
@@ -35,46 +33,20 @@ from actionstream.sources import open_source
 from actionstream.sources.connection import Connection
 from actionstream.videos.label import LabelledVideo
 
-IDLE_SECONDS = 5.0
-"""A page without a connection, or a live stream without a request, ends after this time."""
-UPLOAD_SECONDS = 60.0
-"""An upload that no session takes within this time is removed."""
-SNAPSHOT_BYTES = 300_000_000
-"""The most bytes of snapshots for one video with a visitor's model."""
 logger = logging.getLogger(__name__)
-MAX_CHECKPOINTS = 3
-"""The most in one session."""
-MAX_MODELS = 12
-"""The most open models; each has its weights in memory."""
 CHECKPOINT_SUFFIXES = (".safetensors",)
 CAMERA_SHORT_SIDE = 128
 """The least short side of camera frames, in pixels; larger where the network needs more."""
 
 
-@checked
-class Limits:
-    """The limits on visitors; see `actionstream demo --help`."""
-
-    max_megabytes: Annotated[float, Field(gt=0, le=1e6)] = 200.0
-    max_minutes: Annotated[float, Field(gt=0, le=1e5)] = 10.0
-    max_height: Annotated[int, Field(ge=1, le=16_384)] = 1440
-    max_stored_megabytes: Annotated[float, Field(gt=0, le=1e9)] = 4000.0
-    max_model_megabytes: Annotated[float, Field(gt=0, le=1e6)] = 500.0
-    max_pages: Annotated[int, Field(ge=1, le=100_000)] = 128
-    max_pages_per_client: Annotated[int, Field(ge=1, le=100_000)] = 16
-    max_streams: Annotated[int, Field(ge=1, le=100_000)] = 32
-    max_streams_per_client: Annotated[int, Field(ge=1, le=100_000)] = 8
-    silent_seconds: Annotated[float, Field(gt=0, le=1e6)] = 20.0
-    allow_private: bool = False
-
-
 @dataclass(frozen=True)
 class Finished:
-    """A labelled video, its result, and the files to download."""
+    """A labelled video, its result, and the files to download; `turn` lets one request decode at a time."""
 
     clip: UploadedVideo
     found: LabelledVideo
     files: dict[str, Path]
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 @dataclass
@@ -121,13 +93,13 @@ class Site:
         remove_stale()
         self.folder, self._lock_of_folder = make_folder()
         self._room = Room(self.folder)
-        self.uploads = self.folder / "uploads"
-        self.uploads.mkdir()
+        self.uploads = Uploads(self.folder / "uploads", max_per_client=limits.max_uploads_per_client)
         self._lock = threading.RLock()
         self._opening = threading.Lock()
         self._sessions: dict[str, Session] = {}
         self._live: dict[str, Live] = {}
         self._finished: dict[str, Finished] = {}
+        self.forget_calls: Callable[[str], None] | None = None  # of gradio, which the server makes later
         self._closed = threading.Event()
         self._sweeper = threading.Thread(target=self._sweep, name="sweeper", daemon=True)
         self._sweeper.start()
@@ -146,11 +118,15 @@ class Site:
             self._sessions[key].pages += 1
 
     def close_page(self, key: str) -> None:
-        """Count a closed connection; the session ends after IDLE_SECONDS without a new one."""
+        """Count a closed connection; the session ends after `idle_seconds` without a new one."""
         with self._lock:
             if session := self._sessions.get(key):
                 session.pages -= 1
                 session.seen = perf_counter()
+
+    def is_connected(self, key: object) -> bool:
+        """Whether this is the key of an open page."""
+        return isinstance(key, str) and key in self._sessions
 
     def session(self, key: str) -> Session:
         """The session of a page that is connected, by the key that gradio gives it."""
@@ -172,6 +148,8 @@ class Site:
             for hub in own:
                 hub.close()
             shutil.rmtree(session.folder, ignore_errors=True)
+            if self.forget_calls is not None:
+                self.forget_calls(key)
 
     def hub(self, model: Located) -> Hub:
         """The hub of a model; it is opened on the first call and stays open. One that has failed is opened anew."""
@@ -183,8 +161,8 @@ class Site:
         if hub is None:
             with self._opening:  # opening takes seconds; self._lock stays free
                 if (hub := self._hubs.get(model)) is None:
-                    if len(self._hubs) >= MAX_MODELS:
-                        raise ActionstreamError(f"{MAX_MODELS} models are open, which is the most; try again later")
+                    if len(self._hubs) >= (most := self.limits.max_models):
+                        raise ActionstreamError(f"{most} models are open, which is the most; try again later")
                     runtime: RuntimeName = self._runtime if model == self.model else "auto"
                     hub = Hub(SharedEngine(model, runtime=runtime, device=self.device))
                     with self._lock:
@@ -208,10 +186,8 @@ class Site:
         """Keep an uploaded checkpoint and return its name; ValueError where it cannot label a stream."""
         path, name = self.take_upload(session, upload, CHECKPOINT_SUFFIXES)
         try:
-            if len(session.checkpoints) >= MAX_CHECKPOINTS:
-                raise ActionstreamError(
-                    f"you have {MAX_CHECKPOINTS} checkpoints here; load the page again to begin anew"
-                )
+            if len(session.checkpoints) >= (most := self.limits.max_checkpoints):
+                raise ActionstreamError(f"you have {most} checkpoints here; load the page again to begin anew")
             if not is_checkpoint(path):
                 raise ActionstreamError(
                     f"{name} is no checkpoint of ours; `actionstream convert` makes one of other files"
@@ -221,11 +197,12 @@ class Site:
             model = Located("checkpoint", name, path)
             network, card = load(model)
             TorchRuntime(network, card, device="cpu")
-        except Exception:
+        except Exception:  # any: a checkpoint that cannot be used is not kept
             path.unlink()
             raise
         session.checkpoints[name] = model
-        session.max_snapshots[model] = max(2, min(MAX_SNAPSHOTS, SNAPSHOT_BYTES // max(cost.state, 1)))
+        snapshots = self.limits.max_snapshot_megabytes * 1e6
+        session.max_snapshots[model] = max(2, min(MAX_SNAPSHOTS, int(snapshots // max(cost.state, 1))))
         return name
 
     def begin_live(self, session: Session, address: str | None, settings: Settings) -> dict[str, Any]:
@@ -258,8 +235,8 @@ class Site:
         }
 
     def take_upload(self, session: Session, upload: str, suffixes: Sequence[str]) -> tuple[Path, str]:
-        """Move an upload into the folder of its session: where it is, and what it was called. See `uploads.take`."""
-        return take(upload, self.uploads, session.folder, suffixes, max_megabytes=self.limits.max_megabytes)
+        """Move an upload into the folder of its session: where it is, and what it was called. See `Uploads.take`."""
+        return self.uploads.take(upload, session.folder, suffixes, max_megabytes=self.limits.max_megabytes)
 
     def room_for(self, num_bytes: int) -> AbstractContextManager[None]:
         """While so many bytes are received; ActionstreamError where they, and all that is here, are too many."""
@@ -337,16 +314,16 @@ class Site:
         while not self._closed.wait(0.5):
             try:
                 self._end_the_silent()
-                self._remove_forgotten_uploads()
+                self.uploads.remove_forgotten(self.limits.upload_seconds)
             except Exception as error:  # without a sweeper the disk fills up
                 if repr(error) != told:
                     logger.exception("what nobody wants any more could not be removed")
                 told = repr(error)
 
     def _end_the_silent(self) -> None:
-        now = perf_counter()
+        now, idle = perf_counter(), self.limits.idle_seconds
         with self._lock:
-            gone = [key for key, each in self._sessions.items() if not each.pages and now - each.seen > IDLE_SECONDS]
+            gone = [key for key, each in self._sessions.items() if not each.pages and now - each.seen > idle]
             silent = [token for token, each in self._live.items() if self._is_silent(each, now)]
         for token in silent:
             self.end_live(token)
@@ -355,12 +332,6 @@ class Site:
 
     def _is_silent(self, live: Live, now: float) -> bool:
         """Whether a stream gets no requests, or no frames from its page's camera."""
-        if now - live.visitor.asked > IDLE_SECONDS:
+        if now - live.visitor.asked > self.limits.idle_seconds:
             return True
         return isinstance(live.visitor.source, PageSource) and now - live.heard > self.limits.silent_seconds
-
-    def _remove_forgotten_uploads(self) -> None:
-        for file in self.uploads.rglob("*"):
-            with suppress(OSError):
-                if file.is_file() and time() - file.stat().st_mtime > UPLOAD_SECONDS:
-                    file.unlink()

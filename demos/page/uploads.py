@@ -11,38 +11,136 @@ import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 
 from actionstream.models.common.errors import ActionstreamError
 
 
-def take(
-    upload: str, uploads: Path, folder: Path, suffixes: Sequence[str], *, max_megabytes: float
-) -> tuple[Path, str]:
-    """Move a file that Gradio has received in `uploads` into `folder`, under a name of ours.
+@dataclass
+class Upload:
+    """A file of a client in a folder of its own; `arrived` is None while it is received."""
 
-    Returns where it is, and what it was called. The text came from the page, or from anybody: ActionstreamError where
-    it is no file that was uploaded, is too large, or ends in none of the suffixes.
+    folder: Path
+    client: str
+    name: str = ""
+    arrived: float | None = None
+
+    @property
+    def path(self) -> Path:
+        return self.folder / "upload"
+
+
+class Uploads:
+    """The uploads that are received, or wait until a session takes them.
+
+    Each has a folder with a random name, also where two visitors send the same bytes: nobody can name, take or remove
+    the upload of another.
     """
-    path = Path(upload)
-    try:
-        known = path.resolve(strict=True).is_relative_to(uploads.resolve())
-        known = known and path.is_file() and not path.is_symlink()
-    except (OSError, ValueError):  # no file, or no name of one
-        known = False
-    if not known:
-        raise ActionstreamError("that is no file that was uploaded here; choose one again")
-    if path.stat().st_size > max_megabytes * 1e6:
-        path.unlink()
-        raise ActionstreamError(f"{path.name} is larger than {max_megabytes:g} MB, which is the most")
-    suffix = path.suffix.lower()
-    if suffix not in suffixes:
-        path.unlink()
-        kind = f"a file of type {path.suffix}" if path.suffix else "a file without a suffix"
-        raise ActionstreamError(f"{path.name} is {kind}; expected {', '.join(suffixes)}; choose another one")
-    kept = folder / f"{secrets.token_hex(8)}{suffix}"
-    shutil.move(path, kept)
-    return kept, path.name
+
+    def __init__(self, folder: Path, *, max_per_client: int):
+        self.folder = folder
+        folder.mkdir()
+        self._max_per_client = max_per_client
+        self._lock = threading.Lock()
+        self._all: dict[str, Upload] = {}
+
+    def __contains__(self, path: object) -> bool:
+        """Whether this is the path of an upload that has arrived and waits."""
+        upload = self._all.get(path) if isinstance(path, str) else None
+        return upload is not None and upload.arrived is not None
+
+    @contextmanager
+    def receive(self, client: str) -> Iterator[Upload]:
+        """A place for an upload, which waits from the end of the block on; an error in the block removes it.
+
+        ActionstreamError where the client has too many.
+        """
+        upload = Upload(self.folder / secrets.token_hex(16), client)
+        with self._lock:
+            if sum(each.client == client for each in self._all.values()) >= self._max_per_client:
+                raise ActionstreamError(
+                    f"{self._max_per_client} uploads wait, which is the most; try again in a minute"
+                )
+            self._all[str(upload.path)] = upload
+        try:
+            upload.folder.mkdir(mode=0o700)
+            yield upload
+        except BaseException:  # any: also a request that breaks off leaves nothing
+            self._remove(upload)
+            raise
+        upload.arrived = perf_counter()
+
+    def take(self, path: str, folder: Path, suffixes: Sequence[str], *, max_megabytes: float) -> tuple[Path, str]:
+        """Move an upload into `folder`, under a name of ours.
+
+        Returns where it is, and what it was called. The path came from the page, or from anybody: ActionstreamError
+        where it is no upload that waits, is too large, or ends in none of the suffixes.
+        """
+        with self._lock:
+            upload = self._all.pop(path) if path in self else None
+        if upload is None:
+            raise ActionstreamError("that is no file that was uploaded here; choose one again")
+        try:
+            if upload.path.stat().st_size > max_megabytes * 1e6:
+                raise ActionstreamError(f"{upload.name} is larger than {max_megabytes:g} MB, which is the most")
+            suffix = Path(upload.name).suffix
+            if suffix.lower() not in suffixes:
+                kind = f"a file of type {suffix}" if suffix else "a file without a suffix"
+                raise ActionstreamError(f"{upload.name} is {kind}; expected {', '.join(suffixes)}; choose another one")
+            kept = folder / f"{secrets.token_hex(8)}{suffix.lower()}"
+            upload.path.rename(kept)
+            return kept, upload.name
+        finally:
+            self._remove(upload)
+
+    def remove_forgotten(self, seconds: float) -> None:
+        """Remove the uploads that have waited so long."""
+        now = perf_counter()
+        with self._lock:
+            old = [each for each in self._all.values() if each.arrived is not None and now - each.arrived > seconds]
+        for each in old:
+            self._remove(each)
+
+    def _remove(self, upload: Upload) -> None:
+        with self._lock:
+            self._all.pop(str(upload.path), None)
+        shutil.rmtree(upload.folder, ignore_errors=True)
+
+
+class Progress:
+    """How much of each upload has come since the page last asked, for uploads that are received now.
+
+    Gradio's parser calls `append` and `set_done`. Gradio's own class keeps each identifier that anybody asks for.
+    """
+
+    def __init__(self) -> None:
+        self._new: dict[str, tuple[str, int]] = {}
+
+    def __contains__(self, upload_id: str) -> bool:
+        return upload_id in self._new
+
+    @contextmanager
+    def track(self, upload_id: str) -> Iterator[None]:
+        self._new[upload_id] = "", 0
+        try:
+            yield
+        finally:
+            self._new.pop(upload_id, None)
+
+    def append(self, upload_id: str, name: str, data: bytes) -> None:
+        self._new[upload_id] = name, self._new.get(upload_id, ("", 0))[1] + len(data)
+
+    def set_done(self, upload_id: str) -> None:
+        """The end of `track` says it."""
+
+    def pop(self, upload_id: str) -> tuple[str, int]:
+        """The name of the file, and the bytes since the last call."""
+        name, num_bytes = self._new.get(upload_id, ("", 0))
+        if upload_id in self._new:
+            self._new[upload_id] = name, 0
+        return name, num_bytes
 
 
 class Room:

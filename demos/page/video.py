@@ -75,7 +75,7 @@ def build(site: Site) -> None:
                 yield progress(f"Labelling {name}", clip.seconds_done, clip.seconds), None
             yield progress(f"Labelling {name}", 1, 1), None
             yield progress(), site.finish_clip(session, clip)
-        except (ValueError, OSError) as error:
+        except (ActionstreamError, OSError) as error:
             site.forget_clip(session)
             gr.Warning(plain(error))
             yield progress(str(error)), None

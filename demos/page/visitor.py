@@ -20,9 +20,6 @@ from actionstream.models.common.errors import ActionstreamError
 from actionstream.results import Update
 from actionstream.sources import Source
 
-MAX_PIXELS = 1280 * 1280
-MAX_BYTES = 1_000_000
-"""The largest frame from the page; page.js sends small ones."""
 MAX_WAITING = 2
 """The most frames from the page in the queue."""
 LONGEST_WAIT_SECONDS = 1.0
@@ -110,14 +107,22 @@ class Visitor:
             self._loop.call_soon_threadsafe(self._told.set)
 
 
-def read_picture(data: bytes) -> np.ndarray:
-    """Decode a JPEG, PNG or WebP from the page to RGB; ValueError where it is invalid or too large."""
-    if len(data) > MAX_BYTES:
-        raise ActionstreamError(f"a frame of {len(data)} bytes; the most is {MAX_BYTES}")
+def read_picture(data: bytes, *, max_pixels: int) -> np.ndarray:
+    """Decode a JPEG, PNG or WebP from the page to RGB; ActionstreamError where it is invalid or too large."""
     try:
         with Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "WEBP")) as opened:
-            if opened.width * opened.height > MAX_PIXELS:
-                raise ActionstreamError(f"a frame of {opened.width} x {opened.height} pixels; the most is {MAX_PIXELS}")
-            return np.asarray(opened.convert("RGB"))
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+            why = _why_not(opened, max_pixels)
+            if why is None:
+                return np.asarray(opened.convert("RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # Pillow's for a broken file
         raise ActionstreamError("that is no picture") from error
+    raise ActionstreamError(why)
+
+
+def _why_not(opened: Image.Image, max_pixels: int) -> str | None:
+    """Why a picture is not decoded: of a progressive JPEG, each scan, of which it may have thousands, takes as long."""
+    if opened.width * opened.height > max_pixels:
+        return f"a frame of {opened.width} x {opened.height} pixels; the most is {max_pixels}"
+    if opened.info.get("progressive"):
+        return "a frame is a progressive JPEG; expected a baseline one"
+    return None

@@ -11,6 +11,7 @@ import time
 from contextlib import ExitStack, contextmanager, suppress
 from http.client import HTTPConnection
 from itertools import count
+from select import select
 
 import httpx
 import pytest
@@ -18,18 +19,22 @@ from browser import Server, server, wait_until
 from PIL import Image
 from servers import free_port, http_server, silent_server
 
-from actionstream.demos.page.connections import HEAD_SECONDS
-from actionstream.demos.page.guard import BODY_SECONDS, CALL_BYTES, REQUESTS_AT_ONCE
+from actionstream.demos.page.limits import Limits
 from actionstream.sources import SAMPLE
 
 pytestmark = pytest.mark.alone
 NUMBERS = count(1)
+HEAD_SECONDS = BODY_SECONDS = STALLED_SECONDS = 3
+UPLOAD_HEAD = "POST /gradio_api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+FILE = b'--b\r\nContent-Disposition: form-data; name="files"; filename="film.mp4"\r\n\r\n'
 PAGE = "https://page.example"
 
 OPTIONS = (
     *("--max-megabytes", "2", "--max-stored-megabytes", "5", "--max-pages-per-client", "4"),
     *("--max-streams", "4", "--max-streams-per-client", "2", "--silent-seconds", "3", "--runtime", "torch"),
-    *("--proxy", "127.0.0.9"),
+    *("--proxy", "127.0.0.9", "--allow-host", "page.example", "--allow-host", "friends.example"),
+    *("--head-seconds", "3", "--body-seconds", "3", "--stalled-seconds", "3", "--max-uploads-per-client", "4"),
+    *("--upload-seconds", "6", "--min-upload-kilobytes", "100", "--idle-seconds", "3"),
 )
 
 
@@ -116,8 +121,9 @@ def start(site, key, where="This device's camera", address=""):
     return (found["token"], None) if found else (None, said[0])
 
 
-def upload(site, name, contents, source="127.0.0.1"):
-    """The path that gradio gives to an upload, or the status."""
+def upload(site, name, contents, source=None):
+    """The path that an upload gets, of a client that nobody else is, or the status."""
+    source = source or f"127.1.{next(NUMBERS)}.1"
     transport = httpx.HTTPTransport(local_address=source)
     with httpx.Client(base_url=site.address, timeout=30, transport=transport) as client:
         got = client.post("gradio_api/upload", files={"files": (name, contents)})
@@ -216,6 +222,21 @@ def test_what_was_uploaded_comes_back_as_a_video_and_nothing_else(strict):
     wait_until(lambda: kept(strict) == [])
 
 
+def test_who_looks_back_at_one_video_does_not_delay_another(strict):
+    """40 requests for moments of one video wait for each other; what a second visitor asks comes before the last."""
+    with ExitStack() as stack:
+        tokens = []
+        for key in ("busy", "other"):
+            stack.enter_context(page(strict, key))
+            tokens.append(label(strict, key, upload(strict, "film.mp4", SAMPLE.read_bytes()))[0]["token"])
+        lines = [stack.enter_context(connected(strict, "127.0.19.1")) for _ in range(40)]
+        for each in lines:
+            each.sendall(f"GET /video/{tokens[0]}/at?time=21.9 HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        assert select(lines, [], [], 20)[0]
+        assert ask(strict, "GET", f"/video/{tokens[1]}/at?time=21.9")[0] == 200
+        assert len(select(lines, [], [], 0)[0]) < 30
+
+
 def test_the_page_may_do_little(strict):
     _, headers, _ = ask(strict, "GET", "/")
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
@@ -243,26 +264,25 @@ def test_the_page_may_do_little(strict):
 )  # fmt: skip
 def test_nothing_else_of_gradio_answers(strict, method, path):
     """Its own route of files would give each upload to everybody who knows its path."""
-    here = upload(strict, "film.mp4", SAMPLE.read_bytes())
+    here = upload(strict, "film.mp4", SAMPLE.read_bytes()[:1000])
     status, _, body = ask(strict, method, path.format(upload=here))
     assert status in (400, 403, 404, 405)
     assert SAMPLE.read_bytes()[:64] not in body
     assert b"root:" not in body
-    os.unlink(here)
 
 
 @pytest.mark.parametrize("kind", ["declared", "chunked", "lies"])
 @pytest.mark.parametrize(
     ("path", "limit"),
     [
-        ("/gradio_api/queue/join", CALL_BYTES), ("/gradio_api/cancel", 1000), ("/live/x/leave", 1000),
+        ("/gradio_api/queue/join", 64_000), ("/gradio_api/cancel", 1000), ("/live/x/leave", 1000),
         ("/live/x/frame", 1_000_000), ("/gradio_api/upload", 2_010_000), ("/config", 0),
     ],
 )  # fmt: skip
 def test_bodies_end_at_their_limit(strict, path, limit, kind):
     """The server stops to read soon after the limit: 400 MB are neither kept nor waited for."""
     method = "GET" if path == "/config" else "POST"
-    head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+    head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\n"
     sent = 0
     with connected(strict) as connection:
         if kind == "declared":
@@ -270,8 +290,7 @@ def test_bodies_end_at_their_limit(strict, path, limit, kind):
         else:
             head += "Transfer-Encoding: chunked\r\n" + ("Content-Length: 5\r\n" if kind == "lies" else "")
             connection.sendall(f"{head}\r\n".encode())
-            form = b'--b\r\nContent-Disposition: form-data; name="files"; filename="film.mp4"\r\n\r\n'
-            chunk = form + bytes(64_000 - len(form))
+            chunk = FILE + bytes(64_000 - len(FILE))
             with suppress(OSError):
                 for _ in range(6000):
                     connection.sendall(b"%x\r\n%b\r\n" % (len(chunk), chunk))
@@ -286,14 +305,124 @@ def test_bodies_end_at_their_limit(strict, path, limit, kind):
 
 def test_uploads_of_all_together_end_where_the_room_does(strict):
     """5 MB; what two have begun to send counts as well."""
-    head = "POST /gradio_api/upload HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
     with ExitStack() as stack:
         for _ in range(2):
             begun = stack.enter_context(connected(strict))
-            begun.sendall(f"{head}Content-Length: 2000000\r\n\r\n--b\r\n".encode())
+            begun.sendall(f"{UPLOAD_HEAD}Content-Length: 2000000\r\n\r\n--b\r\n".encode())
         time.sleep(0.3)
         assert upload(strict, "film.mp4", bytes(1_900_000)) == 503
     wait_until(lambda: upload(strict, "film.mp4", bytes(1_000)) != 503)
+
+
+def memory(site):
+    """Megabytes."""
+    with open(f"/proc/{site.process.pid}/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def test_uploads_that_break_off_leave_nothing(strict):
+    """200 of 200 kB: never more on the disk than clients may send at once, and nothing when they have gone."""
+    wait_until(lambda: strict.files() == [])
+    for n in range(5):
+        with ExitStack() as stack:
+            for m in range(40):
+                begun = stack.enter_context(connected(strict, f"127.0.12.{10 * n + m // 4 + 1}"))
+                begun.sendall(f"{UPLOAD_HEAD}Content-Length: 210000\r\n\r\n".encode() + FILE)
+                with suppress(OSError):  # no room
+                    begun.sendall(bytes(200_000))
+            assert sum(file.stat().st_size for file in strict.files()) <= 5e6
+    wait_until(lambda: strict.uploads() == [])
+
+
+def test_one_file_is_one_upload(strict):
+    """Gradio would open a file for each of a thousand parts, all at once."""
+    form = {"Content-Type": "multipart/form-data; boundary=b"}
+    field = b'--b\r\nContent-Disposition: form-data; name="files"\r\n\r\nx\r\n'
+    for part in (FILE + b"x\r\n", field, b"--b\r\n\r\n\r\n"):
+        body = (FILE + b"x\r\n" + 20_000 * part)[:1_900_000] + b"--b--\r\n"
+        assert ask(strict, "POST", "/gradio_api/upload", body, form)[0] == 400
+    for kind in ("multipart/form-data", "text/plain", "", "multipart/form-data; boundary=" + 300 * "b"):
+        assert ask(strict, "POST", "/gradio_api/upload", b"--b--", {"Content-Type": kind})[0] == 400
+    assert ask(strict, "POST", "/gradio_api/upload", b"--b--")[0] == 400
+    wait_until(lambda: strict.uploads() == [])
+
+
+def test_an_upload_comes_at_least_so_fast(strict):
+    """Else one client keeps the room of all for hours: a byte now and then is not enough."""
+    with connected(strict) as connection:
+        connection.sendall(f"{UPLOAD_HEAD}Content-Length: 2000000\r\n\r\n".encode() + FILE)
+        begun = time.monotonic()
+        with suppress(OSError):
+            while time.monotonic() < begun + BODY_SECONDS + 5:
+                connection.sendall(b"x")
+                time.sleep(0.2)
+        assert answer(connection)[:12] in (b"HTTP/1.1 408", b"")
+        assert time.monotonic() < begun + BODY_SECONDS + 3
+
+
+def test_the_same_file_of_two_clients_has_two_names(strict):
+    paths = {upload(strict, "film.mp4", SAMPLE.read_bytes(), f"127.0.17.{n}") for n in (1, 2)}
+    assert len(paths) == 2
+    assert all(len(path.rpartition("/uploads/")[2].partition("/")[0]) == 32 for path in paths)
+    with page(strict, "twice"):
+        for path, taken in zip([*paths, *paths], (True, True, False, False), strict=True):
+            assert is_taken(strict, "twice", {"path": path, "meta": {"_type": "gradio.FileData"}}) is taken
+
+
+def has_hung_up(connection):
+    try:
+        hang_up(connection)
+    except OSError:
+        return True
+    return False
+
+
+def test_clients_that_do_not_read(strict):
+    """Each asks for 8 MB, and reads nothing: it loses its connection, and costs little until then."""
+    before = memory(strict)
+    with ExitStack() as stack:
+        deaf = []
+        for _ in range(12):
+            each = stack.enter_context(socket.socket())
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            each.bind(("127.0.13.1", 0))
+            each.connect(("127.0.0.1", strict.port))
+            each.settimeout(1)
+            with suppress(OSError):
+                each.sendall(128 * b"GET /config HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            deaf.append(each)
+        assert strict.num_streams() == 0
+        assert memory(strict) < before + 40
+        for each in deaf:
+            wait_until(lambda: has_hung_up(each))  # noqa: B023
+
+
+def test_clients_with_many_connections_make_room_for_one_with_few(strict):
+    with ExitStack() as stack:
+        lines = [stack.enter_context(connected(strict, f"127.0.16.{n // 60 + 1}")) for n in range(540)]
+        for each in lines:
+            with suppress(OSError):
+                each.sendall(b"GET /gradio_api/upload_progress?upload_id=x HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        for n in range(20):
+            assert ask(strict, "GET", "/live/status", source=f"127.0.18.{n + 1}")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("head", "num_answers"),
+    [
+        ("Content-Length: 5\r\nContent-Length: 6", 1), ("Transfer-Encoding: chunked, identity", 1),
+        ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", 1), ("Transfer-Encoding : chunked", 1),
+        ("Content-Length: +0", 1), ("Content-Length: 0_0", 1), ("Content-Length: 0\r\nContent-Length: 0", 2),
+    ],
+)  # fmt: skip
+def test_two_lengths_are_no_second_request(strict, head, num_answers):
+    """A proxy that reads the one, and a server that reads the other, would not agree where a request ends."""
+    after = "GET /live/status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    with connected(strict) as connection:
+        connection.sendall(f"POST /live/x/leave HTTP/1.1\r\nHost: localhost\r\n{head}\r\n\r\n{after}".encode())
+        said = answer(connection)
+    assert said.count(b"HTTP/1.1 ") == num_answers
+    assert said.startswith(b"HTTP/1.1 400" if num_answers == 1 else b"HTTP/1.1 204")
 
 
 def test_heads_that_do_not_end(strict):
@@ -326,7 +455,9 @@ def test_a_head_without_end_is_refused(strict):
 
 def test_a_client_has_so_many_connections(strict):
     with ExitStack() as stack:
-        lines = [stack.enter_context(connected(strict, "127.0.2.1")) for _ in range(REQUESTS_AT_ONCE + 20)]
+        lines = [
+            stack.enter_context(connected(strict, "127.0.2.1")) for _ in range(Limits.max_connections_per_client + 20)
+        ]
         lines[-1].settimeout(5)
         assert answer(lines[-1]) == b""
         assert ask(strict, "GET", "/live/status", source="127.0.2.2")[0] == 200
@@ -334,7 +465,7 @@ def test_a_client_has_so_many_connections(strict):
 
 def test_a_body_that_comes_slowly(strict):
     with connected(strict) as connection:
-        connection.sendall(b"POST /live/x/leave HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n")
+        connection.sendall(b"POST /live/x/leave HTTP/1.1\r\nHost: localhost\r\nContent-Length: 500\r\n\r\n")
         begun = time.monotonic()
         assert answer(connection).split()[1] == b"408"
         assert time.monotonic() < begun + BODY_SECONDS + 5
@@ -342,13 +473,31 @@ def test_a_body_that_comes_slowly(strict):
 
 def test_made_up_keys_make_no_sessions(strict):
     """A session is a page that is connected, of which there are so many, and so many of one client."""
-    token, said = start(strict, "madeup")
-    assert (token, said) == (None, "this page is not connected; load it again")
+    body = json.dumps({"data": [], "fn_index": 0, "session_hash": "madeup"}).encode()
+    for method, path in (("POST", "/gradio_api/queue/join"), ("GET", "/gradio_api/queue/data?session_hash=madeup")):
+        status, _, said = ask(strict, method, path, body * (method == "POST"), {"Content-Type": "application/json"})
+        assert (status, json.loads(said)) == (404, {"detail": "this page is not connected; load it again"})
     with ExitStack() as stack:
         status = [stack.enter_context(page(strict, f"key{n}", "127.0.3.1")) for n in range(6)]
         assert status == [200] * 4 + [429] * 2
     for key in ("x" * 65, "a/b", "..", "%00", "é"):
         assert ask(strict, "GET", f"/gradio_api/heartbeat/{key.encode().hex() if key == 'é' else key}/")[0] == 404
+
+
+def test_answers_that_nobody_reads_are_not_kept(strict):
+    """Of an open page so many; of one that has ended, none."""
+    data, event = ["An address", "", 0.6, 0.3], event_of(strict, "Start", "click")
+    body = json.dumps({"data": data, "fn_index": event, "session_hash": "unread"}).encode()
+
+    def join():
+        return ask(strict, "POST", "/gradio_api/queue/join", body, {"Content-Type": "application/json"})[0]
+
+    with page(strict, "unread"):
+        assert [join() for _ in range(20)] == [200] * 16 + [429] * 4
+    wait_until(lambda: join() == 404)
+    with page(strict, "unread"):
+        answers = [each for each in call(strict, "unread", event, data) if each["msg"] == "process_completed"]
+    assert len(answers) == 1
 
 
 def test_uploads_go_with_their_page(strict):
@@ -436,9 +585,53 @@ def test_ports_of_other_services(strict, port):
 
 
 def test_a_page_of_somebody_else_may_not_ask(strict):
-    headers = {"Sec-Fetch-Site": "cross-site", "Content-Type": "text/plain"}
-    assert ask(strict, "POST", "/gradio_api/queue/join", b"{}", headers)[0] == 404
-    assert ask(strict, "POST", "/live/x/leave", headers=headers)[0] == 404
+    """A browser tells the site of who asks in one header or the other; without https often in Origin alone."""
+    for headers in (
+        {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "null"},
+        {"Origin": "https://evil.example"}, {"Origin": f"http://127.0.0.1:{strict.port + 1}"}, {"Origin": ""},
+        {"Origin": f"http://127.0.0.1:{strict.port}.evil.example"}, {"Origin": "http://127.0.0.1"},
+    ):  # fmt: skip
+        for method, path in (
+            ("POST", "/gradio_api/queue/join"), ("POST", "/live/x/leave"), ("GET", "/config"),
+            ("GET", "/gradio_api/heartbeat/foreign"),
+        ):  # fmt: skip
+            status, answered, _ = ask(strict, method, path, headers=headers)
+            assert status == 403
+            assert "access-control-allow-origin" not in {name.lower() for name in answered}
+    mine = {"Origin": f"http://127.0.0.1:{strict.port}", "Sec-Fetch-Site": "same-origin"}
+    assert ask(strict, "POST", "/live/x/leave", headers=mine)[0] == 204
+    link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    assert ask(strict, "GET", "/", headers=link)[0] == 200
+    assert ask(strict, "GET", "/gradio_api/heartbeat/foreign", headers=link)[0] == 403
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:7860", 200), ("localhost", 200), ("LOCALHOST:1", 200), ("[::1]:7860", 200), ("192.0.2.7", 200),
+        ("friends.example", 200), ("Friends.Example:8443", 200), (socket.gethostname(), 200),
+        ("evil.example", 421), ("localhost.evil.example", 421), ("127.0.0.1.evil.example", 421), ("0x7f.1", 421),
+        ("friends.example.evil.example", 421), ("xfriends.example", 421), ("localhost.", 421), ("evil.example:80", 421),
+        ("", 400), ("a b", 400), ("evil.example@localhost", 400), ("localhost, evil.example", 400), ("[::1", 400),
+        ("localhost:99999999", 400), ("localhost/x", 400), ("\xff", 400), ("[fe80::1%25eth0]", 400),
+    ],
+)  # fmt: skip
+def test_a_name_of_somebody_else_that_leads_here(strict, host, status):
+    """DNS rebinding: to the browser of a visitor, a page of evil.example and ours are one site."""
+    assert ask(strict, "GET", "/live/status", headers={"Host": host})[0] == status
+    assert ask(strict, "GET", "/", headers={"Host": host, "X-Forwarded-Host": "localhost"})[0] == status
+
+
+def test_a_proxy_is_asked_with_our_names_too(strict):
+    """What a client forges and a proxy passes on counts as well."""
+    for forwarded, status in (
+        ("friends.example", 200), ("evil.example", 421), ("friends.example, evil.example", 421), ("", 400),
+    ):  # fmt: skip
+        headers = {"Host": "127.0.0.1", "X-Forwarded-Host": forwarded}
+        assert ask(strict, "GET", "/live/status", headers=headers, source="127.0.0.9")[0] == status
+    origin = {"Host": "127.0.0.1", "X-Forwarded-Host": "friends.example", "Origin": "https://friends.example"}
+    assert ask(strict, "POST", "/live/x/leave", headers=origin, source="127.0.0.9")[0] == 204
+    assert ask(strict, "POST", "/live/x/leave", headers=origin)[0] == 403
 
 
 def end_with(number, folder, *, kill=False):
@@ -447,7 +640,7 @@ def end_with(number, folder, *, kill=False):
     try:
         with page(one, "key"), connected(one) as silent, connected(one) as half:
             silent.sendall(b"GET / HTTP")
-            half.sendall(b"POST /gradio_api/upload HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
+            half.sendall(b"POST /gradio_api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n")
             upload(one, "film.mp4", SAMPLE.read_bytes())
             assert one.files()
             begun = time.monotonic()
@@ -491,7 +684,9 @@ def test_bad_calls_are_not_written_down(tmp_path):
             connection.sendall(b"\x16\x03\x01\r\n\r\n")
             answer(connection)
         with connected(one) as connection:
-            connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n")
+            connection.sendall(
+                b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n"
+            )
             connection.settimeout(2)
             answer(connection)
         for body in (b"{", b"[]", b'{"data": 1}', b'{"fn_index": 10000, "data": [], "session_hash": "bad"}'):

@@ -3,7 +3,7 @@
 import io
 import os
 import threading
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic, sleep
@@ -13,13 +13,14 @@ import pytest
 from helpers import images, write_video
 from PIL import Image
 
-from actionstream.demos.page import visitor
 from actionstream.demos.page.address import check_address
 from actionstream.demos.page.clips import UploadedVideo
 from actionstream.demos.page.cost import check_cost, cost_of
 from actionstream.demos.page.hub import Hub, Settings, SharedEngine
-from actionstream.demos.page.site import Limits, Site
+from actionstream.demos.page.limits import Limits
+from actionstream.demos.page.site import Site
 from actionstream.demos.page.visitor import PageSource, Visitor, read_picture
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.locate import locate
 from actionstream.models.weights.checkpoint import save
 from actionstream.models.weights.loading import load
@@ -49,14 +50,25 @@ def test_ports_of_other_services_are_for_nobody(text):
 def test_pictures_from_a_page():
     data = io.BytesIO()
     Image.new("RGB", (40, 30), "red").save(data, "PNG")
-    assert read_picture(data.getvalue()).shape == (30, 40, 3)
-    with pytest.raises(ValueError, match=r"that is no picture"):
-        read_picture(b"GIF89a")
-    with pytest.raises(ValueError, match=r"the most is 1000000"):
-        read_picture(bytes(visitor.MAX_BYTES + 1))
-    Image.new("L", (4000, 4000)).save(data := io.BytesIO(), "PNG")
-    with pytest.raises(ValueError, match=r"a frame of 4000 x 4000 pixels"):
-        read_picture(data.getvalue())
+    assert read_picture(data.getvalue(), max_pixels=1200).shape == (30, 40, 3)
+    with pytest.raises(ActionstreamError, match=r"a frame of 40 x 30 pixels; the most is 1199"):
+        read_picture(data.getvalue(), max_pixels=1199)
+    with pytest.raises(ActionstreamError, match=r"that is no picture"):
+        read_picture(b"GIF89a", max_pixels=1200)
+    with pytest.raises(ActionstreamError, match=r"that is no picture"):  # Pillow raises ValueError
+        read_picture(data.getvalue().replace(b"\0\0\0\rIHDR", b"\0\0\0\x05IHDR"), max_pixels=1200)
+
+
+def test_a_frame_with_thousands_of_scans_is_not_decoded():
+    """80,000 scans, each of the whole picture, fit into 1 MB, and take minutes."""
+    data = io.BytesIO()
+    Image.new("RGB", (640, 480), "red").save(data, "JPEG", progressive=True)
+    begin = data.getvalue()[:-2]
+    scan = begin[begin.rindex(b"\xff\xda") :]
+    bomb = begin + 80_000 * scan + b"\xff\xd9"
+    assert len(bomb) < Limits().max_frame_kilobytes * 1000
+    with pytest.raises(ActionstreamError, match=r"a frame is a progressive JPEG"):
+        read_picture(bomb, max_pixels=640 * 480)
 
 
 def until(condition, seconds=10.0):
@@ -174,38 +186,69 @@ def open_session(site, key, client="192.0.2.1"):
     return site.session(key)
 
 
+def arrive(site, name, data, client="192.0.2.1"):
+    """The path of an upload that has arrived."""
+    with site.uploads.receive(client) as upload:
+        upload.name = name
+        upload.path.write_bytes(data)
+    return str(upload.path)
+
+
 def test_only_uploads_are_read_and_a_session_takes_them_with_it(site, tmp_path):
     session = open_session(site, "a")
     assert session is site.session("a")
     assert os.stat(session.folder).st_mode & 0o077 == 0
     outside = tmp_path / "secret.mp4"
     outside.write_text("secret")
-    (site.uploads / "link.mp4").symlink_to(outside)
-    for path in (
-        outside,
-        site.uploads / ".." / ".." / "secret.mp4",
-        site.uploads / "link.mp4",
-        "",
-        site.uploads,
-        "x" * 5000,
-        "\0",
-    ):
-        with pytest.raises(ValueError, match=r"that is no file that was uploaded here"):
+    (site.uploads.folder / "link.mp4").symlink_to(outside)
+    with suppress(ZeroDivisionError), site.uploads.receive("192.0.2.1") as begun:
+        begun.name = "begun.mp4"
+        begun.path.write_bytes(b"x")
+        with pytest.raises(ActionstreamError, match=r"that is no file that was uploaded here"):
+            site.take_upload(session, str(begun.path), (".mp4",))
+        1 / 0  # noqa: B018
+    assert not begun.folder.exists()
+    for path in (outside, site.uploads.folder / "link.mp4", begun.path, "", site.uploads.folder, "x" * 5000, "\0"):
+        with pytest.raises(ActionstreamError, match=r"that is no file that was uploaded here"):
             site.take_upload(session, str(path), (".mp4",))
-    (site.uploads / "large.mp4").write_bytes(bytes(600_000))
-    with pytest.raises(ValueError, match=r"large.mp4 is larger than 0.5 MB"):
-        site.take_upload(session, str(site.uploads / "large.mp4"), (".mp4",))
+    large = arrive(site, "large.mp4", bytes(600_000))
+    with pytest.raises(ActionstreamError, match=r"large.mp4 is larger than 0.5 MB"):
+        site.take_upload(session, large, (".mp4",))
     for name, kind in (("notes.txt", "of type .txt"), ("film.mp4.m3u8", "of type .m3u8"), ("film", "without a suffix")):
-        (site.uploads / name).write_text("#EXTM3U")
-        with pytest.raises(ValueError, match=f"{name} is a file {kind}; expected .mp4, .mkv; choose another one"):
-            site.take_upload(session, str(site.uploads / name), (".mp4", ".mkv"))
-        assert not (site.uploads / name).exists()
-    (site.uploads / "small.MP4").write_bytes(b"x")
-    kept, name = site.take_upload(session, str(site.uploads / "small.MP4"), (".mp4",))
+        path = arrive(site, name, b"#EXTM3U")
+        with pytest.raises(ActionstreamError, match=f"{name} is a file {kind}; expected .mp4, .mkv; choose another"):
+            site.take_upload(session, path, (".mp4", ".mkv"))
+    kept, name = site.take_upload(session, arrive(site, "small.MP4", b"x"), (".mp4",))
     assert (name, kept.parent) == ("small.MP4", session.folder)
+    assert [path.name for path in site.uploads.folder.iterdir()] == ["link.mp4"]
     site.end_session("a")
     assert not session.folder.exists()
     assert outside.read_text() == "secret"
+
+
+def test_the_same_file_of_two_visitors_is_two_files(site):
+    """Neither can name that of the other, and one that is taken, or forgotten, leaves the other's."""
+    sessions = [open_session(site, key) for key in "ab"]
+    first, second, third = (arrive(site, "film.mp4", b"the same") for _ in range(3))
+    assert len({first, second, third}) == 3
+    kept, _ = site.take_upload(sessions[0], first, (".mp4",))
+    with pytest.raises(ActionstreamError, match=r"that is no file that was uploaded here"):
+        site.take_upload(sessions[1], first, (".mp4",))
+    also, _ = site.take_upload(sessions[1], second, (".mp4",))
+    site.end_session("a")
+    assert not kept.exists()
+    assert also.read_bytes() == b"the same"
+    site.limits = Limits(upload_seconds=0.1)
+    until(lambda: third not in site.uploads)
+    until(lambda: list(site.uploads.folder.iterdir()) == [])
+
+
+def test_so_many_uploads_of_a_client(site):
+    for _ in range(site.limits.max_uploads_per_client):
+        arrive(site, "film.mp4", b"x")
+    with pytest.raises(ActionstreamError, match=r"8 uploads wait, which is the most"):
+        arrive(site, "film.mp4", b"x")
+    arrive(site, "film.mp4", b"x", client="192.0.2.2")
 
 
 def test_a_live_stream_ends_when_another_begins_but_not_for_one_that_is_refused(site):
@@ -241,8 +284,8 @@ def test_others_go_on_while_a_model_is_opened(site, checkpoint, monkeypatch):
 
 def test_a_clip_of_a_session_is_forgotten_with_it(site, tmp_path):
     session = open_session(site, "a")
-    upload = write_video(site.uploads / "film.mp4", images(30))
-    clip = site.begin_clip(session, *site.take_upload(session, str(upload), (".mp4",)))
+    upload = arrive(site, "film.mp4", write_video(tmp_path / "film.mp4", images(30)).read_bytes())
+    clip = site.begin_clip(session, *site.take_upload(session, upload, (".mp4",)))
     assert clip.done.wait(20)
     token = site.finish_clip(session, clip)["token"]
     assert all(path.is_file() for path in site.finished(token).files.values())
@@ -253,13 +296,11 @@ def test_a_clip_of_a_session_is_forgotten_with_it(site, tmp_path):
 
 def test_checkpoints_of_a_session_are_its_own(site, checkpoint, tmp_path):
     session = open_session(site, "a")
-    (site.uploads / "none.safetensors").write_text("none")
     with pytest.raises(ValueError, match=r"none.safetensors is no checkpoint of ours"):
-        site.take_checkpoint(session, str(site.uploads / "none.safetensors"))
+        site.take_checkpoint(session, arrive(site, "none.safetensors", b"none"))
     assert list(session.folder.iterdir()) == []
     site.limits = Limits()
-    (site.uploads / "mine.safetensors").write_bytes(Path(checkpoint).read_bytes())
-    name = site.take_checkpoint(session, str(site.uploads / "mine.safetensors"))
+    name = site.take_checkpoint(session, arrive(site, "mine.safetensors", Path(checkpoint).read_bytes()))
     assert name in site.models(session)
     assert name not in site.models(open_session(site, "b"))
     with pytest.raises(ValueError, match=r"no model 'mine.safetensors' is here"):
@@ -271,7 +312,7 @@ def test_checkpoints_of_a_session_are_its_own(site, checkpoint, tmp_path):
     assert not session.folder.exists()
 
 
-def test_so_many_pages_and_models(site, checkpoint, monkeypatch):
+def test_so_many_pages_and_models(site):
     site.limits = Limits(max_pages=3, max_pages_per_client=2)
     for key in ("a", "b", "a"):
         site.open_page(key, "192.0.2.1")
@@ -282,13 +323,13 @@ def test_so_many_pages_and_models(site, checkpoint, monkeypatch):
         site.open_page("d", "192.0.2.3")
     with pytest.raises(ValueError, match=r"this page is not connected; load it again"):
         site.session("d")
-    monkeypatch.setattr("actionstream.demos.page.site.MAX_MODELS", 1)
+    site.limits = Limits(max_models=1)
     with pytest.raises(ValueError, match=r"1 models are open, which is the most"):
         site.hub(locate("motion"))
 
 
-def test_a_session_ends_with_the_last_connection_of_its_page(site, monkeypatch):
-    monkeypatch.setattr("actionstream.demos.page.site.IDLE_SECONDS", 0.3)
+def test_a_session_ends_with_the_last_connection_of_its_page(site):
+    site.limits = Limits(idle_seconds=0.3)
     folder = open_session(site, "a").folder
     site.open_page("a", "192.0.2.1")
     site.close_page("a")
@@ -303,12 +344,12 @@ def test_the_sweeper_goes_on(site, monkeypatch, caplog):
     """What goes wrong is told once, however often it does."""
     calls = []
 
-    def fail():
+    def fail(seconds):
         calls.append(1)
         raise RuntimeError("a disk that fails")
 
-    monkeypatch.setattr("actionstream.demos.page.site.IDLE_SECONDS", 0.1)
-    monkeypatch.setattr(site, "_remove_forgotten_uploads", fail)
+    site.limits = Limits(idle_seconds=0.1)
+    monkeypatch.setattr(site.uploads, "remove_forgotten", fail)
     until(lambda: len(calls) > 2)
     open_session(site, "a")
     site.close_page("a")
@@ -337,7 +378,7 @@ def test_a_hub_that_has_failed_starts_again(site, monkeypatch):
 
 def test_room_for_uploads(site):
     site.limits = Limits(max_stored_megabytes=1)
-    (site.uploads / "film.mp4").write_bytes(bytes(500_000))
+    arrive(site, "film.mp4", bytes(500_000))
     with site.room_for(400_000), pytest.raises(ValueError, match=r"no room for more videos"), site.room_for(200_000):
         raise AssertionError
     with site.room_for(200_000):
@@ -361,9 +402,9 @@ def test_a_model_that_takes_too_much_is_not_opened(site, checkpoint, monkeypatch
     site.limits = Limits(max_model_megabytes=0.01)
     monkeypatch.setattr("actionstream.demos.page.site.load", None)
     session = open_session(site, "a")
-    (site.uploads / "mine.safetensors").write_bytes(Path(checkpoint).read_bytes())
+    mine = arrive(site, "mine.safetensors", Path(checkpoint).read_bytes())
     with pytest.raises(ValueError, match=r"mine.safetensors takes \d+ MB with one stream"):
-        site.take_checkpoint(session, str(site.uploads / "mine.safetensors"))
+        site.take_checkpoint(session, mine)
     assert list(session.folder.iterdir()) == []
 
 

@@ -16,7 +16,8 @@ import torch
 from helpers import LABELS, images, write_video
 
 from actionstream.commands.test import is_motion
-from actionstream.demos.page.site import Limits, Site
+from actionstream.demos.page.limits import Limits
+from actionstream.demos.page.site import Site
 from actionstream.engine.fusion import open_scorer
 from actionstream.models import create, load, read_card
 from actionstream.models.common.errors import ActionstreamError, warn_once

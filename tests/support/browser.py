@@ -55,6 +55,10 @@ class Server:
         """All that lies in the folder for its temporary files."""
         return [path for path in self.folder.rglob("*") if path.is_file()]
 
+    def uploads(self) -> list[Path]:
+        """The folders of uploads that are received or wait."""
+        return list(self.folder.glob(f"actionstream-page-*/uploads/{32 * '[0-9a-f]'}"))
+
     def end(self) -> str:
         """Stop it as a user would; what it said on standard error."""
         self.process.terminate()
