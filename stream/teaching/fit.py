@@ -20,7 +20,9 @@ PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3)
 MOST_EXAMPLES, MOST_WINDOWS = 3000, 4000
 """The most examples, and about the most windows of a fit: it then takes some seconds and a gigabyte."""
 SCALES = 2.0 ** np.arange(-1, 6.25, 0.25)
-"""Penalties of the weights, and scales of the scores: those are taken that predict examples best that are left out."""
+USUAL_PENALTY, USUAL_SCALE = 0.03, 8.0
+"""Penalties of the weights, and scales of the scores: those are taken that predict left-out examples best; the
+usual ones where each label has a single example."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def fit_examples(examples: Sequence[Example], *, num_parts: int, longest: int) -
 
     longest  window, in snippets
 
-    Raises ActionstreamError unless two labels, NOTHING among them or not, have two examples each.
+    Raises ActionstreamError unless there are two labels; NOTHING may be one of them.
     """
     labels = check_examples(examples)
     actions = [example for example in examples if example.label != NOTHING]
@@ -74,10 +76,13 @@ def fit_examples(examples: Sequence[Example], *, num_parts: int, longest: int) -
     fits = fit_ridge(
         np.stack(rows), np.eye(len(labels))[classes], np.array(groups), penalties=PENALTIES, counts=np.array(counts)
     )
-    fitted, scale = min(
-        product(fits, SCALES),
-        key=lambda each: _surprise(each[0].left_out * each[1], np.array(classes), np.array(counts)),
-    )
+    fitted, scale = fits[PENALTIES.index(USUAL_PENALTY)], USUAL_SCALE
+    several = [label for label in labels[1:] if sum(example.label == label for example in actions) > 1]
+    if several:  # what is left out of a label with one example has nothing to be recognised by
+        told = np.array(counts) * np.isin(classes, [0, *map(labels.index, several)])
+        fitted, scale = min(
+            product(fits, SCALES), key=lambda each: _surprise(each[0].left_out * each[1], np.array(classes), told)
+        )
     return Fit(
         labels=labels,
         lengths=choose_lengths(actions or examples, longest=longest),
@@ -90,14 +95,11 @@ def fit_examples(examples: Sequence[Example], *, num_parts: int, longest: int) -
 def check_examples(examples: Sequence[Example]) -> tuple[str, ...]:
     """The labels of examples, if they can be learnt from; else ActionstreamError says what is missing."""
     labels = labels_of(examples)
-    numbers = {label: sum(example.label == label for example in examples) for label in labels}
-    given = [label for label in labels if numbers[label]]
-    few = [label for label in given if numbers[label] < 2]
-    if len(given) < 2 or few:
-        have = ", ".join(f"{label} has {numbers[label]}" for label in given) or "there is none"
+    given = [label for label in labels if any(example.label == label for example in examples)]
+    if len(given) < 2:
+        have = f"all {len(examples)} are of {given[0]}" if given else "there is none"
         raise ActionstreamError(
-            f"too few examples: {have}; expected 2 examples or more of each label, and 2 labels or more "
-            f"({NOTHING} may be one)"
+            f"too few examples: {have}; expected two labels or more ({NOTHING} may be one), best with five examples each"
         )
     if len(examples) > MOST_EXAMPLES:
         raise ActionstreamError(
