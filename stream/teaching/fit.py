@@ -7,21 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.teaching.examples import NOTHING, Example, labels_of, names_a_side
-from actionstream.teaching.ridge import fit_ridge
+from actionstream.teaching.ridge import Ridge, fit_ridge
 from actionstream.teaching.windows import choose_lengths, describe, of_action, of_nothing
 
-PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3)
+PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3)  # they increase
 MOST_EXAMPLES, MOST_WINDOWS = 3000, 4000
 """The most examples, and about the most windows of a fit: it then takes some seconds and a gigabyte."""
 SCALES = 2.0 ** np.arange(-1, 6.25, 0.25)
 USUAL_PENALTY, USUAL_SCALE = 0.03, 8.0
-"""Penalties of the weights, and scales of the scores: those are taken that predict left-out examples best; the
+"""Penalties of the weights, and scales of the scores: those are taken that predict left-out examples best, the
 usual ones where each label has a single example."""
 
 
@@ -79,10 +78,8 @@ def fit_examples(examples: Sequence[Example], *, num_parts: int, longest: int) -
     fitted, scale = fits[PENALTIES.index(USUAL_PENALTY)], USUAL_SCALE
     several = [label for label in labels[1:] if sum(example.label == label for example in actions) > 1]
     if several:  # what is left out of a label with one example has nothing to be recognised by
-        told = np.array(counts) * np.isin(classes, [0, *map(labels.index, several)])
-        fitted, scale = min(
-            product(fits, SCALES), key=lambda each: _surprise(each[0].left_out * each[1], np.array(classes), told)
-        )
+        known = np.isin(classes, [0, *map(labels.index, several)])
+        fitted, scale = _choose(fits, np.array(classes), np.array(groups), np.array(counts) * known)
     return Fit(
         labels=labels,
         lengths=choose_lengths(actions or examples, longest=longest),
@@ -109,9 +106,35 @@ def check_examples(examples: Sequence[Example]) -> tuple[str, ...]:
     return labels
 
 
-def _surprise(scores: np.ndarray, classes: np.ndarray, counts: np.ndarray) -> float:
-    """The mean negative logarithm of the probability of each row's class."""
-    return -float(counts @ _log_softmax(scores)[np.arange(len(classes)), classes]) / float(counts.sum())
+def _choose(
+    fits: Sequence[Ridge], classes: np.ndarray, groups: np.ndarray, counts: np.ndarray
+) -> tuple[Ridge, float]:
+    """The fit with the largest penalty that is as good as the best one, and its best scale.
+
+    Good is a low negative log-likelihood of examples that are left out; as good means within one standard error of the
+    difference (the rule of Breiman et al., Classification and Regression Trees, 1984, section 3.4.3).
+    """
+    best_of_each = [
+        min(((_losses(fit.left_out * scale, classes, groups, counts), scale) for scale in SCALES), key=_mean_loss)
+        for fit in fits
+    ]
+    lowest = min(best_of_each, key=_mean_loss)[0]
+    as_good = [
+        (fit, scale)
+        for fit, (losses, scale) in zip(fits, best_of_each, strict=True)
+        if losses.mean() <= lowest.mean() + (losses - lowest).std() / np.sqrt(len(losses))
+    ]
+    return as_good[-1]
+
+
+def _losses(scores: np.ndarray, classes: np.ndarray, groups: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The negative log-likelihood of each group's classes."""
+    losses = -counts * _log_softmax(scores)[np.arange(len(classes)), classes]
+    return np.bincount(groups, losses)
+
+
+def _mean_loss(each: tuple[np.ndarray, float]) -> float:
+    return float(each[0].mean())
 
 
 def _log_softmax(scores: np.ndarray) -> np.ndarray:

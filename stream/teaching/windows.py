@@ -53,9 +53,11 @@ def of_nothing(examples: Sequence[Example], number: int, *, longest: int) -> Ite
 
     An action that has only begun, one that is nearly over, the end of it and the begin of another, and stillness.
     """
-    rows = examples[number].features[0][:longest]
+    rows = examples[number].features[0]
     other = examples[(number + len(examples) // 2 + 1) % len(examples)].features[0][:longest]
-    yield np.concatenate([_cut(rows, 0.5, 1), _cut(other, 0, 0.5)])
+    yield np.concatenate([_cut(rows[-longest:], 0.5, 1), _cut(other, 0, 0.5)])
+    if len(rows) > longest:  # a part of it is as good as the whole
+        return
     for share in BEGUN:
         begun = _cut(rows, 0, share)
         yield np.concatenate([np.repeat(rows[:1], len(rows) - len(begun), axis=0), begun])
