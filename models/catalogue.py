@@ -127,6 +127,25 @@ _3X3X3: dict[str, Any] = {"stem": (3, 1), "middle": 3, "strides": (1, 2, 2, 2)}
 _SLOW: dict[str, Any] = {"first": ((1,), (1,), (3,), (3,))}
 _HARA: dict[str, Any] = {"stem": (7, 1), "pool": (3, 2), "middle": 3, "strides": (1, 2, 2, 2)}
 
+# the packaged checkpoints "imagenet" and "motion" as the backbones of a taught network
+_APPEARANCE: dict[str, Any] = {
+    "network": "tsn_efficientnet_lite0",
+    "arguments": {"same": True},
+    "size": 192,
+    "mean": (127.0,),
+    "std": (128.0,),
+    "maps": ((6, 3),),
+}
+_MOTION: dict[str, Any] = {
+    "network": "tsm_resnet18",
+    "arguments": {"width": 0.5, "n_div": 4},
+    "size": 64,
+    "mean": (128.0,),
+    "std": (128.0,),
+    "pictures": 2,
+    "maps": ((1, 4), (2, 2), (3, 2)),
+}
+
 NETWORKS: dict[str, Entry] = {
     # frame by frame
     "tsn_resnet18": _resnet(18),
@@ -140,7 +159,16 @@ NETWORKS: dict[str, Entry] = {
     "tsn_googlenet": _classifier(arguments={"classifier": "googlenet"}, **_HALF),
     "tsn_inception_v3": _classifier(arguments={"classifier": "inception_v3"}, size=299, **_HALF),
     "tsn_vgg16": _classifier(arguments={"classifier": "vgg16"}),
-    "taught": Entry(module="taught", name="Taught", paper="this project", size=192, step=4, mean=(0.0,), std=(1.0,)),
+    "taught": Entry(
+        module="taught",
+        name="Taught",
+        paper="actionstream teach",
+        arguments={"backbones": (_APPEARANCE, _MOTION)},
+        size=192,
+        step=4,
+        mean=(0.0,),
+        std=(1.0,),
+    ),
     "tsn": Entry(module="tsn", name="TSN", paper=TSN, num_frames=3, step=30),
     # with a temporal shift, or aggregation
     "tsm_resnet18": _resnet(18, shift="uni", paper=TSM),

@@ -133,8 +133,8 @@ class Network(nn.Module):
         raise NotImplementedError
 
     def shapes(self, height: int, width: int) -> tuple[list[torch.Size], int]:
-        """The shapes (1, 1, D, h, w) of `maps` for frames of height x width pixels, and the number of leaves."""
-        maps, state = call_on_meta(_Maps(self), (1, 1, self.in_channels, height, width))
+        """The shapes (2, 2, D, h, w) of `maps` for frames of height x width pixels, and the number of leaves."""
+        maps, state = call_on_meta(_Maps(self), (2, 2, self.in_channels, height, width))
         return [each.shape for each in maps], len(state)
 
     def trunk(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State]:

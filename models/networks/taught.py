@@ -10,6 +10,7 @@ Letters: B streams, T snippets, S pictures of a snippet, N snippets of the ring,
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Annotated, Any, Literal, cast
 
 import torch
@@ -59,7 +60,7 @@ class Taught(Network):
     in_channels   3 for each picture of a snippet
 
     Class 0 is "none of these": a window's score of a class is its margin over it, and the network's score is the
-    highest of all windows.
+    highest of all windows. The backbones are frozen: always in eval mode, and without gradients.
     """
 
     def __init__(
@@ -102,6 +103,12 @@ class Taught(Network):
         signs = torch.randint(2, (num_raw,), generator=torch.Generator().manual_seed(0), device="cpu") * 2.0 - 1
         self.register_buffer("signs", signs.to(next(self.parameters()).device))
         self.linear = nn.Linear(num_features * num_parts, num_classes)
+        self.backbones.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> Taught:
+        super().train(mode)
+        self.backbones.eval()
+        return self
 
     def look(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Frames (B, T, 3 S, H, W) to features (B, T, F), and the new state of the backbones."""
@@ -120,7 +127,12 @@ class Taught(Network):
 
     def trunk(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Frames (B, T, 3 S, H, W) to the ordered parts of the windows (B, T, P F, L, 1), and the new state."""
-        *of_backbones, ring, age = self.empty_state(len(frames), *frames.shape[-2:]) if state is None else state
+        num_leaves = sum(self._num_leaves) + 2
+        if state is not None and len(state) != num_leaves:
+            raise ActionstreamError(
+                f"the state of this network has {num_leaves} leaves, not {len(state)}; is it of another network?"
+            )
+        *of_backbones, ring, age = self._empty_ring(len(frames)) if state is None else state
         features, new = self.look(frames, None if state is None else tuple(of_backbones))
         is_first = (read(age) == 0).unsqueeze(2)
         past = torch.where(is_first, features[:, :1], read(ring))  # the first snippet stands in for those before it
@@ -145,13 +157,13 @@ class Taught(Network):
         self.linear.load_state_dict({"weight": weights, "bias": offset})
 
     def empty_state(self, num_streams: int, height: int, width: int) -> tuple[Tensor, ...]:
-        leaves = [
-            leaf
-            for network, use in self._pairs()
-            for leaf in network.empty_state(num_streams, use.size, use.size)
-        ]
+        of_backbones = [network.empty_state(num_streams, use.size, use.size) for network, use in self._pairs()]
+        return *chain.from_iterable(of_backbones), *self._empty_ring(num_streams)
+
+    def _empty_ring(self, num_streams: int) -> tuple[Tensor, Tensor]:
+        """The features of the last snippets, and the number of snippets so far, up to the ring's length."""
         ring = self.signs.new_zeros(num_streams, max(self.lengths), self.num_features)
-        return *leaves, ring, self.signs.new_zeros(num_streams, 1, dtype=torch.float32)
+        return ring, self.signs.new_zeros(num_streams, 1, dtype=torch.float32)  # bfloat16 cannot count beyond 256
 
     def _pairs(self) -> Iterator[tuple[Network, Backbone]]:
         return zip(cast("Iterable[Network]", self.backbones), self.uses, strict=True)
