@@ -101,7 +101,7 @@ class Stack:
 
 
 class StackedPictures:
-    """A snippet is a stack of pictures; of differences there is one less, and `Preprocessing.normalise` computes them."""
+    """A snippet is a stack of pictures; of differences there is one less, which `Preprocessing.normalise` computes."""
 
     def __init__(self, preprocessing: Preprocessing, interval_seconds: float):
         self._preprocessing = preprocessing

@@ -97,7 +97,9 @@ class Taught(Network):
                 raise ActionstreamError(f"{use.network} cannot be a backbone: one streams and takes RGB pictures")
             shapes, num_leaves = network.shapes(use.size, use.size)
             if max(stage for stage, _ in use.maps) >= len(shapes):
-                raise ActionstreamError(f"{use.network} has {len(shapes)} stages; expected maps of these, not {use.maps}")
+                raise ActionstreamError(
+                    f"{use.network} has {len(shapes)} stages; expected maps of these, not {use.maps}"
+                )
             num_raw += sum(shapes[stage][2] * grid**2 for stage, grid in use.maps)
             self._num_leaves.append(num_leaves)
         signs = torch.randint(2, (num_raw,), generator=torch.Generator().manual_seed(0), device="cpu") * 2.0 - 1
@@ -177,9 +179,12 @@ class Taught(Network):
         """The weights (L P, N) of the ring's snippets in each part of each window."""
         longest = max(self.lengths)
         like = self.signs
-        return torch.cat([
-            functional.pad(part_weights(self.num_parts, length, like), (longest - length, 0)) for length in self.lengths
-        ])
+        return torch.cat(
+            [
+                functional.pad(part_weights(self.num_parts, length, like), (longest - length, 0))
+                for length in self.lengths
+            ]
+        )
 
 
 def part_weights(num_parts: int, length: int, like: Tensor) -> Tensor:

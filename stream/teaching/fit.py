@@ -16,8 +16,8 @@ from actionstream.teaching.ridge import Ridge, fit_ridge
 from actionstream.teaching.windows import choose_lengths, describe, of_action, of_nothing
 
 PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3)  # they increase
-MOST_EXAMPLES, MOST_WINDOWS = 3000, 4000
-"""The most examples, and about the most windows of a fit: it then takes some seconds and a gigabyte."""
+MOST_EXAMPLES, MOST_WINDOWS = 1500, 2000
+"""The most examples, and the most windows of a fit with fewer examples: it then takes some seconds."""
 SCALES = 2.0 ** np.arange(-1, 6.25, 0.25)
 USUAL_PENALTY, USUAL_SCALE = 0.03, 8.0
 """Penalties of the weights, and scales of the scores: those are taken that predict left-out examples best, the
@@ -106,9 +106,7 @@ def check_examples(examples: Sequence[Example]) -> tuple[str, ...]:
     return labels
 
 
-def _choose(
-    fits: Sequence[Ridge], classes: np.ndarray, groups: np.ndarray, counts: np.ndarray
-) -> tuple[Ridge, float]:
+def _choose(fits: Sequence[Ridge], classes: np.ndarray, groups: np.ndarray, counts: np.ndarray) -> tuple[Ridge, float]:
     """The fit with the largest penalty that is as good as the best one, and its best scale.
 
     Good is a low negative log-likelihood of examples that are left out; as good means within one standard error of the

@@ -12,7 +12,14 @@ from actionstream.models.networks.taught import Taught
 from actionstream.models.window import Window
 
 BACKBONES = (  # the first squeezes the frames and sees them in another order of colours, the second stretches them
-    {"network": "tsn_resnet18", "arguments": {"width": 0.125}, "size": 32, "mean": (0.1,), "std": (0.5,), "maps": ((3, 2),)},
+    {
+        "network": "tsn_resnet18",
+        "arguments": {"width": 0.125},
+        "size": 32,
+        "mean": (0.1,),
+        "std": (0.5,),
+        "maps": ((3, 2),),
+    },
     {
         "network": "tsm_mobilenet_v2",
         "arguments": {"width": 0.35},
