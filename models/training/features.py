@@ -118,8 +118,7 @@ class Extractor:
         places = segment_places(num_frames, settings.num_segments, settings.segment_frames)
         maps = []
         for part in np.array_split(places, -(-places.size // FRAMES_AT_ONCE)):
-            frames = read_frames(video, part.ravel().tolist())
-            pictures = np.stack([settings.preprocessing.resize(frame) for frame in frames])
+            pictures = np.stack(read_frames(video, part.ravel().tolist(), shape=settings.preprocessing.resize))
             given = torch.from_numpy(pictures.reshape(*part.shape, *pictures.shape[1:])).to(self._device)
             maps.append(self._maps(settings.preprocessing.normalise(given)).half().cpu().numpy())
         features = np.concatenate(maps)

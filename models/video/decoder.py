@@ -12,6 +12,7 @@ from actionstream.models.video.containers import Trust, open_container, size_in_
 from actionstream.models.video.errors import SourceError, reason
 from actionstream.models.video.limits import (
     QUEUE_BYTES,
+    THREAD_BYTES,
     VARIABLE,
     check_size,
     is_too_large,
@@ -105,7 +106,7 @@ class Decoder:
         if not by_index and ahead and start_seconds > float(times[-1] or 0.0) - first:
             ahead, pictures = [], self._pictures_from(first + start_seconds)
         index, last = 0, -1.0
-        for picture in chain(ahead, pictures):
+        for picture in chain(_taken_from(ahead), pictures):
             time_seconds = index / self.rate if by_index or picture.time is None else picture.time - first
             if time_seconds <= last:
                 if self.damaged and not by_index and time_seconds > last - NEAR_SECONDS:
@@ -267,7 +268,7 @@ class Decoder:
 def _most_threads(context: av.VideoCodecContext, width: int, height: int) -> int:
     """How many threads may decode a picture each; 0 lets FFmpeg choose."""
     bits = context.format.padded_bits_per_pixel if context.format else 32
-    at_once = QUEUE_BYTES // max(width * height * bits // 8, 1)
+    at_once = THREAD_BYTES // max(width * height * bits // 8, 1)
     return 0 if at_once >= MOST_THREADS else max(min(at_once, os.cpu_count() or 1), 1)
 
 
@@ -279,6 +280,12 @@ def _first_of(pictures: Iterator[av.VideoFrame], count: int) -> list[av.VideoFra
         first.append(picture)
         size += sum(plane.buffer_size for plane in picture.planes)
     return first
+
+
+def _taken_from(pictures: list[av.VideoFrame]) -> Iterator[av.VideoFrame]:
+    """The pictures of a list, which is emptied: none is kept for the rest of the video."""
+    while pictures:
+        yield pictures.pop(0)
 
 
 def _is_later(picture: av.VideoFrame, before: av.VideoFrame) -> bool:

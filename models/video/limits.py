@@ -15,8 +15,10 @@ HIGHEST_MAX_PIXELS = 1 << 26
 MAX_SIDE = 16384
 MAX_ASPECT = 32
 """The most of longer side / shorter side: a picture two pixels high, scaled by its height, would take gigabytes."""
-QUEUE_BYTES = 256 << 20
-"""The most bytes of decoded pictures in one queue, such as the look-ahead or the threads of the decoder."""
+QUEUE_BYTES = 64 << 20
+"""The most bytes of decoded pictures in one queue, such as a feed or the look-ahead; one picture always passes."""
+THREAD_BYTES = 256 << 20
+"""The most bytes of the pictures that the threads of one decoder have at work."""
 
 
 def max_pixels() -> int:

@@ -19,7 +19,7 @@ from actionstream.models.video import FEATURES, RATE_FILE, SourceError, every_fr
 QUALITY = 95
 
 
-def extract_frames(source: Path, target: Path, *, short_side: int | None) -> None:
+def extract_frames(source: Path, target: Path, *, short_side: int | None, max_repeats: int) -> None:
     """Write each video under `source` as a folder of 00001.jpg, 00002.jpg ... in the same place under `target`.
 
     The folder has the frame rate, too, so that its clips are the same as the clips of the video.
@@ -55,7 +55,7 @@ def extract_frames(source: Path, target: Path, *, short_side: int | None) -> Non
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         try:
-            _extract(video, partial, short_side, remarks)
+            _extract(video, partial, short_side, max_repeats, remarks)
         except SourceError as error:
             broken.append(str(error))
             shutil.rmtree(partial)
@@ -69,9 +69,9 @@ def extract_frames(source: Path, target: Path, *, short_side: int | None) -> Non
         print(f"left out: {message}")
 
 
-def _extract(video: Path, folder: Path, short_side: int | None, remarks: set[str]) -> None:
+def _extract(video: Path, folder: Path, short_side: int | None, max_repeats: int, remarks: set[str]) -> None:
     (folder / RATE_FILE).write_text(f"{index_of(video).rate}\n", encoding="utf-8")
-    for number, frame in enumerate(every_frame(video, remarks=remarks), start=1):
+    for number, frame in enumerate(every_frame(video, most_repeats=max_repeats, remarks=remarks), start=1):
         picture = Image.fromarray(frame)
         if short_side is not None and min(picture.size) > short_side:
             ratio = short_side / min(picture.size)

@@ -55,6 +55,12 @@ def h264_of_8192(tmp_path_factory):
     return encode(tmp_path_factory.mktemp("h264") / "bomb.ts", [black], preset="ultrafast")
 
 
+@pytest.fixture(scope="module")
+def largest_pictures(tmp_path_factory):
+    black = np.zeros((4096, 8192, 3), np.uint8)
+    return encode(tmp_path_factory.mktemp("largest") / "clip.mp4", [black] * 24, preset="ultrafast", bf="0")
+
+
 METADATA = {
     "eXIf": lambda: exif(50_000, 30_000),
     "zTXt": lambda: b"Comment\0\0" + inflating(1 << 30),
@@ -236,6 +242,28 @@ def test_what_waits_is_bounded_in_bytes(tmp_path, monkeypatch):
     assert [0.0, *(frame.time_seconds for frame in frames)] == whole
 
 
+def peak_bytes(folder, *arguments):
+    """The most memory that a command takes; it succeeds."""
+    command = [sys.executable, "-m", "actionstream", *map(str, arguments)]
+    with (folder / "said").open("w+") as said:
+        process = subprocess.Popen(command, stdout=said, stderr=said, cwd=folder)
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        said.seek(0)
+        assert process.returncode == 0, said.read()
+    return used.ru_maxrss * 1024
+
+
+@pytest.mark.parametrize("command", ["watch", "label", "frames"])
+def test_what_a_video_of_the_largest_pictures_takes(tmp_path, largest_pictures, command):
+    """24 pictures of 100 MB: a few of them at a time."""
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "clip.mp4").hardlink_to(largest_pictures)
+    small = peak_bytes(tmp_path, "label", "sample")
+    target = ("videos", "-o", "frames") if command == "frames" else ("videos/clip.mp4",)
+    assert peak_bytes(tmp_path, command, *target) - small < 8 * 4096 * 8192 * 3
+
+
 SHORT_OF_MEMORY = """
 import resource, sys
 from actionstream.sources.video import FileSource
@@ -259,6 +287,35 @@ def test_an_animation_that_says_it_has_more_pictures_than_it_has(tmp_path):
     path = png(tmp_path / "clip.png", 64, 64, frames=3, said_frames=1_000_000)
     with pytest.raises(SourceError, match=r"picture 4 of clip.png is not an image that can be read"):
         list(open_source(path))
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mp4", "webp"])
+def test_frames_of_a_small_video_that_says_it_lasts_for_hours(tmp_path, suffix):
+    """Forty pictures, then one hours later: millions of frames at 120 a second."""
+    (tmp_path / "videos").mkdir()
+    path = tmp_path / "videos" / f"clip.{suffix}"
+    if suffix == "webp":
+        first, *others = map(Image.fromarray, images(41))
+        first.save(path, save_all=True, append_images=others, duration=[8] * 40 + [16_000_000])
+    else:
+        encode(path, images(41), times=[*(n / 120 for n in range(40)), 20_000.0])
+    code, said = under_a_limit("frames", tmp_path / "videos", "-o", tmp_path / "frames")
+    assert code == 0, said
+    assert "41 pictures that are shown for" in said
+    assert "expected 100 frames a picture or fewer; `actionstream frames --max-repeats` allows" in said
+    assert not list((tmp_path / "frames").rglob("*.jpg"))
+    index = index_of(path)
+    assert (index.num_places > 1_000_000, index.first_places.nbytes) == (True, 41 * 8)
+
+
+def test_frames_of_a_slide_show(tmp_path):
+    """A picture may be shown for long, where the user says so."""
+    (tmp_path / "videos").mkdir()
+    encode(tmp_path / "videos" / "clip.mkv", images(4), times=[0, 1 / 30, 2 / 30, 400.0])
+    assert "left out" in under_a_limit("frames", tmp_path / "videos", "-o", tmp_path / "frames")[1]
+    code, said = under_a_limit("frames", tmp_path / "videos", "-o", tmp_path / "frames", "--max-repeats", 5000)
+    assert (code, "1 of 1 videos written" in said) == (0, True), said
+    assert len(list((tmp_path / "frames" / "clip").glob("*.jpg"))) > 11_000
 
 
 def test_a_video_that_says_it_lasts_for_years(tmp_path):
