@@ -25,14 +25,28 @@ DIVIDERS = ("\t", ";", ",")
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Atomic write: gives a temporary file to write, which replaces `path` at the end, or is removed after an error."""
+    """Atomic write: gives a temporary file to write, which replaces `path` at the end, or is removed after an error.
+
+    OSError, which names `path` and the reason, where it cannot be written.
+    """
     _clear_stale(path)
     partial = path.with_name(f".{path.name}.{MACHINE}.{os.getpid()}.partial")
     try:
         yield partial
         os.replace(partial, path)
+    except (OSError, RuntimeError) as error:
+        failure = error if isinstance(error, OSError) else error.__context__  # torch wraps the error of a file
+        if not isinstance(failure, OSError):
+            raise
+        raise cannot_write(path, failure) from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def cannot_write(path: Path, error: OSError) -> OSError:
+    """The error for a file that cannot be written, from that of the system."""
+    what = f"{path} cannot be written: {error.strerror or error}"
+    return OSError(what) if error.errno is None else OSError(error.errno, what)
 
 
 def _clear_stale(path: Path) -> None:

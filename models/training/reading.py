@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from actionstream.models import video
-from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError, is_out_of_memory
 from actionstream.models.training.datasets import Clip
 from actionstream.models.video import FEATURES, FOLDER_RATE, SourceError
 
@@ -75,6 +75,8 @@ def _maps(path: Path) -> np.ndarray:
     try:
         maps = np.lib.format.open_memmap(path, mode="r")
     except Exception as error:  # numpy may raise anything for a corrupt header
+        if is_out_of_memory(error):
+            raise
         raise SourceError(f"{path} cannot be read as features: {str(error).splitlines()[0]}") from error
     if maps.ndim != 4 or not maps.size or maps.dtype.kind not in "fiu":
         raise SourceError(

@@ -8,6 +8,8 @@ from collections.abc import Generator, Iterator, Sequence
 from itertools import chain, dropwhile, pairwise
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from actionstream.models.video.containers import Trust, open_container, size_in_header
 from actionstream.models.video.errors import SourceError, reason
 from actionstream.models.video.limits import (
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 NEAR_SECONDS = 1.0  # the largest step back in time that damage can cause
 LOOK_AHEAD = 16  # pictures whose times are checked before the first one goes out
+DECODER_BYTES = 32 << 20  # that a decoder may need besides pictures
 MOST_THREADS = 16  # the most that FFmpeg chooses; each decodes a picture
 
 
@@ -145,6 +148,8 @@ class Decoder:
             # decoder threads do not report errors in the last packets
             if not (self.damaged or self.too_large) and latest > -math.inf:
                 self.damaged = len(behind)
+                if behind:
+                    self._check_memory()
         finally:
             if self.damaged:
                 packets = "packet, which was" if self.damaged == 1 else "packets, which were"
@@ -201,11 +206,21 @@ class Decoder:
         forgotten = not context.width and (self.too_large > 0 or isinstance(error, av.error.ArgumentError))
         if forgotten or is_too_large(context.width, context.height) or isinstance(error, OverflowError):
             self.too_large += 1
-        elif isinstance(error, MemoryError):
-            size = f"{context.width} x {context.height}"
-            raise MemoryError(f"there is not enough memory to decode {self.name}, which has {size} pixels") from error
         else:
+            self._check_memory(error)
             self.damaged += 1
+
+    def _check_memory(self, error: Exception | None = None) -> None:
+        """MemoryError where memory ran out; some decoders then say that the packet is invalid, so it is tried."""
+        context = self.track.codec_context
+        try:
+            if isinstance(error, MemoryError):
+                raise error
+            at_work = max(context.thread_count, 1) + 2
+            np.empty(at_work * _picture_bytes(context, context.width, context.height) + DECODER_BYTES, np.uint8)
+        except MemoryError as short:
+            size = f"{context.width} x {context.height}"
+            raise MemoryError(f"{self.name} cannot be decoded, it has pictures of {size}") from short
 
     def _packets(self) -> Iterator[av.Packet]:
         """Packets as far as the file can be read; the last one is empty and flushes the decoder."""
@@ -267,9 +282,13 @@ class Decoder:
 
 def _most_threads(context: av.VideoCodecContext, width: int, height: int) -> int:
     """How many threads may decode a picture each; 0 lets FFmpeg choose."""
-    bits = context.format.padded_bits_per_pixel if context.format else 32
-    at_once = THREAD_BYTES // max(width * height * bits // 8, 1)
+    at_once = THREAD_BYTES // max(_picture_bytes(context, width, height), 1)
     return 0 if at_once >= MOST_THREADS else max(min(at_once, os.cpu_count() or 1), 1)
+
+
+def _picture_bytes(context: av.VideoCodecContext, width: int, height: int) -> int:
+    bits = context.format.padded_bits_per_pixel if context.format else 32
+    return width * height * bits // 8
 
 
 def _first_of(pictures: Iterator[av.VideoFrame], count: int) -> list[av.VideoFrame]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError, is_out_of_memory
 from actionstream.models.video.containers import check_file
 from actionstream.models.video.errors import SourceError, reason
 from actionstream.models.video.limits import VARIABLE, check_size, max_pixels
@@ -64,6 +64,8 @@ def read_pictures(path: Path) -> Iterator[tuple[np.ndarray, float]]:
     except SourceError:
         raise
     except WRONG as error:
+        if is_out_of_memory(error):
+            raise
         why = "it is none, or broken" if isinstance(error, UnidentifiedImageError) else reason(error)
         which = f"picture {number + 1} of {path.name}" if number else path.name
         raise SourceError(f"{which} is not an image that can be read: {why}") from error

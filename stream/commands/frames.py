@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import track
 
 from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.files import cannot_write
 from actionstream.models.training.folders import videos_under
 from actionstream.models.training.left_out import LeftOut
 from actionstream.models.video import FEATURES, RATE_FILE, SourceError, every_frame, index_of
@@ -56,12 +57,14 @@ def extract_frames(source: Path, target: Path, *, short_side: int | None, max_re
         partial.mkdir(parents=True)
         try:
             _extract(video, partial, short_side, max_repeats, remarks)
+            os.replace(partial, folder)
+            written += 1
         except SourceError as error:
             broken.append(str(error))
-            shutil.rmtree(partial)
-            continue
-        os.replace(partial, folder)
-        written += 1
+        except OSError as error:
+            raise cannot_write(folder, error) from error
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
     print(f"{target}: {written} of {len(videos)} videos written, {len(videos) - written - len(broken)} were there")
     for remark in sorted(remarks):
         print(remark)

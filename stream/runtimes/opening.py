@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from actionstream.choices import RuntimeName
-from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError, is_out_of_memory
 from actionstream.models.common.extras import extras_named, needs
 from actionstream.models.export.cache import find_export, make_export
 from actionstream.models.locate import CHECKPOINTS, Located, Model, locate
@@ -159,7 +159,9 @@ def _first(open_: Callable[[RuntimeName], Runtime], names: list[RuntimeName]) ->
     for name in names[:-1]:
         try:
             return open_(name)
-        except ValueError as error:
+        except ActionstreamError as error:
+            if is_out_of_memory(error):
+                raise
             warnings.warn(f"{error}; labels come from another, slower runtime", RuntimeWarning, stacklevel=4)
     return open_(names[-1])
 

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+import torchvision
 from bombs import exif, gif, inflating, lists, png, png_with, y4m
 from helpers import ROOT, images, write_video
 from odd_videos import encode, put_into
@@ -265,22 +267,58 @@ def test_what_a_video_of_the_largest_pictures_takes(tmp_path, largest_pictures, 
 
 
 SHORT_OF_MEMORY = """
-import resource, sys
-from actionstream.sources.video import FileSource
-list(FileSource(sys.argv[1]))
+import importlib, resource, sys
+megabytes, libraries, *sys.argv[1:] = sys.argv[1:]
+for library in libraries.split(","):
+    importlib.import_module(library)
+from actionstream.cli import main
 there = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (there + (40 << 20),) * 2)
-list(FileSource(sys.argv[2]))
+resource.setrlimit(resource.RLIMIT_AS, (there + (int(megabytes) << 20),) * 2)
+main.main()
 """
 
 
-def test_memory_that_is_short_is_told_as_that(tmp_path):
-    """And not as so many damaged packets."""
-    small = encode(tmp_path / "small.mp4", images(3))
-    large = encode(tmp_path / "large.mp4", [np.zeros((2160, 3840, 3), np.uint8)] * 12, preset="ultrafast", bf="0")
-    command = [sys.executable, "-c", SHORT_OF_MEMORY, small, large]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert "MemoryError" in done.stderr.splitlines()[-1], done.stderr
+def short_of_memory(folder, megabytes, libraries, *arguments):
+    """Run a command that may take this much more memory than its libraries do: its exit code, and what it said."""
+    command = [sys.executable, "-c", SHORT_OF_MEMORY, str(megabytes), libraries, *map(str, arguments)]
+    one = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "ACTIONSTREAM_CACHE": str(folder / "cache")}
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, cwd=folder, env={**os.environ, **one}, check=False
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("command", ["watch", "label"])
+@pytest.mark.parametrize("megabytes", [2, 45])
+def test_memory_that_is_short_is_told_as_that(tmp_path, command, megabytes):
+    """And not as so many damaged packets: FFmpeg tells of invalid data."""
+    code, _, said = short_of_memory(tmp_path, megabytes, "av,onnxruntime,PIL.Image,rich.live", command, "sample")
+    (line,) = said.splitlines()
+    assert (code, "there is too little memory" in line, "damaged" in line) == (2, True, False), line
+
+
+@pytest.mark.parametrize("command", ["watch", "label", "frames"])
+def test_memory_that_is_too_short_for_large_pictures(tmp_path, largest_pictures, command):
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "clip.mp4").hardlink_to(largest_pictures)
+    target = ("videos", "-o", "frames") if command == "frames" else ("videos/clip.mp4",)
+    code, _, said = short_of_memory(tmp_path, 150, "av,onnxruntime,PIL.Image,rich.live", command, *target)
+    (line,) = filter(None, said.splitlines())
+    assert (code, "there is too little memory" in line, "damaged" in line) == (2, True, False), line
+    assert not list((tmp_path).rglob(".*partial"))
+
+
+@pytest.mark.parametrize("command", ["convert", "watch"])
+@pytest.mark.parametrize("megabytes", [30])
+def test_memory_that_is_too_short_for_weights(tmp_path, command, megabytes):
+    network = torchvision.models.resnet50(weights=None)
+    torch.save(network.state_dict(), tmp_path / "weights.pth")
+    arguments = ("weights.pth", "-o", "out.safetensors")
+    if command == "watch":
+        arguments = ("sample", "--model", "tsn_resnet50", "--weights", "weights.pth", "--runtime", "torch")
+    code, _, said = short_of_memory(tmp_path, megabytes, "torch,av,safetensors.torch", command, *arguments)
+    assert (code, "there is too little memory" in said, len(said.splitlines())) == (2, True, 1), said
+    assert not list(tmp_path.glob("*out*"))
 
 
 def test_an_animation_that_says_it_has_more_pictures_than_it_has(tmp_path):
