@@ -90,7 +90,7 @@ def label_files(
         try:
             write_found(targets, name, found, Segments.from_rows(rows), sure, card=scorer.card, thumbnails=thumbnails)
         except OSError as error:
-            say(f"the files of {name} cannot be written to {folder}: {reason(error)}")
+            say(reason(error))
             all_whole = False
             continue
         _show(console, name, found, sure, scorer.card)
