@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from actionstream.models.common.max_pixels import SETTING, max_pixels
 from actionstream.models.video.containers import Trust, open_container, size_in_header
 from actionstream.models.video.errors import SourceError, reason
 from actionstream.models.video.limits import (
     QUEUE_BYTES,
     THREAD_BYTES,
-    VARIABLE,
     check_size,
     is_too_large,
-    max_pixels,
     max_pixels_of_ffmpeg,
 )
 from actionstream.models.video.metadata import inflates
@@ -189,7 +188,7 @@ class Decoder:
 
     def too_large_pictures(self) -> str:
         """The message about pictures that FFmpeg refused to decode; their size is unknown."""
-        return f"{self.name} has pictures of more than {max_pixels()} pixels ({VARIABLE})"
+        return f"{self.name} has pictures of more than {max_pixels()} pixels ({SETTING})"
 
     def without_pictures(self, why: str = "not one frame of it decodes") -> SourceError:
         """The error for a video without a picture that decodes."""

@@ -10,8 +10,9 @@ import typer
 
 from actionstream.choices import Challenge, EvaluationTask
 from actionstream.cli.messages import refuse, say
-from actionstream.cli.options import Background, DeviceName, Json
+from actionstream.cli.options import Background, DeviceName, Json, MaxPixels
 from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.max_pixels import MAX_PIXELS
 
 
 def evaluate(
@@ -59,6 +60,7 @@ def evaluate(
         DeviceName | None, typer.Option(help="For --videos: the network runs on this device.", show_default="auto")
     ] = None,
     json: Json = False,
+    max_pixels: MaxPixels = MAX_PIXELS,
 ) -> None:
     """Evaluate a file of results, or a model on videos, exactly as the evaluator of a challenge does.
 

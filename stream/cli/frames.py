@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from actionstream.cli.options import MaxPixels
+from actionstream.models.common.max_pixels import MAX_PIXELS
+
 
 def frames(
     videos: Annotated[Path, typer.Argument(help="A folder with videos, in folders of any depth.")],
@@ -24,6 +27,7 @@ def frames(
             "frames is left out where it has more than this for each picture, on average.",
         ),
     ] = 100,
+    max_pixels: MaxPixels = MAX_PIXELS,
 ) -> None:
     """Extract the frames of VIDEOS once, so that training need not decode them again in each epoch."""
     from actionstream.commands.frames import extract_frames

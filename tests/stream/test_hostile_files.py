@@ -109,8 +109,58 @@ def test_a_small_file_that_says_it_is_very_large(tmp_path, h264_of_8192, kind):
     assert path.stat().st_size < 300_000
     code, said = under_a_limit("watch", path)
     assert code == 2, said
-    assert re.search(rf"{path.name} has pictures of .*35389440 pixels \(ACTIONSTREAM_MAX_PIXELS\)", said), said
-    assert len(said.splitlines()) == 1 or kind == "png that Pillow warns of"
+    assert re.search(rf"{path.name} has pictures of .*35389440 pixels \(--max-pixels or ACTION", said), said
+    assert len(said.splitlines()) == 1
+
+
+COMMANDS = {
+    "watch": lambda path, *more: ("watch", path, *more),
+    "label": lambda path, *more: ("label", path, *more),
+    "record": lambda path, *more: ("record", "wave", "--camera", path, "--seconds", 0.1, "--pause", 0, *more),
+    "frames": lambda path, *more: ("frames", path.parent, "-o", "frames", *more),
+    "train": lambda path, *more: ("train", "--data", path.parents[1], "-o", "run", "--workers", 1, *more),
+}
+
+
+@pytest.mark.parametrize(("command", "how"), [*((name, "option") for name in COMMANDS), ("watch", "environment")])
+def test_the_limit_on_pixels_is_an_option(tmp_path, monkeypatch, command, how):
+    """Also for the processes that a command starts."""
+    path = tmp_path / "videos" / "wave" / "clip.mp4"
+    path.parent.mkdir(parents=True)
+    path.hardlink_to(write_video(tmp_path / "clip.mp4", images(10)))
+    for name in ("a", "b"):
+        (tmp_path / "videos" / "nod").mkdir(exist_ok=True)
+        (tmp_path / "videos" / "nod" / f"{name}.mp4").hardlink_to(path)
+    if how == "environment":
+        monkeypatch.setenv("ACTIONSTREAM_MAX_PIXELS", "3071")
+    arguments = COMMANDS[command](path, *(["--max-pixels", 3071] if how == "option" else []))
+    done = subprocess.run(
+        [sys.executable, "-m", "actionstream", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    said = done.stdout + done.stderr
+    assert "has pictures of 64 x 48; the most are 3071 pixels (--max-pixels or ACTIONSTREAM_MAX_PIXELS)" in said, said
+    assert done.returncode == (0 if command == "frames" else 2), said
+
+
+def test_help_has_the_limit_on_pixels(run):
+    _, text, _ = run("watch", "--help")
+    assert "[env var: ACTIONSTREAM_MAX_PIXELS; default: 35389440; 1<=x<=178000000]" in " ".join(text.split())
+    assert "Usage" in run("watch", "sample", "--max-pixels", 178_000_001)[2]
+
+
+def test_a_picture_that_the_user_allows_and_pillow_warns_of(tmp_path):
+    path = png(tmp_path / "large.png", 10000, 9000)
+    done = subprocess.run(
+        [sys.executable, "-m", "actionstream", "watch", path, "--max-pixels", "90000000"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def each_way_to_read(path):
@@ -159,7 +209,7 @@ def test_the_limit_holds_in_all_formats_and_by_each_reader(tmp_path, monkeypatch
     monkeypatch.setenv("ACTIONSTREAM_MAX_PIXELS", "12287")
     index_of.cache_clear()
     for read in each_way_to_read(path)[(kind == "folder") :]:  # the index of a folder is one of names
-        with pytest.raises(SourceError, match=r"has pictures of .*12287 pixels \(ACTIONSTREAM_MAX_PIXELS\)"):
+        with pytest.raises(SourceError, match=r"has pictures of .*12287 pixels \(--max-pixels or ACTION"):
             read()
     index_of.cache_clear()
 
@@ -201,7 +251,7 @@ def test_a_size_that_becomes_too_large_in_mid_stream(tmp_path, monkeypatch, suff
     source = open_source(path)
     frames = list(source)
     assert {frame.image.shape for frame in frames} == {(96, 128, 3)}
-    said = "has pictures of more than 20000 pixels (ACTIONSTREAM_MAX_PIXELS), which were passed over"
+    said = "has pictures of more than 20000 pixels (--max-pixels or ACTIONSTREAM_MAX_PIXELS), which were passed over"
     assert f"{path.name} {said}" in source.warnings
 
 
