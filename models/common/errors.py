@@ -52,6 +52,8 @@ def in_a_line(error: BaseException) -> str:
         what = " ".join(str(error).split())[:300]
         return f"there is too little memory{what and ': '}{what}; take {LESS}"
     if is_mistake(error):
+        if isinstance(error, OSError) and error.strerror and error.filename is None:
+            return " ".join(error.strerror.split())
         return " ".join(str(error).split())
     place = f" in {where(error)}" if where(error) else ""
     return f"a fault in actionstream{place}, please report it: " + " ".join(f"{type(error).__name__}: {error}".split())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -145,8 +146,10 @@ def segment_places(num_frames: int, num_segments: int, segment_frames: int) -> n
 def write_features(path: Path, features: np.ndarray) -> None:
     """Write a file of features by an atomic write."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as partial, partial.open("wb") as file:
-        np.save(file, features)
+    data = io.BytesIO()  # for a file on a full disk np.save tells counts of bytes, and no reason
+    np.save(data, features)
+    with atomic_write(path) as partial:
+        partial.write_bytes(data.getbuffer())
 
 
 def digest(network: nn.Module) -> str:

@@ -262,7 +262,8 @@ class Run:
             yield
         except OSError as error:
             raise OSError(
-                f"{error}; what was written before is whole: make room, and go on with --resume {self.folder}"
+                f"{error.strerror or error}; what was written before is whole: make room, and go on with "
+                f"--resume {self.folder}"
             ) from error
 
     def _state(self) -> dict[str, Any] | None:

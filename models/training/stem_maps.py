@@ -70,6 +70,7 @@ def make_maps(
 
     prepare  what is done to a frame before its views are taken
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     made_of = [digest(stem), preprocessing, every, prepare.__name__, CORNER, sorted(str(clip.path) for clip in clips)]
@@ -83,7 +84,10 @@ def make_maps(
         views = [_maps(stem, preprocessing, np.stack(view)) for view in zip(*map(_views, frames), strict=True)]
         maps[str(clip.path)] = torch.stack(views)
     with atomic_write(path) as file:
-        save_file(maps, file)
+        try:
+            save_file(maps, file)
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
     return path
 
 

@@ -63,6 +63,7 @@ def _root(
 def main() -> None:
     """Run the command line; every error and every warning is one line."""
     warnings.formatwarning = lambda message, *_: f"actionstream: {' '.join(str(message).split())}\n"
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a name may have letters that the terminal cannot show
             stream.reconfigure(errors="backslashreplace")
@@ -74,6 +75,20 @@ def main() -> None:
         sys.exit(stopped.exit_code)
     except Exception as error:  # noqa: BLE001  each error is printed, and gives an exit code
         sys.exit(_tell(error))
+
+
+def _open_closed_streams() -> None:
+    """Let standard output and error that are closed lead to nowhere; stdin stays None, and `watch -` says so.
+
+    Else the next file that is opened, such as a video, would get their numbers, and what a library prints.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  open as long as the process
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
 
 
 def _tell(error: Exception) -> int:
