@@ -91,15 +91,20 @@ def make_maps(
     return path
 
 
-def read_maps(path: Path) -> dict[str, Tensor]:
+def read_maps(path: Path, clips: Sequence[Clip]) -> dict[str, Tensor]:
     """The maps of clips by the path of the clip."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    anew = "delete it, and the next run makes it anew"
     try:
-        return load_file(path)
+        maps = load_file(path)
     except SafetensorError as error:
-        raise ActionstreamError(f"{path} is damaged: {error}; delete it, and the next run makes it anew") from error
+        raise ActionstreamError(f"{path} is damaged: {error}; {anew}") from error
+    for clip in clips:
+        if (found := maps.get(str(clip.path))) is None or found.dim() != 5 or found.dtype != torch.float16:
+            raise ActionstreamError(f"{path} has no maps of {clip.path}; {anew}")
+    return maps
 
 
 def _views(frame: np.ndarray) -> list[np.ndarray]:

@@ -13,8 +13,6 @@ COMMAND = shlex.join([sys.executable, "-m", "actionstream"])
     ("rest", "code", "told"),
     [
         ("watch sample --json >&-", 0, ""),
-        ("watch sample >&-", 0, ""),
-        ("watch sample --json >&- 2>&- <&-", 0, ""),
         ("watch sample --save saved.mp4 >&- 2>&- <&-", 0, ""),
         ("label sample >&-", 0, ""),
         ("label sample nothing >&- 2>&- <&-", 1, ""),
