@@ -98,7 +98,7 @@ class Extractor:
         segment_frames = 1 if alone else 8
         try:
             one = self._maps(torch.zeros(1, segment_frames, network.in_channels, *size, device=device))
-        except RuntimeError as error:
+        except RuntimeError as error:  # what torch raises for sizes that do not fit
             raise ActionstreamError(
                 f"{card.network} cannot take segments of {segment_frames} frames: {error}"
             ) from error

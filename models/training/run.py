@@ -233,7 +233,7 @@ class Run:
         copy = self.folder / name
         try:
             network, card = load(copy if copy.is_file() else checkpoint)
-        except ValueError as error:
+        except ActionstreamError as error:
             raise ActionstreamError(f"the {copy.stem} of the run cannot be read: {error}") from error
         if distributed.rank() == 0 and not copy.is_file():
             with self._room():

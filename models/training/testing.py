@@ -207,7 +207,7 @@ def _check_fits(network: Network, card: Card, views: tuple[int, ...]) -> None:
     _, num_frames, height, width, _ = views
     try:
         call_on_meta(network, (1, num_frames, network.in_channels, height, width))
-    except (ValueError, RuntimeError) as error:
+    except (ActionstreamError, RuntimeError) as error:  # torch raises RuntimeError for sizes that do not fit
         raise ActionstreamError(
             f"{card.network} takes pictures of {card.preprocessing.width} x {card.preprocessing.height} pixels only, "
             f"not whole ones of {width} x {height}; test it without --full: {error}"

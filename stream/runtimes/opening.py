@@ -81,7 +81,7 @@ def open_exported(path: Path, runtime: RuntimeName, *, device: str, num_threads:
         opened = _READERS[runtime](path, num_threads)
     try:
         opened.check()
-    except RuntimeError as error:
+    except RuntimeError as error:  # of the check: other scores, or an error of the library that runs the file
         raise ActionstreamError(f"{path} gives other scores here than where it was exported: {error}") from error
     return opened
 
@@ -120,7 +120,7 @@ def open_named(
         compiled = FunctionalRuntime.compile(network, card)
         compiled.check()
         return compiled
-    except RuntimeError as error:
+    except RuntimeError as error:  # torch, Triton and CUDA raise it for what a machine lacks; its check does, too
         raise ActionstreamError(f"the runtime {runtime} cannot be used here: {error}") from error
 
 
