@@ -65,7 +65,8 @@ def evaluate(
     """Evaluate a file of results, or a model on videos, exactly as the evaluator of a challenge does.
 
     With --videos, the figures of two baselines follow. Both use the scores of the model: ten equal parts of a video
-    with the labels of the whole video, and stretches of unsmoothed scores of 0.5 or more.
+    with the labels of the whole video, and stretches of unsmoothed scores of 0.5 or more. A file may have 512 MiB of
+    text, unpacked.
     """
     from actionstream.commands.evaluate import evaluate_results
 

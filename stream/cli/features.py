@@ -23,7 +23,9 @@ def features(
         Path, typer.Option("--output", "-o", help="The folder to write; each video is a file of features in it.")
     ],
     weights: Weights = None,
-    segments: Annotated[int, typer.Option(min=1, help="Number of segments, spread evenly over a video.")] = 128,
+    segments: Annotated[
+        int, typer.Option(min=1, max=4096, help="Number of segments, spread evenly over a video.")
+    ] = 128,
     shard: Annotated[str, typer.Option(metavar="N/M", help="Take the N-th of M equal parts of the videos.")] = "1/1",
     device: Device = "auto",
     max_pixels: MaxPixels = MAX_PIXELS,

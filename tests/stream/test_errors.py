@@ -137,9 +137,7 @@ def test_a_runtime_with_a_fault_is_not_passed_over(monkeypatch, checkpoint):
 
 def test_a_faster_runtime_with_a_fault_is_told_as_one(checkpoint):
     now = opening.open_runtime(checkpoint, runtime="torch", device="cpu")
-    with pytest.warns(
-        RuntimeWarning, match="there will be no faster runtime: a fault in actionstream in stream/runtimes"
-    ):
+    with pytest.warns(RuntimeWarning, match="no faster runtime: a fault in actionstream in stream/runtimes"):
         Meanwhile(now, raise_fault, raise_fault)._prepare()
 
 
