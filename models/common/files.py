@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.common.processes import is_running
@@ -69,6 +70,13 @@ def write_text(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as file:
         file.write_text(text, encoding="utf-8")
+
+
+def write_figure(path: Path, figure: Any, *, dpi: int) -> None:
+    """Write a figure of matplotlib as PNG; Pillow alone does not notice that only a part of a file is written."""
+    data = io.BytesIO()
+    figure.savefig(data, dpi=dpi, format="png")
+    path.write_bytes(data.getbuffer())
 
 
 def read_text(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import sys
@@ -48,8 +49,8 @@ def extract_frames(source: Path, target: Path, *, short_side: int | None, max_re
         folders[folder] = video
     broken, written = [], 0
     remarks: set[str] = set()
-    shown = track(folders.items(), "frames", len(folders), console=Console(stderr=True), transient=True)
-    for folder, video in shown:
+    console = Console(stderr=True)
+    for folder, video in track(folders.items(), "frames", len(folders), console=console, transient=True):
         if folder.is_dir():
             continue
         partial = folder.with_name(f".{folder.name}.partial")
@@ -79,4 +80,6 @@ def _extract(video: Path, folder: Path, short_side: int | None, max_repeats: int
         if short_side is not None and min(picture.size) > short_side:
             ratio = short_side / min(picture.size)
             picture = picture.resize([round(length * ratio) for length in picture.size], Image.Resampling.BILINEAR)
-        picture.save(folder / f"{number:05}.jpg", quality=QUALITY)
+        data = io.BytesIO()  # Pillow does not notice that only a part of a file is written
+        picture.save(data, "JPEG", quality=QUALITY)
+        (folder / f"{number:05}.jpg").write_bytes(data.getbuffer())
