@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import traceback
 import warnings
 from functools import cache
@@ -11,6 +12,13 @@ from types import FrameType
 PACKAGE = "actionstream"
 FOLDERS_BY_NAME = (["kernels"], ["models"], ["demos"])
 """Folders of the repository that are packages of the same name; all other packages are in stream/."""
+NO_MEMORY = (
+    *("can't allocate memory", "cannot allocate memory", "not enough memory", "out of memory", "bad_alloc"),
+    *("insufficient memory", "failed to allocate memory", "unable to mmap", "can't start new thread"),
+    "failed to map segment",
+)
+"""What torch, ONNX Runtime, OpenVINO and OpenCV say in errors of other classes where memory runs out."""
+LESS = "a smaller video, network or batch, or fewer streams"
 
 
 class ActionstreamError(ValueError):
@@ -24,6 +32,31 @@ class ActionstreamError(ValueError):
 def is_mistake(error: BaseException) -> bool:
     """Whether the user can correct an error; else it is a bug in the program."""
     return isinstance(error, ActionstreamError | OSError)
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether an error, or the one that it was raised from, says that memory ran out."""
+    if error is None:
+        return False
+    if isinstance(error, MemoryError):
+        return True
+    if isinstance(error, OSError) and error.errno in (errno.ENOMEM, errno.EAGAIN):  # EAGAIN: of a new thread or process
+        return True
+    says_so = not isinstance(error, ActionstreamError) and any(words in str(error).lower() for words in NO_MEMORY)
+    return says_so or is_out_of_memory(error.__cause__)
+
+
+def in_a_line(error: BaseException) -> str:
+    """What the user is told of an error: what to do where that helps, and where to look where it is a fault of ours."""
+    if is_out_of_memory(error):
+        what = " ".join(str(error).split())[:300]
+        return f"there is too little memory{what and ': '}{what}; take {LESS}"
+    if is_mistake(error):
+        if isinstance(error, OSError) and error.strerror and error.filename is None:
+            return " ".join(error.strerror.split())
+        return " ".join(str(error).split())
+    place = f" in {where(error)}" if where(error) else ""
+    return f"a fault in actionstream{place}, please report it: " + " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def where(error: BaseException) -> str:

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.common.processes import is_running
@@ -25,14 +26,28 @@ DIVIDERS = ("\t", ";", ",")
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Atomic write: gives a temporary file to write, which replaces `path` at the end, or is removed after an error."""
+    """Atomic write: gives a temporary file to write, which replaces `path` at the end, or is removed after an error.
+
+    OSError, which names `path` and the reason, where it cannot be written.
+    """
     _clear_stale(path)
     partial = path.with_name(f".{path.name}.{MACHINE}.{os.getpid()}.partial")
     try:
         yield partial
         os.replace(partial, path)
+    except (OSError, RuntimeError) as error:
+        failure = error if isinstance(error, OSError) else error.__context__  # torch wraps the error of a file
+        if not isinstance(failure, OSError):
+            raise
+        raise cannot_write(path, failure) from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def cannot_write(path: Path, error: OSError) -> OSError:
+    """The error for a file that cannot be written, from that of the system."""
+    what = f"{path} cannot be written: {error.strerror or error}"
+    return OSError(what) if error.errno is None else OSError(error.errno, what)
 
 
 def _clear_stale(path: Path) -> None:
@@ -55,6 +70,13 @@ def write_text(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as file:
         file.write_text(text, encoding="utf-8")
+
+
+def write_figure(path: Path, figure: Any, *, dpi: int) -> None:
+    """Write a figure of matplotlib as PNG; Pillow alone does not notice that only a part of a file is written."""
+    data = io.BytesIO()
+    figure.savefig(data, dpi=dpi, format="png")
+    path.write_bytes(data.getbuffer())
 
 
 def read_text(path: Path) -> str:

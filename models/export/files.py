@@ -54,8 +54,10 @@ def export(
     with _quiet(), TemporaryDirectory() as folder:
         program = trace(network, exported)
         if to == "torch-export":
-            with atomic_write(path) as file, file.open("wb") as out:
-                torch.export.save(program, out, extra_files={KEY: exported.to_json()})
+            data = io.BytesIO()  # torch aborts the process where it cannot write to a file
+            torch.export.save(program, data, extra_files={KEY: exported.to_json()})
+            with atomic_write(path) as file:
+                file.write_bytes(data.getbuffer())
             return exported
         step = Path(folder) / "step.onnx"
         _write_onnx(step, program, exported)

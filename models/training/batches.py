@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from actionstream.models.common.errors import ActionstreamError, is_mistake
+from actionstream.models.common.errors import ActionstreamError, in_a_line, is_mistake, is_out_of_memory
 from actionstream.models.common.processes import leave_with_parent
 from actionstream.models.preprocessing import Preprocessing
 from actionstream.models.training.augmentation import Augmentation
@@ -135,7 +135,7 @@ def load_batches(
         # a forked copy of a process with threads, as torch has, can deadlock
         multiprocessing_context="spawn" if workers else None,
     )
-    for loaded in loader:
+    for loaded in _unless_killed(loader):
         if isinstance(loaded, str):
             raise ActionstreamError(loaded)
         batch, messages, odd = loaded
@@ -151,6 +151,18 @@ def load_batches(
             yield batch
 
 
+def _unless_killed(loader: Iterable[Loaded | str]) -> Iterator[Loaded | str]:
+    """What a loader gives; ActionstreamError where the system killed a worker process."""
+    try:
+        yield from loader
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise ActionstreamError(
+            f"a process that reads clips has died, often because memory ran out; take fewer --workers: {error}"
+        ) from error
+
+
 @dataclass(frozen=True)
 class _Told(Dataset[Loaded | str]):
     """Batches, or the message for the user: torch passes an error of a worker process on as the text of a traceback."""
@@ -160,9 +172,9 @@ class _Told(Dataset[Loaded | str]):
     def __getitem__(self, number: int) -> Loaded | str:
         try:
             return self.batches[number]
-        except ValueError as error:
-            if is_mistake(error):
-                return str(error)
+        except Exception as error:
+            if is_mistake(error) or is_out_of_memory(error):
+                return in_a_line(error)
             raise
 
 

@@ -43,7 +43,7 @@ def changed(settings: TrainingSettings, changes: Sequence[str]) -> TrainingSetti
                     f"expected NAME=VALUE; the names are {', '.join(get_type_hints(TrainingSettings))}"
                 )
             value = _parse(text, _find(path, kinds), path)
-        except ValueError as error:
+        except ActionstreamError as error:
             raise ActionstreamError(f"--set {change}: {error}") from error
         parts.setdefault(section, {})[name] = value
     given = parts.pop("", {})
@@ -51,7 +51,7 @@ def changed(settings: TrainingSettings, changes: Sequence[str]) -> TrainingSetti
     try:  # all together: whether a value is valid may depend on others
         given |= {section: replace(getattr(settings, section), **values) for section, values in parts.items()}
         return replace(settings, **{**given, ARGUMENTS: arguments})
-    except ValueError as error:
+    except ActionstreamError as error:
         raise ActionstreamError(f"--set {' --set '.join(changes)}: {error}") from error
 
 
@@ -133,7 +133,7 @@ def _parse(text: str, kind: Any, name: str) -> Any:
 def _read(text: str, kind: type, name: str, wanted: str) -> Any:
     try:
         values = parse_json(text, Any, name)
-    except ValueError:
+    except ActionstreamError:
         values = None
     if not isinstance(values, kind):
         raise ActionstreamError(f"{text!r} is no value of {name}; expected {wanted}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -97,7 +98,7 @@ class Extractor:
         segment_frames = 1 if alone else 8
         try:
             one = self._maps(torch.zeros(1, segment_frames, network.in_channels, *size, device=device))
-        except RuntimeError as error:
+        except RuntimeError as error:  # what torch raises for sizes that do not fit
             raise ActionstreamError(
                 f"{card.network} cannot take segments of {segment_frames} frames: {error}"
             ) from error
@@ -118,8 +119,7 @@ class Extractor:
         places = segment_places(num_frames, settings.num_segments, settings.segment_frames)
         maps = []
         for part in np.array_split(places, -(-places.size // FRAMES_AT_ONCE)):
-            frames = read_frames(video, part.ravel().tolist())
-            pictures = np.stack([settings.preprocessing.resize(frame) for frame in frames])
+            pictures = np.stack(read_frames(video, part.ravel().tolist(), shape=settings.preprocessing.resize))
             given = torch.from_numpy(pictures.reshape(*part.shape, *pictures.shape[1:])).to(self._device)
             maps.append(self._maps(settings.preprocessing.normalise(given)).half().cpu().numpy())
         features = np.concatenate(maps)
@@ -146,8 +146,10 @@ def segment_places(num_frames: int, num_segments: int, segment_frames: int) -> n
 def write_features(path: Path, features: np.ndarray) -> None:
     """Write a file of features by an atomic write."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as partial, partial.open("wb") as file:
-        np.save(file, features)
+    data = io.BytesIO()  # for a file on a full disk np.save tells counts of bytes, and no reason
+    np.save(data, features)
+    with atomic_write(path) as partial:
+        partial.write_bytes(data.getbuffer())
 
 
 def digest(network: nn.Module) -> str:

@@ -90,7 +90,7 @@ def train(
         for name, part in parts.items():
             try:
                 part.load_state_dict(start[name])
-            except (ValueError, RuntimeError, KeyError) as error:
+            except (ValueError, RuntimeError, KeyError) as error:  # what torch raises for other contents
                 raise ActionstreamError(
                     f"the {name} of the state to resume from has other settings, or is of another version of this "
                     f"program; begin anew: {error}"

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from actionstream.models.common.files import write_figure
+
 
 def draw_curves(path: Path, figures: Mapping[str, Sequence[float]], *, over: str) -> None:
     """A line for each figure against the figure `over`, such as "epoch"; the loss has an axis of its own."""
@@ -25,7 +27,7 @@ def draw_curves(path: Path, figures: Mapping[str, Sequence[float]], *, over: str
     axis.grid(alpha=0.3)
     right.set(ylabel="loss", ylim=(0, None))
     canvas.legend(loc="outside upper center", ncols=4)
-    canvas.savefig(path, dpi=120, format="png")
+    write_figure(path, canvas, dpi=120)
     pyplot.close(canvas)
 
 
@@ -49,7 +51,7 @@ def draw_confusion(path: Path, counts: np.ndarray, labels: Sequence[str]) -> Non
         for row, column in zip(*np.nonzero(counts), strict=True):
             dark = share[row, column] > 0.5
             axis.text(column, row, counts[row, column], ha="center", va="center", color="white" if dark else "black")
-    canvas.savefig(path, dpi=120, format="png")
+    write_figure(path, canvas, dpi=120)
     pyplot.close(canvas)
 
 
@@ -68,5 +70,5 @@ def draw_means(path: Path, figures: Mapping[str, Mapping[str, Sequence[float]]],
     axis.set(xlabel=over, ylabel="right", ylim=(0, 1.02))
     axis.grid(alpha=0.3)
     axis.legend()
-    canvas.savefig(path, dpi=120)
+    write_figure(path, canvas, dpi=120)
     pyplot.close(canvas)

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from actionstream.models import video
-from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError, is_out_of_memory
 from actionstream.models.training.datasets import Clip
-from actionstream.models.video import FEATURES, FOLDER_RATE, SourceError, VideoIndex
+from actionstream.models.video import FEATURES, FOLDER_RATE, SourceError
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,19 @@ def stretch_of(clip: Clip) -> Stretch:
     index = video.index_of(clip.path)
     first, last = 0, index.num_places
     if clip.frames is not None:
-        first, last = _places_of_pictures(index, clip.frames)
+        first, last = map(index.place_of, clip.frames)  # lists count pictures as they are stored
     elif clip.seconds is not None:
         first, last = (round(seconds * index.rate) for seconds in clip.seconds)
         last = min(max(last, first + 1), index.num_places)
     if first >= last:
         raise SourceError(f"{clip.path} has {index.num_places} frames, and none from {first} to {last}")
     return Stretch(first, last, index.rate)
+
+
+def check_repeats(clip: Clip) -> None:
+    """Raise SourceError where the video of a clip repeats its pictures too often for all its frames to be read."""
+    if clip.path.suffix != FEATURES:
+        video.check_repeats(clip.path, video.index_of(clip.path))
 
 
 def read_frames(
@@ -65,18 +71,12 @@ def read_frames(
     return video.read_frames(path, places, shape=shape, remarks=remarks)
 
 
-def _places_of_pictures(index: VideoIndex, frames: tuple[int, int]) -> tuple[int, int]:
-    """The places of pictures [first, last); lists count pictures as they are stored."""
-    if index.pictures is None:
-        return frames[0], min(frames[1], index.num_places)
-    first, last = np.searchsorted(index.pictures, frames)
-    return int(first), int(last)
-
-
 def _maps(path: Path) -> np.ndarray:
     try:
         maps = np.lib.format.open_memmap(path, mode="r")
     except Exception as error:  # numpy may raise anything for a corrupt header
+        if is_out_of_memory(error):
+            raise
         raise SourceError(f"{path} cannot be read as features: {str(error).splitlines()[0]}") from error
     if maps.ndim != 4 or not maps.size or maps.dtype.kind not in "fiu":
         raise SourceError(

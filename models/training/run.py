@@ -233,7 +233,7 @@ class Run:
         copy = self.folder / name
         try:
             network, card = load(copy if copy.is_file() else checkpoint)
-        except ValueError as error:
+        except ActionstreamError as error:
             raise ActionstreamError(f"the {copy.stem} of the run cannot be read: {error}") from error
         if distributed.rank() == 0 and not copy.is_file():
             with self._room():
@@ -262,7 +262,8 @@ class Run:
             yield
         except OSError as error:
             raise OSError(
-                f"{error}; what was written before is whole: make room, and go on with --resume {self.folder}"
+                f"{error.strerror or error}; what was written before is whole: make room, and go on with "
+                f"--resume {self.folder}"
             ) from error
 
     def _state(self) -> dict[str, Any] | None:

@@ -70,6 +70,7 @@ def make_maps(
 
     prepare  what is done to a frame before its views are taken
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     made_of = [digest(stem), preprocessing, every, prepare.__name__, CORNER, sorted(str(clip.path) for clip in clips)]
@@ -83,19 +84,27 @@ def make_maps(
         views = [_maps(stem, preprocessing, np.stack(view)) for view in zip(*map(_views, frames), strict=True)]
         maps[str(clip.path)] = torch.stack(views)
     with atomic_write(path) as file:
-        save_file(maps, file)
+        try:
+            save_file(maps, file)
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
     return path
 
 
-def read_maps(path: Path) -> dict[str, Tensor]:
+def read_maps(path: Path, clips: Sequence[Clip]) -> dict[str, Tensor]:
     """The maps of clips by the path of the clip."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    anew = "delete it, and the next run makes it anew"
     try:
-        return load_file(path)
+        maps = load_file(path)
     except SafetensorError as error:
-        raise ActionstreamError(f"{path} is damaged: {error}; delete it, and the next run makes it anew") from error
+        raise ActionstreamError(f"{path} is damaged: {error}; {anew}") from error
+    for clip in clips:
+        if (found := maps.get(str(clip.path))) is None or found.dim() != 5 or found.dtype != torch.float16:
+            raise ActionstreamError(f"{path} has no maps of {clip.path}; {anew}")
+    return maps
 
 
 def _views(frame: np.ndarray) -> list[np.ndarray]:

@@ -17,7 +17,7 @@ from actionstream.models.modality import open_modality
 from actionstream.models.network import Network, call_on_meta
 from actionstream.models.training import distributed
 from actionstream.models.training.datasets import Clip
-from actionstream.models.training.reading import read_frames, stretch_of
+from actionstream.models.training.reading import check_repeats, read_frames, stretch_of
 from actionstream.models.training.sampling import FrameSampling
 from actionstream.models.training.snippets import read_snippets
 from actionstream.models.video import SourceError
@@ -151,30 +151,44 @@ def test_online(
     for clip in _shown(clips, progress):
         try:
             stretch = stretch_of(clip)
+            check_repeats(clip)
             step = card.frame_seconds * stretch.rate
             places = stretch.first + np.arange(0, len(stretch), max(step, 1.0)).round().astype(int)
-            frames = read_frames(clip.path, places.clip(max=stretch.last - 1).tolist())
+            rows, made = _streamed(network, card, clip, places.clip(max=stretch.last - 1), stretch.rate, device)
         except SourceError as error:
             if broken is not None:
                 broken.append(str(error))
             continue
-        stage = open_modality(card.preprocessing, interval_seconds=card.interval_seconds)
-        pushed = [stage.push(frame, place / stretch.rate) for frame, place in zip(frames, places, strict=True)]
-        snippets = [snippet for snippet in pushed if snippet is not None]
-        rows, state = [np.zeros((1, len(card.labels)), np.float32)], None
-        for begin in range(0, len(snippets), CHUNK):
-            chunk = torch.from_numpy(np.stack(snippets[begin : begin + CHUNK])[None])
-            given = card.preprocessing.normalise(chunk.to(device))
-            with torch.inference_mode():
-                scores, state = network(given, state)
-            rows.append(scores[0].float().cpu().numpy())
         said = [None, *(card.labels[best] for best in np.concatenate(rows).cumsum(axis=0).argmax(axis=1)[1:])]
-        made = np.cumsum([snippet is not None for snippet in pushed])  # snippets until each picture
         ends = [made[max(round(part * len(made)), 1) - 1] for part in PARTS]
         right.append([said[end] in clip.labels for end in ends])
     if not right:
         raise ActionstreamError(f"none of the {len(clips)} videos can be read")
     return dict(zip(PARTS, np.mean(right, axis=0).tolist(), strict=True))
+
+
+def _streamed(
+    network: Network, card: Card, clip: Clip, places: np.ndarray, rate: float, device: str
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Score rows of a clip that is streamed, after one of zeros, and how many snippets there are until each place.
+
+    Only CHUNK pictures are in memory, however long the clip is.
+    """
+    stage = open_modality(card.preprocessing, interval_seconds=card.interval_seconds)
+    rows, state = [np.zeros((1, len(card.labels)), np.float32)], None
+    has_snippet: list[bool] = []
+    for begin in range(0, len(places), CHUNK):
+        part = places[begin : begin + CHUNK].tolist()
+        frames = read_frames(clip.path, part)
+        pushed = [stage.push(frame, place / rate) for frame, place in zip(frames, part, strict=True)]
+        has_snippet += [snippet is not None for snippet in pushed]
+        snippets = [snippet for snippet in pushed if snippet is not None]
+        if snippets:
+            given = card.preprocessing.normalise(torch.from_numpy(np.stack(snippets)[None]).to(device))
+            with torch.inference_mode():
+                scores, state = network(given, state)
+            rows.append(scores[0].float().cpu().numpy())
+    return rows, np.cumsum(has_snippet)
 
 
 def _shown(clips: Sequence[Clip], progress: str) -> Iterable[Clip]:
@@ -193,7 +207,7 @@ def _check_fits(network: Network, card: Card, views: tuple[int, ...]) -> None:
     _, num_frames, height, width, _ = views
     try:
         call_on_meta(network, (1, num_frames, network.in_channels, height, width))
-    except (ValueError, RuntimeError) as error:
+    except (ActionstreamError, RuntimeError) as error:  # torch raises RuntimeError for sizes that do not fit
         raise ActionstreamError(
             f"{card.network} takes pictures of {card.preprocessing.width} x {card.preprocessing.height} pixels only, "
             f"not whole ones of {width} x {height}; test it without --full: {error}"

@@ -13,20 +13,21 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
+from pydantic import Field
 from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from actionstream.models.catalogue import create
-from actionstream.models.common.checked import read_json
+from actionstream.models.common.checked import LabelNames, ShortText, checked, read_json
 from actionstream.models.common.choices import Shift
 from actionstream.models.common.errors import ActionstreamError
-from actionstream.models.common.files import write_text
+from actionstream.models.common.files import read_text, write_text
 from actionstream.models.networks.mobilenet_v2 import MobileNetV2
 from actionstream.models.preprocessing import Preprocessing
 from actionstream.models.training.annotations import ut_interaction
@@ -119,12 +120,40 @@ def recipe_for(task: Task, **given: Any) -> Recipe:
     return Recipe(task=task, **{**DIFFERENT[task], **given})
 
 
-def run_fold(recipe: Recipe, maps_file: Path, number: int, *, device: str = "cpu") -> dict[str, Any]:
-    """Train without group `number` (from 1), and score its clips: {"group", "labels", "truth", "scores"}.
+@checked
+class FoldResult:
+    """The result of a fold, a file of JSON.
 
-    scores  (N, V, T, K) of N clips in V views; T is 1 for a network that needs whole clips
+    group   the group that the network has not seen
+    labels  K names
+    truth   (N,), the index of the label of each of N clips
+    scores  (N, V, T, K) of V views; T is 1 for a network that needs whole clips
     """
-    maps = read_maps(maps_file)
+
+    group: ShortText
+    labels: LabelNames
+    truth: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    scores: list[list[list[list[float]]]]
+
+    def __post_init__(self) -> None:
+        shape = self.shape
+        if len(shape) != 4 or shape[0] != len(self.truth) or shape[3] != len(self.labels) or 0 in shape:
+            raise ActionstreamError("the scores are not (clips, views, frames, labels)")
+        if max(self.truth) >= len(self.labels):
+            raise ActionstreamError(f"truth has a label {max(self.truth)} of {len(self.labels)}")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the scores; empty where they are no array."""
+        try:
+            return np.array(self.scores).shape
+        except ValueError:  # rows of different lengths
+            return ()
+
+
+def run_fold(recipe: Recipe, maps_file: Path, number: int, *, device: str = "cpu") -> FoldResult:
+    """Train without group `number` (from 1), and score its clips."""
+    maps = read_maps(maps_file, recipe.clips())
     training, held_out = leave_one_out(recipe.clips(), number)
     labels = sorted({label for clip in training for label in clip.labels})
     kind = MapBatches
@@ -149,7 +178,9 @@ def run_fold(recipe: Recipe, maps_file: Path, number: int, *, device: str = "cpu
     late.cpu()
     scores = [_scores(late, rows_of(maps[str(clip.path)], clip, recipe.num_frames)) for clip in held_out]
     truth = [labels.index(clip.labels[0]) for clip in held_out]
-    return {"group": held_out[0].group, "labels": labels, "truth": truth, "scores": np.stack(scores).tolist()}
+    return FoldResult(
+        group=held_out[0].group, labels=tuple(labels), truth=truth, scores=np.stack(scores).astype(float).tolist()
+    )
 
 
 def _scores(late: MobileNetV2, maps: Tensor) -> np.ndarray:
@@ -158,17 +189,17 @@ def _scores(late: MobileNetV2, maps: Tensor) -> np.ndarray:
         return (late(maps)[0] if late.streams else late(maps)[:, None]).numpy()
 
 
-def run_folds(recipe: Recipe, folder: Path, *, device: str = "cpu", workers: int = 1) -> list[dict[str, Any]]:
+def run_folds(recipe: Recipe, folder: Path, *, device: str = "cpu", workers: int = 1) -> list[FoldResult]:
     """The result of `run_fold` for each group; results that are already in `folder` are read.
 
     workers  folds at a time, each in a process with its part of the cores; 0: one after the other in this process
 
-    Raises ValueError where the folder has results of other settings.
+    Raises ActionstreamError where the folder has results of other settings, or files with something else in them.
     """
     folder.mkdir(parents=True, exist_ok=True)
     settings = folder / "settings.json"
     text = json.dumps(asdict(recipe), indent=1)
-    if settings.exists() and settings.read_text(encoding="utf-8") != text:
+    if settings.exists() and read_text(settings) != text:
         raise ActionstreamError(f"{folder} was begun with other settings, see {settings}; take another folder")
     write_text(settings, text)
     maps_file = find_maps(recipe, folder.parent)
@@ -186,17 +217,21 @@ def run_folds(recipe: Recipe, folder: Path, *, device: str = "cpu", workers: int
         in_order=False,
     )
     for number, result in track(folds, description, len(todo), console=Console(stderr=True)):
-        write_text(files[number], json.dumps(result))
-    return [read_json(file, dict[str, Any]) for file in files.values()]
+        write_text(files[number], json.dumps(asdict(result)))
+    results = [read_json(file, FoldResult) for file in files.values()]
+    for file, result in zip(files.values(), results, strict=True):
+        if (result.labels, result.shape[1:]) != (results[0].labels, results[0].shape[1:]):
+            raise ActionstreamError(f"{file} has other labels, views or frames than {files[1]}; delete the wrong one")
+    return results
 
 
 @dataclass(frozen=True)
-class _Folds(Dataset[tuple[int, dict[str, Any]]]):
+class _Folds(Dataset[tuple[int, FoldResult]]):
     recipe: Recipe
     maps_file: Path
     device: str
 
-    def __getitem__(self, number: int) -> tuple[int, dict[str, Any]]:
+    def __getitem__(self, number: int) -> tuple[int, FoldResult]:
         return number, run_fold(self.recipe, self.maps_file, number, device=self.device)
 
 
@@ -210,7 +245,8 @@ def count_controls(recipe: Recipe, maps_file: Path) -> dict[str, dict[str, int]]
 
     The controls are picture shape and length alone, and a linear classifier on frozen features in ordered parts.
     """
-    clips, maps = recipe.clips(), read_maps(maps_file)
+    clips = recipe.clips()
+    maps = read_maps(maps_file, clips)
     late = split(replace(recipe, shift="none").network(1), STEM)[1]
     features = []
     with torch.inference_mode():

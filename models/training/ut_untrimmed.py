@@ -101,7 +101,8 @@ def train_untrimmed(root: Path, start: str, output: Path, *, seed: int, num_step
     labels = sorted({clip.labels[0] for clip in clips})
     network = recipe.network(len(labels))
     stem, late = split(network, STEM)
-    maps = read_maps(make_maps(output.parent, stem, clips, recipe.preprocessing(), every=EVERY, prepare=fit))
+    file = make_maps(output.parent, stem, clips, recipe.preprocessing(), every=EVERY, prepare=fit)
+    maps = read_maps(file, clips)
     batches = StreamBatches(clips, labels, maps, recipe.batch_size, num_steps, seed)
     how = replace(HOW, num_steps=num_steps)
     train(

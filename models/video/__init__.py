@@ -1,6 +1,6 @@
 """Videos and folders of pictures, read one way: live, in training, and by all commands."""
 
-from actionstream.models.video.access import VideoIndex, every_frame, index_of, read_frames
+from actionstream.models.video.access import MOST_REPEATS, VideoIndex, check_repeats, every_frame, index_of, read_frames
 from actionstream.models.video.containers import check_file
 from actionstream.models.video.decoder import LOOK_AHEAD, Decoder
 from actionstream.models.video.errors import SourceError
@@ -32,6 +32,7 @@ __all__ = [
     "FEATURES",
     "FOLDER_RATE",
     "LOOK_AHEAD",
+    "MOST_REPEATS",
     "NOTES",
     "PICTURE_SUFFIXES",
     "RATE_FILE",
@@ -42,6 +43,7 @@ __all__ = [
     "VideoIndex",
     "by_number",
     "check_file",
+    "check_repeats",
     "checked_rate",
     "every_frame",
     "index_of",

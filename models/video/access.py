@@ -7,7 +7,7 @@ decoded than needed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
@@ -25,24 +25,43 @@ if TYPE_CHECKING:
     import av
 
 MOST_RATE = 120.0  # places a second of a video of a variable rate
-MOST_PLACES = 10**7  # four days at 30 a second; the index of a small file can take 160 MB
+MOST_PLACES = 10**7  # four days at 30 a second
+MOST_REPEATS = 100
+"""The most times that `every_frame` gives each picture, on average, of a video of more than UNCHECKED_PLACES.
+
+A small file can say that a picture is shown for a day.
+"""
+UNCHECKED_PLACES = 10_000
 
 
 class VideoIndex(NamedTuple):
     """The grid and the time stamps of a video, found without decoding all of it.
 
-    num_places  of the grid
-    rate        places a second
-    pictures    int64 (num_places,), the number of the picture at each place; None where they are the same
-    stamps      int64, the pts of each picture, which increase; None where they do not, and pictures must be counted
-    remark      a warning about the video
+    num_places    of the grid
+    rate          places a second
+    first_places  int64, the first place of each picture, in order; None where each picture has one place
+    stamps        int64, the pts of each picture, which increase; None where they do not, and pictures must be counted
+    remark        a warning about the video
     """
 
     num_places: int
     rate: float
-    pictures: np.ndarray | None = None
+    first_places: np.ndarray | None = None
     stamps: np.ndarray | None = None
     remark: str | None = None
+
+    def numbers_at(self, places: Sequence[int]) -> np.ndarray:
+        """The number of the picture at each place; a place after the last one has the last picture."""
+        within = np.minimum(places, self.num_places - 1)
+        if self.first_places is None:
+            return within
+        return np.searchsorted(self.first_places, within, side="right") - 1
+
+    def place_of(self, number: int) -> int:
+        """The first place at which a picture, or a later one, is shown; `num_places` where there is none."""
+        if self.first_places is None:
+            return min(number, self.num_places)
+        return int(self.first_places[number]) if number < len(self.first_places) else self.num_places
 
 
 @lru_cache(maxsize=4096)
@@ -85,10 +104,7 @@ def read_frames(
     remarks  warnings about the video are added to it
     """
     index = index_of(path)
-    numbers = np.minimum(places, index.num_places - 1)
-    if index.pictures is not None:
-        numbers = index.pictures[numbers]
-    wanted: list[int] = numbers.tolist()
+    wanted: list[int] = index.numbers_at(places).tolist()
     remarks = set() if remarks is None else remarks
     if index.remark:
         remarks.add(index.remark)
@@ -104,10 +120,19 @@ def read_frames(
     return [found[number] for number in wanted]
 
 
-def every_frame(path: Path, *, remarks: set[str] | None = None) -> Iterator[np.ndarray]:
-    """The pictures at all places of a video, one after the other; see `read_frames`."""
+def every_frame(
+    path: Path, *, most_repeats: int = MOST_REPEATS, remarks: set[str] | None = None
+) -> Iterator[np.ndarray]:
+    """The pictures at all places of a video, one after the other; see `read_frames`.
+
+    most_repeats  SourceError where a video of more than UNCHECKED_PLACES has more places than this a picture
+    """
     index = index_of(path)
-    numbers = range(index.num_places) if index.pictures is None else index.pictures.tolist()
+    check_repeats(path, index, most_repeats)
+    numbers: Iterable[int] = range(index.num_places)
+    if index.first_places is not None:
+        times_shown = np.diff(index.first_places, append=index.num_places).tolist()
+        numbers = (number for number, times in enumerate(times_shown) for _ in range(times))
     remarks = set() if remarks is None else remarks
     if path.is_dir():
         files = _pictures_of(path)
@@ -132,6 +157,17 @@ def every_frame(path: Path, *, remarks: set[str] | None = None) -> Iterator[np.n
     finally:
         decoder.close()
         remarks.update(filter(None, [*decoder.warnings, index.remark]))
+
+
+def check_repeats(path: Path, index: VideoIndex, most: int = MOST_REPEATS) -> None:
+    """Raise SourceError where a video has many more places than pictures."""
+    num_pictures = index.num_places if index.first_places is None else len(index.first_places)
+    if index.num_places > max(most * num_pictures, UNCHECKED_PLACES):
+        raise SourceError(
+            f"{path} has {num_pictures} pictures that are shown for {index.num_places / index.rate:.0f} s, which is "
+            f"{index.num_places} frames at {index.rate:g} a second; expected {most} frames a picture or fewer; "
+            "`actionstream frames --max-repeats` allows more"
+        )
 
 
 def _pictures_of(folder: Path) -> list[Path]:
@@ -200,8 +236,7 @@ def _grid(times: np.ndarray, end_seconds: float, *, rate: float) -> VideoIndex:
     num_places = first_places[-1] + max(np.rint(last * rate), 1)
     if num_places > MOST_PLACES:
         raise SourceError(f"a video of {count} pictures that lasts {end_seconds:.0f} s cannot be read by place")
-    pictures = np.searchsorted(first_places, np.arange(int(num_places)), side="right") - 1
-    return VideoIndex(int(num_places), rate, pictures.astype(np.int64))
+    return VideoIndex(int(num_places), rate, first_places.astype(np.int64))
 
 
 def _decode(path: Path, index: VideoIndex, numbers: list[int], remarks: set[str]) -> Iterator[tuple[int, np.ndarray]]:
@@ -239,7 +274,7 @@ def _seek(decoder: Decoder, stamp: int) -> bool:
     return True
 
 
-def _shown(decoder: Decoder, index: VideoIndex, numbers: Collection[int]) -> Iterator[tuple[int, av.VideoFrame]]:
+def _shown(decoder: Decoder, index: VideoIndex, numbers: Iterable[int]) -> Iterator[tuple[int, av.VideoFrame]]:
     """For each of the increasing numbers the picture that is shown: its own, or the last one before that decodes."""
     wanted = iter(numbers)
     number = next(wanted)

@@ -8,14 +8,16 @@ from collections.abc import Generator, Iterator, Sequence
 from itertools import chain, dropwhile, pairwise
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from actionstream.models.common.max_pixels import SETTING, max_pixels
 from actionstream.models.video.containers import Trust, open_container, size_in_header
 from actionstream.models.video.errors import SourceError, reason
 from actionstream.models.video.limits import (
     QUEUE_BYTES,
-    VARIABLE,
+    THREAD_BYTES,
     check_size,
     is_too_large,
-    max_pixels,
     max_pixels_of_ffmpeg,
 )
 from actionstream.models.video.metadata import inflates
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 NEAR_SECONDS = 1.0  # the largest step back in time that damage can cause
 LOOK_AHEAD = 16  # pictures whose times are checked before the first one goes out
+DECODER_BYTES = 32 << 20  # that a decoder may need besides pictures
 MOST_THREADS = 16  # the most that FFmpeg chooses; each decodes a picture
 
 
@@ -105,7 +108,7 @@ class Decoder:
         if not by_index and ahead and start_seconds > float(times[-1] or 0.0) - first:
             ahead, pictures = [], self._pictures_from(first + start_seconds)
         index, last = 0, -1.0
-        for picture in chain(ahead, pictures):
+        for picture in chain(_taken_from(ahead), pictures):
             time_seconds = index / self.rate if by_index or picture.time is None else picture.time - first
             if time_seconds <= last:
                 if self.damaged and not by_index and time_seconds > last - NEAR_SECONDS:
@@ -144,6 +147,8 @@ class Decoder:
             # decoder threads do not report errors in the last packets
             if not (self.damaged or self.too_large) and latest > -math.inf:
                 self.damaged = len(behind)
+                if behind:
+                    self._check_memory()
         finally:
             if self.damaged:
                 packets = "packet, which was" if self.damaged == 1 else "packets, which were"
@@ -183,7 +188,7 @@ class Decoder:
 
     def too_large_pictures(self) -> str:
         """The message about pictures that FFmpeg refused to decode; their size is unknown."""
-        return f"{self.name} has pictures of more than {max_pixels()} pixels ({VARIABLE})"
+        return f"{self.name} has pictures of more than {max_pixels()} pixels ({SETTING})"
 
     def without_pictures(self, why: str = "not one frame of it decodes") -> SourceError:
         """The error for a video without a picture that decodes."""
@@ -200,11 +205,21 @@ class Decoder:
         forgotten = not context.width and (self.too_large > 0 or isinstance(error, av.error.ArgumentError))
         if forgotten or is_too_large(context.width, context.height) or isinstance(error, OverflowError):
             self.too_large += 1
-        elif isinstance(error, MemoryError):
-            size = f"{context.width} x {context.height}"
-            raise MemoryError(f"there is not enough memory to decode {self.name}, which has {size} pixels") from error
         else:
+            self._check_memory(error)
             self.damaged += 1
+
+    def _check_memory(self, error: Exception | None = None) -> None:
+        """MemoryError where memory ran out; some decoders then say that the packet is invalid, so it is tried."""
+        context = self.track.codec_context
+        try:
+            if isinstance(error, MemoryError):
+                raise error
+            at_work = max(context.thread_count, 1) + 2
+            np.empty(at_work * _picture_bytes(context, context.width, context.height) + DECODER_BYTES, np.uint8)
+        except MemoryError as short:
+            size = f"{context.width} x {context.height}"
+            raise MemoryError(f"{self.name} cannot be decoded, it has pictures of {size}") from short
 
     def _packets(self) -> Iterator[av.Packet]:
         """Packets as far as the file can be read; the last one is empty and flushes the decoder."""
@@ -266,9 +281,13 @@ class Decoder:
 
 def _most_threads(context: av.VideoCodecContext, width: int, height: int) -> int:
     """How many threads may decode a picture each; 0 lets FFmpeg choose."""
-    bits = context.format.padded_bits_per_pixel if context.format else 32
-    at_once = QUEUE_BYTES // max(width * height * bits // 8, 1)
+    at_once = THREAD_BYTES // max(_picture_bytes(context, width, height), 1)
     return 0 if at_once >= MOST_THREADS else max(min(at_once, os.cpu_count() or 1), 1)
+
+
+def _picture_bytes(context: av.VideoCodecContext, width: int, height: int) -> int:
+    bits = context.format.padded_bits_per_pixel if context.format else 32
+    return width * height * bits // 8
 
 
 def _first_of(pictures: Iterator[av.VideoFrame], count: int) -> list[av.VideoFrame]:
@@ -279,6 +298,12 @@ def _first_of(pictures: Iterator[av.VideoFrame], count: int) -> list[av.VideoFra
         first.append(picture)
         size += sum(plane.buffer_size for plane in picture.planes)
     return first
+
+
+def _taken_from(pictures: list[av.VideoFrame]) -> Iterator[av.VideoFrame]:
+    """The pictures of a list, which is emptied: none is kept for the rest of the video."""
+    while pictures:
+        yield pictures.pop(0)
 
 
 def _is_later(picture: av.VideoFrame, before: av.VideoFrame) -> bool:

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import os
-
-from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.max_pixels import SETTING, max_pixels
 from actionstream.models.video.errors import SourceError
 
-VARIABLE = "ACTIONSTREAM_MAX_PIXELS"
-MAX_PIXELS = 8192 * 4320
-"""The most pixels, unless the environment says otherwise: the largest format of cinemas, 106 MB as RGB."""
-HIGHEST_MAX_PIXELS = 1 << 26
-"""The most that the environment may set: Pillow warns of much larger pictures, or does not open them."""
 MAX_SIDE = 16384
 MAX_ASPECT = 32
 """The most of longer side / shorter side: a picture two pixels high, scaled by its height, would take gigabytes."""
-QUEUE_BYTES = 256 << 20
-"""The most bytes of decoded pictures in one queue, such as the look-ahead or the threads of the decoder."""
-
-
-def max_pixels() -> int:
-    """The most pixels of a picture."""
-    text = os.environ.get(VARIABLE, str(MAX_PIXELS))
-    if not text.isdecimal() or not 0 < int(text[:20]) <= HIGHEST_MAX_PIXELS:
-        raise ActionstreamError(f"{VARIABLE} is {text!r}; expected a number of pixels from 1 to {HIGHEST_MAX_PIXELS}")
-    return int(text)
+QUEUE_BYTES = 64 << 20
+"""The most bytes of decoded pictures in one queue, such as a feed or the look-ahead; one picture always passes."""
+THREAD_BYTES = 256 << 20
+"""The most bytes of the pictures that the threads of one decoder have at work."""
 
 
 def max_pixels_of_ffmpeg() -> str:
@@ -42,6 +29,6 @@ def check_size(name: str, width: int, height: int) -> None:
     """Raise SourceError where pictures are too large; 0 x 0 means an unknown size and passes."""
     if is_too_large(width, height):
         raise SourceError(
-            f"{name} has pictures of {width} x {height}; the most are {max_pixels()} pixels ({VARIABLE}), "
+            f"{name} has pictures of {width} x {height}; the most are {max_pixels()} pixels ({SETTING}), "
             f"{MAX_SIDE} at a side, and a side {MAX_ASPECT} times as long as the other"
         )

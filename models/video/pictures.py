@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import warnings
 import zlib
 from collections.abc import Iterator
 from io import BytesIO
@@ -11,10 +12,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError, is_out_of_memory
+from actionstream.models.common.max_pixels import SETTING, max_pixels
 from actionstream.models.video.containers import check_file
 from actionstream.models.video.errors import SourceError, reason
-from actionstream.models.video.limits import VARIABLE, check_size, max_pixels
+from actionstream.models.video.limits import check_size
 from actionstream.models.video.metadata import claims_too_much, file_claims_too_much
 
 FOLDER_RATE = 30.0
@@ -36,6 +38,8 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """The transpose that makes a picture upright, by its EXIF orientation."""
+# the limit here decides and speaks (`check_size`); appended, so that the filters of a program come before
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning, append=True)
 WRONG = (
     *(Image.DecompressionBombError, UnidentifiedImageError, OSError, EOFError, SyntaxError, ValueError),
     *(ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, struct.error, zlib.error),
@@ -64,6 +68,8 @@ def read_pictures(path: Path) -> Iterator[tuple[np.ndarray, float]]:
     except SourceError:
         raise
     except WRONG as error:
+        if is_out_of_memory(error):
+            raise
         why = "it is none, or broken" if isinstance(error, UnidentifiedImageError) else reason(error)
         which = f"picture {number + 1} of {path.name}" if number else path.name
         raise SourceError(f"{which} is not an image that can be read: {why}") from error
@@ -77,7 +83,7 @@ def open_picture(path: Path) -> Image.Image:
     try:
         opened = Image.open(path)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise SourceError(f"{path.name} has pictures of more than {max_pixels()} pixels ({VARIABLE})") from error
+        raise SourceError(f"{path.name} has pictures of more than {max_pixels()} pixels ({SETTING})") from error
     try:
         if opened.format not in FORMATS:
             raise SourceError(f"{path.name} is of the format {opened.format}; expected one of {', '.join(FORMATS)}")

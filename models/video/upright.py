@@ -17,14 +17,18 @@ class Converter:
         from av.video.reformatter import VideoReformatter
 
         self._reformatter = VideoReformatter()
+        self._shape: tuple[int, int, int] | None = None
+        self._matrix: np.ndarray | None = None
 
     def __call__(self, picture: av.VideoFrame) -> np.ndarray:
         """RGB uint8 (height, width, 3) as a player shows it: rotated and mirrored by its display matrix."""
+        shape = picture.width, picture.height, picture.rotation
+        if shape != self._shape:  # not for each picture: one whose `side_data` was read waits for the garbage collector
+            self._shape = shape
+            matrix = picture.side_data.get("DISPLAYMATRIX")
+            self._matrix = None if matrix is None else np.frombuffer(bytes(matrix), np.int32)  # type: ignore[call-overload]
         image = self._reformatter.reformat(picture, format="rgb24").to_ndarray()
-        matrix = picture.side_data.get("DISPLAYMATRIX")
-        if matrix is None:
-            return image
-        return shown_through(np.frombuffer(bytes(matrix), np.int32), image)  # type: ignore[call-overload]
+        return image if self._matrix is None else shown_through(self._matrix, image)
 
 
 def shown_through(matrix: np.ndarray, image: np.ndarray) -> np.ndarray:

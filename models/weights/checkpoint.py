@@ -88,8 +88,8 @@ def save_card(path: str | os.PathLike[str], card: Card) -> None:
 def _write(path: str | os.PathLike[str], tensors: dict[str, Tensor], card: Card) -> None:
     from safetensors.torch import save_file
 
-    try:
-        with atomic_write(Path(path)) as file:
+    with atomic_write(Path(path)) as file:
+        try:
             save_file(tensors, file, metadata={KEY: card.to_json()})
-    except SafetensorError as error:
-        raise OSError(f"{path} cannot be written: {error}") from error
+        except SafetensorError as error:
+            raise OSError(str(error).removeprefix("Error while serializing: I/O error: ")) from error

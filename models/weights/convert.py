@@ -79,7 +79,7 @@ def load_weights(
     weights = read_weights(path)
     try:
         found = recognise(weights, network=network, project=project, trained_shift=trained_shift, **arguments)
-    except ValueError as error:
+    except ActionstreamError as error:
         raise ActionstreamError(f"{path}: {error}") from error
     num_classes = found.arguments["num_classes"]
     if labels is None:
@@ -138,7 +138,7 @@ def recognise(
             continue
         try:
             ours = counted(renamed(weights, rule))
-        except ValueError:  # two keys get one name: not this layout
+        except ActionstreamError:  # two keys get one name: not this layout
             continue
         wanted = {**rule.arguments, **arguments}
         for name in [network] if network else _candidates(rule, ours):
@@ -216,7 +216,7 @@ def _nearest(weights: Mapping[str, Tensor], layouts: Sequence[str]) -> _Misfit |
                 except _Misfit as misfit:
                     misfit.args = (f"as {row.name} in the layout {layout}, {misfit}",)
                     misfits.append(misfit)
-                except ValueError:  # two keys get one name
+                except ActionstreamError:  # two keys get one name
                     continue
     return min(misfits, key=lambda misfit: misfit.count, default=None)
 
@@ -232,5 +232,5 @@ def _candidates(rule: Layout, ours: Mapping[str, Tensor]) -> list[str]:
 def _empty(name: str, arguments: dict[str, Any]) -> Network | None:
     try:
         return create_empty(name, **arguments)
-    except ValueError:  # it has no such arguments
+    except ActionstreamError:  # it has no such arguments
         return None

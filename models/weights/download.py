@@ -72,7 +72,7 @@ def _download(address: str, path: Path, sha256: str, check: Callable[[Path], obj
             raise ActionstreamError(f"its SHA-256 does not begin with {sha256}")
         if check is not None:
             check(partial)
-    except ValueError as error:
+    except ActionstreamError as error:
         _discard(partial)
         raise ActionstreamError(f"{address} gave another file than was published: {error}. {instead}") from error
     os.replace(partial, path)

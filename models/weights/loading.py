@@ -80,7 +80,7 @@ def _load_checkpoint(found: Located, *, shift: str | None, insist: bool) -> tupl
             key: tensor.clone() for key, tensor in load_file(path).items() if not key.startswith(ATTACHED)
         }
         network.load_state_dict(tensors, assign=True)
-    except RuntimeError as error:
+    except RuntimeError as error:  # what torch raises for other names or shapes
         raise ActionstreamError(f"the weights in {path} are not those of {card.network}: {error}") from error
     return network.float().eval(), card
 

@@ -28,6 +28,7 @@ from actionstream.benchmarks.memory import forget_peak, resident_megabytes
 from actionstream.engine.fusion import open_scorer
 from actionstream.engine.scorer import Scorer
 from actionstream.frame import Frame
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.runtimes.threads import core_left_free
 from actionstream.sources import open_source
 from actionstream.videos.label import label_video
@@ -47,7 +48,7 @@ def main() -> None:
     try:
         with tempfile.TemporaryDirectory() as folder, core_left_free():
             report = measure(arguments.video, Path(folder), arguments.hours, arguments.model, arguments.passes)
-    except (ValueError, OSError) as error:
+    except (ActionstreamError, OSError) as error:
         sys.exit(f"long_video: {error}")
     print(json.dumps(report, indent=2))
 

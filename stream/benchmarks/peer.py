@@ -33,7 +33,7 @@ class Peer:
         self.file = files[0].name
         try:
             self._interpreter = Interpreter(model_path=str(files[0]), num_threads=num_threads)
-        except ValueError as error:
+        except ValueError as error:  # of LiteRT
             raise ActionstreamError(f"{files[0]} is damaged or no TFLite file: {error}") from error
         names = list(self._interpreter.get_signature_list())
         self._call = self._interpreter.get_signature_runner(names[0])

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from actionstream.benchmarks.latency import PARTS
+from actionstream.models.common.files import write_figure
 
 COLOURS = ("#0b3d6e", "#ced4da", "#74c0fc", "#d9480f", "#f59f00", "#2f9e44")  # of PARTS
 INK, FAINT = "#1f2933", "#7b8794"
@@ -52,4 +53,4 @@ def draw_latency(path: Path, frames: Sequence[dict[str, Any]], *, title: str) ->
         axis.spines[["top", "right"]].set_visible(False)
         axis.tick_params(colors=FAINT)
     figure.suptitle(title, color=INK, size=12, weight="bold", x=0.01, ha="left", parse_math=False)
-    figure.savefig(path, dpi=110, format="png")
+    write_figure(path, figure, dpi=110)

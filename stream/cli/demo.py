@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from actionstream.cli.messages import say
-from actionstream.cli.options import Device, Model, Runtime
+from actionstream.cli.options import Device, MaxPixels, Model, Runtime
 from actionstream.models.common.extras import needs
+from actionstream.models.common.max_pixels import MAX_PIXELS
 
 
 def demo(
@@ -94,6 +95,7 @@ def demo(
             metavar="ADDRESS", help="The address of a proxy in front of the page; its X-Forwarded headers are trusted."
         ),
     ] = None,
+    max_pixels: MaxPixels = MAX_PIXELS,
 ) -> None:
     """Open the web page: your camera or an address live, videos, two models side by side.
 

@@ -10,8 +10,9 @@ import typer
 
 from actionstream.choices import Challenge, EvaluationTask
 from actionstream.cli.messages import refuse, say
-from actionstream.cli.options import Background, DeviceName, Json
+from actionstream.cli.options import Background, DeviceName, Json, MaxPixels
 from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.max_pixels import MAX_PIXELS
 
 
 def evaluate(
@@ -59,11 +60,13 @@ def evaluate(
         DeviceName | None, typer.Option(help="For --videos: the network runs on this device.", show_default="auto")
     ] = None,
     json: Json = False,
+    max_pixels: MaxPixels = MAX_PIXELS,
 ) -> None:
     """Evaluate a file of results, or a model on videos, exactly as the evaluator of a challenge does.
 
     With --videos, the figures of two baselines follow. Both use the scores of the model: ten equal parts of a video
-    with the labels of the whole video, and stretches of unsmoothed scores of 0.5 or more.
+    with the labels of the whole video, and stretches of unsmoothed scores of 0.5 or more. A file may have 512 MiB of
+    text, unpacked.
     """
     from actionstream.commands.evaluate import evaluate_results
 

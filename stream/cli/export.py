@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from actionstream.cli.options import Labels, Weights
+from actionstream.cli.options import Labels, MaxPixels, Weights
 from actionstream.models.common.choices import ExportTarget, Takes
 from actionstream.models.common.extras import needs
+from actionstream.models.common.max_pixels import MAX_PIXELS
 
 
 def export(
@@ -37,6 +38,7 @@ def export(
     chunk: Annotated[int, typer.Option(min=1, help="Snippets in a call; watch takes files with one.")] = 1,
     weights: Weights = None,
     labels: Labels = None,
+    max_pixels: MaxPixels = MAX_PIXELS,
 ) -> None:
     """Write a checkpoint as a file for other runtimes: watch --model takes it, and so do programs without torch."""
     needs("export")

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from actionstream.cli.options import Device, Weights
+from actionstream.cli.options import Device, MaxPixels, Weights
+from actionstream.models.common.max_pixels import MAX_PIXELS
 
 
 def features(
@@ -22,9 +23,12 @@ def features(
         Path, typer.Option("--output", "-o", help="The folder to write; each video is a file of features in it.")
     ],
     weights: Weights = None,
-    segments: Annotated[int, typer.Option(min=1, help="Number of segments, spread evenly over a video.")] = 128,
+    segments: Annotated[
+        int, typer.Option(min=1, max=4096, help="Number of segments, spread evenly over a video.")
+    ] = 128,
     shard: Annotated[str, typer.Option(metavar="N/M", help="Take the N-th of M equal parts of the videos.")] = "1/1",
     device: Device = "auto",
+    max_pixels: MaxPixels = MAX_PIXELS,
 ) -> None:
     """Extract features of long videos, a feature map of each segment, for train --model timeception.
 

@@ -9,8 +9,9 @@ import typer
 
 from actionstream.choices import SubtitleFormat
 from actionstream.cli.messages import say
-from actionstream.cli.options import Background, Device, Model
+from actionstream.cli.options import Background, Device, MaxPixels, Model
 from actionstream.models.common.extras import needs
+from actionstream.models.common.max_pixels import MAX_PIXELS
 
 EXIT_CODES = (
     "Exit codes: 0 all videos are labelled, 1 some are not or ended too early, 2 none is, or bad input, 3 a fault in "
@@ -42,6 +43,7 @@ def label(
     ] = 0.3,
     background: Background = None,
     device: Device = "auto",
+    max_pixels: MaxPixels = MAX_PIXELS,
 ) -> None:
     """Find what happens when in each VIDEO: write its segments (NAME.json) and a picture of them (NAME.png)."""
     needs("pictures")

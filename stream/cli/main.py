@@ -62,7 +62,8 @@ def _root(
 
 def main() -> None:
     """Run the command line; every error and every warning is one line."""
-    warnings.formatwarning = lambda message, *_: f"actionstream: {_in_a_line(message)}\n"
+    warnings.formatwarning = lambda message, *_: f"actionstream: {' '.join(str(message).split())}\n"
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a name may have letters that the terminal cannot show
             stream.reconfigure(errors="backslashreplace")
@@ -76,20 +77,28 @@ def main() -> None:
         sys.exit(_tell(error))
 
 
+def _open_closed_streams() -> None:
+    """Let standard output and error that are closed lead to nowhere; stdin stays None, and `watch -` says so.
+
+    Else the next file that is opened, such as a video, would get their numbers, and what a library prints.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  open as long as the process
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+
+
 def _tell(error: Exception) -> int:
-    """Print an error in one line; returns the exit code, 2 for a mistake of the user, 3 for a fault of ours."""
-    from actionstream.models.common.errors import is_mistake, where
+    """Print an error in one line; returns the exit code, 2 for what the user can correct, 3 for a fault of ours."""
+    from actionstream.models.common.errors import in_a_line, is_mistake, is_out_of_memory
 
     if os.environ.get("ACTIONSTREAM_TRACEBACK"):
         traceback.print_exception(error)
-    if is_mistake(error):
-        say(_in_a_line(error))
+    if is_mistake(error) or is_out_of_memory(error):
+        say(in_a_line(error))
         return 2
-    place = f" in {where(error)}" if where(error) else ""
-    what = _in_a_line(f"{type(error).__name__}: {error}")
-    say(f"a fault in actionstream{place}, please report it: {what} (ACTIONSTREAM_TRACEBACK=1 shows the traceback)")
+    say(f"{in_a_line(error)} (ACTIONSTREAM_TRACEBACK=1 shows the traceback)")
     return 3
-
-
-def _in_a_line(message: object) -> str:
-    return " ".join(str(message).split())

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 
 from actionstream.models.common.errors import ActionstreamError
 
 
 def say(message: str) -> None:
-    """Print a message on standard error."""
-    print(f"actionstream: {message}", file=sys.stderr)
+    """Print a message on standard error, if that can be written to."""
+    with suppress(OSError):  # there is nowhere else to tell it
+        print(f"actionstream: {message}", file=sys.stderr)
 
 
 def refuse(options: Mapping[str, object], why: str) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from actionstream.choices import RuntimeName
+from actionstream.models.common.max_pixels import HIGHEST_MAX_PIXELS, VARIABLE, max_pixels
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 
@@ -35,6 +37,26 @@ Background = Annotated[
         "--background",
         help="The label for no action; it has no segments.",
         show_default="background, where the model has it",
+    ),
+]
+
+
+def _limit_pixels(pixels: int) -> int:
+    """Set the limit for this process and those that it starts; a command need not do anything."""
+    if pixels != max_pixels():
+        os.environ[VARIABLE] = str(pixels)
+    return pixels
+
+
+MaxPixels = Annotated[
+    int,
+    typer.Option(
+        "--max-pixels",
+        envvar=VARIABLE,
+        min=1,
+        max=HIGHEST_MAX_PIXELS,
+        callback=_limit_pixels,
+        help="Videos and pictures of more pixels, height times width, are not opened, as they take much memory.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the figures as one JSON object.")]

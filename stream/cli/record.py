@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from actionstream.cli.options import MaxPixels
+from actionstream.models.common.max_pixels import MAX_PIXELS
+
 
 def record(
     label: Annotated[str, typer.Argument(help="The label of the clips.")],
@@ -17,6 +20,7 @@ def record(
     clips: Annotated[int, typer.Option(min=1, help="Number of clips.")] = 20,
     seconds: Annotated[float, typer.Option(help="Duration of a clip.")] = 2.0,
     pause: Annotated[float, typer.Option(metavar="SECONDS", help="Pause before each clip.")] = 1.5,
+    max_pixels: MaxPixels = MAX_PIXELS,
 ) -> None:
     """Record clips of your own LABEL, for train --data."""
     from actionstream.commands.record import record_clips

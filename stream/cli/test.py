@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from actionstream.cli.messages import refuse
-from actionstream.cli.options import Device, Json, Runtime
+from actionstream.cli.options import Device, Json, MaxPixels, Runtime
+from actionstream.models.common.max_pixels import MAX_PIXELS
 
 
 def test(
@@ -45,6 +46,7 @@ def test(
     device: Device = "auto",
     runtime: Runtime = "auto",
     json: Json = False,
+    max_pixels: MaxPixels = MAX_PIXELS,
 ) -> None:
     """Measure the accuracy of a network on clips that it has not seen."""
     from actionstream.commands.test import is_motion, test_clips, test_motion

@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from actionstream.cli.messages import refuse
-from actionstream.cli.options import Device
+from actionstream.cli.options import Device, MaxPixels
 from actionstream.models.common.choices import DataFormat, FrameModality, Shift
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.common.extras import needs
+from actionstream.models.common.max_pixels import MAX_PIXELS
 
 
 def train(
@@ -67,6 +68,7 @@ def train(
     workers: Annotated[
         int, typer.Option(min=0, help="Processes that read or render clips, or train folds; 0: this one.")
     ] = 1,
+    max_pixels: MaxPixels = MAX_PIXELS,
 ) -> None:
     """Train a network on videos, for watch --model. A run is a folder; --resume goes on with it after any stop.
 

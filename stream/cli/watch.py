@@ -10,9 +10,10 @@ import typer
 
 from actionstream.choices import Policy, Transport
 from actionstream.cli.messages import say
-from actionstream.cli.options import Device, Labels, Model, Runtime, Weights, loading
+from actionstream.cli.options import Device, Labels, MaxPixels, Model, Runtime, Weights, loading
 from actionstream.cli.thresholds import START, read_thresholds
 from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.max_pixels import MAX_PIXELS
 
 EXIT_CODES = (
     "Exit codes: 0 all sources ended, 1 a source failed or ended too early, 2 bad input, 3 a fault in actionstream, "
@@ -116,6 +117,7 @@ def watch(
     stall_timeout: Annotated[
         float, typer.Option(metavar="SECONDS", help="Longest time between two frames of a live source.")
     ] = 5.0,
+    max_pixels: MaxPixels = MAX_PIXELS,
 ) -> None:
     """Label the frames of each SOURCE as they arrive, all sources in one batch."""
     from actionstream.commands.watch import watch_sources

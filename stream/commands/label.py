@@ -22,7 +22,7 @@ from actionstream.evaluation.detection_table import write_table
 from actionstream.evaluation.segments import SegmentRow, Segments
 from actionstream.frame import Frame
 from actionstream.models.card import Card
-from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError, in_a_line, is_mistake, is_out_of_memory
 from actionstream.models.common.files import atomic_write, write_text
 from actionstream.models.labels import find_background
 from actionstream.results import Segment
@@ -90,7 +90,7 @@ def label_files(
         try:
             write_found(targets, name, found, Segments.from_rows(rows), sure, card=scorer.card, thumbnails=thumbnails)
         except OSError as error:
-            say(f"the files of {name} cannot be written to {folder}: {reason(error)}")
+            say(reason(error))
             all_whole = False
             continue
         _show(console, name, found, sure, scorer.card)
@@ -135,8 +135,13 @@ def label_each(
                     look = partial(_look, source, thumbnails, partial(progress.update, task))
                     found = label_video(source, scorer, background=background, look=look)
                     wrong = found.scores.cut_short
-                except (ActionstreamError, OSError) as error:
-                    wrong = str(error) if isinstance(error, ActionstreamError) else f"{video}: {reason(error)}"
+                except Exception as error:
+                    if is_out_of_memory(error):
+                        wrong = f"{video}: {in_a_line(error)}"
+                    elif is_mistake(error):
+                        wrong = str(error) if isinstance(error, ActionstreamError) else f"{video}: {reason(error)}"
+                    else:
+                        raise
                 for remark in (*remarks, wrong):
                     if remark:
                         say(remark)

@@ -35,6 +35,7 @@ from actionstream.runtimes.opening import open_runtime
 from actionstream.sources import open_source
 
 PICTURES_OF_A_VIDEO = 12
+PICTURES_IN_MEMORY = 240
 
 
 def test_clips(
@@ -209,8 +210,13 @@ def real_pictures(folder: Path) -> list[np.ndarray]:
     pictures: list[np.ndarray] = []
     for path in videos(folder):
         try:
+            every, images = 20, []
             with closing(open_source(path)) as source:
-                images = [frame.image for frame in source if frame.index % 20 == 0]
+                for frame in source:
+                    if frame.index % every == 0:
+                        images.append(frame.image)
+                    if len(images) == PICTURES_IN_MEMORY:
+                        every, images = 2 * every, images[::2]
         except (ActionstreamError, OSError) as error:
             _say_left_out(str(error))
             continue

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from actionstream.commands.tables import open_console, print_table
-from actionstream.models.common.checked import read_json
+from actionstream.models.common.checked import checked, parse_json, read_json
 from actionstream.models.common.choices import Shift
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.common.files import check_target, write_text
 from actionstream.models.networks.mobilenet_v2 import MobileNetV2
 from actionstream.models.training.pictures import draw_confusion
 from actionstream.models.training.testing import Tested
-from actionstream.models.training.ut_interaction import Task, count_controls, find_maps, recipe_for, run_folds
+from actionstream.models.training.ut_interaction import (
+    FoldResult,
+    Task,
+    count_controls,
+    find_maps,
+    recipe_for,
+    run_folds,
+)
 from actionstream.models.training.ut_untrimmed import train_untrimmed
 from actionstream.models.weights.loading import load
 
@@ -45,9 +53,9 @@ def train_ut_interaction(
     folder = output / f"{shift}-{seed}"
     results = run_folds(recipe, folder, device=device, workers=workers)
     truth, scores = _joined(results)
-    labels = results[0]["labels"]
-    draw_confusion(folder / "confusion.png", Tested(scores.mean(axis=2), truth, tuple(labels), ()).confusion(), labels)
-    figures = {"settings": read_json(folder / "settings.json", dict[str, Any]), **figures_of(results)}
+    labels = results[0].labels
+    draw_confusion(folder / "confusion.png", Tested(scores.mean(axis=2), truth, labels, ()).confusion(), labels)
+    figures = {"settings": asdict(recipe), **figures_of(results)}
     write_text(folder / "summary.json", json.dumps(figures, indent=1))
     if not (controls := output / "controls.json").exists():
         write_text(controls, json.dumps(count_controls(recipe, find_maps(recipe, output)), indent=1))
@@ -68,9 +76,9 @@ def _claim(folder: Path, what: Mapping[str, str]) -> None:
     """Claim a folder for one table; ValueError where its results are of another task, data or start."""
     file = folder / "table.json"
     if file.exists() and (there := read_json(file, dict[str, Any])) != what:
-        name = next(name for name in what if what[name] != there.get(name))
+        name = next(name for name in {**what, **there} if what.get(name) != there.get(name))
         raise ActionstreamError(
-            f"{folder} has results of {name} {there.get(name)}, not {what[name]}; take another folder"
+            f"{folder} has results of {name} {there.get(name)}, not {what.get(name)}; take another folder"
         )
     write_text(file, json.dumps(what, indent=1))
 
@@ -88,12 +96,12 @@ def _given_both(data: Path | None, start: str | None) -> tuple[Path, str]:
     return data.resolve(), start
 
 
-def figures_of(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def figures_of(results: Sequence[FoldResult]) -> dict[str, Any]:
     """Numbers of correct clips by set: with all views, with the first view only, and after parts of the clips."""
-    sets = sorted({result["group"].split("_")[0] for result in results})
+    sets = sorted({result.group.split("_")[0] for result in results})
     figures: dict[str, Any] = {}
     for name in [*sets, "all"]:
-        truth, scores = _joined([result for result in results if name in ("all", result["group"].split("_")[0])])
+        truth, scores = _joined([result for result in results if name in ("all", result.group.split("_")[0])])
         wanted = truth.argmax(axis=1)
         figures[name] = {
             "clips": len(wanted),
@@ -110,25 +118,56 @@ def _right(scores: np.ndarray, wanted: np.ndarray) -> int:
     return int((scores.argmax(axis=1) == wanted).sum())
 
 
-def _joined(results: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
+def _joined(results: Sequence[FoldResult]) -> tuple[np.ndarray, np.ndarray]:
     """Truth (N, K) and scores (N, V, T, K) of folds."""
-    truth = np.concatenate([result["truth"] for result in results])
-    scores = np.concatenate([result["scores"] for result in results])
+    truth = np.concatenate([result.truth for result in results])
+    scores = np.concatenate([result.scores for result in results])
     return np.eye(scores.shape[-1], dtype=bool)[truth], scores
 
 
+@checked
+class _Figures:
+    """Numbers of correct clips of a set, see `figures_of`."""
+
+    clips: int
+    right: int
+    right_in_one_view: int
+    seen: dict[str, int] = field(default_factory=dict)
+
+
+@checked
+class _Settings:
+    shift: Shift
+    seed: int
+
+
+def _read_summary(file: Path) -> tuple[_Settings, dict[str, _Figures]]:
+    """The settings and the figures of a summary, by set."""
+    parts = read_json(file, dict[str, dict[str, Any]])
+    settings = parts.pop("settings", {})
+    shown = {name: value for name, value in settings.items() if name in ("shift", "seed")}
+    figures = {name: parse_json(json.dumps(part), _Figures, f"{file}: {name}") for name, part in parts.items()}
+    return parse_json(json.dumps(shown), _Settings, f"{file}: settings"), figures
+
+
 def _show(output: Path) -> None:
-    summaries = [read_json(file, dict[str, Any]) for file in sorted(output.glob("*-*/summary.json"))]
-    sets = [name for name in summaries[0] if name != "settings"]
-    head = ["", "seed", *(f"{name} of {summaries[0][name]['clips']}" for name in sets), "one view"]
+    files = sorted(output.glob("*-*/summary.json"))
+    summaries = [_read_summary(file) for file in files]
+    sets = list(summaries[0][1])
+    for file, (_, figures) in zip(files, summaries, strict=True):
+        if [*figures] != sets or "all" not in figures:
+            raise ActionstreamError(
+                f"{file} has the sets {', '.join(figures)}; expected {', '.join(sets)}: delete the folder that is wrong"
+            )
+    head = ["", "seed", *(f"{name} of {summaries[0][1][name].clips}" for name in sets), "one view"]
     rows = []
-    for summary in summaries:
-        settings, whole = summary["settings"], summary["all"]
-        row = [summary[name]["right"] for name in sets] + [whole["right_in_one_view"]]
-        row += [whole.get("seen", {}).get(str(part), "") for part in SEEN[:-1]]
-        rows.append([NAMES[settings["shift"]], str(settings["seed"]), *map(str, row)])
+    for settings, figures in summaries:
+        whole = figures["all"]
+        row: list[Any] = [figures[name].right for name in sets] + [whole.right_in_one_view]
+        row += [whole.seen.get(str(part), "") for part in SEEN[:-1]]
+        rows.append([NAMES[settings.shift], str(settings.seed), *map(str, row)])
     if (file := output / "controls.json").exists():
-        for name, right in read_json(file, dict[str, Any]).items():
+        for name, right in read_json(file, dict[str, dict[str, int]]).items():
             row = [sum(n for group, n in right.items() if each in ("all", group.split("_")[0])) for each in sets]
             rows.append([name, "", *map(str, row)])
     title = "correct clips, each labelled by a network that has not seen its sequence\n"

@@ -26,6 +26,7 @@ class Prepared:
     good_until_seconds  time until which the state is of use after the previous sampled frame
     seconds             duration of the preparation
     samplings           copies of the stream's samplings after this frame, one for each network; read only
+    rhythm              the rhythm of the stream that prepared the frame
     """
 
     stream: ScoredStream
@@ -36,6 +37,7 @@ class Prepared:
     good_until_seconds: float
     seconds: float
     samplings: tuple[Sampling, ...]
+    rhythm: _Rhythm
 
     @property
     def due(self) -> bool:
@@ -62,10 +64,24 @@ class Prepared:
         )
 
 
+class _Rhythm:
+    """The samplings of a stream from one reset to the next, one for each network.
+
+    prepared  after the frame that was prepared last; for the thread that reads the frames
+    scored    after the frame that was scored last; for the thread that scores, read only
+    """
+
+    def __init__(self, samplings: tuple[Sampling, ...]):
+        self.scored = samplings
+        self.prepared = tuple(each.copy() for each in samplings)
+
+
 class ScoredStream:
     """One stream of a scorer: for each network its sampling, a slot of its runtime's states, and its last scores.
 
     `prepare` belongs to the thread that reads the frames, all else to the thread that scores; any thread may `reset`.
+    That is safe without a lock: a reset replaces the rhythm by one assignment, and a frame that was prepared before it
+    keeps its samplings in the rhythm that prepared it, which nobody reads any more.
     """
 
     def __init__(self, runtimes: Sequence[Runtime], gap_seconds: float):
@@ -78,9 +94,9 @@ class ScoredStream:
     def prepare(self, frame: Frame) -> Prepared:
         """Prepare the next frame of the stream for `Scorer.score`."""
         began = perf_counter()
-        samplings = self._samplings  # read once: another thread may `reset`
-        good_until = max(each.good_until_seconds for each in samplings)
-        sampled = [each.push(frame) for each in samplings]
+        rhythm = self._rhythm  # read once: another thread may `reset`
+        good_until = max(each.good_until_seconds for each in rhythm.prepared)
+        sampled = [each.push(frame) for each in rhythm.prepared]
         return Prepared(
             stream=self,
             time_seconds=frame.time_seconds,
@@ -89,13 +105,13 @@ class ScoredStream:
             reset=next((each.reset for each in sampled if each and each.reset), None),
             good_until_seconds=good_until,
             seconds=perf_counter() - began,
-            samplings=tuple(each.copy() for each in samplings),
+            samplings=tuple(each.copy() for each in rhythm.prepared),
+            rhythm=rhythm,
         )
 
     def reset(self) -> None:
         """Clear the rhythm and the stacks: the next frame that is prepared is a "start". Any thread may call this."""
-        self._scored = tuple(Sampling(each.card, gap_seconds=self._gap_seconds) for each in self._runtimes)
-        self._samplings = tuple(each.copy() for each in self._scored)
+        self._rhythm = _Rhythm(tuple(Sampling(each.card, gap_seconds=self._gap_seconds) for each in self._runtimes))
 
     def empty(self) -> None:
         """Empty the states of the networks, at once; frames that are prepared already are scored after that."""
@@ -105,18 +121,18 @@ class ScoredStream:
 
     def keep(self, prepared: Prepared, found: Sequence[np.ndarray | None]) -> None:
         """Keep the scores of a frame, for each network that gave any."""
-        self._scored = prepared.samplings
+        prepared.rhythm.scored = prepared.samplings
         self.last = [before if new is None else new for before, new in zip(self.last, found, strict=True)]
 
     def read(self) -> Any:
         """A copy of the stream after the frame that was scored last."""
         states = [runtime.read(slot) for runtime, slot in zip(self._runtimes, self.slots, strict=True)]
-        return self._scored, states, self.last
+        return self._rhythm.scored, states, self.last
 
     def write(self, kept: Any) -> None:
         """Put back what `read` returned, for this stream or another one of the same scorer."""
-        self._scored, states, self.last = kept
-        self._samplings = tuple(each.copy() for each in self._scored)
+        samplings, states, self.last = kept
+        self._rhythm = _Rhythm(samplings)
         for runtime, slot, state in zip(self._runtimes, self.slots, states, strict=True):
             runtime.write(slot, state)
 

@@ -15,13 +15,14 @@ from actionstream.choices import Policy
 from actionstream.engine.scored_stream import Prepared
 from actionstream.frame import Frame
 from actionstream.live.reconnect import Reconnect
+from actionstream.models.video.limits import QUEUE_BYTES
 from actionstream.results import Notice
 from actionstream.sampler import Pace
 from actionstream.sources.connection import Connection
 from actionstream.sources.source import Source, SourceError
 
 POLICIES = get_args(Policy)
-READ_AHEAD = 4  # frames in the queue, with the policy "every"
+READ_AHEAD = 4  # frames in the queue, with the policy "every"; fewer where they have more than QUEUE_BYTES
 STOP_SECONDS = 2.0
 
 
@@ -257,7 +258,7 @@ class Feed:
                 self.dropped["failed"] += 1
             raise
         with self._changed:
-            while not self.newest and len(self._waiting) >= READ_AHEAD and not self._stopped.is_set():
+            while not self.newest and self._is_full(frame) and not self._stopped.is_set():
                 self._changed.wait()
             self._taken_in += 1
             if prepared is None or self._stopped.is_set():
@@ -274,6 +275,13 @@ class Feed:
                 prepared, self._dropped = prepared.after(self._dropped), None
             self._waiting.append(Pair(frame, prepared))
             self._changed.notify_all()
+
+    def _is_full(self, frame: Frame) -> bool:
+        """Whether a frame has to wait before it goes into the queue; never where the queue has no frame."""
+        pictures = [each.frame.image.nbytes for each in self._waiting if isinstance(each, Pair)]
+        if len(self._waiting) >= READ_AHEAD:
+            return True
+        return bool(pictures) and sum(pictures) + frame.image.nbytes > QUEUE_BYTES
 
     def _connect(self, frame: Frame) -> None:
         """Shift the times of a connection at its first frame, so that they go on from the times of the stream."""

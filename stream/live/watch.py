@@ -16,7 +16,7 @@ from actionstream.choices import Policy
 from actionstream.engine.engine import Engine
 from actionstream.live.batching import Batcher, Candidate
 from actionstream.live.feed import POLICIES, Feed, Pair
-from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError, in_a_line, is_out_of_memory
 from actionstream.results import Counts, Event, Notice, Prediction, Skipped, Update
 from actionstream.sinks.sink import Sink
 from actionstream.sources import Source, SourceError, open_source
@@ -39,8 +39,9 @@ class WatchedStream:
 
     def fail(self, error: Exception) -> None:
         """Stop the stream because of an error; the first error is kept."""
+        what = in_a_line(error) if is_out_of_memory(error) else reason(error)
         told = isinstance(error, SourceError)
-        self.failure = self.failure or (str(error) if told else f"{self.feed.name}: {reason(error)}")
+        self.failure = self.failure or (str(error) if told else f"{self.feed.name}: {what}")
         self.feed.stop()
 
     def counts(self) -> Counts:

@@ -55,7 +55,7 @@ class WatchList:
         """Follow the file from now on; ValueError when it cannot be read."""
         try:
             self.poll()
-        except (OSError, ValueError) as error:
+        except (ActionstreamError, OSError) as error:
             raise ActionstreamError(f"the watch list {self._path} cannot be read: {_reason(error)}") from error
         self._thread.start()
 
@@ -83,7 +83,7 @@ class WatchList:
         for line in [line for line in self._names if line not in self._lines]:
             name = self._names.pop(line)
             if name is not None:
-                with suppress(ValueError):
+                with suppress(ActionstreamError):
                     self._remove(name)
         self._failures = {line: count for line, count in self._failures.items() if line in self._lines}
         for line in self._lines:
@@ -96,7 +96,7 @@ class WatchList:
             source, name = line, ""
         try:
             name = self._add(source.strip(), name.strip() or None)
-        except (ValueError, OSError) as error:
+        except (ActionstreamError, OSError) as error:
             self._failures[line] = self._failures.get(line, 0) + 1
             if self._failures[line] == 2:  # the first failure may be a name of a stream that is about to end
                 self._say(str(error))
@@ -111,7 +111,7 @@ class WatchList:
         while not self._stopped.wait(POLL_SECONDS):
             try:
                 text = self._read()
-            except (OSError, ValueError) as error:
+            except (ActionstreamError, OSError) as error:
                 num_same, num_failed = 0, num_failed + 1
                 if num_failed == 2:
                     self._say(f"the watch list {self._path} cannot be read: {_reason(error)}; all streams go on")

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError, in_a_line
 from actionstream.models.locate import Located
 from actionstream.runtimes.runtime import Runtime, StateArrays
 
@@ -79,8 +79,8 @@ class Meanwhile:
         try:
             self._make()
             self._better = self._open()
-        except (ValueError, OSError) as error:
-            warnings.warn(f"there will be no faster runtime: {error}", RuntimeWarning, stacklevel=2)
+        except Exception as error:  # noqa: BLE001  labels go on; a fault is told as one
+            warnings.warn(f"there will be no faster runtime: {in_a_line(error)}", RuntimeWarning, stacklevel=2)
 
 
 def export_apart(model: Located, loading: dict[str, Any]) -> None:

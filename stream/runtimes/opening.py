@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from actionstream.choices import RuntimeName
-from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError, is_out_of_memory
 from actionstream.models.common.extras import extras_named, needs
 from actionstream.models.export.cache import find_export, make_export
 from actionstream.models.locate import CHECKPOINTS, Located, Model, locate
@@ -81,7 +81,7 @@ def open_exported(path: Path, runtime: RuntimeName, *, device: str, num_threads:
         opened = _READERS[runtime](path, num_threads)
     try:
         opened.check()
-    except RuntimeError as error:
+    except RuntimeError as error:  # of the check: other scores, or an error of the library that runs the file
         raise ActionstreamError(f"{path} gives other scores here than where it was exported: {error}") from error
     return opened
 
@@ -120,7 +120,7 @@ def open_named(
         compiled = FunctionalRuntime.compile(network, card)
         compiled.check()
         return compiled
-    except RuntimeError as error:
+    except RuntimeError as error:  # torch, Triton and CUDA raise it for what a machine lacks; its check does, too
         raise ActionstreamError(f"the runtime {runtime} cannot be used here: {error}") from error
 
 
@@ -159,7 +159,9 @@ def _first(open_: Callable[[RuntimeName], Runtime], names: list[RuntimeName]) ->
     for name in names[:-1]:
         try:
             return open_(name)
-        except ValueError as error:
+        except ActionstreamError as error:
+            if is_out_of_memory(error):
+                raise
             warnings.warn(f"{error}; labels come from another, slower runtime", RuntimeWarning, stacklevel=4)
     return open_(names[-1])
 

@@ -24,7 +24,7 @@ class OpenVinoRuntime(PoolRuntime):
         core = openvino.Core()
         try:
             model = core.read_model(path)
-        except RuntimeError as error:
+        except RuntimeError as error:  # the only one that OpenVINO raises
             raise ActionstreamError(f"{path} cannot be read by OpenVINO: {error}") from error
         if not model.has_rt_info(METADATA):
             raise ActionstreamError(f"{path} was not written by actionstream; make one with `actionstream export`")

@@ -12,6 +12,7 @@ import numpy as np
 from rich.markup import escape
 
 from actionstream.results import NOT_DUE, WARMING_UP, Counts, Prediction, Segment, Update
+from actionstream.sinks.sink import SinkClosed
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -106,6 +107,13 @@ class Terminal:
             self._live.start()
 
     def push(self, update: Update) -> None:
+        """Print what is new; SinkClosed where the reader of a pipe has ended."""
+        try:
+            self._push(update)
+        except SystemExit:  # rich raises it for a broken pipe
+            raise SinkClosed from None
+
+    def _push(self, update: Update) -> None:
         self._several |= len(self._watch.streams) > 1
         with self._lock:
             row = self._rows.setdefault(update.stream, _StreamStatus())

@@ -22,6 +22,7 @@ from typing import Any, Literal
 import numpy as np
 
 from actionstream.frame import Frame
+from actionstream.models.common.errors import in_a_line, is_mistake
 from actionstream.models.common.extras import needs
 from actionstream.sources.address import masked
 from actionstream.sources.camera import CameraSource, camera_name
@@ -140,7 +141,8 @@ def _main(descriptor: int) -> None:
     except SourceError as failure:
         error = str(failure)
     except Exception as failure:  # noqa: BLE001  the parent process reports it
-        error = f"{source.name} failed: {reason(failure).replace(order['target'], source.name)}"
+        what = reason(failure) if is_mistake(failure) else in_a_line(failure)
+        error = f"{source.name} failed: {what.replace(order['target'], source.name)}"
     last = {"error": error, "warnings": source.warnings, "lost": source.lost, "live": source.live}
     wire.send_bytes(json.dumps(last).encode())
 

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from actionstream.frame import Frame
+from actionstream.models.common.files import write_figure
 from actionstream.results import Segment
 from actionstream.sampler import gap_after
 from actionstream.videos.label import LabelledVideo
@@ -123,7 +124,7 @@ def draw_timeline(
     scale.plot((-0.72, -0.5), (0.5, 0.5), transform=scale.transAxes, color=BAR, linewidth=4, clip_on=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a letter that the font does not have is drawn as a box
-        figure.savefig(path, dpi=DOTS, format="png")
+        write_figure(path, figure, dpi=DOTS)
 
 
 def choose_classes(found: LabelledVideo, labels: Sequence[str]) -> list[int]:

@@ -322,6 +322,24 @@ def test_a_state_that_is_damaged_anywhere(state):
         read_state(state)
 
 
+def test_a_state_with_one_wrong_byte(state):
+    """A thousand of them: torch looks at few of the bytes, and would go on from other weights."""
+    whole = state.read_bytes()
+    random = np.random.default_rng(1)
+    for place in [*random.integers(len(whole), size=1000), *range(len(whole) - 60, len(whole))]:
+        data = bytearray(whole)
+        data[place] ^= 1 << random.integers(8)
+        state.write_bytes(data)
+        with pytest.raises(ActionstreamError, match=r"last.pt is damaged"):
+            read_state(state)
+
+
+def test_a_state_of_an_old_version(state):
+    """It has no checksum."""
+    torch.save(torch.load(state, weights_only=True), state)
+    assert read_state(state)["step"] == 3
+
+
 def test_features_with_a_damaged_header(tmp_path):
     file = tmp_path / "features.npy"
     np.save(file, np.ones((2, 3, 4, 4), np.float16))

@@ -63,6 +63,22 @@ def test_frames_between_samples_are_passed_over():
     check(rows[9], [PICTURES[n % 8] for n in (0, 3, 6, 9)])
 
 
+def test_a_reset_while_a_prepared_frame_is_scored_also_holds_for_copies():
+    machine = engine()
+    stream = machine.open()
+    machine.push(stream, PICTURES[0], 0.0)
+    frame = Frame(stream=stream, index=1, time_seconds=0.1, image=PICTURES[1])
+    prepared = machine.prepare(frame)
+    machine.reset(stream)  # as by another thread, between the preparation and the scores
+    (row,) = machine.score([(frame, prepared)])
+    check(row, PICTURES[:2])
+    twin = machine.fork(stream)
+    for name in (stream, twin):
+        row = machine.push(name, PICTURES[2], 0.2)
+        assert row.reset == "start", name
+        check(row, PICTURES[2:3])
+
+
 def test_a_gap_empties_the_state():
     machine = engine()
     stream = machine.open()

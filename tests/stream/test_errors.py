@@ -7,14 +7,18 @@ import numpy as np
 import pytest
 import torch
 from broken_batches import BrokenBatches
+from helpers import images, write_video
 from PIL import Image
 
+from actionstream.live.watch_list import WatchList
 from actionstream.models.common.errors import is_mistake, where
 from actionstream.models.preprocessing import Preprocessing
 from actionstream.models.training.augmentation import Augmentation
 from actionstream.models.training.batches import load_batches
 from actionstream.models.training.optimisation import Optimisation
 from actionstream.models.training.sampling import FrameSampling
+from actionstream.runtimes import opening
+from actionstream.runtimes.meanwhile import Meanwhile
 
 
 def raised(call):
@@ -117,3 +121,41 @@ def test_an_error_without_a_place():
     assert where(ValueError("never raised")) == ""
     assert not is_mistake(ValueError("never raised"))
     assert is_mistake(io.UnsupportedOperation("an OSError and a ValueError"))
+
+
+def raise_fault(*_, **__):
+    raise ValueError("one of a library")
+
+
+def test_a_runtime_with_a_fault_is_not_passed_over(monkeypatch, checkpoint):
+    monkeypatch.setattr(opening, "open_named", raise_fault)
+    monkeypatch.setattr(opening, "find_export", lambda *_, **__: checkpoint)
+    with pytest.raises(ValueError, match="one of a library") as fault:
+        opening.open_runtime(checkpoint, device="cpu")
+    assert not is_mistake(fault.value)
+
+
+def test_a_faster_runtime_with_a_fault_is_told_as_one(checkpoint):
+    now = opening.open_runtime(checkpoint, runtime="torch", device="cpu")
+    with pytest.warns(RuntimeWarning, match="no faster runtime: a fault in actionstream in stream/runtimes"):
+        Meanwhile(now, raise_fault, raise_fault)._prepare()
+
+
+def test_a_watch_list_does_not_hide_a_fault(tmp_path):
+    (tmp_path / "list.txt").write_text("sample")
+    followed = WatchList(tmp_path / "list.txt", add=raise_fault, remove=raise_fault, say=print)
+    with pytest.raises(ValueError, match="one of a library") as fault:
+        followed.start()
+    assert not is_mistake(fault.value)
+
+
+def test_a_teacher_with_a_fault_is_told_as_one(monkeypatch, tmp_path, run, checkpoint):
+    for name in ("a", "b"):
+        (tmp_path / "videos" / name).mkdir(parents=True)
+        write_video(tmp_path / "videos" / name / "1.mp4", images(4))
+    monkeypatch.setattr("actionstream.models.training.run.load", raise_fault)
+    code, _, err = run(
+        *("train", "--data", tmp_path / "videos", "-o", tmp_path / "run", "--teacher", checkpoint),
+        *("--workers", 0, "--device", "cpu", "--size", 32),
+    )
+    assert (code, "a fault in actionstream" in err) == (3, True), err

@@ -8,6 +8,7 @@ import pytest
 from preparing import prepare
 
 from actionstream import Connection, Frame, Source, SourceError
+from actionstream.live import feed as feed_module
 from actionstream.live.feed import READ_AHEAD, Feed
 
 pytestmark = pytest.mark.alone
@@ -88,6 +89,20 @@ def test_a_source_that_waits_loses_nothing_and_is_not_read_far_ahead():
     assert [frame.index for frame in take(feed, 50)] == list(range(50))
     wait_until(lambda: feed.ended)
     assert (feed.received, feed.dropped.total(), feed.error, source.closed) == (50, 0, None, True)
+
+
+@pytest.mark.parametrize(("num_bytes", "waiting"), [(2 * PICTURE.nbytes, 2), (1, 1)])
+def test_large_frames_wait_one_by_one(monkeypatch, num_bytes, waiting):
+    """The queue is bounded in bytes, and a frame that is larger than that passes alone."""
+    monkeypatch.setattr(feed_module, "QUEUE_BYTES", num_bytes)
+    source = Scripted(20, live=False)
+    source.let.release(20)
+    feed = feed_of(source)
+    time.sleep(0.2)
+    assert feed.received == waiting
+    assert [frame.index for frame in take(feed, 20)] == list(range(20))
+    wait_until(lambda: feed.ended)
+    assert (feed.received, feed.dropped.total(), feed.error) == (20, 0, None)
 
 
 def test_the_newest_frame_of_a_live_source_wins():

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+import torchvision
 from bombs import exif, gif, inflating, lists, png, png_with, y4m
 from helpers import ROOT, images, write_video
 from odd_videos import encode, put_into
@@ -53,6 +55,12 @@ def under_a_limit(*arguments, cwd=None):
 def h264_of_8192(tmp_path_factory):
     black = np.zeros((8192, 8192, 3), np.uint8)
     return encode(tmp_path_factory.mktemp("h264") / "bomb.ts", [black], preset="ultrafast")
+
+
+@pytest.fixture(scope="module")
+def largest_pictures(tmp_path_factory):
+    black = np.zeros((4096, 8192, 3), np.uint8)
+    return encode(tmp_path_factory.mktemp("largest") / "clip.mp4", [black] * 24, preset="ultrafast", bf="0")
 
 
 METADATA = {
@@ -101,8 +109,58 @@ def test_a_small_file_that_says_it_is_very_large(tmp_path, h264_of_8192, kind):
     assert path.stat().st_size < 300_000
     code, said = under_a_limit("watch", path)
     assert code == 2, said
-    assert re.search(rf"{path.name} has pictures of .*35389440 pixels \(ACTIONSTREAM_MAX_PIXELS\)", said), said
-    assert len(said.splitlines()) == 1 or kind == "png that Pillow warns of"
+    assert re.search(rf"{path.name} has pictures of .*35389440 pixels \(--max-pixels or ACTION", said), said
+    assert len(said.splitlines()) == 1
+
+
+COMMANDS = {
+    "watch": lambda path, *more: ("watch", path, *more),
+    "label": lambda path, *more: ("label", path, *more),
+    "record": lambda path, *more: ("record", "wave", "--camera", path, "--seconds", 0.1, "--pause", 0, *more),
+    "frames": lambda path, *more: ("frames", path.parent, "-o", "frames", *more),
+    "train": lambda path, *more: ("train", "--data", path.parents[1], "-o", "run", "--workers", 1, *more),
+}
+
+
+@pytest.mark.parametrize(("command", "how"), [*((name, "option") for name in COMMANDS), ("watch", "environment")])
+def test_the_limit_on_pixels_is_an_option(tmp_path, monkeypatch, command, how):
+    """Also for the processes that a command starts."""
+    path = tmp_path / "videos" / "wave" / "clip.mp4"
+    path.parent.mkdir(parents=True)
+    path.hardlink_to(write_video(tmp_path / "clip.mp4", images(10)))
+    for name in ("a", "b"):
+        (tmp_path / "videos" / "nod").mkdir(exist_ok=True)
+        (tmp_path / "videos" / "nod" / f"{name}.mp4").hardlink_to(path)
+    if how == "environment":
+        monkeypatch.setenv("ACTIONSTREAM_MAX_PIXELS", "3071")
+    arguments = COMMANDS[command](path, *(["--max-pixels", 3071] if how == "option" else []))
+    done = subprocess.run(
+        [sys.executable, "-m", "actionstream", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    said = done.stdout + done.stderr
+    assert "has pictures of 64 x 48; the most are 3071 pixels (--max-pixels or ACTIONSTREAM_MAX_PIXELS)" in said, said
+    assert done.returncode == (0 if command == "frames" else 2), said
+
+
+def test_help_has_the_limit_on_pixels(run):
+    _, text, _ = run("watch", "--help")
+    assert "[env var: ACTIONSTREAM_MAX_PIXELS; default: 35389440; 1<=x<=178000000]" in " ".join(text.split())
+    assert "Usage" in run("watch", "sample", "--max-pixels", 178_000_001)[2]
+
+
+def test_a_picture_that_the_user_allows_and_pillow_warns_of(tmp_path):
+    path = png(tmp_path / "large.png", 10000, 9000)
+    done = subprocess.run(
+        [sys.executable, "-m", "actionstream", "watch", path, "--max-pixels", "90000000"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def each_way_to_read(path):
@@ -151,7 +209,7 @@ def test_the_limit_holds_in_all_formats_and_by_each_reader(tmp_path, monkeypatch
     monkeypatch.setenv("ACTIONSTREAM_MAX_PIXELS", "12287")
     index_of.cache_clear()
     for read in each_way_to_read(path)[(kind == "folder") :]:  # the index of a folder is one of names
-        with pytest.raises(SourceError, match=r"has pictures of .*12287 pixels \(ACTIONSTREAM_MAX_PIXELS\)"):
+        with pytest.raises(SourceError, match=r"has pictures of .*12287 pixels \(--max-pixels or ACTION"):
             read()
     index_of.cache_clear()
 
@@ -193,7 +251,7 @@ def test_a_size_that_becomes_too_large_in_mid_stream(tmp_path, monkeypatch, suff
     source = open_source(path)
     frames = list(source)
     assert {frame.image.shape for frame in frames} == {(96, 128, 3)}
-    said = "has pictures of more than 20000 pixels (ACTIONSTREAM_MAX_PIXELS), which were passed over"
+    said = "has pictures of more than 20000 pixels (--max-pixels or ACTIONSTREAM_MAX_PIXELS), which were passed over"
     assert f"{path.name} {said}" in source.warnings
 
 
@@ -236,29 +294,116 @@ def test_what_waits_is_bounded_in_bytes(tmp_path, monkeypatch):
     assert [0.0, *(frame.time_seconds for frame in frames)] == whole
 
 
+def peak_bytes(folder, *arguments):
+    """The most memory that a command takes; it succeeds."""
+    command = [sys.executable, "-m", "actionstream", *map(str, arguments)]
+    with (folder / "said").open("w+") as said:
+        process = subprocess.Popen(command, stdout=said, stderr=said, cwd=folder)
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        said.seek(0)
+        assert process.returncode == 0, said.read()
+    return used.ru_maxrss * 1024
+
+
+@pytest.mark.parametrize("command", ["watch", "label", "frames"])
+def test_what_a_video_of_the_largest_pictures_takes(tmp_path, largest_pictures, command):
+    """24 pictures of 100 MB: a few of them at a time."""
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "clip.mp4").hardlink_to(largest_pictures)
+    small = peak_bytes(tmp_path, "label", "sample")
+    target = ("videos", "-o", "frames") if command == "frames" else ("videos/clip.mp4",)
+    assert peak_bytes(tmp_path, command, *target) - small < 8 * 4096 * 8192 * 3
+
+
 SHORT_OF_MEMORY = """
-import resource, sys
-from actionstream.sources.video import FileSource
-list(FileSource(sys.argv[1]))
+import importlib, resource, sys
+megabytes, libraries, *sys.argv[1:] = sys.argv[1:]
+for library in libraries.split(","):
+    importlib.import_module(library)
+from actionstream.cli import main
 there = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (there + (40 << 20),) * 2)
-list(FileSource(sys.argv[2]))
+resource.setrlimit(resource.RLIMIT_AS, (there + (int(megabytes) << 20),) * 2)
+main.main()
 """
 
 
-def test_memory_that_is_short_is_told_as_that(tmp_path):
-    """And not as so many damaged packets."""
-    small = encode(tmp_path / "small.mp4", images(3))
-    large = encode(tmp_path / "large.mp4", [np.zeros((2160, 3840, 3), np.uint8)] * 12, preset="ultrafast", bf="0")
-    command = [sys.executable, "-c", SHORT_OF_MEMORY, small, large]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert "MemoryError" in done.stderr.splitlines()[-1], done.stderr
+def short_of_memory(folder, megabytes, libraries, *arguments):
+    """Run a command that may take this much more memory than its libraries do: its exit code, and what it said."""
+    command = [sys.executable, "-c", SHORT_OF_MEMORY, str(megabytes), libraries, *map(str, arguments)]
+    one = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "ACTIONSTREAM_CACHE": str(folder / "cache")}
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, cwd=folder, env={**os.environ, **one}, check=False
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("command", ["watch", "label"])
+@pytest.mark.parametrize("megabytes", [2, 45])
+def test_memory_that_is_short_is_told_as_that(tmp_path, command, megabytes):
+    """And not as so many damaged packets: FFmpeg tells of invalid data."""
+    code, _, said = short_of_memory(tmp_path, megabytes, "av,onnxruntime,PIL.Image,rich.live", command, "sample")
+    (line,) = said.splitlines()
+    assert (code, "there is too little memory" in line, "damaged" in line) == (2, True, False), line
+
+
+@pytest.mark.parametrize("command", ["watch", "label", "frames"])
+def test_memory_that_is_too_short_for_large_pictures(tmp_path, largest_pictures, command):
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "clip.mp4").hardlink_to(largest_pictures)
+    target = ("videos", "-o", "frames") if command == "frames" else ("videos/clip.mp4",)
+    code, _, said = short_of_memory(tmp_path, 150, "av,onnxruntime,PIL.Image,rich.live", command, *target)
+    (line,) = filter(None, said.splitlines())
+    assert (code, "there is too little memory" in line, "damaged" in line) == (2, True, False), line
+    assert not list((tmp_path).rglob(".*partial"))
+
+
+@pytest.mark.parametrize("command", ["convert", "watch"])
+@pytest.mark.parametrize("megabytes", [30])
+def test_memory_that_is_too_short_for_weights(tmp_path, command, megabytes):
+    network = torchvision.models.resnet50(weights=None)
+    torch.save(network.state_dict(), tmp_path / "weights.pth")
+    arguments = ("weights.pth", "-o", "out.safetensors")
+    if command == "watch":
+        arguments = ("sample", "--model", "tsn_resnet50", "--weights", "weights.pth", "--runtime", "torch")
+    code, _, said = short_of_memory(tmp_path, megabytes, "torch,av,safetensors.torch", command, *arguments)
+    assert (code, "there is too little memory" in said, len(said.splitlines())) == (2, True, 1), said
+    assert not list(tmp_path.glob("*out*"))
 
 
 def test_an_animation_that_says_it_has_more_pictures_than_it_has(tmp_path):
     path = png(tmp_path / "clip.png", 64, 64, frames=3, said_frames=1_000_000)
     with pytest.raises(SourceError, match=r"picture 4 of clip.png is not an image that can be read"):
         list(open_source(path))
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mp4", "webp"])
+def test_frames_of_a_small_video_that_says_it_lasts_for_hours(tmp_path, suffix):
+    """Forty pictures, then one hours later: millions of frames at 120 a second."""
+    (tmp_path / "videos").mkdir()
+    path = tmp_path / "videos" / f"clip.{suffix}"
+    if suffix == "webp":
+        first, *others = map(Image.fromarray, images(41))
+        first.save(path, save_all=True, append_images=others, duration=[8] * 40 + [16_000_000])
+    else:
+        encode(path, images(41), times=[*(n / 120 for n in range(40)), 20_000.0])
+    code, said = under_a_limit("frames", tmp_path / "videos", "-o", tmp_path / "frames")
+    assert code == 0, said
+    assert "41 pictures that are shown for" in said
+    assert "expected 100 frames a picture or fewer; `actionstream frames --max-repeats` allows" in said
+    assert not list((tmp_path / "frames").rglob("*.jpg"))
+    index = index_of(path)
+    assert (index.num_places > 1_000_000, index.first_places.nbytes) == (True, 41 * 8)
+
+
+def test_frames_of_a_slide_show(tmp_path):
+    """A picture may be shown for long, where the user says so."""
+    (tmp_path / "videos").mkdir()
+    encode(tmp_path / "videos" / "clip.mkv", images(4), times=[0, 1 / 30, 2 / 30, 400.0])
+    assert "left out" in under_a_limit("frames", tmp_path / "videos", "-o", tmp_path / "frames")[1]
+    code, said = under_a_limit("frames", tmp_path / "videos", "-o", tmp_path / "frames", "--max-repeats", 5000)
+    assert (code, "1 of 1 videos written" in said) == (0, True), said
+    assert len(list((tmp_path / "frames" / "clip").glob("*.jpg"))) > 11_000
 
 
 def test_a_video_that_says_it_lasts_for_years(tmp_path):

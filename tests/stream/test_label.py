@@ -121,7 +121,7 @@ def test_files_that_cannot_be_written_are_told_and_the_rest_goes_on(run, folder,
     write_video(folder / "later.mkv", images(40))
     (folder / "out" / "match.png").mkdir(parents=True)
     code, _, err = run("label", "match.mp4", "later.mkv", "--out", "out", "--scores", "--csv", "--model", checkpoint)
-    assert (code, err) == (1, "actionstream: the files of match cannot be written to out: Is a directory\n")
+    assert (code, err) == (1, "actionstream: out/match.png cannot be written: Is a directory\n")
     written = {"match.json", "results.json", *(f"later.{kind}" for kind in ("json", "png", "csv", "npz"))}
     assert files(folder / "out") == written, "and nothing that is half a file"
     assert list(json.loads((folder / "out/results.json").read_text())["results"]) == ["later"]

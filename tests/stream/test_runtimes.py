@@ -226,7 +226,7 @@ def test_without_an_export_everything_stays_as_it_is(monkeypatch):
     monkeypatch.setattr(meanwhile, "PATIENCE_SECONDS", 0.0)
 
     def fail():
-        raise ValueError("the disk is full")
+        raise OSError("the disk is full")
 
     now = TorchRuntime(NETWORK, CARD, device="cpu")
     runtime = Meanwhile(now, fail, lambda: now)

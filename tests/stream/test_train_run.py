@@ -277,8 +277,8 @@ def test_a_file_that_cannot_be_written_whole(finished, half, run):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert code == 2
     assert err.splitlines()[-1] == (
-        f"actionstream: {half}/last.pt cannot be written: is the disk full?; what was written before is whole: make "
-        f"room, and go on with --resume {half}"
+        f"actionstream: {half}/last.pt cannot be written: File too large; what was written before is whole: make room, "
+        f"and go on with --resume {half}"
     )
     assert contents(half, "last.pt", "settings.json") == before
     assert not list(half.glob("*.partial"))

@@ -1,6 +1,7 @@
 """The recipes that leave a sequence out, and what they rest on: early blocks computed once, controls."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,7 @@ def test_two_parts_give_the_scores_of_the_whole(shift, tmp_path):
     pictures = images(9, height=40, width=70)
     clip = Clip(write_video(tmp_path / "a.mp4", pictures), ("x",))
     plain = Preprocessing(height=64, width=64)
-    maps = read_maps(make_maps(tmp_path, stem, [clip], plain, every=2))[str(clip.path)]
+    maps = read_maps(make_maps(tmp_path, stem, [clip], plain, every=2), [clip])[str(clip.path)]
     assert maps.shape == (VIEWS, 5, 16, 4, 4)
     frames = read_frames(clip.path, [0, 2, 4, 6, 8])
     given = torch.stack([plain.normalise(torch.from_numpy(plain.resize(frame))) for frame in frames])
@@ -117,6 +118,39 @@ def interactions(tmp_path):
     return root, tmp_path / "start.safetensors"
 
 
+FOLD = {"group": "set1_seq01", "labels": ["hug", "kick"], "truth": [0, 1], "scores": [[[[0.5, 0.5]]], [[[0.5, 0.5]]]]}
+FIGURES = {"clips": 6, "right": 3, "right_in_one_view": 3}
+SETTINGS = {"shift": "bi", "seed": 0}
+OTHER_CONTENT = [
+    ("02.json", "{}"),
+    *(
+        ("02.json", json.dumps(FOLD | change))
+        for change in (
+            {},
+            {"truth": [0]},
+            {"truth": [0, 2]},
+            {"scores": [[[[0.5, 0.5]]], [[[0.5]]]]},
+        )
+    ),
+    ("settings.json", "{}"),
+    ("settings.json", "\udcff"),
+    ("table.json", "{}"),
+    ("controls.json", '{"a": {"b": "c"}}'),
+    *(
+        ("summary.json", json.dumps(change))
+        for change in (
+            {},
+            {"settings": {}, "all": FIGURES, "set1": FIGURES},
+            {"settings": SETTINGS | {"shift": "no"}, "set1": FIGURES, "all": FIGURES},
+            {"settings": SETTINGS, "set2": FIGURES, "all": FIGURES},
+            {"settings": SETTINGS, "set1": FIGURES, "all": {"clips": "6"}},
+            {"settings": SETTINGS, "set1": FIGURES, "all": FIGURES | {"seen": [1]}},
+        )
+    ),
+]
+"""Files that a run reads again, with valid JSON of something else."""
+
+
 @pytest.mark.slow
 def test_each_sequence_is_told_by_a_network_that_has_not_seen_it(run, tmp_path, interactions):
     root, start = interactions
@@ -140,6 +174,21 @@ def test_each_sequence_is_told_by_a_network_that_has_not_seen_it(run, tmp_path, 
     code, _, err = run(*command, "--epochs", 3)
     assert code == 2
     assert "begun with other settings" in err
+    for name, text in OTHER_CONTENT:
+        folder = out if name in ("table.json", "controls.json") else out / "uni-0"
+        if name == "summary.json":  # of another run in the same table; that of this run is written anew
+            folder = out / "uni-1"
+            folder.mkdir()
+        file = folder / name
+        whole = None if name == "summary.json" else file.read_bytes()
+        file.write_text(text, errors="surrogateescape")
+        code, _, err = run(*command)
+        assert (code, "fault" in err) == (2, False), (name, text, err)
+        assert str(file) in err.splitlines()[-1] or (name, "has results of" in err) == ("table.json", True), (name, err)
+        if whole is None:
+            shutil.rmtree(folder)
+        else:
+            file.write_bytes(whole)
     other = start.rename(tmp_path / "other.safetensors")
     code, _, err = run(*command, "--start", other, "--shift", "none")
     assert code == 2
@@ -247,7 +296,7 @@ def test_a_live_model_of_streams_of_clips_and_background(run, tmp_path, interact
 
     clips = clips_to_learn_from(root)
     (file,) = tmp_path.glob("maps-*.safetensors")
-    maps = read_maps(file)
+    maps = read_maps(file, [])
     batches = StreamBatches(clips, card.labels, maps, 2, 5, seed=0)
     one, again = batches[3], batches[3]
     assert (one.clips == again.clips).all()

@@ -16,6 +16,7 @@ from helpers import images, write_video
 from servers import free_port
 
 from actionstream.live.watch_list import WatchList
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.sources.camera import _linux_cameras
 
 pytestmark = pytest.mark.alone
@@ -134,12 +135,12 @@ def test_a_line_that_stays_is_left_alone(tmp_path):
     def add(source, name):
         done.append(("add", source, name))
         if source == "bad":
-            raise ValueError("bad is bad")
+            raise ActionstreamError("bad is bad")
         return name or source
 
     def remove(name):
         done.append(("remove", name))
-        raise ValueError("it has ended already")
+        raise ActionstreamError("it has ended already")
 
     said = []
     followed = WatchList(path, add=add, remove=remove, say=said.append)

@@ -16,4 +16,5 @@ def prepare(frame, sampled=True):
         good_until_seconds=np.inf,
         seconds=0.25,
         samplings=(),
+        rhythm=None,
     )
