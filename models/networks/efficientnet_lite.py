@@ -1,7 +1,7 @@
 """EfficientNet-Lite0, plain or with temporal shifts.
 
-EfficientNet (Tan and Le, ICML 2019, arXiv:1905.11946) without squeeze-excite and with ReLU6, as published by TensorFlow's
-TPU repository (2020): MobileNetV2's blocks in other stages.
+EfficientNet (Tan and Le, ICML 2019, arXiv:1905.11946) without squeeze-excite and with ReLU6, as TensorFlow's TPU
+repository published it in 2020: MobileNetV2's blocks in other stages.
 """
 
 from __future__ import annotations

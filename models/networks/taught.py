@@ -4,7 +4,8 @@ The linear layer reads windows of several lengths that end at the snippet. Each 
 part is described by the mean of its features: the order of the parts tells an action from its reverse. The ring is a
 leaf of the state; so it streams like every other network.
 
-Letters: B streams, T snippets, S pictures of a snippet, N snippets of the ring, F features, L lengths, P parts, K classes.
+Letters: B streams, T snippets, S pictures of a snippet, N snippets of the ring, F features, L lengths, P parts,
+K classes.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pydantic import Field, Strict
 from torch import Tensor, nn
 from torch.nn import functional
 
-from actionstream.kernels import read, replace
+from actionstream.kernels import Leaf, read, replace
 from actionstream.models.catalogue import create
 from actionstream.models.common.checked import Plain, ShortText, checked
 from actionstream.models.common.errors import ActionstreamError
@@ -36,8 +37,8 @@ class Backbone:
     size                height and width of its frames
     mean, std, order    see Preprocessing
     pictures            how many pictures of a snippet it sees, evenly spaced; the last is always one of them
-    maps                (stage, grid) of each feature map that is read: the stage counts from 0 (`Network.maps`), and the
-                        map becomes the means of grid x grid cells
+    maps                (stage, grid) of each feature map that is read: the stage counts from 0 (`Network.maps`), and
+                        the map becomes the means of grid x grid cells
     """
 
     network: ShortText
@@ -103,6 +104,7 @@ class Taught(Network):
             num_raw += sum(shapes[stage][2] * grid**2 for stage, grid in use.maps)
             self._num_leaves.append(num_leaves)
         signs = torch.randint(2, (num_raw,), generator=torch.Generator().manual_seed(0), device="cpu") * 2.0 - 1
+        self.signs: Tensor
         self.register_buffer("signs", signs.to(next(self.parameters()).device))
         self.linear = nn.Linear(num_features * num_parts, num_classes)
         self.backbones.requires_grad_(False)
@@ -115,7 +117,9 @@ class Taught(Network):
     def look(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Frames (B, T, 3 S, H, W) to features (B, T, F), and the new state of the backbones."""
         pictures = frames.unflatten(2, (-1, 3))
-        found, new, begin = [], [], 0
+        found: list[Tensor] = []
+        new: list[Leaf] = []
+        begin = 0
         for (network, use), num_leaves in zip(self._pairs(), self._num_leaves, strict=True):
             every = pictures.shape[2] // use.pictures
             seen = _normalised(_resized(pictures[:, :, every - 1 :: every].flatten(1, 2), use.size), use)

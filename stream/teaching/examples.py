@@ -8,9 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from actionstream.models.common.errors import ActionstreamError
-
-NOTHING = "nothing"
-"""The label of class 0: none of the taught actions."""
+from actionstream.models.labels import NOTHING
 
 
 @dataclass(frozen=True, eq=False)

@@ -96,7 +96,7 @@ def check_examples(examples: Sequence[Example]) -> tuple[str, ...]:
     if len(given) < 2:
         have = f"all {len(examples)} are of {given[0]}" if given else "there is none"
         raise ActionstreamError(
-            f"too few examples: {have}; expected two labels or more ({NOTHING} may be one), best with five examples each"
+            f"too few examples: {have}; expected two labels or more ({NOTHING} may be one), with five examples each"
         )
     if len(examples) > MOST_EXAMPLES:
         raise ActionstreamError(

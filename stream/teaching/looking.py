@@ -46,7 +46,9 @@ class Looker:
 
     def _chunks(self, frames: Iterable[Frame]) -> Iterator[tuple[list[np.ndarray], bool]]:
         """Runs of snippets, and whether the state is empty before each."""
-        sampling, waiting, begins = Sampling(self._card), [], True
+        sampling = Sampling(self._card)
+        waiting: list[np.ndarray] = []
+        begins = True
         first: float | None = None
         for frame in frames:
             first = frame.time_seconds if first is None else first

@@ -33,7 +33,7 @@ def choose_lengths(examples: Sequence[Example], *, longest: int) -> tuple[int, .
     lengths = np.minimum([example.num_snippets for example in examples], longest)
     low, high = np.quantile(lengths, [0.1, 0.9])
     num_lengths = 1 + int(np.ceil(np.log(high / low) / np.log(1.35)))
-    return tuple(sorted({int(round(length)) for length in np.geomspace(low, high, num_lengths)}))
+    return tuple(sorted({round(length) for length in np.geomspace(low, high, num_lengths)}))
 
 
 def of_action(example: Example, *, longest: int, mirrored: bool) -> Iterator[np.ndarray]:

@@ -1,5 +1,8 @@
 """Teaching: what is learnt from examples, and what it says of examples that it has not seen."""
 
+import csv
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from helpers import shared
@@ -50,7 +53,7 @@ def test_lengths_cover_the_examples():
     lengths = choose_lengths([example("a", n) for n in (12, 14, 20, 33, 40)], longest=60)
     assert lengths[0] == pytest.approx(13, abs=1)
     assert lengths[-1] == pytest.approx(37, abs=1)
-    assert all(b / a <= 1.4 for a, b in zip(lengths, lengths[1:], strict=False))
+    assert all(b / a <= 1.4 for a, b in pairwise(lengths))
     assert choose_lengths([example("a", 300)], longest=60) == (60,)
 
 
@@ -198,7 +201,7 @@ def test_a_taught_model_labels_live(teacher, tmp_path):
             best[frame.time_seconds] = prediction.names[prediction.probabilities.argmax()]
     source.close()
     for label in ("right", "down"):
-        begin, end = MOVEMENTS[label]
+        _, end = MOVEMENTS[label]
         assert best[min(best, key=lambda seconds: abs(seconds - end))] == label, label
 
 
@@ -251,8 +254,6 @@ def test_wrong_clips_change_nothing(teacher, tmp_path):
 @pytest.mark.slow
 def test_five_examples_of_real_actions():
     """UT-Interaction, set 1: sequences 1 to 5 as examples, the others as test, at the end of each clip."""
-    import csv
-
     folder = shared("data", "ut_interaction")
     with open(folder / "manifest.csv", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["set"] == "1" and row["label"] in ("hugging", "kicking")]
