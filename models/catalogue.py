@@ -91,6 +91,7 @@ _IMAGENET_BGR: dict[str, Any] = {"mean": (104.0, 117.0, 128.0), "std": (1.0,), "
 _SPORTS1M_BGR: dict[str, Any] = {"mean": (90.0, 98.0, 102.0), "std": (1.0,), "order": "bgr"}
 
 _mobilenet_v2 = partial(Entry, module="mobilenet_v2", name="MobileNetV2")
+_efficientnet_lite = partial(Entry, module="efficientnet_lite", name="EfficientNetLite0")
 _bn_inception = partial(Entry, module="bn_inception", name="BNInception", **_IMAGENET_BGR)
 _classifier = partial(Entry, module="torchvision_classifier", name="TorchvisionClassifier", paper=TSN)
 _inception3d = partial(Entry, num_frames=64, step=1, **_HALF)
@@ -126,6 +127,25 @@ _3X3X3: dict[str, Any] = {"stem": (3, 1), "middle": 3, "strides": (1, 2, 2, 2)}
 _SLOW: dict[str, Any] = {"first": ((1,), (1,), (3,), (3,))}
 _HARA: dict[str, Any] = {"stem": (7, 1), "pool": (3, 2), "middle": 3, "strides": (1, 2, 2, 2)}
 
+# the packaged checkpoints "imagenet" and "motion" as the backbones of a taught network
+_APPEARANCE: dict[str, Any] = {
+    "network": "tsn_efficientnet_lite0",
+    "arguments": {"same": True},
+    "size": 192,
+    "mean": (127.0,),
+    "std": (128.0,),
+    "maps": ((6, 3),),
+}
+_MOTION: dict[str, Any] = {
+    "network": "tsm_resnet18",
+    "arguments": {"width": 0.5, "n_div": 4},
+    "size": 64,
+    "mean": (128.0,),
+    "std": (128.0,),
+    "pictures": 2,
+    "maps": ((1, 4), (2, 2), (3, 2)),
+}
+
 NETWORKS: dict[str, Entry] = {
     # frame by frame
     "tsn_resnet18": _resnet(18),
@@ -134,10 +154,21 @@ NETWORKS: dict[str, Entry] = {
     "tsn_resnet101": _resnet(101),
     "tsn_resnet152": _resnet(152),
     "tsn_mobilenet_v2": _mobilenet_v2(paper=TSN),
+    "tsn_efficientnet_lite0": _efficientnet_lite(paper=TSN, **_HALF),
     "tsn_bn_inception": _bn_inception(paper=TSN),
     "tsn_googlenet": _classifier(arguments={"classifier": "googlenet"}, **_HALF),
     "tsn_inception_v3": _classifier(arguments={"classifier": "inception_v3"}, size=299, **_HALF),
     "tsn_vgg16": _classifier(arguments={"classifier": "vgg16"}),
+    "taught": Entry(
+        module="taught",
+        name="Taught",
+        paper="actionstream teach",
+        arguments={"backbones": (_APPEARANCE, _MOTION)},
+        size=192,
+        step=4,
+        mean=(0.0,),
+        std=(1.0,),
+    ),
     "tsn": Entry(module="tsn", name="TSN", paper=TSN, num_frames=3, step=30),
     # with a temporal shift, or aggregation
     "tsm_resnet18": _resnet(18, shift="uni", paper=TSM),
@@ -146,6 +177,7 @@ NETWORKS: dict[str, Entry] = {
     "tsm_resnet101": _resnet(101, shift="uni", paper=TSM),
     "tsm_resnet152": _resnet(152, shift="uni", paper=TSM),
     "tsm_mobilenet_v2": _mobilenet_v2(arguments={"shift": "uni"}, paper=TSM),
+    "tsm_efficientnet_lite0": _efficientnet_lite(arguments={"shift": "uni"}, paper=TSM, **_HALF),
     "tsm_bn_inception": _bn_inception(arguments={"shift": "uni"}, paper=TSM),
     "tsm_resnet50_bi": _resnet(50, shift="bi", paper=TSM, num_frames=8, step=8),
     "tsm_resnet101_bi": _resnet(101, shift="bi", paper=TSM, num_frames=8, step=8),

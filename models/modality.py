@@ -43,9 +43,9 @@ def open_modality(preprocessing: Preprocessing, *, interval_seconds: float = 0.0
     """
     if preprocessing.modality == "features":
         raise ActionstreamError("this network takes features of another network, not pictures")
-    if preprocessing.modality == "rgb":
+    if preprocessing.num_pictures == 1:
         return Pictures(preprocessing)
-    return (Flow if preprocessing.is_flow else Differences)(preprocessing, interval_seconds)
+    return (Flow if preprocessing.is_flow else StackedPictures)(preprocessing, interval_seconds)
 
 
 class Pictures:
@@ -100,12 +100,12 @@ class Stack:
         return twin
 
 
-class Differences:
-    """A snippet is a stack of pictures, one more than the differences, which `Preprocessing.normalise` computes."""
+class StackedPictures:
+    """A snippet is a stack of pictures; of differences there is one less, which `Preprocessing.normalise` computes."""
 
     def __init__(self, preprocessing: Preprocessing, interval_seconds: float):
         self._preprocessing = preprocessing
-        self._stack = Stack(preprocessing.stack + 1, interval_seconds)
+        self._stack = Stack(preprocessing.num_pictures, interval_seconds)
 
     def push(self, image: np.ndarray, time_seconds: float) -> np.ndarray | None:
         until_due = self._stack.until_due(time_seconds)
@@ -114,7 +114,7 @@ class Differences:
     def reset(self) -> None:
         self._stack.reset()
 
-    def copy(self) -> Differences:
+    def copy(self) -> StackedPictures:
         twin = copy.copy(self)
         twin._stack = self._stack.copy()
         return twin

@@ -125,9 +125,22 @@ class Network(nn.Module):
         """The output of the first part for a clip (B, n, ...) to scores (B, K)."""
         raise NotImplementedError
 
+    def maps(self, frames: Tensor, state: State | None = None) -> tuple[list[Tensor], State]:
+        """Frames (B, T, C, H, W) to the feature maps (B, T, D, h, w) at the ends of the stages, and the new state.
+
+        The last one is that of `trunk`; a network that has no stages gives only this one.
+        """
+        raise NotImplementedError
+
+    def shapes(self, height: int, width: int) -> tuple[list[torch.Size], int]:
+        """The shapes (2, 2, D, h, w) of `maps` for frames of height x width pixels, and the number of leaves."""
+        maps, state = call_on_meta(_Maps(self), (2, 2, self.in_channels, height, width))
+        return [each.shape for each in maps], len(state)
+
     def trunk(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Frames (B, T, C, H, W) to feature maps (B, T, D, h, w), and the new state."""
-        raise NotImplementedError
+        maps, state = self.maps(frames, state)
+        return maps[-1], state
 
     def head(self, features: Tensor) -> Tensor:
         """Feature maps (B, T, D, h, w) to scores (B, T, K)."""
@@ -156,6 +169,17 @@ class Network(nn.Module):
     def state_bytes(self, height: int, width: int) -> int:
         """Bytes of state that one stream takes."""
         return sum(leaf.nbytes for leaf in self.empty_state(1, height, width))
+
+
+class _Maps(nn.Module):
+    """The maps of a network as a module of its own."""
+
+    def __init__(self, network: Network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, frames: Tensor) -> tuple[list[Tensor], State]:
+        return self.network.maps(frames)
 
 
 def call_on_meta(module: nn.Module, shape: tuple[int, ...]) -> Any:

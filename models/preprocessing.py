@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Side = Annotated[int, Field(ge=1, le=4096)]
 """A side of a picture, in pixels."""
 MOST_STACKED = 256
-"""The most differences or flows in a snippet; feature maps may have more channels."""
+"""The most pictures, differences or flows in a snippet; feature maps may have more channels."""
 MOST_VALUES = 2**26
 """The most values of a snippet; a picture with the largest sides has 50 million."""
 HALVED_FROM = 4
@@ -43,7 +43,7 @@ class Preprocessing:
     modality       what a snippet is: "rgb", a picture; "rgb-difference", differences between successive pictures;
                    "flow", optical flow; "warped-flow", optical flow without the camera motion; "features", feature
                    maps of another network
-    stack          differences or flows in a snippet, 5 in the TSN paper, or channels of the features
+    stack          pictures, differences or flows in a snippet (5 in the TSN paper), or channels of the features
     flow_method    "dis", or "tvl1" as in the TSN paper, which needs opencv-contrib-python and takes much longer
     """
 
@@ -62,7 +62,7 @@ class Preprocessing:
             raise ActionstreamError(
                 f"short_side {self.short_side} is less than the {self.height} x {self.width} to cut out"
             )
-        most = {"rgb": 1, "features": self.stack}.get(self.modality, MOST_STACKED)
+        most = self.stack if self.modality == "features" else MOST_STACKED
         if self.stack > most:
             raise ActionstreamError(f"stack is {self.stack}; expected {most} at most for {self.modality}")
         if self.height * self.width * self.channels > MOST_VALUES:
@@ -100,7 +100,7 @@ class Preprocessing:
     @property
     def num_pictures(self) -> int:
         """Pictures that a snippet is made of."""
-        return 1 if self.modality in ("rgb", "features") else self.stack + 1
+        return {"rgb": self.stack, "features": 1}.get(self.modality, self.stack + 1)
 
     def resize(self, image: np.ndarray) -> np.ndarray:
         """An RGB picture, uint8 (h, w, 3), to uint8 (height, width, 3); bilinear with anti-aliasing.

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from actionstream.scoring import sure_segments
     from actionstream.sources import Source, SourceError, open_source
     from actionstream.sources.connection import Connection
+    from actionstream.teaching import Teacher
     from actionstream.videos.label import LabelledVideo, label_video
 
 _HOMES = {
@@ -43,6 +44,7 @@ _HOMES = {
     "Snapshot": "engine.engine",
     "Source": "sources",
     "SourceError": "sources",
+    "Teacher": "teaching",
     "Update": "results",
     "Watch": "live.watch",
     "label_video": "videos.label",
@@ -70,6 +72,7 @@ __all__ = [
     "Snapshot",
     "Source",
     "SourceError",
+    "Teacher",
     "Update",
     "Watch",
     "label_video",

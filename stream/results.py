@@ -68,6 +68,7 @@ class Prediction:
     probabilities        float32 (K,), of this snippet alone
     smoothed             float32 (K,), probabilities smoothed over the recent past; events follow them
     events               labels that start or end with this frame
+    background           the label that means that nothing happens; None where the model has none
     """
 
     stream: str
@@ -83,6 +84,7 @@ class Prediction:
     smoothed: np.ndarray
     events: tuple[Event, ...]
     warming_up: bool = False
+    background: str | None = None
 
     @property
     def label(self) -> str | None:

@@ -47,6 +47,7 @@ ROOMS = {
         "sinks",
         "live",
         "videos",
+        "teaching",
         "evaluation",
         "benchmarks",
         "commands",

@@ -27,8 +27,8 @@ from actionstream.models.common.errors import ActionstreamError, warn_once
 from actionstream.models.labels.files import Labels, read_label_file
 
 FOLDER = Path(__file__).with_name("lists")
-BACKGROUND = "background"
-"""The default name of the background label, which means that nothing happens."""
+BACKGROUND, NOTHING = "background", "nothing"
+"""The names by which the background label is known, which means that nothing happens."""
 
 
 def list_labels() -> list[str]:
@@ -54,7 +54,7 @@ def read_labels(name: str | os.PathLike[str]) -> Labels:
 
 
 def find_background(labels: Sequence[str], wanted: str | None = None) -> str | None:
-    """The background label: `wanted`, which must exist, or else BACKGROUND if there is such a label."""
+    """The background label: `wanted`, which must exist, or else BACKGROUND or NOTHING if there is such a label."""
     if wanted is not None and wanted not in labels:
         raise ActionstreamError(f"no label is called {wanted!r}; there are {', '.join(labels)}")
-    return BACKGROUND if wanted is None and BACKGROUND in labels else wanted
+    return wanted or next((label for label in (BACKGROUND, NOTHING) if label in labels), None)

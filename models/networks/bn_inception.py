@@ -85,8 +85,9 @@ class BNInception(Network):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    def trunk(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        return self._over_time(self.first_part(frames), state)
+    def maps(self, frames: Tensor, state: State | None = None) -> tuple[list[Tensor], State]:
+        features, state = self._over_time(self.first_part(frames), state)
+        return [features], state
 
     def head(self, features: Tensor) -> Tensor:
         return self.fc(self.dropout(features.mean(dim=(-2, -1))))

@@ -5,14 +5,16 @@ The names of its parameters are torchvision's.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 from torch.nn import functional
 
 from actionstream.models.common.choices import Shift
 from actionstream.models.network import Carry, Network, ShiftPadding, State, TemporalShift
 
-# expand ratio, channels, number of blocks, stride of the first (table 2 of the paper)
-STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
+Stage = tuple[int, int, int, int, int]
+"""Expand ratio, channels, number of blocks, stride of the first, and side of the depthwise kernels."""
 
 
 class SameConv2d(nn.Conv2d):
@@ -37,7 +39,14 @@ def _conv_bn(in_channels: int, out_channels: int, kernel: int, stride: int, grou
 
 class InvertedResidual(nn.Module):
     def __init__(
-        self, in_channels: int, channels: int, stride: int, expand: int, same: bool, shift: TemporalShift | None
+        self,
+        in_channels: int,
+        channels: int,
+        stride: int,
+        expand: int,
+        kernel: int,
+        same: bool,
+        shift: TemporalShift | None,
     ):
         super().__init__()
         hidden = in_channels * expand
@@ -46,7 +55,7 @@ class InvertedResidual(nn.Module):
         layers: list[nn.Module] = [] if expand == 1 else [_conv_bn(in_channels, hidden, 1, 1, 1, same)]
         self.conv = nn.Sequential(
             *layers,
-            _conv_bn(hidden, hidden, 3, stride, hidden, same),
+            _conv_bn(hidden, hidden, kernel, stride, hidden, same),
             nn.Conv2d(hidden, channels, 1, bias=False),
             nn.BatchNorm2d(channels),
         )
@@ -67,6 +76,17 @@ class MobileNetV2(Network):
     first_shift  index in `features` of the first block that may shift; the layers before it see single frames
     """
 
+    stages: ClassVar[tuple[Stage, ...]] = (  # table 2 of the paper
+        (1, 16, 1, 1, 3),
+        (6, 24, 2, 2, 3),
+        (6, 32, 3, 2, 3),
+        (6, 64, 4, 2, 3),
+        (6, 96, 3, 1, 3),
+        (6, 160, 3, 2, 3),
+        (6, 320, 1, 1, 3),
+    )
+    norm_eps: ClassVar[float] = 1e-5
+
     def __init__(
         self,
         *,
@@ -85,29 +105,36 @@ class MobileNetV2(Network):
         )
         size = _round_channels(32 * width)
         blocks: list[nn.Module] = [_conv_bn(in_channels, size, 3, 2, 1, same)]
-        for expand, channels, num_blocks, first_stride in STAGES:
+        ends: list[int] = []
+        for expand, channels, num_blocks, first_stride, kernel in self.stages:
             channels = _round_channels(channels * width)
             for index in range(num_blocks):
                 stride = first_stride if index == 0 else 1
                 shifts = expand > 1 and stride == 1 and size == channels and len(blocks) >= first_shift
                 placed = self._make_shift() if shifts else None
-                blocks.append(InvertedResidual(size, channels, stride, expand, same, placed))
+                blocks.append(InvertedResidual(size, channels, stride, expand, kernel, same, placed))
                 size = channels
+            ends.append(len(blocks) - 1)
         last = _round_channels(1280 * max(1.0, width))
         blocks.append(_conv_bn(size, last, 1, 1, 1, same))
         self.features = nn.Sequential(*blocks)
+        self._ends = (*ends, len(blocks) - 1)
         self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(last, num_classes))
 
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")
+            elif isinstance(module, nn.BatchNorm2d):
+                module.eps = self.norm_eps
 
-    def trunk(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+    def maps(self, frames: Tensor, state: State | None = None) -> tuple[list[Tensor], State]:
         carry = Carry(frames.shape[1], state)
-        x = frames.flatten(0, 1)
-        for block in self.features:
+        x, maps = frames.flatten(0, 1), []
+        for index, block in enumerate(self.features):
             x = block(x, carry) if isinstance(block, InvertedResidual) else block(x)
-        return x.unflatten(0, frames.shape[:2]), carry.state()
+            if index in self._ends:
+                maps.append(x.unflatten(0, frames.shape[:2]))
+        return maps, carry.state()
 
     def head(self, features: Tensor) -> Tensor:
         return self.classifier(features.mean(dim=(-2, -1)))

@@ -171,35 +171,42 @@ class ResNet(Network):
             return self._make_shift()
         return TemporalAggregation(channels, self.shift)
 
-    def trunk(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        return self._over_time(self.first_part(frames), state)
+    def maps(self, frames: Tensor, state: State | None = None) -> tuple[list[Tensor], State]:
+        carry = Carry(frames.shape[1], state)
+        x, maps = self._stem(frames), []
+        for stage in (1, 2, 3, 4):
+            for layer in self._layers(stage):
+                x = layer(x, carry)
+            maps.append(x.unflatten(0, (-1, carry.num_snippets)))
+        return maps, carry.state()
 
     def head(self, features: Tensor) -> Tensor:
         return self.fc(self.dropout(features.mean(dim=(-2, -1))))
 
     def first_part(self, frames: Tensor) -> Tensor:
         """Frames (B, T, C, H, W) to the input of the first block with a temporal layer (B, T, c, h, w)."""
-        x = self.maxpool(torch.relu(self.bn1(self.conv1(frames.flatten(0, 1)))))
-        alone = Carry(frames.shape[1], None)
-        for layer in takewhile(_is_alone, self._layers()):
+        x, alone = self._stem(frames), Carry(frames.shape[1], None)
+        for layer in takewhile(_is_alone, self._all_layers()):
             x = layer(x, alone)
         return x.unflatten(0, frames.shape[:2])
 
     def second_part(self, features: Tensor) -> Tensor:
-        return self.head(self._over_time(features, None)[0]).mean(dim=1)
-
-    def _over_time(self, features: Tensor, state: State | None) -> tuple[Tensor, State]:
-        carry = Carry(features.shape[1], state)
-        x = features.flatten(0, 1)
-        for layer in dropwhile(_is_alone, self._layers()):
+        x, carry = features.flatten(0, 1), Carry(features.shape[1], None)
+        for layer in dropwhile(_is_alone, self._all_layers()):
             x = layer(x, carry)
-        return x.unflatten(0, (-1, carry.num_snippets)), carry.state()
+        return self.head(x.unflatten(0, (-1, carry.num_snippets))).mean(dim=1)
 
-    def _layers(self) -> Iterator[Layer]:
+    def _stem(self, frames: Tensor) -> Tensor:
+        return self.maxpool(torch.relu(self.bn1(self.conv1(frames.flatten(0, 1)))))
+
+    def _all_layers(self) -> Iterator[Layer]:
         for stage in (1, 2, 3, 4):
-            if stage in self.pooled_stages:
-                yield _halve_time
-            yield from self.get_submodule(f"layer{stage}").children()
+            yield from self._layers(stage)
+
+    def _layers(self, stage: int) -> Iterator[Layer]:
+        if stage in self.pooled_stages:
+            yield _halve_time
+        yield from self.get_submodule(f"layer{stage}").children()
 
 
 def _is_alone(layer: Layer) -> bool:

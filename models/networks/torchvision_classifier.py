@@ -46,9 +46,9 @@ class TorchvisionClassifier(Network):
         new = nn.Conv2d(in_channels, first.out_channels, **settings, bias=first.bias is not None)
         self.pictures.set_submodule(name, new)
 
-    def trunk(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+    def maps(self, frames: Tensor, state: State | None = None) -> tuple[list[Tensor], State]:
         features = self.pictures(frames.flatten(0, 1))
-        return features.unflatten(0, frames.shape[:2])[..., None, None], ()
+        return [features.unflatten(0, frames.shape[:2])[..., None, None]], ()
 
     def head(self, features: Tensor) -> Tensor:
         return self.fc(self.dropout(features.mean(dim=(-2, -1))))

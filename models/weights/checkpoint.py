@@ -7,6 +7,7 @@ JSON. Nothing is unpickled.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from actionstream.models.network import Network
 
 KEY = "actionstream"
+ATTACHED = "attached."
+"""The begin of the keys of tensors that are not the network's."""
 
 
 def is_checkpoint(path: str | os.PathLike[str]) -> bool:
@@ -47,13 +50,32 @@ def read_card(model: Model) -> Card:
     return Card.from_json(metadata[KEY], f"the card in {path}")
 
 
-def save(path: str | os.PathLike[str], network: Network, card: Card, *, half: bool = False) -> None:
-    """Write a checkpoint (atomic write), with `half` in float16."""
+def save(
+    path: str | os.PathLike[str],
+    network: Network,
+    card: Card,
+    *,
+    half: bool = False,
+    attached: Mapping[str, Tensor] | None = None,
+) -> None:
+    """Write a checkpoint (atomic write).
+
+    half      whether its weights are in float16; statistics of batch norm stay as they are
+    attached  tensors that are not the network's, by name, for `read_attached`
+    """
+    in_half = {name for name, _ in network.named_parameters()} if half else ()
     tensors = {
-        name: (tensor.half() if half and tensor.is_floating_point() else tensor).detach().cpu().contiguous()
+        name: (tensor.half() if name in in_half else tensor).detach().cpu().contiguous()
         for name, tensor in network.state_dict().items()
     }
-    _write(path, tensors, card)
+    _write(path, tensors | {f"{ATTACHED}{name}": tensor for name, tensor in (attached or {}).items()}, card)
+
+
+def read_attached(model: Model) -> dict[str, Tensor]:
+    """The tensors that were attached to a checkpoint, by name, in the order of the names."""
+    with safe_open(locate(model).file(*CHECKPOINTS), framework="pt") as file:
+        keys = sorted(key for key in file.keys() if key.startswith(ATTACHED))  # noqa: SIM118  it is no mapping
+        return {key.removeprefix(ATTACHED): file.get_tensor(key) for key in keys}
 
 
 def save_card(path: str | os.PathLike[str], card: Card) -> None:

@@ -96,6 +96,13 @@ LAYOUTS: dict[str, Layout] = {
     "mobilenet-v2-tensorflow": Layout(
         (), arguments={"same": True}, feeding={"mean": (128.0,), "std": (128.0,)}, networks="tsn_mobilenet_v2"
     ),
+    "efficientnet-pytorch": Layout(
+        renames.EFFICIENTNET_PYTORCH,
+        shift="none",
+        marker=r"^_blocks\.",
+        arguments={"same": True},
+        feeding={"mean": (127.0,), "std": (128.0,)},
+    ),
 }
 """A file is compared with them in this order: the more specific layout comes first."""
 
@@ -114,6 +121,7 @@ PROJECTS: dict[str, tuple[str, ...]] = {
     "smallbig": ("smallbig",),
     "timeception": ("timeception",),
     "tensorflow": ("mobilenet-v2-tensorflow",),
+    "efficientnet-pytorch": ("efficientnet-pytorch",),
     "actionstream": ("plain",),
     "auto": tuple(LAYOUTS),
 }

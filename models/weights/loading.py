@@ -14,7 +14,7 @@ from actionstream.models.common.extras import extras_named
 from actionstream.models.labels import read_labels
 from actionstream.models.locate import CHECKPOINTS, Located, Model, locate
 from actionstream.models.published import PUBLISHED
-from actionstream.models.weights.checkpoint import read_card
+from actionstream.models.weights.checkpoint import ATTACHED, read_card
 
 if TYPE_CHECKING:
     from actionstream.models.network import Network
@@ -76,7 +76,9 @@ def _load_checkpoint(found: Located, *, shift: str | None, insist: bool) -> tupl
     if len(card.labels) != network.num_classes:
         raise ActionstreamError(f"{path} has {len(card.labels)} labels for {network.num_classes} classes")
     try:
-        tensors = {key: tensor.clone() for key, tensor in load_file(path).items()}  # tensors in a file are not aligned
+        tensors = {  # tensors in a file are not aligned
+            key: tensor.clone() for key, tensor in load_file(path).items() if not key.startswith(ATTACHED)
+        }
         network.load_state_dict(tensors, assign=True)
     except RuntimeError as error:  # what torch raises for other names or shapes
         raise ActionstreamError(f"the weights in {path} are not those of {card.network}: {error}") from error

@@ -210,6 +210,26 @@ CLASSIFIER: Renames = (
     (r"^(?!fc\.)(?=.)", "pictures."),
 )
 
+# EfficientNet-PyTorch's blocks, numbered without stages; the first has no expansion, and a fifth tensor of each norm.
+EFFICIENTNET_PYTORCH: Renames = (
+    (r"^_conv_stem\.", "features.0.0."),
+    (r"^_bn0\.", "features.0.1."),
+    (r"^_conv_head\.", "features.17.0."),
+    (r"^_bn1\.", "features.17.1."),
+    (r"^_fc\.", "classifier.1."),
+    *((rf"^_blocks\.{block}\.", f"features.{block + 1}.conv.") for block in range(16)),
+    (r"^(features\.1\.conv)\._depthwise_conv\.", r"\1.0.0."),
+    (r"^(features\.1\.conv)\._bn1\.", r"\1.0.1."),
+    (r"^(features\.1\.conv)\._project_conv\.", r"\1.1."),
+    (r"^(features\.1\.conv)\._bn2\.", r"\1.2."),
+    (r"\._expand_conv\.", ".0.0."),
+    (r"\._bn0\.", ".0.1."),
+    (r"\._depthwise_conv\.", ".1.0."),
+    (r"\._bn1\.", ".1.1."),
+    (r"\._project_conv\.", ".2."),
+    (r"\._bn2\.", ".3."),
+)
+
 # MMAction2's MobileNetV2: stages of blocks, in which each convolution and its norm are one module.
 MOBILENET_V2_MMACTION2: Renames = (
     (r"^backbone\.", ""),

@@ -35,8 +35,8 @@ Background = Annotated[
     str | None,
     typer.Option(
         "--background",
-        help="The label for no action; it has no segments.",
-        show_default="background, where the model has it",
+        help="The label for no action; it has no segments and no events.",
+        show_default="background or nothing, where the model has it",
     ),
 ]
 

@@ -10,7 +10,7 @@ import typer
 
 from actionstream.choices import Policy, Transport
 from actionstream.cli.messages import say
-from actionstream.cli.options import Device, Labels, MaxPixels, Model, Runtime, Weights, loading
+from actionstream.cli.options import Background, Device, Labels, MaxPixels, Model, Runtime, Weights, loading
 from actionstream.cli.thresholds import START, read_thresholds
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.common.max_pixels import MAX_PIXELS
@@ -73,6 +73,7 @@ def watch(
     min_duration: Annotated[
         float, typer.Option(metavar="SECONDS", help="A label that lasts less than this is no event.")
     ] = 0.2,
+    background: Background = None,
     gap: Annotated[
         float | None,
         typer.Option(
@@ -149,6 +150,7 @@ def watch(
             end_threshold=ends,
             smoothing_seconds=smoothing,
             min_duration_seconds=min_duration,
+            background=background,
         )
 
     code = watch_sources(

@@ -19,6 +19,7 @@ from actionstream.engine.scored_stream import Prepared, ScoredStream
 from actionstream.engine.scorer import Row, Scorer
 from actionstream.frame import Frame
 from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.labels import find_background
 from actionstream.models.locate import Located, Model
 from actionstream.results import Event, Prediction, Skipped
 from actionstream.runtimes.runtime import Runtime
@@ -57,6 +58,7 @@ class Engine:
     end_threshold         a label ends when its smoothed score falls below this; default: half of `threshold`
     smoothing_seconds     time constant of the smoothing
     min_duration_seconds  a label is an event when it stays for this long
+    background            the label that means that nothing happens, which is no event; default: see `find_background`
     gap_seconds           a pause in a stream after which its state is of no use (default: `Sampler`)
 
     For one stream `push` is enough. A program with a thread for each stream calls `prepare` in that thread, and `score`
@@ -73,6 +75,7 @@ class Engine:
         end_threshold: Threshold | None = None,
         smoothing_seconds: float = 0.3,
         min_duration_seconds: float = 0.2,
+        background: str | None = None,
         gap_seconds: float | None = None,
     ):
         if isinstance(model, Scorer):
@@ -86,7 +89,12 @@ class Engine:
         self.card = self._scorer.card
         self._streams: dict[str, LabelledStream] = {}
         detector = EventDetector(
-            "", self.card.labels, start=threshold, end=end_threshold, min_duration_seconds=min_duration_seconds
+            "",
+            self.card.labels,
+            start=threshold,
+            end=end_threshold,
+            min_duration_seconds=min_duration_seconds,
+            background=find_background(self.card.labels, background),
         )
         self._fresh = Labelling(Smoother(smoothing_seconds), detector)
 

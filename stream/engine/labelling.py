@@ -67,6 +67,7 @@ class Labelling:
             smoothed=smoothed,
             events=tuple(events),
             warming_up=warming_up,
+            background=self.detector.background,
         )
 
     def flush(self, time_seconds: float | None) -> list[Event]:

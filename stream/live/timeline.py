@@ -9,7 +9,6 @@ from dataclasses import replace
 import numpy as np
 
 from actionstream.models.card import Card
-from actionstream.models.labels import find_background
 from actionstream.results import Label, OpenSegment, Prediction, Segment, TimelineNews, Update, VideoLabels
 from actionstream.scoring import Integrator, SegmentTracker, WindowPlan
 from actionstream.scoring.events import Threshold
@@ -23,7 +22,8 @@ VIDEO_EVERY_SECONDS = 2.0
 class Timeline:
     """The timeline of one stream, from its predictions.
 
-    card             card of the model; a label "background" has no segments
+    card             card of the model
+    background       the label that has no segments
     threshold, end_threshold
                      as for `Engine`: a label at `threshold` or above is a segment
     horizon_seconds  how far back M-TWI reaches; None: to the beginning
@@ -37,6 +37,7 @@ class Timeline:
         card: Card,
         *,
         threshold: Threshold,
+        background: str | None = None,
         end_threshold: Threshold | None = None,
         horizon_seconds: float | None = None,
     ):
@@ -47,7 +48,7 @@ class Timeline:
         self._tracker = SegmentTracker(
             card.labels,
             interval_seconds=card.interval_seconds,
-            background=find_background(card.labels),
+            background=background,
             smoothing_seconds=0,  # the engine smooths
             start=threshold,
             end=end_threshold,
@@ -131,6 +132,7 @@ class Timelines:
                     name,
                     self._card,
                     threshold=self._threshold,
+                    background=update.prediction.background,
                     end_threshold=self._end_threshold,
                     horizon_seconds=horizon_seconds,
                 )

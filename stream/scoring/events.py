@@ -24,6 +24,7 @@ class EventDetector:
                           up; a shorter rise is no event
     max_dip_seconds       after its start, an end is reported when the score has stayed below `end` for this long, with
                           the time at which it fell; a shorter dip is no end
+    background            the label that means that nothing happens: it is no event
 
     Thresholds are numbers between 0 and 1, or a mapping from labels to them with "*" for the others.
     """
@@ -37,9 +38,11 @@ class EventDetector:
         end: Threshold | None = None,
         min_duration_seconds: float = 0.2,
         max_dip_seconds: float = 0.0,
+        background: str | None = None,
     ):
         self.stream = stream
         self.names = tuple(names)
+        self.background = background
         self.set_thresholds(start, end)
         for what, seconds in (("minimum duration", min_duration_seconds), ("longest dip", max_dip_seconds)):
             if not seconds >= 0 or math.isinf(seconds):
@@ -58,6 +61,8 @@ class EventDetector:
         wrong = [name for name, up, down in zip(self.names, self._start, self._end, strict=True) if down > up]
         if wrong:
             raise ActionstreamError(f"the end threshold of {wrong[0]!r} is above its start threshold")
+        if self.background is not None:
+            self._start[self.names.index(self.background)] = np.inf
 
     def push(self, smoothed: np.ndarray, time_seconds: float) -> list[Event]:
         """The events that a smoothed row (K,) makes; ends before starts."""

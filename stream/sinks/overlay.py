@@ -8,9 +8,11 @@ from actionstream.frame import Frame
 from actionstream.results import WARMING_UP, Prediction
 from actionstream.scoring.events import Threshold, thresholds
 
+GREEN, GREY = (120, 255, 140), (170, 170, 170)
+
 
 class Overlay:
-    """Draws the current label and the best scores into a copy of each frame.
+    """Draws the current label and the best scores into a copy of each frame; the background label is grey.
 
     threshold  a label is drawn when its smoothed score reaches this: a number, or a mapping as for `EventDetector`
     """
@@ -41,7 +43,8 @@ class Overlay:
         label = latest.label or WARMING_UP
         reached = latest.smoothed >= thresholds(self._threshold, latest.names)
         sure = latest.warming_up or reached[latest.smoothed.argmax()]
-        self._text(image, label if sure else "...", (line // 3, line), unit * 1.1, (120, 255, 140))
+        colour = GREY if label == latest.background else GREEN
+        self._text(image, label if sure else "...", (line // 3, line), unit * 1.1, colour)
         for place, index in enumerate(order):
             score = float(latest.smoothed[index])
             y = line * (place + 2)

@@ -194,8 +194,9 @@ class Terminal:
         elif prediction is not None:
             for place, index in enumerate(np.argsort(-prediction.smoothed, kind="stable")[: self._top]):
                 score = float(prediction.smoothed[index])
-                style = "bold green" if place == 0 else ""
-                table.add_row(escape(prediction.names[index]), f"{score:.2f}", "█" * round(24 * score), style=style)
+                name = prediction.names[index]
+                style = "dim" if name == prediction.background else "bold green" if place == 0 else ""
+                table.add_row(escape(name), f"{score:.2f}", "█" * round(24 * score), style=style)
         figures = [row.state, f"{row.rate():.0f} frames/s", f"latency {row.latency():.1f} ms", _dropped(row.counts)]
         table.caption = "   ".join(figures)
         if row.timeline is None:

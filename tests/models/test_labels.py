@@ -63,6 +63,7 @@ def test_files_of_no_use(contents, message, tmp_path):
 
 def test_which_label_is_background():
     assert find_background(("a", "background")) == "background"
+    assert find_background(("nothing", "a")) == "nothing"
     assert find_background(("a", "b")) is None
     assert find_background(("a", "background"), "a") == "a"
     with pytest.raises(ValueError, match=r"no label is called 'c'; there are a, b"):

@@ -35,6 +35,17 @@ def test_rgb_is_the_resized_picture():
         assert np.array_equal(open_modality(wanted).push(picture, 0.0), wanted.resize(picture))
 
 
+def test_stacked_pictures():
+    """Snippets two pictures long, one after the other: each picture is in one of them."""
+    wanted = preprocessing("rgb", stack=2)
+    pictures = images(6)
+    snippets = pushed(open_modality(wanted, interval_seconds=2 / 30), pictures)
+    assert [snippet is None for snippet in snippets] == [True, False] * 3
+    for n in (1, 3, 5):
+        assert np.array_equal(snippets[n], np.concatenate([wanted.resize(each) for each in pictures[n - 1 : n + 1]], 2))
+    assert wanted.normalise(torch.from_numpy(snippets[1])).shape == (6, SIZE, SIZE)
+
+
 def test_differences():
     wanted = preprocessing("rgb-difference", mean=(0.0,), std=(255.0,))
     pictures = images(5)
@@ -209,8 +220,8 @@ def test_flow_of_a_real_film():
 def test_what_is_refused():
     with pytest.raises(ValueError, match="modality is 'depth'; expected 'rgb'"):
         preprocessing("depth")
-    with pytest.raises(ValueError, match="stack is 5; expected 1 at most for rgb"):
-        preprocessing("rgb", stack=5)
+    with pytest.raises(ValueError, match="stack is 257; expected 256 at most for rgb"):
+        preprocessing("rgb", stack=257)
     with pytest.raises(ValueError, match="flow_method is 'farneback'; expected 'dis' or 'tvl1'"):
         preprocessing("flow", flow_method="farneback")
     with pytest.raises(ValueError, match="flow has no colours to turn round"):

@@ -14,6 +14,7 @@ from actionstream import open_source
 from actionstream.models import Preprocessing, create
 from actionstream.models.network import TemporalShift
 from actionstream.models.weights.convert import load_weights
+from actionstream.models.weights.loading import load
 
 STATE_SHAPES = {
     "tsm_resnet50": [(8, 56)] + [(32, 56)] * 3 + [(64, 28)] * 4 + [(128, 14)] * 6 + [(256, 7)] * 2,
@@ -130,6 +131,28 @@ def test_imagenet_weights_name_real_pictures():
             best = int(network(frames)[0].argmax())
         right += best == case["top3"][0]["index"]
     assert right >= len(expected) - 1  # scaling and cutting in one step differs by a grey level here and there
+
+
+def test_efficientnet_gives_the_logits_of_its_publisher():
+    """The packaged checkpoint, beside the package efficientnet-lite-pytorch 0.1.0 with the same weights."""
+    network, card = load("imagenet")
+    row, column = np.mgrid[:224, :224]
+    picture = np.stack([row + column, 2 * row + column, row + 3 * column], axis=-1) % 256
+    frames = card.preprocessing.normalise(torch.from_numpy(picture.astype(np.uint8)))[None, None]
+    with torch.inference_mode():
+        logits = network(frames)[0][0, 0]
+    assert int(logits.argmax()) == 885
+    assert logits[:4].tolist() == pytest.approx([-0.438845, 0.153461, -1.897933, -2.377942], abs=1e-3)
+    assert float(logits.sum()) == pytest.approx(-81.52618, abs=0.02)
+
+
+def test_efficientnet_is_recognised():
+    network, card, found = load_weights(shared("data", "weights", "efficientnet_lite0_imagenet1000_fp16.safetensors"))
+    packaged, packaged_card = load("imagenet")
+    assert (found.network, found.layout, found.shift) == ("tsn_efficientnet_lite0", "efficientnet-pytorch", "none")
+    assert card.preprocessing == packaged_card.preprocessing
+    for name, tensor in packaged.state_dict().items():
+        assert torch.equal(tensor, network.state_dict()[name]), name
 
 
 def test_the_first_shift_may_come_late():

@@ -125,8 +125,17 @@ def test_the_timeline_has_the_same_thresholds(run):
     assert sooner[0][1] < usual[0][1]
 
 
+def test_the_background_is_no_event(run):
+    told, _ = said_by_watch(run, "--background", "still")
+    assert told
+    assert "still" not in {label for _, label, _ in told}
+    code, _, err = run("watch", "sample", "--json", "--background", "stil")
+    assert code == 2
+    assert "no label is called 'stil'" in err
+
+
 def test_the_overlay_has_them_too():
-    def drawn(threshold):
+    def drawn(threshold, background=None):
         image = np.full((240, 320, 3), 200, np.uint8)
         scores = np.array([0.7, 0.3], np.float32)
         prediction = Prediction(
@@ -142,6 +151,7 @@ def test_the_overlay_has_them_too():
             probabilities=scores,
             smoothed=scores,
             events=(),
+            background=background,
         )
         return Overlay(top=1, threshold=threshold)(
             Frame(stream="s", index=0, time_seconds=0.0, image=image), prediction
@@ -151,3 +161,6 @@ def test_the_overlay_has_them_too():
     assert not np.array_equal(shown, hidden)
     assert np.array_equal(drawn({"*": 0.5, "wave": 0.9}), hidden)
     assert np.array_equal(drawn({"*": 0.9, "wave": 0.5}), shown)
+    grey = drawn(0.5, background="wave")
+    assert not np.array_equal(grey, shown)
+    assert np.array_equal(drawn(0.5, background="nod"), shown)

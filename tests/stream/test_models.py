@@ -24,7 +24,7 @@ def test_the_table(run):
     assert "yes" in row
     head, *rows = checkpoints.splitlines()
     assert head.split() == ["checkpoint", "network", "labels", "licence", "where"]
-    assert [row.split()[0] for row in rows] == ["motion", "motion-tsn", *PUBLISHED]
+    assert [row.split()[0] for row in rows] == ["imagenet", "motion", "motion-tsn", *PUBLISHED]
     assert rows[0].split()[-1] == "packaged"
 
 

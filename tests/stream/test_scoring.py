@@ -49,6 +49,14 @@ def test_refuses_odd_times(seconds):
         EventDetector("s", NAMES, max_dip_seconds=seconds)
 
 
+def test_the_background_is_no_event():
+    rows = [[0.9, 0.1]] * 5 + [[0.1, 0.9]] * 5
+    assert events(rows, background="wave") == [("start", "clap", 0.5), ("end", "clap", 1.0)]
+    detector = EventDetector("s", NAMES, background="wave")
+    detector.set_thresholds(0.1)
+    assert not detector.push(np.array([0.9, 0.0]), 0.0) + detector.push(np.array([0.9, 0.0]), 1.0)
+
+
 def events(scores, *, step=0.1, **options):
     detector = EventDetector("s", NAMES, **options)
     found = []

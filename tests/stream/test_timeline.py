@@ -140,7 +140,7 @@ def test_the_horizon_forgets():
 
 def test_background_is_no_segment_and_a_stream_of_nothing_has_no_timeline():
     card = replace(random_card(), labels=("wave", "clap", "nod", "background"))
-    timeline = Timeline("s", card, threshold=0.6)
+    timeline = Timeline("s", card, threshold=0.6, background="background")
     told = [timeline.push(p) for p in predictions(card, ["background"] * 20)]
     assert all(one.news == () for one in told)
     empty = Timeline("s", card, threshold=0.6)

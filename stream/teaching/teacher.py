@@ -1,0 +1,103 @@
+"""The teacher: examples of actions go in, a checkpoint that labels them live comes out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from actionstream.frame import Frame
+from actionstream.models.card import Card
+from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.locate import Model
+from actionstream.models.networks.taught import Taught
+from actionstream.models.weights.checkpoint import read_attached, save
+from actionstream.models.weights.loading import load
+from actionstream.sources import open_source
+from actionstream.teaching.backbones import BACKBONES, LONGEST_SECONDS, build
+from actionstream.teaching.examples import Example
+from actionstream.teaching.fit import Fit, fit_examples
+from actionstream.teaching.looking import Looker
+
+
+class Teacher:
+    """Learns actions from a few examples of each.
+
+        teacher = Teacher()
+        for clip in clips:
+            teacher.add("wave", clip)
+        teacher.fit()
+        teacher.save("mine.safetensors")
+
+    model      a checkpoint that a teacher wrote, to go on from its examples
+    backbones  checkpoints whose networks stream, for a new one
+    """
+
+    def __init__(self, model: Model | None = None, *, backbones: Sequence[Model] = BACKBONES):
+        self.examples: list[Example] = []
+        if model is None:
+            network, card = build(backbones)
+        else:
+            network, card = load(model)  # type: ignore[assignment]
+            if not isinstance(network, Taught):
+                raise ActionstreamError(f"{model} is {card.network}; expected a model that `actionstream teach` wrote")
+            self.examples = [
+                Example(**each, features=features.numpy())
+                for each, features in zip(card.training["examples"], read_attached(model).values(), strict=True)
+            ]
+        self.card: Card = card
+        self._network: Taught = network
+        self._look = Looker(network, card)
+
+    def add(self, label: str, clip: str | os.PathLike[str] | Iterable[Frame], *, name: str = "") -> Example:
+        """Add an example of a label.
+
+        clip  a video file or folder of pictures, or frames in their order
+        name  of the example in messages; the file's unless given
+        """
+        if isinstance(clip, str | os.PathLike):
+            path = Path(clip)
+            name, clip = name or path.name, open_source(path)
+        example = Example(label, name or f"example {len(self.examples) + 1}", self._look(clip))
+        self.examples.append(example)
+        return example
+
+    def remove(self, number: int) -> Example:
+        """Remove the example with this number, counted from 0."""
+        if not 0 <= number < len(self.examples):
+            raise ActionstreamError(f"no example {number}; there are {len(self.examples)}")
+        return self.examples.pop(number)
+
+    def fit(self) -> Fit:
+        """Learn from the examples."""
+        interval = self.card.interval_seconds
+        network = self._network
+        fit = fit_examples(self.examples, num_parts=network.num_parts, longest=round(LONGEST_SECONDS / interval))
+        network.set_linear(torch.from_numpy(fit.weights), torch.from_numpy(fit.offset), fit.lengths)
+        self.card = replace(
+            self.card,
+            labels=fit.labels,
+            arguments={**self.card.arguments, "num_classes": len(fit.labels), "lengths": fit.lengths},
+            context=min(fit.lengths),
+            training={
+                **self.card.training,
+                "examples": [{"label": each.label, "name": each.name} for each in self.examples],
+            },
+        )
+        return fit
+
+    def checkpoint(self) -> tuple[Taught, Card]:
+        """The network and its card, as the last `fit` left them."""
+        if not self.card.labels:
+            raise ActionstreamError("there is no model yet; add examples and call fit()")
+        return self._network, self.card
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the checkpoint, with the features of the examples in it."""
+        network, card = self.checkpoint()
+        features = [torch.from_numpy(np.ascontiguousarray(each.features)) for each in self.examples]
+        save(path, network, card, half=True, attached={f"{n:05}": each for n, each in enumerate(features)})
