@@ -51,10 +51,16 @@ class Teacher:
             ]
         self.card: Card = card
         self._network: Taught = network
-        self._look = Looker(network, card)
+        self._looker = Looker(network, card)
 
     def add(self, label: str, clip: str | os.PathLike[str] | Iterable[Frame], *, name: str = "") -> Example:
-        """Add an example of a label.
+        """Add an example of a label, and return it; see `look`."""
+        example = self.look(label, clip, name=name)
+        self.examples.append(example)
+        return example
+
+    def look(self, label: str, clip: str | os.PathLike[str] | Iterable[Frame], *, name: str = "") -> Example:
+        """What the backbones see of a clip, as an example of a label.
 
         clip  a video file or folder of pictures, or frames in their order
         name  of the example in messages; the file's unless given
@@ -62,9 +68,7 @@ class Teacher:
         if isinstance(clip, str | os.PathLike):
             path = Path(clip)
             name, clip = name or path.name, open_source(path)
-        example = Example(label, name or f"example {len(self.examples) + 1}", self._look(clip))
-        self.examples.append(example)
-        return example
+        return Example(label, name or f"example {len(self.examples) + 1}", self._looker(clip))
 
     def remove(self, number: int) -> Example:
         """Remove the example with this number, counted from 0."""
