@@ -90,7 +90,7 @@ def measure_teaching(
         clips = [clip for clip in seen if clip.part == part]
         figures = []
         for draw in range(draws):
-            examples, tests = _draw(clips, num_groups, each, np.random.default_rng(draw))
+            examples, tests = draw_examples(clips, num_groups, each, np.random.default_rng(draw))
             figures.append((*_accuracy(teacher, examples, tests), _picture_accuracy(examples, tests)))
             done((place * draws + draw + 1) / (len(parts) * draws))
         names = ("at_the_end", "at_any_time", "single_pictures")
@@ -101,7 +101,7 @@ def measure_teaching(
     return rows
 
 
-def _draw(
+def draw_examples(
     clips: Sequence[Seen], num_groups: int, each: int | None, random: np.random.Generator
 ) -> tuple[list[Seen], list[Seen]]:
     """The examples, and the clips of all other recordings."""
@@ -115,9 +115,7 @@ def _draw(
         if len(chosen) == num_groups and {clip.example.label for clip in examples} == labels:
             break
     else:
-        raise ActionstreamError(
-            f"no {num_groups} of {len(groups)} recordings have examples of all {len(labels)} labels"
-        )
+        raise ActionstreamError(f"no {num_groups} of {len(groups)} recordings have clips of all {len(labels)} labels")
     if each is not None:
         taken = Counter[tuple[str, str]]()
         shuffled = [examples[number] for number in random.permutation(len(examples))]
@@ -147,7 +145,7 @@ def _accuracy(teacher: Teacher, examples: Sequence[Seen], tests: Sequence[Seen])
 
 
 def _picture_accuracy(examples: Sequence[Seen], tests: Sequence[Seen]) -> float:
-    """The accuracy of the means of what single pictures show, which is the best that a classifier of pictures can do."""
+    """The accuracy of a linear classifier of single pictures, whose scores are averaged over a clip."""
     labels = sorted({clip.example.label for clip in examples})
     targets = np.eye(len(labels))[[labels.index(clip.example.label) for clip in examples]]
     rows = np.stack([clip.pictures for clip in examples])
