@@ -117,7 +117,7 @@ def teach_model(
     else:
         print_report(teacher.examples, fit)
     if output is not None:
-        print(f"wrote {output}: {len(teacher.examples)} examples of {', '.join(_labels(teacher))}")
+        print(f"wrote {output}: {len(teacher.examples)} examples of {len(_labels(teacher))} labels")
     return output, is_complete
 
 
