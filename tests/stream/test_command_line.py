@@ -3,6 +3,8 @@
 import re
 import subprocess
 import sys
+import subprocess
+import sys
 from importlib import import_module
 from importlib.metadata import version
 from typing import get_args
@@ -72,3 +74,26 @@ def test_each_command_has_a_file_of_options():
     for name in typer.main.get_command(app).commands:
         module = import_module(f"actionstream.cli.{name}")
         assert hasattr(module, name)
+
+
+SLOW_END = """
+import os, signal, sys, time
+from actionstream.commands import signals
+
+class Slow:
+    def __del__(self, sleep=time.sleep):
+        sleep(0.8)
+
+slow = Slow()  # as large libraries are, when Python has taken its signal handlers away
+try:
+    with signals.raised():
+        os.kill(os.getpid(), signal.SIGINT)
+except signals.Stopped as stopped:
+    signals.arrived()
+    sys.exit(stopped.exit_code)
+"""
+
+
+@pytest.mark.alone
+def test_ctrl_c_has_its_exit_code_where_the_end_of_python_takes_a_while():
+    assert subprocess.run([sys.executable, "-c", SLOW_END], check=False).returncode == 130
