@@ -3,8 +3,6 @@
 import re
 import subprocess
 import sys
-import subprocess
-import sys
 from importlib import import_module
 from importlib.metadata import version
 from typing import get_args
@@ -17,7 +15,20 @@ from actionstream.choices import Policy, RuntimeName
 from actionstream.cli.main import app
 from actionstream.models.common.choices import ModalityName
 
-COMMANDS = ("watch", "label", "demo", "sources", "record", "frames", "features", "models", "convert", "train", "export")
+COMMANDS = (
+    "watch",
+    "label",
+    "teach",
+    "demo",
+    "sources",
+    "record",
+    "frames",
+    "features",
+    "models",
+    "convert",
+    "train",
+    "export",
+)
 
 
 def every_command(command=None, name="actionstream"):
