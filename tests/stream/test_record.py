@@ -14,8 +14,12 @@ def film(tmp_path):
 
 
 def num_frames(path):
+    return len(times(path))
+
+
+def times(path):
     with av.open(str(path)) as container:
-        return sum(1 for _ in container.decode(video=0))
+        return [frame.time for frame in container.decode(video=0)]
 
 
 def test_clips_are_cut_one_after_the_other(film, tmp_path, run):
@@ -26,6 +30,7 @@ def test_clips_are_cut_one_after_the_other(film, tmp_path, run):
     folder = tmp_path / "videos" / "wave"
     assert sorted(path.name for path in folder.iterdir()) == ["wave_001.mp4", "wave_002.mp4"]
     assert {num_frames(path) for path in folder.iterdir()} <= {14, 15, 16}
+    assert {round(times(path)[0], 2) for path in folder.iterdir()} <= {0, 0.03}
     assert run("record", "wave", *options)[0] == 0
     assert sorted(path.name for path in folder.iterdir())[-1] == "wave_004.mp4"
 
@@ -45,6 +50,14 @@ def test_a_clip_that_is_not_whole_is_not_kept(film, tmp_path, run):
     assert (code, "wave: 2 clips of 0.9 s" in out) == (2, True)
     assert "ended after 2 of 3 clips" in err.splitlines()[-1]
     assert len(list((tmp_path / "videos" / "wave").iterdir())) == 2
+
+
+def test_a_clip_begins_again_after_a_camera_stood_still(tmp_path, run):
+    seen = [number / 30 for number in (*range(3), *range(150, 190))]
+    film = write_video(tmp_path / "film.mp4", images(len(seen)), times=seen)
+    options = ("--camera", film, "-o", tmp_path / "videos", "--clips", 1, "--seconds", 0.5, "--pause", 0.5)
+    assert run("record", "wave", *options)[0] == 0
+    assert num_frames(tmp_path / "videos" / "wave" / "wave_001.mp4") in {14, 15, 16}
 
 
 def test_nothing_is_left_of_a_clip_that_is_broken_off(film, tmp_path, run, monkeypatch):

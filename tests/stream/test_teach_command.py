@@ -167,7 +167,7 @@ LONG = [np.full((16, 16, 3), number % 255, np.uint8) for number in range(122)]
     ("arguments", "message"),
     [
         ((), "teach has nothing to change"),
-        (("--add", "up", "up.mp4", "--add", "up", "absent.mp4"), "no such file: absent.mp4"),
+        (("--add", "up", "up.mp4", "--add", "up", "absent.mp4"), "no such file: absent.mp4; expected a video"),
         (("--add", "up", "up.mp4", "--add", "nothing", "broken.mp4"), "broken.mp4 is not a video"),
         (("--add", "up", "long.mp4"), "long.mp4: the clip is longer than 60 s"),
         (("--add", "up", "."), "has no images in it"),
