@@ -42,7 +42,7 @@ def teach(
         list[tuple] | None,
         typer.Option(
             metavar="LABEL CLIP",
-            parser=lambda word: word,
+            parser=lambda words: words,  # TeachCommand makes it two words, of which typer would make one string
             help="Add a video file or a folder of frames; may be given several times. The label nothing is for none of "
             "the actions.",
         ),

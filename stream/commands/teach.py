@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -80,12 +79,10 @@ def teach_model(
 
     Returns the file that was written, if any, and whether everything was recorded.
     """
-    changes = bool(data or added or removed or recording or output)
-    if changes:
-        output = Path(os.fspath(locate(model).file(*CHECKPOINTS))) if output is None and model is not None else output
-        assert output is not None
-        if output.suffix != SUFFIX:
-            raise ActionstreamError(f"{output} cannot be written: its name must end in {SUFFIX}")
+    if output is None and model is not None and (data or added or removed or recording):
+        output = locate(model).file(*CHECKPOINTS)
+    if output is not None and output.suffix != SUFFIX:
+        raise ActionstreamError(f"{output} cannot be written: its name must end in {SUFFIX}")
     clips = [(as_label(label), Path(clip)) for label, clip in added]
     for label, path in clips:
         check_label(label)
@@ -110,7 +107,7 @@ def teach_model(
     is_complete = recording is None or _record(teacher, recording, say)
     _leave_out_copies(teacher, say)
     fit = teacher.fit()
-    if changes and output is not None:
+    if output is not None:
         teacher.save(output)
     if lists:
         print_examples(teacher.examples, fit, interval_seconds=teacher.card.interval_seconds)
@@ -123,7 +120,8 @@ def teach_model(
 
 def as_label(name: str) -> str:
     """The label that a user means: a label "background" is that of no action."""
-    return NOTHING if name.strip().lower() in (NOTHING, "background") else name
+    name = name.strip()
+    return NOTHING if name.lower() in (NOTHING, "background") else name
 
 
 def _labels(teacher: Teacher) -> list[str]:
@@ -155,6 +153,8 @@ def _check_labels(teacher: Teacher, recording: Recording, clips: Sequence[Clip])
 
 def _look(teacher: Teacher, clips: Sequence[Clip], say: Callable[[str], None], *, passes_over: bool) -> None:
     """Add clips, with a progress bar on standard error; passes_over: whether broken ones are named and left out."""
+    if not clips:
+        return
     columns = TextColumn("looking at clips"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     console = Console(stderr=True)
     with core_left_free(), Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:

@@ -14,12 +14,8 @@ def film(tmp_path):
 
 
 def num_frames(path):
-    return len(times(path))
-
-
-def times(path):
     with av.open(str(path)) as container:
-        return [frame.time for frame in container.decode(video=0)]
+        return sum(1 for _ in container.decode(video=0))
 
 
 def test_clips_are_cut_one_after_the_other(film, tmp_path, run):
@@ -30,7 +26,6 @@ def test_clips_are_cut_one_after_the_other(film, tmp_path, run):
     folder = tmp_path / "videos" / "wave"
     assert sorted(path.name for path in folder.iterdir()) == ["wave_001.mp4", "wave_002.mp4"]
     assert {num_frames(path) for path in folder.iterdir()} <= {14, 15, 16}
-    assert {round(times(path)[0], 2) for path in folder.iterdir()} <= {0, 0.03}
     assert run("record", "wave", *options)[0] == 0
     assert sorted(path.name for path in folder.iterdir())[-1] == "wave_004.mp4"
 

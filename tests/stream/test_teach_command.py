@@ -100,7 +100,7 @@ def test_examples_are_added_and_removed(mine, videos, run):
     before = examples(mine)
     clip = videos / "up" / "up_001.mp4"
     code, out, _ = run(
-        "teach", mine, "--add", "up/🖐", clip, "--remove", 1, "--add", "background", videos / "down" / "down_001.mp4"
+        "teach", mine, "--add", "up/🖐", clip, "--remove", 1, "--add", " Background", videos / "down" / "down_001.mp4"
     )
     assert code == 0
     assert examples(mine) == [*before[1:], ("up/🖐", "up_001.mp4"), ("nothing", "down_001.mp4")]
@@ -171,7 +171,7 @@ LONG = [np.full((16, 16, 3), number % 255, np.uint8) for number in range(122)]
         (("--add", "up", "up.mp4", "--add", "nothing", "broken.mp4"), "broken.mp4 is not a video"),
         (("--add", "up", "long.mp4"), "long.mp4: the clip is longer than 60 s"),
         (("--add", "up", "."), "has no images in it"),
-        (("--add", " ", "up.mp4"), "the label ' ' is no name"),
+        (("--add", " ", "up.mp4"), "the label '' is no name"),
         (("--add", "up", "left_001.mp4"), "left_001.mp4 of left and left_001.mp4 of up are the same clip"),
         (("--remove", "1", "--remove", "5"), "there is no example 5; expected 1 to 4"),
         (("--remove", "0"), "there is no example 0"),
