@@ -69,14 +69,14 @@ def labels_of(out):
 @pytest.mark.slow
 @pytest.mark.parametrize("backbones", [(), QUICK])
 def test_what_a_folder_teaches_is_labelled_live(videos, tmp_path, run, backbones):
-    shutil.copytree(videos, tmp_path / "videos")
+    shutil.copytree(videos, tmp_path / "videos", ignore=shutil.ignore_patterns("*_002.mp4"))
     (tmp_path / "videos" / "up" / "broken.mp4").write_bytes(b"no video")
     (tmp_path / "videos" / "up" / "notes.bin").write_bytes(b"")
     write_video(tmp_path / "videos" / "beside.mp4", images(3))
     mine = tmp_path / "new" / "mine.safetensors"
     code, out, err = run("teach", "--data", tmp_path / "videos", "-o", mine, *backbones)
-    assert (code, "12 of 12 are right" in out, "between 76 and 100 %" in out) == (0, True, True), out + err
-    assert f"wrote {mine}: 12 examples of 4 labels" in out
+    assert (code, "8 of 8 are right" in out, "between 68 and 100 %" in out) == (0, True, True), out + err
+    assert f"wrote {mine}: 8 examples of 4 labels" in out
     assert "left out: files that are no videos by their suffix: 1 (videos/up/notes.bin)" in err
     assert "left out: videos beside the folders of the classes: 1 (videos/beside.mp4)" in err
     assert "left out of up: broken.mp4 is not a video" in err
