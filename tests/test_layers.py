@@ -44,6 +44,7 @@ ROOMS = {
         "sources",
         "runtimes",
         "engine",
+        "teaching",
         "sinks",
         "live",
         "videos",
