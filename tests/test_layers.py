@@ -48,7 +48,6 @@ ROOMS = {
         "sinks",
         "live",
         "videos",
-        "teaching",
         "evaluation",
         "benchmarks",
         "commands",
