@@ -37,6 +37,7 @@ MAKE = [line for line in CODE_LINES if line.startswith("make ")]
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 SMALLER = {
     "record": ["--clips", "2", "--seconds", "0.3", "--pause", "0.1"],
+    "teach --camera": [*("--label", "wave", "--label", "clap"), "--clips", "1", "--seconds", "0.3", "--pause", "0.1"],
     "train motion": ["--steps", "2"],
     "train ut-interaction": ["--epochs", "1", "--workers", "0"],
     "train arrow-of-time": ["--epochs", "1", "--workers", "0"],
@@ -60,7 +61,7 @@ def folder(tmp_path, monkeypatch):
     write_video(tmp_path / "clips" / "a.mp4", images(45))
     for label, number in product(("wave", "clap"), range(2)):
         (tmp_path / "videos" / label).mkdir(parents=True, exist_ok=True)
-        write_video(tmp_path / "videos" / label / f"{number}.mp4", images(10))
+        write_video(tmp_path / "videos" / label / f"{number}.mp4", images(10, seed=ord(label[0]) + number))
     (tmp_path / "background").mkdir()
     write_video(tmp_path / "background" / "a.mp4", images(30))
     write_results(tmp_path)

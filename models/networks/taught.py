@@ -132,14 +132,22 @@ class Taught(Network):
         return self._hashed(torch.cat(found, dim=2)), tuple(new)
 
     def trunk(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Frames (B, T, 3 S, H, W) to the ordered parts of the windows (B, T, P F, L, 1), and the new state."""
+        """Frames (B, T, 3 S, H, W) to the ordered parts of windows, and the new state, see `remember`."""
         num_leaves = sum(self._num_leaves) + 2
         if state is not None and len(state) != num_leaves:
             raise ActionstreamError(
                 f"the state of this network has {num_leaves} leaves, not {len(state)}; is it of another network?"
             )
-        *of_backbones, ring, age = self._empty_ring(len(frames)) if state is None else state
-        features, new = self.look(frames, None if state is None else tuple(of_backbones))
+        features, of_backbones = self.look(frames, None if state is None else state[:-2])
+        described, leaves = self.remember(features, None if state is None else state[-2:])
+        return described, (*of_backbones, *leaves)
+
+    def remember(self, features: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Features (B, T, F) to the ordered parts of the windows that end there (B, T, P F, L, 1), and the new leaves.
+
+        The leaves are the ring, and the number of snippets so far, up to the length of the ring.
+        """
+        ring, age = self._empty_ring(len(features)) if state is None else state
         is_first = (read(age) == 0).unsqueeze(2)
         past = torch.where(is_first, features[:, :1], read(ring))  # the first snippet stands in for those before it
         rows = torch.cat([past, features], dim=1)
@@ -147,8 +155,8 @@ class Taught(Network):
         windows = torch.stack([rows[:, t + 1 : t + 1 + length] for t in range(num_snippets)], dim=1)
         parts = self._weights().to(rows.dtype) @ windows
         described = parts.unflatten(2, (-1, self.num_parts)).flatten(3).transpose(2, 3).unsqueeze(4)
-        leaves = replace(ring, rows[:, -length:]), replace(age, (read(age) + num_snippets).clamp(max=length))
-        return described, (*new, *leaves)
+        new_age = (read(age) + num_snippets).clamp(max=length)
+        return described, (replace(ring, rows[:, -length:]), replace(age, new_age))
 
     def head(self, features: Tensor) -> Tensor:
         """The ordered parts of windows (B, T, P F, L, 1) to scores (B, T, K)."""

@@ -191,6 +191,63 @@ def bench_ratios(
     )
 
 
+@bench.command("teach")
+def bench_teach(
+    clips: Annotated[
+        Path,
+        typer.Argument(metavar="CLIPS.csv", help="A table with a head; path and label are columns of it."),
+    ],
+    group: Annotated[str, typer.Option(metavar="COLUMN", help="The column that names the recording of a clip.")],
+    within: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="A column; each of its values is a data set of its own.")
+    ] = None,
+    groups: Annotated[
+        list[int] | None,
+        typer.Option(
+            min=1,
+            help="Number of recordings whose clips are examples; may be given several times.",
+            show_default="5",
+        ),
+    ] = None,
+    each: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Examples of a label from each recording, of recordings that have all labels.",
+            show_default="all clips of the recordings",
+        ),
+    ] = None,
+    leave_out: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A recording that is not used; may be given several times.")
+    ] = None,
+    draws: Annotated[int, typer.Option(min=1, help="Number of random draws of the recordings.")] = 20,
+    reverse: Annotated[
+        bool, typer.Option("--reverse", help="Play each clip backwards, too, as an action of its own.")
+    ] = False,
+    backbone: Annotated[
+        list[str] | None,
+        typer.Option(help="A backbone; may be given several times.", show_default="imagenet and motion"),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Measure how well few examples teach: accuracy on clips of other recordings, over random draws of examples."""
+    from actionstream.commands.bench import bench_teach
+    from actionstream.teaching.backbones import BACKBONES
+
+    bench_teach(
+        clips,
+        group=group,
+        within=within,
+        groups=groups or (5,),
+        leave_out=leave_out or (),
+        each=each,
+        draws=draws,
+        with_reverse=reverse,
+        backbones=backbone or BACKBONES,
+        as_json=json,
+    )
+
+
 @bench.command("soak")
 def bench_soak(
     frames: Annotated[int, typer.Option(min=30, help="Number of frames.")] = 100_000,

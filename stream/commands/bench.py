@@ -33,6 +33,7 @@ from actionstream.commands.bench_tables import (
     show_soak,
     show_start,
     show_streams,
+    show_teaching,
     show_throughput,
 )
 from actionstream.commands.tables import open_console
@@ -209,6 +210,35 @@ def bench_start(*, rounds: int, model: str, runtime: RuntimeName, as_json: bool)
     with _stages() as stage:
         report["rows"] = measure_start(model, runtime=runtime, rounds=rounds, done=stage("start"))
     _print(report, show_start, as_json=as_json)
+
+
+def bench_teach(
+    manifest: Path,
+    *,
+    group: str,
+    within: str | None,
+    groups: Sequence[int],
+    leave_out: Sequence[str],
+    each: int | None,
+    draws: int,
+    with_reverse: bool,
+    backbones: Sequence[str],
+    as_json: bool,
+) -> None:
+    """Measure the accuracy of taught models on clips of recordings that are not among the examples."""
+    from actionstream.benchmarks.teaching import look_at_clips, measure_teaching, read_clips
+    from actionstream.teaching import Teacher
+
+    clips = [clip for clip in read_clips(manifest, group=group, within=within) if clip[2] not in leave_out]
+    teacher = Teacher(backbones=backbones)
+    report = _described("teach", clips=len(clips), draws=draws, each=each, backbones=list(backbones))
+    report["rows"] = []
+    with _stages() as stage:
+        seen = look_at_clips(clips, teacher, with_reverse=with_reverse, done=stage("clips"))
+        for number in groups:
+            done = stage(f"{number} recordings")
+            report["rows"] += measure_teaching(seen, teacher, num_groups=number, each=each, draws=draws, done=done)
+    _print(report, show_teaching, as_json=as_json)
 
 
 def _described(benchmark: str, **what: Any) -> dict[str, Any]:

@@ -172,6 +172,19 @@ def show_start(console: Console, report: dict[str, Any]) -> None:
     console.print(table)
 
 
+def show_teaching(console: Console, report: dict[str, Any]) -> None:
+    """A line for each part of the data set and number of recordings with examples."""
+    table = _table("", "labels", "recordings", "at the end", "at any time", "single pictures")
+    for row in report["rows"]:
+        figures = (f"{100 * mean:.1f} ± {100 * row['deviation'][name]:.1f} %" for name, mean in row["accuracy"].items())
+        table.add_row(row["part"], str(row["labels"]), str(row["groups"]), *figures)
+    console.print(table)
+    console.print(
+        f"accuracy on clips of the other recordings: mean and standard deviation of {report['draws']} draws of the "
+        "recordings with the examples"
+    )
+
+
 def _table(*heads: str) -> Table:
     table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     table.add_column(heads[0], no_wrap=True)

@@ -54,6 +54,8 @@ def arrived() -> None:
     After LONGEST_SECONDS, or at a second signal after IMPATIENT_SECONDS, the program exits at once.
     """
     _arrived.set()
+    if _stopping.is_set():  # one alarm is left: Python takes handlers away at its end, and an alarm then kills
+        signal.setitimer(signal.ITIMER_REAL, LONGEST_SECONDS)
 
 
 def _stop(number: int, _: Any) -> None:

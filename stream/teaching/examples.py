@@ -25,8 +25,7 @@ class Example:
     features: np.ndarray
 
     def __post_init__(self) -> None:
-        if not self.label.strip() or len(self.label) > 200 or not self.label.isprintable():
-            raise ActionstreamError(f"the label {self.label[:40]!r} is no name; expected 1 to 200 printable characters")
+        check_label(self.label)
         if self.features.ndim != 3 or not self.features.size:
             raise ActionstreamError(f"{self.name} has no snippet; expected a clip of a second or more")
 
@@ -40,6 +39,11 @@ class Example:
         last = max(len(rows) - length, 0)
         begins = np.linspace(0, last, 1 + int(np.ceil(last / max(length / 2, 1)))).round().astype(int)
         return [rows[begin : begin + length] for begin in begins]
+
+
+def check_label(label: str) -> None:
+    if not label.strip() or len(label) > 200 or not label.isprintable():
+        raise ActionstreamError(f"the label {label[:40]!r} is no name; expected 1 to 200 printable characters")
 
 
 def labels_of(examples: Sequence[Example]) -> tuple[str, ...]:

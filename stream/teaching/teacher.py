@@ -45,16 +45,19 @@ class Teacher:
             network, card = load(model)  # type: ignore[assignment]
             if not isinstance(network, Taught):
                 raise ActionstreamError(f"{model} is {card.network}; expected a model that `actionstream teach` wrote")
-            self.examples = [
-                Example(**each, features=features.numpy())
-                for each, features in zip(card.training["examples"], read_attached(model).values(), strict=True)
-            ]
+            self.examples = _examples_in(model, network, card)
         self.card: Card = card
         self._network: Taught = network
-        self._look = Looker(network, card)
+        self._looker = Looker(network, card)
 
     def add(self, label: str, clip: str | os.PathLike[str] | Iterable[Frame], *, name: str = "") -> Example:
-        """Add an example of a label.
+        """Add an example of a label, and return it; see `look`."""
+        example = self.look(label, clip, name=name)
+        self.examples.append(example)
+        return example
+
+    def look(self, label: str, clip: str | os.PathLike[str] | Iterable[Frame], *, name: str = "") -> Example:
+        """What the backbones see of a clip, as an example of a label.
 
         clip  a video file or folder of pictures, or frames in their order
         name  of the example in messages; the file's unless given
@@ -62,9 +65,7 @@ class Teacher:
         if isinstance(clip, str | os.PathLike):
             path = Path(clip)
             name, clip = name or path.name, open_source(path)
-        example = Example(label, name or f"example {len(self.examples) + 1}", self._look(clip))
-        self.examples.append(example)
-        return example
+        return Example(label, name or f"example {len(self.examples) + 1}", self._looker(clip))
 
     def remove(self, number: int) -> Example:
         """Remove the example with this number, counted from 0."""
@@ -101,3 +102,29 @@ class Teacher:
         network, card = self.checkpoint()
         features = [torch.from_numpy(np.ascontiguousarray(each.features)) for each in self.examples]
         save(path, network, card, half=True, attached={f"{n:05}": each for n, each in enumerate(features)})
+
+
+def _examples_in(model: Model, network: Taught, card: Card) -> list[Example]:
+    """The examples in a checkpoint: their names are in the card, their features are attached."""
+    named = card.training.get("examples")
+    features = [tensor.numpy() for tensor in read_attached(model).values()]
+    wanted = "names and features of examples, as `actionstream teach` writes them"
+    if not isinstance(named, list | tuple) or len(named) != len(features):
+        raise ActionstreamError(f"{model} has no examples to go on from; expected {wanted}")
+    examples = []
+    for each, rows in zip(named, features, strict=True):
+        if (
+            not isinstance(each, dict)
+            or {*each} != {"label", "name"}
+            or not all(isinstance(text, str) for text in each.values())
+        ):
+            raise ActionstreamError(f"{model} has an example {each!r:.100}; expected {wanted}")
+        if (
+            rows.dtype != np.float16
+            or rows.ndim != 3
+            or rows.shape[2] != network.num_features
+            or len(rows) not in (1, 2)
+        ):
+            raise ActionstreamError(f"{model} has features {rows.dtype} {rows.shape} of an example; expected {wanted}")
+        examples.append(Example(each["label"], each["name"], rows))
+    return examples

@@ -200,7 +200,7 @@ def test_fields_inside_of_others_are_named_with_their_place():
     ("wanted", "message"),
     [
         ({"height": 4096, "width": 4096, "modality": "flow", "stack": 5, "mean": (0.0,), "std": (1.0,)}, "67,108,864"),
-        ({"height": 8, "width": 8, "stack": 2}, "stack is 2; expected 1 at most for rgb"),
+        ({"height": 8, "width": 8, "stack": 257}, "stack is 257; expected 256 at most for rgb"),
         ({"height": 8, "width": 8, "modality": "flow", "stack": 257}, "stack is 257; expected 256 at most for flow"),
         ({"height": 8.0, "width": 8}, "height is 8.0; expected a whole number"),
         ({"height": True, "width": 8}, "height is True; expected a whole number"),

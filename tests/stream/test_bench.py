@@ -23,10 +23,12 @@ from actionstream.benchmarks.networks import card_of, sample_snippets, write_che
 from actionstream.benchmarks.opening import thread_counts, threads
 from actionstream.benchmarks.peer import Peer
 from actionstream.benchmarks.streams import search
+from actionstream.benchmarks.teaching import Seen, draw_examples
 from actionstream.commands import bench_tables
 from actionstream.models.weights.loading import load
 from actionstream.runtimes.eager import TorchRuntime
 from actionstream.sources import open_source
+from actionstream.teaching.examples import Example
 
 
 def measured(run, name, *options):
@@ -397,3 +399,44 @@ def test_the_peer_remembers_and_another_one_does_the_same():
     assert np.array_equal(first, same)
     assert np.array_equal(second, also)
     assert not np.allclose(first, second)
+
+
+@pytest.mark.slow
+def test_teach(run, tmp_path):
+    """Two movements of the sample in three recordings, each a little later; reversed they are two more."""
+    lines = ["path,label,camera"]
+    source = open_source("sample")
+    frames = list(source)
+    source.close()
+    for label, begin in (("right", 2.5), ("down", 6.6)):
+        for camera in range(3):
+            first = round(30 * begin) + 5 * camera
+            path = tmp_path / f"{label}_{camera}.mp4"
+            write_video(path, [frame.image for frame in frames[first : first + 45]])
+            lines.append(f"{path.name},{label},{camera}")
+    manifest = tmp_path / "clips.csv"
+    manifest.write_text("\n".join(lines))
+    options = "--group", "camera", "--groups", "1", "--groups", "2", "--each", "1", "--draws", "2", "--reverse"
+    report = measured(run, "teach", str(manifest), *options, "--backbone", "motion")
+    assert [(row["part"], row["labels"], row["groups"]) for row in report["rows"]] == [("all", 4, 1), ("all", 4, 2)]
+    assert all(row["accuracy"]["at_the_end"] >= 0.75 for row in report["rows"])
+    assert all(row["accuracy"]["single_pictures"] <= 0.5 for row in report["rows"])  # they do not show the direction
+    assert report["clips"] == 6
+    code, _, err = run("bench", "teach", str(manifest), "--group", "hall")
+    assert code == 2
+    assert "has no column 'hall'; expected a head with path, label, hall" in err
+
+
+@pytest.mark.parametrize(
+    ("num_groups", "message"), [(2, "all 2 recordings are examples"), (3, "no 3 of 2 recordings have clips of all 2")]
+)
+def test_draws_leave_recordings_for_the_test(num_groups, message):
+    clips = [
+        Seen(Example(label, "", np.zeros((1, 9, 4), np.float16)), group, "all", np.zeros(4))
+        for label in ("a", "b")
+        for group in ("one", "two")
+    ]
+    examples, tests = draw_examples(clips, 1, None, np.random.default_rng(0))
+    assert {clip.group for clip in examples} ^ {clip.group for clip in tests} == {"one", "two"}
+    with pytest.raises(ValueError, match=message):
+        draw_examples(clips, num_groups, None, np.random.default_rng(0))

@@ -15,7 +15,20 @@ from actionstream.choices import Policy, RuntimeName
 from actionstream.cli.main import app
 from actionstream.models.common.choices import ModalityName
 
-COMMANDS = ("watch", "label", "demo", "sources", "record", "frames", "features", "models", "convert", "train", "export")
+COMMANDS = (
+    "watch",
+    "label",
+    "teach",
+    "demo",
+    "sources",
+    "record",
+    "frames",
+    "features",
+    "models",
+    "convert",
+    "train",
+    "export",
+)
 
 
 def every_command(command=None, name="actionstream"):
@@ -72,3 +85,26 @@ def test_each_command_has_a_file_of_options():
     for name in typer.main.get_command(app).commands:
         module = import_module(f"actionstream.cli.{name}")
         assert hasattr(module, name)
+
+
+SLOW_END = """
+import os, signal, sys, time
+from actionstream.commands import signals
+
+class Slow:
+    def __del__(self, sleep=time.sleep):
+        sleep(0.8)
+
+slow = Slow()  # as large libraries are, when Python has taken its signal handlers away
+try:
+    with signals.raised():
+        os.kill(os.getpid(), signal.SIGINT)
+except signals.Stopped as stopped:
+    signals.arrived()
+    sys.exit(stopped.exit_code)
+"""
+
+
+@pytest.mark.alone
+def test_ctrl_c_has_its_exit_code_where_the_end_of_python_takes_a_while():
+    assert subprocess.run([sys.executable, "-c", SLOW_END], check=False).returncode == 130

@@ -47,6 +47,14 @@ def test_a_clip_that_is_not_whole_is_not_kept(film, tmp_path, run):
     assert len(list((tmp_path / "videos" / "wave").iterdir())) == 2
 
 
+def test_a_clip_begins_again_after_a_camera_stood_still(tmp_path, run):
+    seen = [number / 30 for number in (*range(3), *range(150, 190))]
+    film = write_video(tmp_path / "film.mp4", images(len(seen)), times=seen)
+    options = ("--camera", film, "-o", tmp_path / "videos", "--clips", 1, "--seconds", 0.5, "--pause", 0.5)
+    assert run("record", "wave", *options)[0] == 0
+    assert num_frames(tmp_path / "videos" / "wave" / "wave_001.mp4") in {14, 15, 16}
+
+
 def test_nothing_is_left_of_a_clip_that_is_broken_off(film, tmp_path, run, monkeypatch):
     """As by Ctrl-C in the middle of one."""
     push, seen = VideoFile.push, []

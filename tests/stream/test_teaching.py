@@ -1,14 +1,17 @@
 """Teaching: what is learnt from examples, and what it says of examples that it has not seen."""
 
 import csv
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
+import torch
 from helpers import shared
 
 from actionstream.engine.engine import Engine
 from actionstream.engine.scorer import Scorer
+from actionstream.models.weights.checkpoint import save
 from actionstream.runtimes.eager import TorchRuntime
 from actionstream.sources import SAMPLE, open_source
 from actionstream.teaching import Teacher
@@ -272,3 +275,24 @@ def test_five_examples_of_real_actions():
         scores = network.linear.weight.detach().numpy() @ described + network.linear.bias.detach().numpy()
         right += card.labels[scores.argmax()] == row["label"]
     assert right >= 0.75 * len(tested)
+
+
+@pytest.mark.parametrize(
+    ("training", "features", "message"),
+    [
+        ({}, [], "has no examples to go on from"),
+        ({"examples": 7}, [], "has no examples to go on from"),
+        ({"examples": [{"label": "a", "name": "b"}]}, [], "has no examples to go on from"),
+        ({"examples": [{"label": "a"}]}, [(1, 9, 1024)], "has an example {'label': 'a'}; expected names and features"),
+        ({"examples": [{"label": "a", "name": 3}]}, [(1, 9, 1024)], "has an example"),
+        ({"examples": [{"label": "a", "name": "b"}]}, [(1, 9, 7)], r"features float16 \(1, 9, 7\) of an example"),
+        ({"examples": [{"label": "a", "name": "b"}]}, [(3, 9, 1024)], r"features float16 \(3, 9, 1024\)"),
+        ({"examples": [{"label": "a", "name": "b"}]}, [(1, 0, 1024)], "b has no snippet"),
+    ],
+)
+def test_other_examples_in_a_checkpoint_are_refused(teacher, tmp_path, training, features, message):
+    network, card = teacher.checkpoint()
+    attached = {str(n): torch.zeros(shape, dtype=torch.float16) for n, shape in enumerate(features)}
+    save(tmp_path / "odd.safetensors", network, replace(card, training=training), attached=attached)
+    with pytest.raises(ValueError, match=message):
+        Teacher(tmp_path / "odd.safetensors")

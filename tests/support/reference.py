@@ -37,6 +37,7 @@ SMALL = {  # frames and pixels that are enough for those that do not do with 8 o
     "tsn": (3, 32),
     "tsm": (4, 32),
     "tam": (4, 32),
+    "taught": (4, 32),
     "timeception_resnet152": (4, 32),
     "timeception_": (32, 32),
     "timeception": (32, 7),  # maps of 1024 channels
