@@ -85,6 +85,8 @@ def _write_onnx(path: Path, program: torch.export.ExportedProgram, exported: Exp
     )
     assert converted is not None
     split_channels(converted.model)
+    for node in converted.model.graph.all_nodes():  # stack traces, with the paths of this machine
+        node.metadata_props.clear()
     converted.model.metadata_props[KEY] = exported.to_json()
     onnx_ir.save(converted.model, path)
 

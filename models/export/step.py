@@ -130,4 +130,8 @@ def trace(network: Network, exported: Exported) -> torch.export.ExportedProgram:
         dynamic |= {2: torch.export.Dim("height", min=2, max=8192), 3: torch.export.Dim("width", min=2, max=8192)}
     frames = (1, exported.chunk, size.in_channels, size.height, size.width)
     step = Step(fold_batch_norms(network, frames), size, exported.takes).eval()
-    return torch.export.export(step, (given, state), dynamic_shapes=(dynamic, tuple({0: streams} for _ in state)))
+    shapes_of_all = dynamic, tuple({0: streams} for _ in state)
+    program = torch.export.export(step, (given, state), dynamic_shapes=shapes_of_all)
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # it has paths of this machine
+    return program

@@ -1,5 +1,6 @@
 """Exported files: what they say of themselves, and that they score as the network does."""
 
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from helpers import SIZE, images, random_card, random_network
+from helpers import ROOT, SIZE, images, random_card, random_network
 from precision import EXACT, apart, float64_bound
 
 from actionstream.models import Preprocessing
@@ -236,3 +237,18 @@ def test_the_packaged_export_is_that_of_the_packaged_checkpoint(name):
     said = exported_of(session_of(PACKAGED / f"{name}.onnx"))
     assert said.checkpoint == key(name)
     assert said.card == read_card(name)
+
+
+@pytest.mark.parametrize("target", ["onnx", "torch-export"])
+def test_no_file_has_paths_of_the_machine_that_made_it(target, tmp_path):
+    """The exporters keep stack traces unless told otherwise."""
+    path = tmp_path / f"step{'.onnx' if target == 'onnx' else '.pt2'}"
+    export(random_network(CARD), CARD, path, to=target)
+    parts = [path.read_bytes()]
+    if target == "torch-export":
+        with zipfile.ZipFile(path) as archive:
+            parts = [archive.read(name) for name in archive.namelist()]
+    parts += [file.read_bytes() for file in PACKAGED.glob("*.onnx")]
+    assert not [
+        mark for mark in (b'File "', b"site-packages", str(ROOT).encode()) if any(mark in part for part in parts)
+    ]
