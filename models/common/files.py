@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.limits import TEXT_VARIABLE, max_text_bytes
 from actionstream.models.common.processes import is_running
 
-MAX_TEXT_BYTES = 512 * 1024**2
 MACHINE = platform.node()  # another machine, whose processes are not visible here, may write to the same disk
 DIVIDERS = ("\t", ";", ",")
 """Separators between the columns of a table; a table without them has spaces."""
@@ -84,18 +84,21 @@ def read_text(path: Path) -> str:
 
     All line ends become newlines.
 
-    Raises ActionstreamError when the file does not exist, is truncated, is longer than MAX_TEXT_BYTES, or is not such
-    text.
+    Raises ActionstreamError when the file does not exist, is truncated, is longer than `max_text_bytes`, or is not
+    such text.
     """
     if not path.is_file():
         raise ActionstreamError(f"{path} is a folder; expected a file" if path.is_dir() else f"no file {path}")
+    most = max_text_bytes()
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            data = file.read(MAX_TEXT_BYTES + 1)  # a small gzip file may expand to any size
+            data = file.read(most + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ActionstreamError(f"{path} is no whole gzip file, it may have been cut short: {error}") from error
-    if len(data) > MAX_TEXT_BYTES:
-        raise ActionstreamError(f"{path} is longer than {MAX_TEXT_BYTES:,} bytes, the most that is read as text")
+    if len(data) > most:
+        raise ActionstreamError(
+            f"{path} is longer than {most:,} bytes, the most that is read as text ({TEXT_VARIABLE})"
+        )
     try:
         text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
         if "\0" in text:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from actionstream.models.common.max_pixels import SETTING, max_pixels
+from actionstream.models.common.limits import SETTING, max_pixels
 from actionstream.models.video.containers import Trust, open_container, size_in_header
 from actionstream.models.video.errors import SourceError, reason
 from actionstream.models.video.limits import (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actionstream.models.common.max_pixels import SETTING, max_pixels
+from actionstream.models.common.limits import SETTING, max_pixels
 from actionstream.models.video.errors import SourceError
 
 MAX_SIDE = 16384

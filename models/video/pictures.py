@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from actionstream.models.common.errors import ActionstreamError, is_out_of_memory
-from actionstream.models.common.max_pixels import SETTING, max_pixels
+from actionstream.models.common.limits import SETTING, max_pixels
 from actionstream.models.video.containers import check_file
 from actionstream.models.video.errors import SourceError, reason
 from actionstream.models.video.limits import check_size

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from actionstream.models.common.cache import cached_file
 from actionstream.models.common.errors import ActionstreamError
-from actionstream.models.weights.weight_file import LARGEST_BYTES
+from actionstream.models.common.limits import max_weights_bytes
 
 ATTEMPTS = 3
 TIMEOUT_SECONDS = 20.0
@@ -97,7 +97,8 @@ def _append(address: str, partial: Path) -> None:
             have = 0
         length = response.headers.get("Content-Length", "")
         total = have + int(length) if length.isdigit() else None
-        if (total or 0) > LARGEST_BYTES or (total or 0) - have > shutil.disk_usage(partial.parent).free:
+        most = max_weights_bytes()
+        if (total or 0) > most or (total or 0) - have > shutil.disk_usage(partial.parent).free:
             raise ActionstreamError(
                 f"{address} has {total:,} bytes, too many for {partial.parent}, or for weights at all"
             )
@@ -113,8 +114,8 @@ def _append(address: str, partial: Path) -> None:
                 file.write(chunk)
                 have += len(chunk)
                 progress.update(task, completed=have)
-                if have > LARGEST_BYTES:
-                    raise ActionstreamError(f"{address} has no end, or more than {LARGEST_BYTES:,} bytes")
+                if have > most:
+                    raise ActionstreamError(f"{address} has no end, or more than {most:,} bytes")
     if total is not None and have != total:
         raise OSError(f"it broke off after {have:,} of {total:,} bytes")
 

@@ -14,10 +14,9 @@ import torch
 from torch import Tensor
 
 from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.limits import WEIGHTS_VARIABLE, max_weights_bytes
 from actionstream.models.weights.pickled import asked_for
 
-LARGEST_BYTES = 4 << 30
-"""The most bytes of a file; VGG16 with the state of its optimizer has 1.6 GB, the most in the catalogue."""
 LONGEST_NAME = 500
 WRAPPERS = ("state_dict", "model_state")
 NEEDED = re.compile(
@@ -40,9 +39,9 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     if not path.is_file():
         raise ActionstreamError(f"no file {path}")
     size = path.stat().st_size
-    if size > LARGEST_BYTES:
+    if size > (most := max_weights_bytes()):
         raise ActionstreamError(
-            f"{path} has {size / 2**30:.1f} GiB; files of weights with more than {LARGEST_BYTES >> 30} are not read"
+            f"{path} has {size:,} bytes; expected {most:,} at most for weights ({WEIGHTS_VARIABLE})"
         )
     try:
         weights = unwrapped(_read(path))
@@ -70,7 +69,7 @@ def unwrapped(weights: Any) -> dict[str, Tensor]:
         if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
             raise ActionstreamError(f"{key} says that it has {tensor.numel():,} values, which are not in the file")
     size = sum(tensor.numel() * tensor.element_size() for tensor in weights.values())
-    if size > LARGEST_BYTES:  # views of the same values
+    if size > max_weights_bytes():  # views of the same values
         raise ActionstreamError(f"its weights have {size / 2**30:.1f} GiB, and it has fewer values than that")
     return dict(weights)
 

@@ -11,7 +11,13 @@ from actionstream.models.common.choices import FlowMethod, FrameModality, Shift
 
 
 def convert(
-    file: Annotated[Path, typer.Argument(help="Weights of another project: safetensors or torch.save, 4 GiB at most.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="Weights of another project: safetensors or torch.save, 4 GiB at most "
+            "(ACTIONSTREAM_MAX_WEIGHTS_BYTES)."
+        ),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The checkpoint to write, NAME.safetensors.")],
     project: Annotated[
         str, typer.Option("--from", help="The project of the weights, such as tsm, mmaction2 or torchvision.")

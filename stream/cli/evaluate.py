@@ -12,7 +12,7 @@ from actionstream.choices import Challenge, EvaluationTask
 from actionstream.cli.messages import refuse, say
 from actionstream.cli.options import Background, DeviceName, Json, MaxPixels
 from actionstream.models.common.errors import ActionstreamError
-from actionstream.models.common.max_pixels import MAX_PIXELS
+from actionstream.models.common.limits import MAX_PIXELS
 
 
 def evaluate(
@@ -66,7 +66,7 @@ def evaluate(
 
     With --videos, the figures of two baselines follow. Both use the scores of the model: ten equal parts of a video
     with the labels of the whole video, and stretches of unsmoothed scores of 0.5 or more. A file may have 512 MiB of
-    text, unpacked.
+    text, unpacked (ACTIONSTREAM_MAX_TEXT_BYTES).
     """
     from actionstream.commands.evaluate import evaluate_results
 

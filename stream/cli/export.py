@@ -10,7 +10,7 @@ import typer
 from actionstream.cli.options import Labels, MaxPixels, Weights
 from actionstream.models.common.choices import ExportTarget, Takes
 from actionstream.models.common.extras import needs
-from actionstream.models.common.max_pixels import MAX_PIXELS
+from actionstream.models.common.limits import MAX_PIXELS
 
 
 def export(

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from actionstream.cli.options import MaxPixels
-from actionstream.models.common.max_pixels import MAX_PIXELS
+from actionstream.models.common.limits import MAX_PIXELS
 
 
 def frames(

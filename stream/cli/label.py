@@ -11,7 +11,7 @@ from actionstream.choices import SubtitleFormat
 from actionstream.cli.messages import say
 from actionstream.cli.options import Background, Device, MaxPixels, Model
 from actionstream.models.common.extras import needs
-from actionstream.models.common.max_pixels import MAX_PIXELS
+from actionstream.models.common.limits import MAX_PIXELS
 
 EXIT_CODES = (
     "Exit codes: 0 all videos are labelled, 1 some are not or ended too early, 2 none is, or bad input, 3 a fault in "

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from actionstream.choices import RuntimeName
-from actionstream.models.common.max_pixels import HIGHEST_MAX_PIXELS, VARIABLE, max_pixels
+from actionstream.models.common.limits import HIGHEST_MAX_PIXELS, VARIABLE, max_pixels
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 

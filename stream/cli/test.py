@@ -9,7 +9,7 @@ import typer
 
 from actionstream.cli.messages import refuse
 from actionstream.cli.options import Device, Json, MaxPixels, Runtime
-from actionstream.models.common.max_pixels import MAX_PIXELS
+from actionstream.models.common.limits import MAX_PIXELS
 
 
 def test(

@@ -12,7 +12,7 @@ from actionstream.cli.options import Device, MaxPixels
 from actionstream.models.common.choices import DataFormat, FrameModality, Shift
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.common.extras import needs
-from actionstream.models.common.max_pixels import MAX_PIXELS
+from actionstream.models.common.limits import MAX_PIXELS
 
 
 def train(

@@ -13,7 +13,7 @@ from actionstream.cli.messages import say
 from actionstream.cli.options import Background, Device, Labels, MaxPixels, Model, Runtime, Weights, loading
 from actionstream.cli.thresholds import START, read_thresholds
 from actionstream.models.common.errors import ActionstreamError
-from actionstream.models.common.max_pixels import MAX_PIXELS
+from actionstream.models.common.limits import MAX_PIXELS
 
 EXIT_CODES = (
     "Exit codes: 0 all sources ended, 1 a source failed or ended too early, 2 bad input, 3 a fault in actionstream, "

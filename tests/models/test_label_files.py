@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from actionstream.models.common import limits
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.common.files import read_text
 from actionstream.models.labels.files import read_label_file
@@ -111,10 +112,24 @@ def test_what_may_be_off_by_one_is_refused(name, text, message, tmp_path):
 
 
 def test_text_is_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr("actionstream.models.common.files.MAX_TEXT_BYTES", 1000)
+    monkeypatch.setenv("ACTIONSTREAM_MAX_TEXT_BYTES", "1000")
     (tmp_path / "bomb.txt.gz").write_bytes(gzip.compress(b"wave\n" * 10**6))
-    with pytest.raises(ActionstreamError, match=r"bomb.txt.gz is longer than 1,000 bytes"):
+    with pytest.raises(ActionstreamError, match=r"bomb.txt.gz is longer than 1,000 bytes, .*MAX_TEXT_BYTES"):
         read_text(tmp_path / "bomb.txt.gz")
     (tmp_path / "a.txt").write_bytes(b"wave\ncl\0ap\n")
     with pytest.raises(ActionstreamError, match=r"a\.txt is not text: line 2 has a NUL"):
         read_text(tmp_path / "a.txt")
+
+
+@pytest.mark.parametrize("wrong", ["", "0", "-1", "1e6", "much", str(2**60)])
+def test_limits_in_the_environment_are_numbers(monkeypatch, wrong):
+    for variable, limit in (
+        ("ACTIONSTREAM_MAX_TEXT_BYTES", limits.max_text_bytes),
+        ("ACTIONSTREAM_MAX_WEIGHTS_BYTES", limits.max_weights_bytes),
+        ("ACTIONSTREAM_MAX_PIXELS", limits.max_pixels),
+    ):
+        monkeypatch.setenv(variable, "1000")
+        assert limit() == 1000
+        monkeypatch.setenv(variable, wrong)
+        with pytest.raises(ValueError, match=f"{variable} is '{wrong}'; expected a number of (bytes|pixels) from 1 to"):
+            limit()

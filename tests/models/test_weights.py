@@ -11,8 +11,9 @@ from helpers import images
 from safetensors.torch import save_file
 
 from actionstream.models import create, load
+from actionstream.models.common.limits import MAX_WEIGHTS_BYTES
 from actionstream.models.weights.convert import load_weights, recognise
-from actionstream.models.weights.weight_file import LARGEST_BYTES, read_weights, unwrapped
+from actionstream.models.weights.weight_file import read_weights, unwrapped
 
 
 def official_tsm(num_classes=3):
@@ -163,7 +164,7 @@ def endless_header(path):
 
 def oversized(path):
     with path.open("wb") as file:
-        file.truncate(LARGEST_BYTES + 1)  # with a hole in it, not on the disk
+        file.truncate(MAX_WEIGHTS_BYTES + 1)  # with a hole in it, not on the disk
 
 
 def stretched(path):
@@ -239,7 +240,7 @@ BAD = {
     "bomb.pth": (zip_bomb, "it unpacks to more than it is"),
     "lying.safetensors": (lying_header, "cannot be read as weights"),
     "endless.safetensors": (endless_header, "cannot be read as weights"),
-    "oversized.pth": (oversized, "with more than 4 are not read"),
+    "oversized.pth": (oversized, "expected 4,294,967,296 at most for weights (ACTIONSTREAM_MAX_WEIGHTS_BYTES)"),
     "stretched.pth": (stretched, "values, which are not in the file"),
     "list.pth": (lambda path: torch.save([1, 2], path), "it holds list, not weights by name"),
     "module.pth": (lambda path: torch.save(torch.nn.Linear(2, 2), path), "it asks for torch.nn.modules.linear.Linear"),
