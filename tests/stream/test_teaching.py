@@ -296,3 +296,11 @@ def test_other_examples_in_a_checkpoint_are_refused(teacher, tmp_path, training,
     save(tmp_path / "odd.safetensors", network, replace(card, training=training), attached=attached)
     with pytest.raises(ValueError, match=message):
         Teacher(tmp_path / "odd.safetensors")
+
+
+def test_an_example_is_seen_mirrored_too(teacher):
+    frames = pieces("right")
+    turned = [replace(frame, image=np.ascontiguousarray(frame.image[:, ::-1])) for frame in frames]
+    (seen, mirrored), (of_turned, _) = (teacher.look("right", each).features.astype(float) for each in (frames, turned))
+    apart = np.abs(mirrored - of_turned).max() / np.abs(seen - of_turned).max()
+    assert apart < 0.1  # pictures are resized to whole grey levels
