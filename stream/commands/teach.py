@@ -19,7 +19,6 @@ from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.common.files import check_target
 from actionstream.models.locate import CHECKPOINTS, locate
 from actionstream.models.training.folders import folder_tree
-from actionstream.runtimes.threads import core_left_free
 from actionstream.sources import SourceError, open_source
 from actionstream.sources.source import reason
 from actionstream.teaching import Teacher
@@ -157,7 +156,7 @@ def _look(teacher: Teacher, clips: Sequence[Clip], say: Callable[[str], None], *
         return
     columns = TextColumn("looking at clips"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     console = Console(stderr=True)
-    with core_left_free(), Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         for label, path in bar.track(clips):
             try:
                 _add(teacher, label, path, say)
