@@ -293,7 +293,9 @@ def create(name: str, **arguments: Any) -> Network:
     except NotImplementedError:  # of the meta device, see `create_empty`
         raise
     except (TypeError, ValueError, RuntimeError) as error:  # torch raises them for what it cannot build
-        raise ActionstreamError(f"{name} cannot be built with {arguments}: {error}") from error
+        given = repr(arguments)  # of a stranger's card: it may have any length
+        given = given if len(given) <= 500 else f"{given[:500]} ..."
+        raise ActionstreamError(f"{name} cannot be built with {given}: {error}") from error
 
 
 def create_empty(name: str, **arguments: Any) -> Network:

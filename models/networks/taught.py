@@ -21,12 +21,17 @@ from torch.nn import functional
 
 from actionstream.kernels import Leaf, read, replace
 from actionstream.models.catalogue import create
-from actionstream.models.common.checked import Plain, ShortText, checked
+from actionstream.models.common.checked import NumFrames, Plain, ShortText, checked
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.network import Network, State
 from actionstream.models.preprocessing import Side
 
-Small = Annotated[int, Field(ge=0, le=64)]
+Small = Annotated[int, Field(ge=1, le=64)]
+Stage = Annotated[int, Field(ge=0, le=64)]
+MOST_RAW = 2**20
+"""The most features before hashing; the packaged backbones have 5,440."""
+MOST_RING = 2**24
+"""The most values of a stream's ring, 64 MB; eight seconds of 1,024 features have 61,440."""
 
 
 @checked
@@ -44,11 +49,33 @@ class Backbone:
     network: ShortText
     arguments: Plain
     size: Side
-    mean: Annotated[tuple[float, ...], Strict(False)]
-    std: Annotated[tuple[float, ...], Strict(False)]
-    maps: Annotated[tuple[Annotated[tuple[Small, Small], Strict(False)], ...], Strict(False), Field(min_length=1)]
+    mean: Annotated[tuple[Annotated[float, Field(ge=-1e6, le=1e6)], ...], Strict(False)]
+    std: Annotated[tuple[Annotated[float, Field(ge=1e-6, le=1e6)], ...], Strict(False)]
+    maps: Annotated[
+        tuple[Annotated[tuple[Stage, Small], Strict(False)], ...], Strict(False), Field(min_length=1, max_length=64)
+    ]
     order: Literal["rgb", "bgr"] = "rgb"
-    pictures: Annotated[int, Field(ge=1, le=64)] = 1
+    pictures: Small = 1
+
+    def __post_init__(self) -> None:
+        if len(self.mean) not in (1, 3) or len(self.std) not in (1, 3):
+            raise ActionstreamError(f"mean is {self.mean} and std {self.std}; expected 1 or 3 values of each")
+
+
+@checked
+class _Windows:
+    """The bounds of a taught network's arguments, which a card may have from anywhere."""
+
+    lengths: Annotated[tuple[NumFrames, ...], Strict(False), Field(min_length=1, max_length=64)]
+    num_parts: Small
+    num_features: Annotated[int, Field(ge=1, le=65_536)]
+
+    def __post_init__(self) -> None:
+        if max(self.lengths) * self.num_features > MOST_RING:
+            raise ActionstreamError(
+                f"a ring of {max(self.lengths)} snippets of {self.num_features} features; expected "
+                f"{MOST_RING:,} values at most"
+            )
 
 
 class Taught(Network):
@@ -77,24 +104,22 @@ class Taught(Network):
         super().__init__(num_classes=num_classes, in_channels=in_channels, shift="none", n_div=8, shift_padding="zero")
         num_pictures = in_channels // 3
         self.uses = [Backbone(**backbone) for backbone in backbones]
-        if not self.uses or not lengths or min(lengths) < 1 or num_parts < 1 or num_features < 1:
-            raise ActionstreamError(
-                f"a taught network has {len(self.uses)} backbones, lengths {tuple(lengths)}, {num_parts} parts and "
-                f"{num_features} features; expected one or more of each"
-            )
+        windows = _Windows(lengths=tuple(lengths), num_parts=num_parts, num_features=num_features)
+        if not 1 <= len(self.uses) <= 16:
+            raise ActionstreamError(f"a taught network has {len(self.uses)} backbones; expected 1 to 16")
         if in_channels % 3 or any(num_pictures % use.pictures for use in self.uses):
             raise ActionstreamError(
                 f"a snippet of {in_channels} channels does not divide into pictures for each backbone: "
                 f"{', '.join(str(use.pictures) for use in self.uses)}"
             )
-        self.lengths = tuple(lengths)
+        self.lengths = windows.lengths
         self.num_parts = num_parts
         self.num_features = num_features
         self.backbones = nn.ModuleList(create(use.network, **use.arguments) for use in self.uses)
         self._num_leaves: list[int] = []
         num_raw = 0
         for network, use in self._pairs():
-            if not network.streams or network.in_channels != 3:
+            if not network.streams or network.in_channels != 3 or isinstance(network, Taught):
                 raise ActionstreamError(f"{use.network} cannot be a backbone: one streams and takes RGB pictures")
             shapes, num_leaves = network.shapes(use.size, use.size)
             if max(stage for stage, _ in use.maps) >= len(shapes):
@@ -103,6 +128,8 @@ class Taught(Network):
                 )
             num_raw += sum(shapes[stage][2] * grid**2 for stage, grid in use.maps)
             self._num_leaves.append(num_leaves)
+        if num_raw > MOST_RAW:
+            raise ActionstreamError(f"the maps have {num_raw:,} values; expected {MOST_RAW:,} at most")
         signs = torch.randint(2, (num_raw,), generator=torch.Generator().manual_seed(0), device="cpu") * 2.0 - 1
         self.signs: Tensor
         self.register_buffer("signs", signs.to(next(self.parameters()).device))

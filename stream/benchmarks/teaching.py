@@ -6,6 +6,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,8 @@ def look_at_clips(
     pictures = Teacher(backbones=["imagenet"])
     seen = []
     for number, (path, label, group, part) in enumerate(clips):
-        frames = list(open_source(path))
+        with closing(open_source(path)) as source:
+            frames = list(source)
         of_pictures = pictures.look(label, frames).features[0].astype(np.float32).mean(axis=0)
         seen.append(Seen(teacher.look(label, frames, name=path.name), group, part, of_pictures))
         if with_reverse:

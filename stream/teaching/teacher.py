@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,7 +65,8 @@ class Teacher:
         """
         if isinstance(clip, str | os.PathLike):
             path = Path(clip)
-            name, clip = name or path.name, open_source(path)
+            with closing(open_source(path)) as source:
+                return self.look(label, source, name=name or path.name)
         return Example(label, name or f"example {len(self.examples) + 1}", self._looker(clip))
 
     def remove(self, number: int) -> Example:

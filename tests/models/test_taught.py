@@ -18,6 +18,8 @@ BACKBONE = {
     "maps": ((3, 1),),
 }
 
+INNER = {"backbones": [BACKBONE], "in_channels": 3}
+
 
 def taught(*backbones, **arguments):
     return random_network(random_card("taught", backbones=backbones or (BACKBONE,), **arguments))
@@ -94,7 +96,22 @@ def test_backbones_stay_frozen():
     ("arguments", "message"),
     [
         ({"backbones": ()}, "0 backbones"),
-        ({"lengths": (0, 3)}, r"lengths \(0, 3\)"),
+        ({"backbones": (BACKBONE,) * 17}, "17 backbones; expected 1 to 16"),
+        ({"lengths": (0, 3)}, "lengths.0 is 0; expected 1 or more"),
+        ({"lengths": (2.5,)}, "lengths.0 is 2.5; expected a whole number"),
+        ({"lengths": (10**9,)}, "lengths.0 is 1000000000; expected 4096 at most"),
+        ({"lengths": tuple(range(1, 99))}, "lengths is .*; expected"),
+        (
+            {"lengths": (4096,), "num_features": 65_536},
+            "a ring of 4096 snippets of 65536 features; expected 16,777,216",
+        ),
+        ({"num_features": 10**12}, "num_features is 1000000000000; expected 65536 at most"),
+        ({"num_parts": 0}, "num_parts is 0; expected 1 or more"),
+        ({"backbones": (BACKBONE | {"mean": ()},)}, "expected 1 or 3 values of each"),
+        ({"backbones": (BACKBONE | {"std": (0.0,)},)}, "std.0 is 0.0"),
+        ({"backbones": (BACKBONE | {"maps": ((3, 0),)},)}, "maps.0.1 is 0; expected 1 or more"),
+        ({"backbones": (BACKBONE | {"maps": ((3, 64),) * 64},)}, "the maps have 16,777,216 values; expected 1,048,576"),
+        ({"backbones": (BACKBONE | {"network": "taught", "arguments": INNER},)}, "taught cannot be a backbone"),
         ({"in_channels": 4}, "4 channels does not divide"),
         ({"backbones": (BACKBONE | {"pictures": 2},)}, "does not divide into pictures for each backbone: 2"),
         ({"backbones": (BACKBONE | {"maps": ((9, 1),)},)}, "tsn_resnet18 has 4 stages"),
