@@ -226,6 +226,25 @@ class Taught(Network):
         )
 
 
+class Looking(Network):
+    """The backbones of a taught network alone: the scores of a snippet are its features, see `Taught.look`.
+
+    Streams that are taught different labels share it.
+    """
+
+    def __init__(self, taught: Taught):
+        super().__init__(
+            num_classes=taught.num_features, in_channels=taught.in_channels, shift="none", n_div=8, shift_padding="zero"
+        )
+        self.taught = taught
+
+    def trunk(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        return self.taught.look(frames, state)
+
+    def head(self, features: Tensor) -> Tensor:
+        return features
+
+
 def part_weights(num_parts: int, length: int, like: Tensor) -> Tensor:
     """Weights (num_parts, length): row p has the mean of equal part p of `length` values, which may cut values."""
     borders = torch.arange(num_parts + 1, dtype=torch.float64, device=like.device) * (length / num_parts)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from math import sqrt
 
 import numpy as np
 
 from actionstream.commands.tables import open_console, print_table
 from actionstream.teaching.examples import Example
 from actionstream.teaching.fit import Fit
+from actionstream.teaching.report import report_on
 
 MOST_COLUMNS = 20
 """Labels of the largest table of confusions."""
@@ -18,16 +17,18 @@ MOST_COLUMNS = 20
 
 def print_examples(examples: Sequence[Example], fit: Fit, *, interval_seconds: float) -> None:
     """Print a line for each example, and what the others make of it."""
-    counts = Counter(example.label for example in examples)
+    answers = report_on(examples, fit).answers
     rows = [
         (
             str(number),
             example.label,
             example.name,
             f"{example.num_snippets * interval_seconds:.1f} s",
-            "cannot be checked" if counts[example.label] == 1 else _answer(example, fit, of_example),
+            "cannot be checked" if answer is None else _answer(example, fit, of_example),
         )
-        for number, (example, of_example) in enumerate(zip(examples, fit.probabilities, strict=True), 1)
+        for number, (example, answer, of_example) in enumerate(
+            zip(examples, answers, fit.probabilities, strict=True), 1
+        )
     ]
     print_table(open_console(), ("", "label", "clip", "duration", "looks like"), rows)
 
@@ -42,53 +43,16 @@ def _answer(example: Example, fit: Fit, probabilities: np.ndarray) -> str:
 def print_report(examples: Sequence[Example], fit: Fit) -> None:
     """Print which examples are recognised, which labels are confused, and which example fits least."""
     console = open_console()
-    counts = Counter(example.label for example in examples)
-    checked = [number for number, example in enumerate(examples) if counts[example.label] > 1]
-    answers = {number: fit.labels[int(fit.probabilities[number].argmax())] for number in checked}
-    confusion = Counter((examples[number].label, answer) for number, answer in answers.items())
-    labels = [label for label in fit.labels if counts[label] > 1]
-    if labels and len(fit.labels) <= MOST_COLUMNS:
-        rows = [(label, *(str(confusion[label, answer]) for answer in fit.labels)) for label in labels]
+    report = report_on(examples, fit)
+    checked = {example.label for example, answer in zip(examples, report.answers, strict=True) if answer is not None}
+    if checked and len(fit.labels) <= MOST_COLUMNS:
+        rows = [
+            (label, *map(str, counts))
+            for label, counts in zip(fit.labels, report.confusion, strict=True)
+            if label in checked
+        ]
         title = "Each example, as the model takes it when it learns from all others only:"
         print_table(console, ("label", *fit.labels), rows, title=title)
         console.print()
-    if checked:
-        right = sum(confusion[label, label] for label in labels)
-        low, high = wilson(right, len(checked))
-        console.print(
-            f"{right} of {len(checked)} are right; of new clips like these, between {100 * low:.0f} and "
-            f"{100 * high:.0f} % (95 % confidence)"
-        )
-    pairs = Counter[tuple[str, ...]]()
-    for (label, answer), count in confusion.items():
-        if label != answer:
-            pairs[tuple(sorted((label, answer), key=fit.labels.index))] += count
-    if pairs:
-        (pair, count) = pairs.most_common(1)[0]
-        console.print(
-            f"confused most: {pair[0]} and {pair[1]}, {count} of {counts[pair[0]] + counts[pair[1]]} examples"
-        )
-    wrong = [number for number, answer in answers.items() if answer != examples[number].label]
-    if wrong:
-        worst = min(wrong, key=lambda number: _own(examples, fit, number))
-        console.print(
-            f"fits least: {examples[worst].name} of {examples[worst].label} looks like {answers[worst]} "
-            f"(--remove {worst + 1} takes it out)"
-        )
-    if single := [label for label, count in counts.items() if count == 1]:
-        console.print(f"cannot be checked, as there is one example: {', '.join(single)}")
-
-
-def _own(examples: Sequence[Example], fit: Fit, number: int) -> float:
-    """The probability of an example's own label."""
-    return float(fit.probabilities[number, fit.labels.index(examples[number].label)])
-
-
-def wilson(right: int, total: int) -> tuple[float, float]:
-    """The 95 % confidence interval of a share (Wilson, 1927)."""
-    z = 1.959964
-    share = right / total
-    middle = share + z**2 / (2 * total)
-    half = z * sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
-    scale = 1 + z**2 / total
-    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
+    for sentence in report.sentences(examples, remedy="(--remove {} takes it out)"):
+        console.print(sentence)

@@ -77,10 +77,14 @@ class Teacher:
 
     def fit(self) -> Fit:
         """Learn from the examples."""
-        interval = self.card.interval_seconds
-        network = self._network
-        fit = fit_examples(self.examples, num_parts=network.num_parts, longest=round(LONGEST_SECONDS / interval))
-        network.set_linear(torch.from_numpy(fit.weights), torch.from_numpy(fit.offset), fit.lengths)
+        longest = round(LONGEST_SECONDS / self.card.interval_seconds)
+        fit = fit_examples(self.examples, num_parts=self._network.num_parts, longest=longest)
+        self.take(fit)
+        return fit
+
+    def take(self, fit: Fit) -> None:
+        """Take what was learnt from the examples."""
+        self._network.set_linear(torch.from_numpy(fit.weights), torch.from_numpy(fit.offset), fit.lengths)
         self.card = replace(
             self.card,
             labels=fit.labels,
@@ -91,7 +95,18 @@ class Teacher:
                 "examples": [{"label": each.label, "name": each.name} for each in self.examples],
             },
         )
-        return fit
+
+    def sees_like(self, other: Teacher) -> bool:
+        """Whether it sees the same features of a frame as another: the examples of one can be those of the other."""
+        mine, its = (
+            (each._network.uses, each._network.num_features, each._network.num_parts, each.card.preprocessing,
+             each.card.interval_seconds, each.card.frame_seconds)
+            for each in (self, other)
+        )  # fmt: skip
+        if mine != its:
+            return False
+        weights = other._network.backbones.state_dict()
+        return all(torch.equal(each, weights[name]) for name, each in self._network.backbones.state_dict().items())
 
     def checkpoint(self) -> tuple[Taught, Card]:
         """The network and its card, as the last `fit` left them."""

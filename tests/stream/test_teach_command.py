@@ -9,11 +9,12 @@ import pytest
 from helpers import images, write_video
 
 from actionstream.commands.record import write_clip
-from actionstream.commands.teach_tables import print_examples, print_report, wilson
+from actionstream.commands.teach_tables import print_examples, print_report
 from actionstream.models import read_card
 from actionstream.sources import SAMPLE, open_source
 from actionstream.teaching.examples import Example
 from actionstream.teaching.fit import Fit
+from actionstream.teaching.report import wilson
 
 TIMES = {"right": (2.5, 4.4), "left": (4.5, 6.4), "down": (6.5, 8.4), "up": (8.5, 10.3)}
 """Begin and end of movements in the sample, in seconds."""
