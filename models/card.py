@@ -10,7 +10,16 @@ import numpy as np
 from pydantic import AfterValidator, Field
 
 from actionstream.models.catalogue import find_entry
-from actionstream.models.common.checked import LabelNames, NumFrames, Plain, Seconds, ShortText, checked, parse_json
+from actionstream.models.common.checked import (
+    LabelNames,
+    NumFrames,
+    Plain,
+    Seconds,
+    Share,
+    ShortText,
+    checked,
+    parse_json,
+)
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.preprocessing import Preprocessing
 
@@ -38,6 +47,8 @@ class Card:
     interval_seconds  the time between two snippets in training
     frame_seconds     the time between the pictures of a stacked snippet; interval_seconds unless given
     context           snippets after a reset before the scores mean something
+    covers            snippets, up to its own, that a score is about; more than 1 where whole actions are scored
+    thresholds        the smoothed probability at which an event of a label starts; for labels that have one
     num_frames        frames of the network's clips, and of its Window when it runs live; 1 for a streaming network
     stride            stride of the Window: the number of rows for which one score is repeated
     licence           of the weights
@@ -53,6 +64,8 @@ class Card:
     frame_seconds: Annotated[float, Field(ge=0)] = 0.0
     activation: Literal["softmax", "sigmoid"] = "softmax"
     context: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    covers: NumFrames = 1
+    thresholds: Annotated[dict[ShortText, Share], Field(max_length=100_000)] = field(default_factory=dict)
     num_frames: NumFrames = 1
     stride: NumFrames = 1
     licence: ShortText = "unknown"
@@ -66,6 +79,8 @@ class Card:
             raise ActionstreamError(
                 f"frame_seconds is {self.frame_seconds}; expected interval_seconds, {self.interval_seconds}, at most"
             )
+        if unknown := set(self.thresholds) - set(self.labels):
+            raise ActionstreamError(f"thresholds has {min(unknown)!r}, which is no label of the card")
 
     @property
     def shift(self) -> str:

@@ -26,6 +26,8 @@ from actionstream.teaching.ridge import fit_ridge
 
 MOST_TRIES = 1000
 REVERSED = ", reversed"
+Clip = tuple[Path, str, str, str]
+"""Path, label, group and part."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +45,7 @@ class Seen:
     pictures: np.ndarray
 
 
-def read_clips(manifest: Path, *, group: str, within: str | None) -> list[tuple[Path, str, str, str]]:
+def read_clips(manifest: Path, *, group: str, within: str | None) -> list[Clip]:
     """The clips of a table with a head: path, label, group and part of each; paths are relative to its folder."""
     rows = list(csv.DictReader(io.StringIO(read_text(manifest))))
     wanted = ["path", "label", group, *([within] if within else [])]
@@ -52,16 +54,14 @@ def read_clips(manifest: Path, *, group: str, within: str | None) -> list[tuple[
     return [(manifest.parent / row["path"], row["label"], row[group], row[within] if within else "all") for row in rows]
 
 
-def look_at_clips(
-    clips: Sequence[tuple[Path, str, str, str]], teacher: Teacher, *, with_reverse: bool, done: Done
-) -> list[Seen]:
+def look_at_clips(clips: Sequence[Clip], teacher: Teacher, *, with_reverse: bool, done: Done) -> list[Seen]:
     """What the backbones, and a classifier of single pictures, see of each clip, and of its reverse."""
     pictures = Teacher(backbones=["imagenet"])
     seen = []
     for number, (path, label, group, part) in enumerate(clips):
         with closing(open_source(path)) as source:
             frames = list(source)
-        of_pictures = pictures.look(label, frames).features[0].astype(np.float32).mean(axis=0)
+        of_pictures = pictures.look_at_background(frames).astype(np.float32).mean(axis=0)
         seen.append(Seen(teacher.look(label, frames, name=path.name), group, part, of_pictures))
         if with_reverse:
             backwards = teacher.look(label + REVERSED, _reversed(frames), name=path.name)

@@ -221,6 +221,25 @@ def bench_teach(
         list[str] | None, typer.Option(metavar="NAME", help="A recording that is not used; may be given several times.")
     ] = None,
     draws: Annotated[int, typer.Option(min=1, help="Number of random draws of the recordings.")] = 20,
+    background: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CLIPS.csv",
+            help="A table of clips without action, with the columns of CLIPS.csv: count false starts.",
+        ),
+    ] = None,
+    false_starts: Annotated[
+        list[float] | None,
+        typer.Option(
+            metavar="NUMBER",
+            help="A number of false starts an hour for which thresholds are chosen; may be given several times.",
+            show_default="60, 120, 240 and 480",
+        ),
+    ] = None,
+    videos: Annotated[
+        Path | None,
+        typer.Option(metavar="TRUTH.json", help="Whole videos beside their truth, as of ActivityNet: detect in them."),
+    ] = None,
     reverse: Annotated[
         bool, typer.Option("--reverse", help="Play each clip backwards, too, as an action of its own.")
     ] = False,
@@ -242,6 +261,9 @@ def bench_teach(
         leave_out=leave_out or (),
         each=each,
         draws=draws,
+        background=background,
+        false_starts=false_starts or (60, 120, 240, 480),
+        videos=videos,
         with_reverse=reverse,
         backbones=backbone or BACKBONES,
         as_json=json,

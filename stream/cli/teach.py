@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -51,6 +52,22 @@ def teach(
         list[int] | None,
         typer.Option(metavar="NUMBER", help="Remove the example with this number; may be given several times."),
     ] = None,
+    background: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A video, or a folder of videos, of up to an hour each, in which none of the actions happens; may be "
+            "given several times."
+        ),
+    ] = None,
+    false_starts: Annotated[
+        float | None,
+        typer.Option(
+            metavar="NUMBER",
+            help="Choose the thresholds of events so that this many labels an hour start falsely, counted on what is "
+            "labelled nothing.",
+            show_default="0.6 for all labels",
+        ),
+    ] = None,
     lists: Annotated[bool, typer.Option("--list", help="List the examples, with their numbers.")] = False,
     backbones: Annotated[
         list[str] | None,
@@ -85,15 +102,18 @@ def teach(
 
     from actionstream.commands.teach import Recording, as_label, teach_model
 
-    if model is None and (output is None or not (camera or data or add)):
+    if false_starts is not None and not 0 < false_starts < math.inf:
+        raise ActionstreamError(f"--false-starts is {false_starts:g}; expected a number above 0, of an hour")
+    if model is None and (output is None or not (camera or data or add or background)):
         raise ActionstreamError(
             "teach needs clips and an output: give --camera, --data or --add, and -o; or a MODEL that teach wrote"
         )
     if model is not None:
         refuse({"--backbone": backbones}, "is for a new model; a taught one keeps its own, so leave it out")
-        if not (camera or data or add or remove or lists or output):
+        if not (camera or data or add or remove or background or false_starts or lists or output):
             raise ActionstreamError(
-                "teach has nothing to change; give --add, --remove, --data or --camera, or --list to see the examples"
+                "teach has nothing to change; give --add, --remove, --data, --camera, --background or --false-starts, "
+                "or --list to see the examples"
             )
     else:
         refuse({"--remove": remove}, "is for a MODEL that teach wrote; give one")
@@ -114,6 +134,8 @@ def teach(
         data=data,
         added=add or (),
         removed=remove or (),
+        background=background or (),
+        false_starts_per_hour=false_starts,
         recording=recording or None,
         lists=lists,
         say=say,

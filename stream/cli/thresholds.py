@@ -5,25 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from actionstream.models.common.errors import ActionstreamError
-
-OTHERS = "*"
-"""The key of all labels without a threshold of their own, as in `actionstream.scoring.events.Threshold`."""
-START = 0.6
+from actionstream.scoring.events import OTHERS
 
 
-def read_thresholds(start: Sequence[str], end: Sequence[str]) -> tuple[dict[str, float], dict[str, float]]:
-    """The start and end thresholds of --threshold and --end-threshold, by label, with "*" for the others.
-
-    Where no end threshold is given for a label or for all, it is half of the start threshold.
-    """
-    starts = {OTHERS: START} | _read("--threshold", start)
-    ends = _read("--end-threshold", end)
-    if OTHERS not in ends:
-        ends = {label: number / 2 for label, number in starts.items()} | ends
-    return starts, ends
-
-
-def _read(option: str, values: Sequence[str]) -> dict[str, float]:
+def read_thresholds(option: str, values: Sequence[str]) -> dict[str, float]:
+    """The thresholds of an option by label, with "*" for all others."""
     thresholds: dict[str, float] = {}
     for value in values:
         label, divider, text = value.rpartition("=")

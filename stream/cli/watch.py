@@ -11,7 +11,7 @@ import typer
 from actionstream.choices import Policy, Transport
 from actionstream.cli.messages import say
 from actionstream.cli.options import Background, Device, Labels, MaxPixels, Model, Runtime, Weights, loading
-from actionstream.cli.thresholds import START, read_thresholds
+from actionstream.cli.thresholds import read_thresholds
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.common.limits import MAX_PIXELS
 
@@ -56,7 +56,7 @@ def watch(
             metavar="[LABEL=]NUMBER",
             help="A label starts when its smoothed score reaches this number from 0 to 1. LABEL=NUMBER is the "
             "threshold of one label; may be given several times.",
-            show_default=str(START),
+            show_default="of the model, else 0.6",
         ),
     ] = None,
     end_threshold: Annotated[
@@ -131,7 +131,8 @@ def watch(
     for option, seconds in (("--smoothing", smoothing), ("--min-duration", min_duration), ("--gap", gap)):
         if seconds is not None and not 0 <= seconds < math.inf:
             raise ActionstreamError(f"{option} is {seconds:g}; expected a number of seconds, 0 or more")
-    starts, ends = read_thresholds(threshold or (), end_threshold or ())
+    starts = read_thresholds("--threshold", threshold or ())
+    ends = read_thresholds("--end-threshold", end_threshold or ())
     loaded = loading(weights, labels)
 
     def open_engine() -> Engine:
@@ -162,8 +163,6 @@ def watch(
         save=save,
         show=show,
         timeline=timeline,
-        threshold=starts,
-        end_threshold=ends,
         top=top,
         say=say,
         policy=policy,

@@ -221,15 +221,29 @@ def bench_teach(
     leave_out: Sequence[str],
     each: int | None,
     draws: int,
+    background: Path | None,
+    false_starts: Sequence[float],
+    videos: Path | None,
     with_reverse: bool,
     backbones: Sequence[str],
     as_json: bool,
 ) -> None:
     """Measure the accuracy of taught models on clips of recordings that are not among the examples."""
-    from actionstream.benchmarks.teaching import look_at_clips, measure_teaching, read_clips
+    from actionstream.benchmarks.teaching import Clip, look_at_clips, measure_teaching, read_clips
+    from actionstream.benchmarks.teaching_live import (
+        look_at_footage,
+        measure_detection,
+        measure_false_starts,
+        read_videos,
+    )
     from actionstream.teaching import Teacher
 
-    clips = [clip for clip in read_clips(manifest, group=group, within=within) if clip[2] not in leave_out]
+    def read(table: Path) -> list[Clip]:
+        return [clip for clip in read_clips(table, group=group, within=within) if clip[2] not in leave_out]
+
+    clips = read(manifest)
+    quiet = [] if background is None else read(background)
+    truth, whole = (None, []) if videos is None else read_videos(videos)
     teacher = Teacher(backbones=backbones)
     report = _described("teach", clips=len(clips), draws=draws, each=each, backbones=list(backbones))
     report["rows"] = []
@@ -238,6 +252,18 @@ def bench_teach(
         for number in groups:
             done = stage(f"{number} recordings")
             report["rows"] += measure_teaching(seen, teacher, num_groups=number, each=each, draws=draws, done=done)
+        of_live = {"num_groups": groups[-1], "each": each, "draws": draws}
+        footage = look_at_footage(quiet, teacher, done=stage("background")) if quiet else []
+        if footage:
+            report["false_starts"] = measure_false_starts(
+                seen, footage, teacher, **of_live, per_hour=false_starts, done=stage("false starts")
+            )
+        if truth is not None:
+            found = look_at_footage(whole, teacher, done=stage("videos"))
+            features = {each.group: each.features for each in found}
+            report["detection"] = measure_detection(
+                seen, footage, features, truth, teacher, **of_live, done=stage("detection")
+            )
     _print(report, show_teaching, as_json=as_json)
 
 

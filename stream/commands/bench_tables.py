@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -182,6 +183,34 @@ def show_teaching(console: Console, report: dict[str, Any]) -> None:
     console.print(
         f"accuracy on clips of the other recordings: mean and standard deviation of {report['draws']} draws of the "
         "recordings with the examples"
+    )
+    if "false_starts" in report:
+        _show_false_starts(console, report["false_starts"], report["draws"])
+    if "detection" in report:
+        found = report["detection"]
+        deviation = found["deviation"]
+        figures = ", ".join(
+            f"{100 * mean:.1f} ± {100 * deviation[iou]:.1f} % at IoU {iou}" for iou, mean in found["mAP"].items()
+        )
+        console.print(f"\nmAP of detection in {found['videos']} whole videos: {figures}")
+
+
+def _show_false_starts(console: Console, rows: Sequence[dict[str, Any]], draws: int) -> None:
+    console.print()
+    table = _table("", "promised", "counted", "in the interval", "missed actions")
+    for row in rows:
+        table.add_row(
+            row["part"],
+            f"{row['promised_per_hour']:g} an hour",
+            f"{row['counted_per_hour']:.0f} an hour",
+            f"{row['draws_in_interval']} of {draws} draws",
+            f"{100 * row['missed']:.1f} %",
+        )
+    console.print(table)
+    console.print(
+        f"false starts in background of the other recordings, {rows[0]['minutes_of_a_draw']:.1f} minutes a draw; draws "
+        "in which the promise lies in the 95 % Poisson interval of the count; actions of the others that never "
+        "start"
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,15 +9,18 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from actionstream.commands.record import check_folder_name, check_times, open_camera, recorded, write_clip
-from actionstream.commands.teach_tables import print_examples, print_report
+from actionstream.commands.teach_tables import print_examples, print_false_starts, print_report
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.common.files import check_target
 from actionstream.models.locate import CHECKPOINTS, locate
-from actionstream.models.training.folders import folder_tree
+from actionstream.models.training.folders import folder_tree, videos_under
+from actionstream.models.training.left_out import LeftOut
+from actionstream.scoring.calibration import FalseStarts
 from actionstream.sources import SourceError, open_source
 from actionstream.sources.source import reason
 from actionstream.teaching import Teacher
@@ -28,6 +30,8 @@ from actionstream.teaching.fit import MOST_EXAMPLES
 from actionstream.teaching.looking import MOST_SECONDS
 
 SUFFIX = ".safetensors"
+LEAST_BACKGROUND_SECONDS = 30.0
+"""The least duration of examples of NOTHING on which false starts are counted."""
 Clip = tuple[str, Path]
 """A label, and a video file or a folder of pictures."""
 
@@ -67,6 +71,8 @@ def teach_model(
     data: Path | None = None,
     added: Sequence[tuple[str, str]] = (),
     removed: Sequence[int] = (),
+    background: Sequence[Path] = (),
+    false_starts_per_hour: float | None = None,
     recording: Recording | None = None,
     lists: bool = False,
     say: Callable[[str], None],
@@ -74,11 +80,17 @@ def teach_model(
     """Teach a model, a new one or one that was taught, and print what it makes of its examples.
 
     removed  numbers of examples, counted from 1, before others are added
+    background             videos, or folders of them, that are labelled NOTHING
+    false_starts_per_hour  for which the thresholds are chosen; None: as the model was taught before
     lists    whether the examples are listed; if nothing else is asked for, nothing is written
 
     Returns the file that was written, if any, and whether everything was recorded.
     """
-    if output is None and model is not None and (data or added or removed or recording):
+    if (
+        output is None
+        and model is not None
+        and (data or added or removed or background or false_starts_per_hour or recording)
+    ):
         output = locate(model).file(*CHECKPOINTS)
     if output is not None and output.suffix != SUFFIX:
         raise ActionstreamError(f"{output} cannot be written: its name must end in {SUFFIX}")
@@ -87,6 +99,7 @@ def teach_model(
         check_label(label)
         if not path.exists():
             raise SourceError(f"no such file: {path}; expected a video, or a folder of pictures")
+    clips += [(NOTHING, path) for path in _videos_of(background, say)]
     if recording is not None:
         recording.check()
     of_data = _clips_of(data, say) if data is not None else []
@@ -106,12 +119,15 @@ def teach_model(
     is_complete = recording is None or _record(teacher, recording, say)
     _leave_out_copies(teacher, say)
     fit = teacher.fit()
+    calibrated = _calibrate(teacher, false_starts_per_hour)
     if output is not None:
         teacher.save(output)
     if lists:
         print_examples(teacher.examples, fit, interval_seconds=teacher.card.interval_seconds)
     else:
         print_report(teacher.examples, fit)
+    if calibrated is not None:
+        print_false_starts(calibrated, teacher.card.thresholds)
     if output is not None:
         print(f"wrote {output}: {len(teacher.examples)} examples of {len(_labels(teacher))} labels")
     return output, is_complete
@@ -121,6 +137,25 @@ def as_label(name: str) -> str:
     """The label that a user means: a label "background" is that of no action."""
     name = name.strip()
     return NOTHING if name.lower() in (NOTHING, "background") else name
+
+
+def _calibrate(teacher: Teacher, false_starts_per_hour: float | None) -> FalseStarts | None:
+    """Count false starts, and set the thresholds that are wished; None where there is too little to count them on."""
+    per_hour = false_starts_per_hour or teacher.card.training.get("false_starts_per_hour")
+    seconds = teacher.card.interval_seconds * sum(
+        example.num_snippets for example in teacher.examples if example.label == NOTHING
+    )
+    if seconds < LEAST_BACKGROUND_SECONDS and per_hour is None:
+        return None
+    if seconds < LEAST_BACKGROUND_SECONDS:
+        raise ActionstreamError(
+            f"the examples of {NOTHING} last {seconds:.0f} s; expected {LEAST_BACKGROUND_SECONDS:.0f} s or more to "
+            "count false starts on; give --background with footage in which none of the actions happens"
+        )
+    found = teacher.count_false_starts()
+    if per_hour is not None:
+        teacher.set_thresholds(found, per_hour)
+    return found
 
 
 def _labels(teacher: Teacher) -> list[str]:
@@ -133,6 +168,22 @@ def _clips_of(data: Path, say: Callable[[str], None]) -> list[Clip]:
     for line in listing.left_out.lines():
         say(line)
     return [(as_label(clip.labels[0]), clip.path) for clip in listing]
+
+
+def _videos_of(paths: Sequence[Path], say: Callable[[str], None]) -> list[Path]:
+    """The videos that are given, and those in folders of any depth."""
+    videos: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise SourceError(f"no such file or folder: {path}; expected videos in which none of the actions happens")
+        left_out = LeftOut()
+        found = list(videos_under(path, left_out)) if path.is_dir() else [path]
+        if not found:
+            raise SourceError(f"{path} has no video in it; expected some in which none of the actions happens")
+        for line in left_out.lines():
+            say(line)
+        videos += found
+    return videos
 
 
 def _remove(teacher: Teacher, numbers: Sequence[int]) -> None:
@@ -169,7 +220,10 @@ def _look(teacher: Teacher, clips: Sequence[Clip], say: Callable[[str], None], *
 def _add(teacher: Teacher, label: str, path: Path, say: Callable[[str], None]) -> None:
     with closing(open_source(path)) as source:
         try:
-            teacher.add(label, source, name=path.name)
+            if label == NOTHING:
+                teacher.add_background(source, name=path.name)
+            else:
+                teacher.add(label, source, name=path.name)
         except SourceError:
             raise
         except ActionstreamError as error:
@@ -215,10 +269,12 @@ def _record(teacher: Teacher, recording: Recording, say: Callable[[str], None]) 
 
 def _leave_out_copies(teacher: Teacher, say: Callable[[str], None]) -> None:
     """Leave out examples that are there already; ActionstreamError where one has two labels."""
-    seen: dict[bytes, Example] = {}
+    seen: dict[int, list[Example]] = {}  # by length
     copies = []
     for number, example in enumerate(teacher.examples):
-        first = seen.setdefault(hashlib.sha256(example.features.tobytes()).digest(), example)
+        others = seen.setdefault(example.num_snippets, [])
+        first = next((other for other in others if _are_copies(example, other)), example)
+        others.append(example)
         if first.label != example.label:
             raise ActionstreamError(
                 f"{first.name} of {first.label} and {example.name} of {example.label} are the same clip; "
@@ -229,3 +285,9 @@ def _leave_out_copies(teacher: Teacher, say: Callable[[str], None]) -> None:
             copies.append(number)
     for number in reversed(copies):
         teacher.remove(number)
+
+
+def _are_copies(one: Example, other: Example) -> bool:
+    """Whether two examples of one length are of the same clip; the last digits of features depend on the batch."""
+    a, b = (each.features[0].astype(np.float32) for each in (one, other))
+    return bool(np.abs(a - b).max() <= 0.01 * np.abs(b).max())

@@ -18,7 +18,6 @@ from actionstream.live.watch import Watch
 from actionstream.live.watch_list import WatchList
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.results import Notice, Update
-from actionstream.scoring.events import Threshold
 from actionstream.sinks import DesktopWindow, JsonLines, Overlay, Sink, SinkClosed, Terminal, VideoFile
 from actionstream.sources.address import masked
 from actionstream.sources.source import reason
@@ -34,15 +33,12 @@ def watch_sources(
     save: Path | None,
     show: bool,
     timeline: bool,
-    threshold: Threshold,
-    end_threshold: Threshold,
     top: int,
     say: Callable[[str], None],
     **watching: Any,
 ) -> int:
     """Watch until the sources end or a signal comes; returns the exit code."""
     several = len(sources) > 1 or watch_list is not None
-    overlay = partial(Overlay, top=top, threshold=threshold)
     if save is not None and several:
         _make_folder(save)
 
@@ -61,6 +57,9 @@ def watch_sources(
             raise ActionstreamError(f"{path} is the source itself; write the labelled video to another file")
         return [_Saved(VideoFile(path, overlay()), lambda error: report.fail(stream, error))]
 
+    opened = engine()
+    threshold, end_threshold = opened.thresholds
+    overlay = partial(Overlay, top=top, threshold=threshold)
     with ExitStack() as stack:
         sinks: list[Sink] = []
         idle = None
@@ -70,7 +69,7 @@ def watch_sources(
             idle = window.draw
             sinks.append(window)
         watching |= {"keep_open": watch_list is not None, "idle": idle}
-        watch = stack.enter_context(Watch(engine(), **watching))
+        watch = stack.enter_context(Watch(opened, **watching))
         sinks.append(JsonLines(sys.stdout, top=top) if as_json else Terminal(watch, top=top))
         timelines = None
         if timeline:

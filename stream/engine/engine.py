@@ -24,7 +24,7 @@ from actionstream.models.locate import Located, Model
 from actionstream.results import Event, Prediction, Skipped
 from actionstream.runtimes.runtime import Runtime
 from actionstream.scoring import EventDetector, Smoother
-from actionstream.scoring.events import Threshold
+from actionstream.scoring.events import Threshold, complete_thresholds
 
 
 @dataclass
@@ -54,7 +54,7 @@ class Engine:
     model                 what `open_scorer` takes, a runtime, or a scorer
     runtime, device       see `open_runtime`
     threshold             a label starts when its smoothed score reaches this: a number from 0 to 1, or a
-                          mapping from labels to numbers with "*" for the others
+                          mapping from labels to numbers with "*" for the others; default: the card's, else 0.6
     end_threshold         a label ends when its smoothed score falls below this; default: half of `threshold`
     smoothing_seconds     time constant of the smoothing
     min_duration_seconds  a label is an event when it stays for this long
@@ -71,7 +71,7 @@ class Engine:
         *,
         runtime: RuntimeName = "auto",
         device: str = "auto",
-        threshold: Threshold = 0.6,
+        threshold: Threshold | None = None,
         end_threshold: Threshold | None = None,
         smoothing_seconds: float = 0.3,
         min_duration_seconds: float = 0.2,
@@ -88,11 +88,13 @@ class Engine:
             self._scorer = Scorer(model, gap_seconds=gap_seconds)
         self.card = self._scorer.card
         self._streams: dict[str, LabelledStream] = {}
+        self.thresholds = complete_thresholds(threshold, end_threshold, self.card.thresholds)
+        start, end = self.thresholds
         detector = EventDetector(
             "",
             self.card.labels,
-            start=threshold,
-            end=end_threshold,
+            start=start,
+            end=end,
             min_duration_seconds=min_duration_seconds,
             background=find_background(self.card.labels, background),
         )

@@ -13,6 +13,10 @@ from actionstream.models.common.errors import ActionstreamError
 from actionstream.results import Event
 
 Threshold = float | Mapping[str, float]
+OTHERS = "*"
+"""The key of all labels without a threshold of their own."""
+START = 0.6
+"""The threshold of labels of a model that brings none."""
 
 
 class EventDetector:
@@ -34,7 +38,7 @@ class EventDetector:
         stream: str,
         names: Sequence[str],
         *,
-        start: Threshold = 0.6,
+        start: Threshold = START,
         end: Threshold | None = None,
         min_duration_seconds: float = 0.2,
         max_dip_seconds: float = 0.0,
@@ -101,18 +105,39 @@ class EventDetector:
         )
 
 
+def complete_thresholds(
+    start: Threshold | None, end: Threshold | None, own: Mapping[str, float]
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Start and end thresholds by label, with "*" for the others: what is given counts before the model's own ones.
+
+    The end threshold of a label is half of its start threshold unless it, or one for all labels, is given.
+    """
+    starts, ends = _by_label(start), _by_label(end)
+    if OTHERS not in starts:
+        starts = {OTHERS: START, **own, **starts}
+    if OTHERS not in ends:
+        ends = {label: number / 2 for label, number in starts.items()} | ends
+    return starts, ends
+
+
+def _by_label(value: Threshold | None) -> dict[str, float]:
+    if value is None:
+        return {}
+    return dict(value) if isinstance(value, Mapping) else {OTHERS: value}
+
+
 def thresholds(value: Threshold, names: Sequence[str]) -> np.ndarray:
     """A threshold for each class, float64 (K,); ValueError unless all lie between 0 and 1."""
     if isinstance(value, Mapping):
-        unknown = set(value) - set(names) - {"*"}
+        unknown = set(value) - set(names) - {OTHERS}
         if unknown:
             wanted = sorted(unknown)[0]
             nearest = get_close_matches(wanted, names, n=1, cutoff=0)[0]
             raise ActionstreamError(f"no label is called {wanted!r}; nearest is {nearest!r}")
-        missing = [name for name in names if name not in value and "*" not in value]
+        missing = [name for name in names if name not in value and OTHERS not in value]
         if missing:
             raise ActionstreamError(f"no threshold for {missing[0]!r}: name every label, or give '*' for the others")
-        numbers = [value.get(name, value.get("*")) for name in names]
+        numbers = [value.get(name, value.get(OTHERS)) for name in names]
     else:
         numbers = [value] * len(names)
     array = np.array(numbers, np.float64)

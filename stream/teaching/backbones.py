@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -44,6 +45,7 @@ def build(models: Sequence[Model]) -> tuple[Taught, Card]:
     taught = Taught(**arguments).eval()
     for ours, (_, network, _) in zip(taught.backbones, loaded, strict=True):
         ours.load_state_dict(network.state_dict())
+    warm_up = max(card.context * card.interval_seconds for _, _, card in loaded)
     card = Card(
         network="taught",
         arguments=arguments,
@@ -51,6 +53,7 @@ def build(models: Sequence[Model]) -> tuple[Taught, Card]:
         preprocessing=Preprocessing(height=size, width=size, mean=(0.0,), std=(1.0,), stack=stack),
         interval_seconds=interval,
         frame_seconds=interval / stack,
+        context=math.ceil(warm_up / interval - 1e-9),
         licence="; ".join(dict.fromkeys(f"{name}: {card.licence}" for name, _, card in loaded)),
     )
     return taught, card

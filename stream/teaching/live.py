@@ -28,7 +28,6 @@ class Head:
 
     def __init__(self, fit: Fit, *, num_parts: int):
         self.labels = fit.labels
-        self.context = min(fit.lengths)
         self._lengths = fit.lengths
         self._num_parts = num_parts
         self._weights = fit.weights.astype(np.float16).astype(np.float32)
@@ -46,17 +45,33 @@ class Head:
         scores = windows @ self._weights.T + self._offset
         return (scores - scores[:, :1]).max(axis=0)
 
+    def scores_of_all(self, rows: np.ndarray) -> np.ndarray:
+        """Features (n, F) of all snippets since a reset to the scores of each, float32 (n, K)."""
+        longest = max(self._lengths)
+        scores = [self.scores(rows[max(0, end - longest) : end]) for end in range(1, len(rows) + 1)]
+        return np.stack(scores).astype(np.float32)
+
 
 class LiveFeatures:
     """The last features of one stream. It takes no lock of its own: one thread at a time may use it.
 
     interval_seconds   between two snippets
+    context            see Card
     longest            window, in snippets
     kept_seconds       of features, for examples
     smoothing_seconds  of probabilities, see `Engine`
     """
 
-    def __init__(self, *, interval_seconds: float, longest: int, kept_seconds: float, smoothing_seconds: float = 0.3):
+    def __init__(
+        self,
+        *,
+        interval_seconds: float,
+        context: int,
+        longest: int,
+        kept_seconds: float,
+        smoothing_seconds: float = 0.3,
+    ):
+        self._context = context
         self._longest = longest
         self._times: deque[float] = deque(maxlen=max(longest, 1 + round(kept_seconds / interval_seconds)))
         self._rows: deque[np.ndarray] = deque(maxlen=self._times.maxlen)
@@ -80,7 +95,7 @@ class LiveFeatures:
         if reset or head is not self._head:
             self._smoother.reset()
             self._head = head
-        if head is None or self._num_since_reset <= head.context:
+        if head is None or self._num_since_reset <= self._context:
             return None
         rows = np.stack(list(self._rows)[-min(self._num_since_reset, self._longest) :])
         return self._smoother.push(softmax(head.scores(rows)).astype(np.float32), time_seconds)

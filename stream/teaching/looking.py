@@ -20,6 +20,8 @@ AT_ONCE = 16
 """Snippets in a call."""
 MOST_SECONDS = 60.0
 """The longest clip: more than one action of that length is a video, not an example."""
+MOST_BACKGROUND_SECONDS = 3600.0
+"""The longest footage in which nothing happens; its features take 55 MB."""
 
 
 class Looker:
@@ -31,12 +33,12 @@ class Looker:
         self._card = card
         self._network = fold_batch_norms(network, shape).to(memory_format=torch.channels_last)
 
-    def __call__(self, frames: Iterable[Frame]) -> np.ndarray:
-        """The features of a clip: float16 (2, n, F), as seen and mirrored."""
+    def __call__(self, frames: Iterable[Frame], *, background: bool = False) -> np.ndarray:
+        """The features of a clip: float16 (2, n, F), as seen and mirrored; of background (1, n, F), as seen only."""
         features: list[Tensor] = []
         state: State | None = None
-        for snippets, begins in self._chunks(frames):
-            state, found = self._step(snippets, None if begins else state)
+        for snippets, begins in self._chunks(frames, MOST_BACKGROUND_SECONDS if background else MOST_SECONDS):
+            state, found = self._step(snippets, None if begins else state, mirrored=not background)
             features.append(found)
         if not features:
             raise ActionstreamError(
@@ -44,7 +46,7 @@ class Looker:
             )
         return torch.cat(features, dim=1).half().numpy()
 
-    def _chunks(self, frames: Iterable[Frame]) -> Iterator[tuple[list[np.ndarray], bool]]:
+    def _chunks(self, frames: Iterable[Frame], most_seconds: float) -> Iterator[tuple[list[np.ndarray], bool]]:
         """Runs of snippets, and whether the state is empty before each."""
         sampling = Sampling(self._card)
         waiting: list[np.ndarray] = []
@@ -52,10 +54,9 @@ class Looker:
         first: float | None = None
         for frame in frames:
             first = frame.time_seconds if first is None else first
-            if frame.time_seconds - first > MOST_SECONDS:
-                raise ActionstreamError(
-                    f"the clip is longer than {MOST_SECONDS:.0f} s; expected one action; cut it out of the video"
-                )
+            if frame.time_seconds - first > most_seconds:
+                what = "one action; cut it out of the video" if most_seconds == MOST_SECONDS else "shorter footage"
+                raise ActionstreamError(f"the clip is longer than {most_seconds:.0f} s; expected {what}")
             sampled = sampling.push(frame)
             if sampled is None:
                 continue
@@ -69,7 +70,8 @@ class Looker:
             yield waiting, begins
 
     @torch.inference_mode()
-    def _step(self, snippets: list[np.ndarray], state: State | None) -> tuple[State, Tensor]:
+    def _step(self, snippets: list[np.ndarray], state: State | None, *, mirrored: bool) -> tuple[State, Tensor]:
         seen = self._card.preprocessing.normalise(torch.from_numpy(np.stack(snippets)))
-        features, state = self._network.look(torch.stack([seen, seen.flip(-1)]), state)
+        views = [seen, seen.flip(-1)] if mirrored else [seen]
+        features, state = self._network.look(torch.stack(views), state)
         return state, features

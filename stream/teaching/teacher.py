@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +20,18 @@ from actionstream.models.locate import Model
 from actionstream.models.networks.taught import Taught
 from actionstream.models.weights.checkpoint import read_attached, save
 from actionstream.models.weights.loading import load
+from actionstream.scoring.calibration import FalseStarts, count_false_starts
 from actionstream.sources import open_source
 from actionstream.teaching.backbones import BACKBONES, LONGEST_SECONDS, build
-from actionstream.teaching.examples import Example
+from actionstream.teaching.examples import NOTHING, Example
 from actionstream.teaching.fit import Fit, fit_examples
+from actionstream.teaching.live import Head
 from actionstream.teaching.looking import Looker
+
+BACKGROUND_SECONDS = 10.0
+"""The length of the examples that long background is cut into."""
+NUM_FOLDS = 5
+"""Of the cross-validation that counts false starts."""
 
 
 class Teacher:
@@ -51,6 +60,11 @@ class Teacher:
         self._network: Taught = network
         self._looker = Looker(network, card)
 
+    @property
+    def longest(self) -> int:
+        """The longest window, in snippets."""
+        return round(LONGEST_SECONDS / self.card.interval_seconds)
+
     def add(self, label: str, clip: str | os.PathLike[str] | Iterable[Frame], *, name: str = "") -> Example:
         """Add an example of a label, and return it; see `look`."""
         example = self.look(label, clip, name=name)
@@ -69,6 +83,34 @@ class Teacher:
                 return self.look(label, source, name=name or path.name)
         return Example(label, name or f"example {len(self.examples) + 1}", self._looker(clip))
 
+    def add_background(
+        self, clip: str | os.PathLike[str] | Iterable[Frame], *, name: str = "", recording: str = ""
+    ) -> list[Example]:
+        """Add what the camera sees when nothing happens, up to an hour: an example of NOTHING for each ten seconds.
+
+        name       see `look`
+        recording  whose examples are left out together; this clip unless given
+        """
+        if isinstance(clip, str | os.PathLike):
+            path = Path(clip)
+            with closing(open_source(path)) as source:
+                return self.add_background(source, name=name or path.name, recording=recording)
+        name = name or f"example {len(self.examples) + 1}"
+        features = self.look_at_background(clip)
+        length = round(BACKGROUND_SECONDS / self.card.interval_seconds)
+        num_pieces = max(1, round(len(features) / length))
+        pieces = []
+        for piece, rows in enumerate(np.array_split(features, num_pieces)):
+            seconds = piece * len(features) / num_pieces * self.card.interval_seconds
+            begin = f", {int(seconds // 60)}:{seconds % 60:02.0f}" if num_pieces > 1 else ""
+            pieces.append(Example(NOTHING, name + begin, rows[None], recording or (name if num_pieces > 1 else "")))
+        self.examples += pieces
+        return pieces
+
+    def look_at_background(self, frames: Iterable[Frame]) -> np.ndarray:
+        """What the backbones see of frames of up to an hour, as seen: float16 (n, F)."""
+        return self._looker(frames, background=True)[0]
+
     def remove(self, number: int) -> Example:
         """Remove the example with this number, counted from 0."""
         if not 0 <= number < len(self.examples):
@@ -77,10 +119,41 @@ class Teacher:
 
     def fit(self) -> Fit:
         """Learn from the examples."""
-        longest = round(LONGEST_SECONDS / self.card.interval_seconds)
-        fit = fit_examples(self.examples, num_parts=self._network.num_parts, longest=longest)
+        fit = self.learn(self.examples)
         self.take(fit)
         return fit
+
+    def learn(self, examples: Sequence[Example]) -> Fit:
+        """What other examples teach; the teacher does not change, and any thread may call this."""
+        return fit_examples(examples, num_parts=self._network.num_parts, longest=self.longest)
+
+    def count_false_starts(self) -> FalseStarts:
+        """The false starts in the examples of NOTHING, each seen by a fit to the examples of other recordings.
+
+        Call it after `fit`.
+        """
+        network, card = self.checkpoint()
+        actions = [example for example in self.examples if example.label != NOTHING]
+        recordings = _recordings([example for example in self.examples if example.label == NOTHING])
+        streams = []
+        for fold in range(min(NUM_FOLDS, len(recordings))):
+            others = chain.from_iterable(r for number, r in enumerate(recordings) if number % NUM_FOLDS != fold)
+            head = Head(self.learn([*actions, *others]), num_parts=network.num_parts)
+            for recording in recordings[fold::NUM_FOLDS]:
+                rows = np.concatenate([example.features[0] for example in recording])
+                scores = head.scores_of_all(rows)[card.context :]
+                if len(scores):
+                    times = np.arange(len(scores)) * card.interval_seconds
+                    streams.append((card.probabilities(scores), times))
+        return count_false_starts(streams, card.labels, background=NOTHING, interval_seconds=card.interval_seconds)
+
+    def set_thresholds(self, found: FalseStarts, per_hour: float) -> None:
+        """Set the thresholds of events so that false starts are as rare as this; the next `fit` forgets them."""
+        self.card = replace(
+            self.card,
+            thresholds=found.choose(per_hour),
+            training={**self.card.training, "false_starts_per_hour": per_hour},
+        )
 
     def take(self, fit: Fit) -> None:
         """Take what was learnt from the examples."""
@@ -89,10 +162,13 @@ class Teacher:
             self.card,
             labels=fit.labels,
             arguments={**self.card.arguments, "num_classes": len(fit.labels), "lengths": fit.lengths},
-            context=min(fit.lengths),
+            covers=min(fit.lengths),
+            thresholds={},
             training={
                 **self.card.training,
-                "examples": [{"label": each.label, "name": each.name} for each in self.examples],
+                "examples": [
+                    {"label": each.label, "name": each.name, "recording": each.recording} for each in self.examples
+                ],
             },
         )
 
@@ -121,6 +197,17 @@ class Teacher:
         save(path, network, card, half=True, attached={f"{n:05}": each for n, each in enumerate(features)})
 
 
+def _recordings(examples: Sequence[Example]) -> list[list[Example]]:
+    """The examples of each recording; where there is only one, parts of it."""
+    recordings: dict[str, list[Example]] = {}
+    for example in examples:
+        recordings.setdefault(example.recording or example.name, []).append(example)
+    if len(recordings) > 1:
+        return list(recordings.values())
+    length = max(1, math.ceil(len(examples) / NUM_FOLDS))
+    return [list(examples[begin : begin + length]) for begin in range(0, len(examples), length)]
+
+
 def _examples_in(model: Model, network: Taught, card: Card) -> list[Example]:
     """The examples in a checkpoint: their names are in the card, their features are attached."""
     named = card.training.get("examples")
@@ -132,7 +219,7 @@ def _examples_in(model: Model, network: Taught, card: Card) -> list[Example]:
     for each, rows in zip(named, features, strict=True):
         if (
             not isinstance(each, dict)
-            or {*each} != {"label", "name"}
+            or {*each} - {"recording"} != {"label", "name"}
             or not all(isinstance(text, str) for text in each.values())
         ):
             raise ActionstreamError(f"{model} has an example {each!r:.100}; expected {wanted}")
@@ -143,5 +230,5 @@ def _examples_in(model: Model, network: Taught, card: Card) -> list[Example]:
             or len(rows) not in (1, 2)
         ):
             raise ActionstreamError(f"{model} has features {rows.dtype} {rows.shape} of an example; expected {wanted}")
-        examples.append(Example(each["label"], each["name"], rows))
+        examples.append(Example(each["label"], each["name"], rows, each.get("recording", "")))
     return examples

@@ -27,7 +27,7 @@ class LabelledVideo:
     """What was found in a video of n rows.
 
     scores         of the rows after warm-up
-    probabilities  float32 (n, K)
+    probabilities  float32 (n, K): of each moment, by the best of the rows that are about it
     overall        (K,): probabilities of the video as a whole, by M-TWI
     segments       best first
     """
@@ -66,10 +66,10 @@ def label_scores(
         raise ActionstreamError(
             f"{name} is too short: the first {card.context} rows are warm-up, and it has {longest} without a gap"
         )
-    probabilities = np.empty_like(scores.scores)
+    probabilities = best_about(scores.scores, scores.begins_anew, card.covers)
     for first in range(0, len(probabilities), ROWS_AT_ONCE):
         rows = slice(first, first + ROWS_AT_ONCE)
-        probabilities[rows] = card.probabilities(scores.scores[rows])
+        probabilities[rows] = card.probabilities(probabilities[rows])
     overall = [
         integrate(scores.scores[:, first : first + CLASSES_AT_ONCE], times_seconds=scores.times_seconds)
         for first in range(0, len(card.labels), CLASSES_AT_ONCE)
@@ -88,3 +88,16 @@ def label_scores(
         overall=card.probabilities(np.concatenate(overall)),
         segments=[replace(each, end_seconds=min(each.end_seconds, scores.duration_seconds)) for each in segments],
     )
+
+
+def best_about(scores: np.ndarray, begins_anew: np.ndarray, covers: int) -> np.ndarray:
+    """The highest scores of the `covers` rows that are about each moment: (n, K) to (n, K), a copy.
+
+    Row i is about the moments of rows i - covers + 1 to i, as far as no reset, bool (n,), lies between.
+    """
+    best = scores.copy()
+    run = np.cumsum(begins_anew)
+    for ahead in range(1, min(covers, len(scores))):
+        same = (run[ahead:] == run[:-ahead])[:, None]
+        np.maximum(best[:-ahead], scores[ahead:], out=best[:-ahead], where=same)
+    return best

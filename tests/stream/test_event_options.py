@@ -10,6 +10,7 @@ from actionstream import Engine, Frame, open_source
 from actionstream.cli.thresholds import read_thresholds
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.results import Prediction
+from actionstream.scoring.events import complete_thresholds
 from actionstream.sinks import Overlay
 
 NUM_FRAMES = 90
@@ -27,22 +28,36 @@ NUM_FRAMES = 90
     ],
 )
 def test_thresholds_as_options(start, end, starts, ends):
-    assert read_thresholds(start, end) == (starts, ends)
+    given = read_thresholds("--threshold", start), read_thresholds("--end-threshold", end)
+    assert complete_thresholds(*given, {}) == (starts, ends)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "starts", "ends"),
+    [
+        (None, None, {"*": 0.6, "wave": 0.2, "nod": 0.9}, {"*": 0.3, "wave": 0.1, "nod": 0.45}),
+        ({"wave": 0.5}, None, {"*": 0.6, "wave": 0.5, "nod": 0.9}, {"*": 0.3, "wave": 0.25, "nod": 0.45}),
+        (0.7, 0.1, {"*": 0.7}, {"*": 0.1}),
+        ({"*": 0.7}, {"nod": 0.1}, {"*": 0.7}, {"*": 0.35, "nod": 0.1}),
+    ],
+)
+def test_what_is_given_counts_before_the_thresholds_of_the_model(start, end, starts, ends):
+    assert complete_thresholds(start, end, {"wave": 0.2, "nod": 0.9}) == (starts, ends)
 
 
 @pytest.mark.parametrize("value", ["", "much", "wave", "wave=", "wave=1.1", "-0.1", "nan", "inf", "0.5=wave"])
 def test_what_is_no_threshold(value):
     with pytest.raises(ActionstreamError, match=r"--threshold is '.*'; expected a number from 0 to 1, or LABEL=NUMBER"):
-        read_thresholds([value], [])
+        read_thresholds("--threshold", [value])
     with pytest.raises(ActionstreamError, match=r"--end-threshold is '.*'; expected a number from 0 to 1"):
-        read_thresholds([], [value])
+        read_thresholds("--end-threshold", [value])
 
 
 def test_a_threshold_that_is_there_twice():
     with pytest.raises(ActionstreamError, match=r"--threshold has two numbers for all labels; give one"):
-        read_thresholds(["0.5", "0.6"], [])
+        read_thresholds("--threshold", ["0.5", "0.6"])
     with pytest.raises(ActionstreamError, match=r"--end-threshold has two numbers for the label 'wave'; give one"):
-        read_thresholds([], ["wave=0.5", "wave=0.5"])
+        read_thresholds("--end-threshold", ["wave=0.5", "wave=0.5"])
 
 
 @pytest.mark.parametrize(

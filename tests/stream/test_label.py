@@ -18,6 +18,8 @@ from actionstream.evaluation import activitynet
 from actionstream.evaluation.detection_table import read_table
 from actionstream.models import read_card, save
 from actionstream.sources import SAMPLE
+from actionstream.videos.label import best_about, label_scores
+from actionstream.videos.scores import VideoScores
 from actionstream.videos.subtitles import subtitles
 
 
@@ -204,3 +206,34 @@ def test_ctrl_c_ends_it(tmp_path):
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (130, "")
     assert files(tmp_path) == {"long.mkv"}
+
+
+def test_a_moment_has_the_best_of_the_rows_that_are_about_it():
+    """Rows of a taught network are about the whole action that ends there; a reset ends what they are about."""
+    scores = np.random.default_rng(0).normal(size=(9, 3)).astype(np.float32)
+    begins = np.array([1, 0, 0, 0, 0, 1, 0, 0, 0], bool)
+    best = best_about(scores, begins, 3)
+    for row in range(9):
+        end = 5 if row < 5 else 9
+        assert np.array_equal(best[row], scores[row : min(row + 3, end)].max(axis=0))
+    assert np.array_equal(best_about(scores, begins, 1), scores)
+    assert np.array_equal(best_about(scores[:2], begins[:2], 4096)[0], scores[:2].max(axis=0))
+
+
+def test_segments_of_a_model_that_scores_whole_actions_begin_with_the_action():
+    """Its rows are high when the action is complete."""
+    times = np.arange(60) * 0.1
+    scores = np.where((times >= 2.9) & (times < 3.2), 4.0, -4.0)[:, None] * [0.0, 1.0]
+    found = VideoScores(
+        times_seconds=times,
+        scores=scores.astype(np.float32),
+        rows_since_reset=np.arange(1, 61),
+        duration_seconds=6.0,
+    )
+    card = replace(random_card(), labels=("nothing", "wave"), interval_seconds=0.1, context=0, covers=20)
+    best = label_scores(found, card, name="film", background="nothing").segments[0]
+    assert (best.label, best.start_seconds, best.end_seconds) == (
+        "wave",
+        pytest.approx(1.0, abs=0.11),
+        pytest.approx(3.2, abs=0.11),
+    )

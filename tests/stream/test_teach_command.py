@@ -2,12 +2,14 @@
 
 import hashlib
 import io
+import json
 import shutil
 
 import numpy as np
 import pytest
 from helpers import images, write_video
 
+from actionstream import Engine
 from actionstream.commands.record import write_clip
 from actionstream.commands.teach_tables import print_examples, print_report
 from actionstream.models import read_card
@@ -109,6 +111,36 @@ def test_examples_are_added_and_removed(mine, videos, run):
     assert read_card(mine).labels == ("nothing", "left", "right", "up/🖐")
 
 
+def write_hall(path):
+    """Forty seconds of the sample in which up and down move, and nothing moves left or right."""
+    frames = [frame.image for frame in open_source(SAMPLE) if 6.6 <= frame.time_seconds < 10.2]
+    write_video(path, [frames[number % len(frames)] for number in range(1200)])
+
+
+def test_thresholds_are_chosen_on_background_and_used_live(mine, videos, tmp_path, run):
+    write_hall(tmp_path / "hall.mp4")
+    code, out, err = run("teach", mine, "--background", "hall.mp4", "--false-starts", 200)
+    assert (code, "thresholds of events: left 0." in out, "in 0.6 minutes" in out) == (0, True, True), out + err
+    card = read_card(mine)
+    assert [each["name"] for each in card.training["examples"]][4:] == [f"hall.mp4, 0:{n}0" for n in range(4)]
+    assert set(card.thresholds) == {"left", "right"}
+    assert Engine(mine).thresholds[0] == {"*": 0.6, **card.thresholds}
+
+    def labels_that_start(*options):
+        code, out, _ = run("watch", videos / "right" / "right_001.mp4", "--model", mine, "--json", *options)
+        assert code == 0
+        events = [json.loads(line) for line in out.splitlines()]
+        return [each["label"] for each in events if each.get("event") == "start"]
+
+    assert "right" in labels_that_start()
+    assert labels_that_start("--threshold", "1") == []
+    assert "right" not in labels_that_start("--threshold", "right=1")
+
+    code, out, _ = run("teach", mine, "--remove", 1)  # what was wished before still holds
+    assert (code, "thresholds of events" in out) == (0, True)
+    assert read_card(mine).training["false_starts_per_hour"] == 200
+
+
 def test_with_an_output_the_model_stays(mine, videos, tmp_path, run):
     before = digest(mine)
     assert run("teach", mine, "--remove", 4, "-o", tmp_path / "other.safetensors")[0] == 0
@@ -174,6 +206,17 @@ LONG = [np.full((16, 16, 3), number % 255, np.uint8) for number in range(122)]
         (("--add", "up", "."), "has no images in it"),
         (("--add", " ", "up.mp4"), "the label '' is no name"),
         (("--add", "up", "left_001.mp4"), "left_001.mp4 of left and left_001.mp4 of up are the same clip"),
+        (("--add", "nothing", "left_001.mp4"), "left_001.mp4 of left and left_001.mp4 of nothing are the same clip"),
+        (("--background", "absent"), "no such file or folder: absent; expected videos in which none of the actions"),
+        (("--background", "empty"), "empty has no video in it"),
+        (("--false-starts", "10"), "the examples of nothing last 0 s; expected 30 s or more"),
+        (("--background", "up.mp4", "--false-starts", "10"), "the examples of nothing last 2 s; expected 30 s or more"),
+        (
+            ("--background", "hall.mp4", "--false-starts", "10"),
+            "in which 10 false starts an hour are not one; expected 6 ",
+        ),
+        (("--false-starts", "0"), "--false-starts is 0; expected a number above 0, of an hour"),
+        (("--false-starts", "nan"), "--false-starts is nan; expected a number above 0, of an hour"),
         (("--remove", "1", "--remove", "5"), "there is no example 5; expected 1 to 4"),
         (("--remove", "0"), "there is no example 0"),
         (("--remove", "1", "--remove", "2"), "all 2 are of right; expected two labels or more"),
@@ -190,6 +233,9 @@ def test_a_mistake_changes_nothing(arguments, message, mine, videos, tmp_path, r
     shutil.copy(videos / "up" / "up_001.mp4", tmp_path / "up.mp4")
     shutil.copy(videos / "left" / "left_001.mp4", tmp_path)
     (tmp_path / "broken.mp4").write_bytes(b"no video")
+    (tmp_path / "empty").mkdir()
+    if "hall.mp4" in arguments:
+        write_hall(tmp_path / "hall.mp4")
     write_video(tmp_path / "long.mp4", LONG, times=[number / 2 for number in range(len(LONG))])
     before, names = digest(mine), set(tmp_path.iterdir())
     code, _, err = run("teach", mine, *arguments)

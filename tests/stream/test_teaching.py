@@ -13,10 +13,12 @@ from actionstream.engine.engine import Engine
 from actionstream.engine.scorer import Scorer
 from actionstream.models.weights.checkpoint import save
 from actionstream.runtimes.eager import TorchRuntime
+from actionstream.scoring.calibration import count_false_starts
 from actionstream.sources import SAMPLE, open_source
 from actionstream.teaching import Teacher
 from actionstream.teaching.examples import NOTHING, Example, labels_of, names_a_side
 from actionstream.teaching.fit import fit_examples
+from actionstream.teaching.live import Head
 from actionstream.teaching.ridge import fit_ridge
 from actionstream.teaching.windows import choose_lengths, describe, of_action, of_nothing
 
@@ -304,3 +306,60 @@ def test_an_example_is_seen_mirrored_too(teacher):
     (seen, mirrored), (of_turned, _) = (teacher.look("right", each).features.astype(float) for each in (frames, turned))
     apart = np.abs(mirrored - of_turned).max() / np.abs(seen - of_turned).max()
     assert apart < 0.1  # pictures are resized to whole grey levels
+
+
+def background_of(seconds, *, begin=0.0):
+    """Frames of the sample in which nothing of left and right happens, again and again."""
+    frames = [frame for frame in open_source(SAMPLE) if 6.6 <= frame.time_seconds < 10.2]
+    for number in range(round(seconds * 30)):
+        yield replace(frames[number % len(frames)], index=number, time_seconds=begin + number / 30)
+
+
+def test_background_is_cut_into_examples_of_nothing(teacher, tmp_path):
+    before = list(teacher.examples)
+    pieces = teacher.add_background(background_of(24), name="hall.mp4")
+    try:
+        assert [each.name for each in pieces] == ["hall.mp4, 0:00", "hall.mp4, 0:12"]
+        assert {(each.label, each.recording, len(each.features)) for each in pieces} == {(NOTHING, "hall.mp4", 1)}
+        assert teacher.examples == [*before, *pieces]
+        whole = teacher.look_at_background(background_of(24))
+        assert np.array_equal(np.concatenate([each.features[0] for each in pieces]), whole)
+        (short,) = teacher.add_background(background_of(3), name="door.mp4")
+        assert (short.name, short.recording) == ("door.mp4", "")
+
+        teacher.fit()
+        found = teacher.count_false_starts()
+        assert found.labels == tuple(label for label in teacher.card.labels if label != NOTHING)
+        assert found.seconds == pytest.approx(27, abs=2 * (teacher.card.context + 1) * teacher.card.interval_seconds)
+        teacher.set_thresholds(found, 300)
+        assert set(teacher.card.thresholds) == set(found.labels)
+        assert found.at(teacher.card.thresholds) <= 2
+        teacher.save(tmp_path / "mine.safetensors")
+        again = Teacher(tmp_path / "mine.safetensors")
+        assert again.card.thresholds == teacher.card.thresholds
+        assert [each.recording for each in again.examples][-3:] == ["hall.mp4", "hall.mp4", ""]
+        again.fit()
+        assert again.card.thresholds == {}  # they were of another fit
+        assert Engine(tmp_path / "mine.safetensors").thresholds[0] == {"*": 0.6, **teacher.card.thresholds}
+    finally:
+        teacher.examples[:] = before
+        teacher.fit()
+
+
+def test_false_starts_are_counted_by_fits_that_have_not_seen_the_recording(teacher):
+    """A fit to the recording itself knows that nothing happens there, which says little of what is to come."""
+    before = list(teacher.examples)
+    try:
+        teacher.add_background(pieces("right"), name="odd.mp4")
+        teacher.add_background(background_of(4), name="hall.mp4")
+        seen = Head(teacher.fit(), num_parts=6)
+        rows = [each.features[0] for each in teacher.examples[-2:]]
+        card = teacher.card
+        scores = [seen.scores_of_all(each)[card.context :] for each in rows]
+        times = [np.arange(len(each)) * card.interval_seconds for each in scores]
+        streams = list(zip(map(card.probabilities, scores), times, strict=True))
+        naive = count_false_starts(streams, card.labels, background=NOTHING, interval_seconds=card.interval_seconds)
+        assert naive.at(0.6) < teacher.count_false_starts().at(0.6)
+    finally:
+        teacher.examples[:] = before
+        teacher.fit()

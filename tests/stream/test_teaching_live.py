@@ -17,6 +17,7 @@ from actionstream.teaching.fit import fit_examples
 from actionstream.teaching.live import Head, LiveFeatures, correction_length
 
 INTERVAL = 0.1
+CONTEXT = 3
 LONGEST = 30
 
 
@@ -43,7 +44,7 @@ def examples(prototypes):
 
 
 def features():
-    return LiveFeatures(interval_seconds=INTERVAL, longest=LONGEST, kept_seconds=6.0)
+    return LiveFeatures(interval_seconds=INTERVAL, context=CONTEXT, longest=LONGEST, kept_seconds=6.0)
 
 
 def head_of(examples):
@@ -110,7 +111,7 @@ def test_there_is_nothing_to_say_without_a_head_and_while_it_warms_up(prototypes
     live = features()
     rows = stretch(prototypes["wave"], 5)
     told = [live.push(row, n * INTERVAL, head, reset=n == 0) is not None for n, row in enumerate(rows)]
-    assert told == [n >= head.context for n in range(len(rows))]
+    assert told == [n >= CONTEXT for n in range(len(rows))]
     assert 0 < told.index(True) < len(rows)
     assert live.push(rows[0], 9.0, head, reset=True) is None
     assert live.push(rows[0], 9.1, None) is None
@@ -146,7 +147,8 @@ def test_scores_are_those_of_the_saved_checkpoint(tmp_path):
     shared = Engine(TorchRuntime(looking, card, device="cpu"))
     shown = [(each.time_seconds, each.image) for each in open_source(SAMPLE) if 2.4 < each.time_seconds < 10.3]
     shown = [(time + 20 * (time > 7.5), image) for time, image in shown]
-    kept = {"interval_seconds": card.interval_seconds, "longest": round(8 / card.interval_seconds), "kept_seconds": 60}
+    longest = round(8 / card.interval_seconds)
+    kept = {"interval_seconds": card.interval_seconds, "context": card.context, "longest": longest, "kept_seconds": 60}
     seen = []
     stream = shared.open()
     live = LiveFeatures(**kept)
