@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from math import sqrt
 
 import numpy as np
 
 from actionstream.commands.tables import open_console, print_table
+from actionstream.models.training.remarks import describe
 from actionstream.teaching.examples import Example
 from actionstream.teaching.fit import Fit
 
@@ -54,11 +54,7 @@ def print_report(examples: Sequence[Example], fit: Fit) -> None:
         console.print()
     if checked:
         right = sum(confusion[label, label] for label in labels)
-        low, high = wilson(right, len(checked))
-        console.print(
-            f"{right} of {len(checked)} are right; of new clips like these, between {100 * low:.0f} and "
-            f"{100 * high:.0f} % (95 % confidence)"
-        )
+        console.print(describe(right, len(checked)))
     pairs = Counter[tuple[str, ...]]()
     for (label, answer), count in confusion.items():
         if label != answer:
@@ -82,13 +78,3 @@ def print_report(examples: Sequence[Example], fit: Fit) -> None:
 def _own(examples: Sequence[Example], fit: Fit, number: int) -> float:
     """The probability of an example's own label."""
     return float(fit.probabilities[number, fit.labels.index(examples[number].label)])
-
-
-def wilson(right: int, total: int) -> tuple[float, float]:
-    """The 95 % confidence interval of a share (Wilson, 1927)."""
-    z = 1.959964
-    share = right / total
-    middle = share + z**2 / (2 * total)
-    half = z * sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
-    scale = 1 + z**2 / total
-    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)

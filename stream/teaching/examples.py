@@ -15,14 +15,16 @@ from actionstream.models.labels import NOTHING
 class Example:
     """A clip of one label, as the backbones see it.
 
-    label     of the action, or NOTHING
-    name      of the clip, for messages
-    features  float16 (V, n, F): n snippets, as seen, and mirrored where V is 2
+    label      of the action, or NOTHING
+    name       of the clip, for messages
+    features   float16 (V, n, F): n snippets, as seen, and mirrored where V is 2
+    recording  name of the recording, whose examples are left out together; "": this clip is all of it
     """
 
     label: str
     name: str
     features: np.ndarray
+    recording: str = ""
 
     def __post_init__(self) -> None:
         check_label(self.label)
