@@ -330,7 +330,8 @@ def start_from(network: Network, other: Network, name: str) -> None:
     taken, wanted = sum(own[name].numel() for name in fitting), sum(tensor.numel() for tensor in own.values())
     if 2 * taken < wanted:
         raise ActionstreamError(
-            f"of {name} only {taken:,} of {wanted:,} values fit this network; start from another one"
+            f"of {name} only {taken:,} of {wanted:,} values fit this network; start from a checkpoint of this network, "
+            "or leave --model out, which takes the network of the start"
         )
     network.load_state_dict({**own, **fitting})
 

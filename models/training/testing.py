@@ -16,6 +16,7 @@ from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.labels import find_background
 from actionstream.models.modality import open_modality
 from actionstream.models.network import Network, call_on_meta
+from actionstream.models.networks.folding import fold_batch_norms
 from actionstream.models.training import distributed
 from actionstream.models.training.datasets import Clip
 from actionstream.models.training.reading import check_repeats, read_frames, stretch_of
@@ -111,6 +112,8 @@ def test(
         raise ActionstreamError(f"{num_clips} clips of {num_crops} crops: 1 clip or more, and 1 or 3 crops")
     _check_labels(clips, card)
     network = network.to(device).eval()
+    if runs_live(network, card):
+        network = _folded(network, card)
     scores, truth, broken = [], [], []
     remarks: set[str] = set()
     numbered = {label: number for number, label in enumerate(card.labels)}
@@ -169,7 +172,7 @@ def test_online(
     _check_labels(clips, card)
     if not network.streams:
         raise ActionstreamError(f"{card.network} needs whole clips, and cannot say anything before it has one")
-    network = network.to(device).eval()
+    network = _folded(network.to(device).eval(), card)
     truth = np.array([[label in clip.labels for label in card.labels] for clip in clips])
     right = []
     for clip in _shown(clips, progress):
@@ -186,6 +189,12 @@ def test_online(
     if not right:
         raise ActionstreamError(f"none of the {len(clips)} videos can be read")
     return dict(zip(PARTS, np.mean(right, axis=0).tolist(), strict=True))
+
+
+def _folded(network: Network, card: Card) -> Network:
+    """The network as it runs live: quicker, with the same scores."""
+    wanted = card.preprocessing
+    return fold_batch_norms(network, (1, 1, wanted.in_channels, wanted.height, wanted.width))
 
 
 def _streamed(network: Network, card: Card, clip: Clip, device: str) -> tuple[np.ndarray, np.ndarray]:
