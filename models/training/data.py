@@ -46,6 +46,7 @@ class Data:
     labels      a list of models.labels or a file, for annotations with numbers; None: the labels that occur, sorted
     split       number of the official split (hmdb51), or of the sequence that is left out (ut-interaction)
     seed        of the split of folders
+    hold_out    whether folders without sides are split; else all their clips are for training
     """
 
     root: ShortText
@@ -55,6 +56,7 @@ class Data:
     labels: ShortText | None = None
     split: Annotated[int, Field(ge=1, le=100_000)] = 1
     seed: Seed = 0
+    hold_out: bool = True
 
     def __post_init__(self) -> None:
         if self.format != "folders" and self.training is None:
@@ -129,7 +131,7 @@ class Data:
                 tree.left_out.add("folders for testing, on which no epoch is chosen", sides["test"].name)
         if "validation" in sides:
             return tree, folder_tree(sides["validation"])
-        if sides and "test" not in sides:
+        if (sides and "test" not in sides) or not self.hold_out:
             return tree, Listing()
         training, validation = split_by_group(tree, seed=self.seed)
         return replace(tree, clips=training), Listing(validation)

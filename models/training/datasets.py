@@ -117,6 +117,12 @@ def check_split(training: Sequence[Clip], validation: Sequence[Clip]) -> None:
         raise ActionstreamError(f"{len(leaked)} groups are in training and validation, such as {min(leaked)}")
 
 
+def count_shared(tested: Sequence[Clip], learnt: Sequence[Clip]) -> int:
+    """How many tested clips are of a recording that was learnt from, or are themselves learnt from."""
+    known = {clip.group or str(clip.path.resolve()) for clip in learnt}
+    return sum((clip.group or str(clip.path.resolve())) in known for clip in tested)
+
+
 def leave_one_out(clips: Sequence[Clip], number: int) -> tuple[list[Clip], list[Clip]]:
     """The clips of the other groups of the same set, and the clips of group `number`, from 1 in order of names.
 

@@ -47,6 +47,12 @@ def stretch_of(clip: Clip) -> Stretch:
     return Stretch(first, last, index.rate)
 
 
+def seconds_of(clip: Clip) -> float:
+    """The duration of a clip; errors as of `stretch_of`."""
+    stretch = stretch_of(clip)
+    return len(stretch) / stretch.rate
+
+
 def check_repeats(clip: Clip) -> None:
     """Raise SourceError where the video of a clip repeats its pictures too often for all its frames to be read."""
     if clip.path.suffix != FEATURES:

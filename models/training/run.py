@@ -7,7 +7,7 @@ import io
 import json
 import math
 import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import date
@@ -29,13 +29,14 @@ from actionstream.models.training import distributed
 from actionstream.models.training.batches import ClipBatches, load_batches
 from actionstream.models.training.board import Board
 from actionstream.models.training.data import left_out_of, report
-from actionstream.models.training.datasets import Clip, check_split
+from actionstream.models.training.datasets import Clip, Listing, check_split
 from actionstream.models.training.loop import train
 from actionstream.models.training.pictures import draw_confusion, draw_curves
+from actionstream.models.training.remarks import remarks_on, sureness
 from actionstream.models.training.settings import TrainingSettings
 from actionstream.models.training.state import read_state, save_state
 from actionstream.models.training.testing import test
-from actionstream.models.weights.checkpoint import save
+from actionstream.models.weights.checkpoint import read_card, save
 from actionstream.models.weights.loading import load
 
 LABELS, START, TEACHER = "labels.txt", "start.safetensors", "teacher.safetensors"
@@ -60,13 +61,15 @@ class Run:
 
     @classmethod
     def begin(cls, folder: Path, settings: TrainingSettings) -> Run:
-        """Begin a new run; ValueError where the folder has a run that has completed an epoch."""
+        """Begin a new run; ActionstreamError where the folder has a run that is complete or has completed an epoch."""
         settings = replace(settings, start=_from_anywhere(settings.start), teacher=_from_anywhere(settings.teacher))
         if distributed.rank() == 0:
             if (folder / "last.pt").is_file():
                 raise ActionstreamError(
                     f"{folder} has a run in it; go on with it (--resume {folder}) or take another folder"
                 )
+            if cls(folder, settings).is_complete:
+                raise ActionstreamError(f"{folder} has a complete run in it; take another folder")
             folder.mkdir(parents=True, exist_ok=True)
             for name in (LABELS, START, TEACHER):  # of a run that completed no epoch
                 (folder / name).unlink(missing_ok=True)
@@ -74,6 +77,10 @@ class Run:
                 write_text(folder / LABELS, read_labels(settings.data.labels).to_text())
             write_text(folder / "settings.json", json.dumps(asdict(settings), indent=1, ensure_ascii=False))
         return cls(folder, settings)
+
+    @property
+    def is_complete(self) -> bool:
+        return (self.folder / "summary.json").is_file()
 
     @classmethod
     def open(cls, folder: Path) -> Run:
@@ -173,21 +180,38 @@ class Run:
                 every=steps,
                 on_progress=keep,
             )
+        summary: dict[str, Any] = {**rows[-1], "best": _best(rows, validation)}
+        if distributed.rank() == 0:
+            if validation:
+                figures = read_card(locate(self.folder)).accuracy
+                summary |= sureness(figures)
+                remarks.update(remarks_on(figures))
+            with self._room():
+                summary |= self.finish(training, validation, broken=broken | untested, remarks=remarks, found=summary)
+        return summary
+
+    def finish(
+        self,
+        training: Listing,
+        validation: Listing,
+        *,
+        broken: Collection[str],
+        remarks: Collection[str],
+        found: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        """Write the summary of a complete run, with what was `found`, and return it."""
         summary = {
-            **rows[-1],
-            "best": _best(rows, validation),
+            **found,
             "training": len(training),
             "validation": len(validation),
             "left_out": left_out_of(training, validation).summary(),
-            "broken": sorted(broken | untested),
+            "broken": sorted(broken),
             "remarks": sorted(remarks),
             "machine": platform.machine(),
             "torch": torch.__version__.split("+")[0],
             "date": date.today().isoformat(),
         }
-        if distributed.rank() == 0:
-            with self._room():
-                write_text(self.folder / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False))
+        write_text(self.folder / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False))
         return summary
 
     def card(self, network: Network) -> Card:
@@ -306,7 +330,8 @@ def start_from(network: Network, other: Network, name: str) -> None:
     taken, wanted = sum(own[name].numel() for name in fitting), sum(tensor.numel() for tensor in own.values())
     if 2 * taken < wanted:
         raise ActionstreamError(
-            f"of {name} only {taken:,} of {wanted:,} values fit this network; start from another one"
+            f"of {name} only {taken:,} of {wanted:,} values fit this network; start from a checkpoint of this network, "
+            "or leave --model out, which takes the network of the start"
         )
     network.load_state_dict({**own, **fitting})
 

@@ -13,8 +13,10 @@ from rich.progress import track
 
 from actionstream.models.card import Card
 from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.labels import find_background
 from actionstream.models.modality import open_modality
 from actionstream.models.network import Network, call_on_meta
+from actionstream.models.networks.folding import fold_batch_norms
 from actionstream.models.training import distributed
 from actionstream.models.training.datasets import Clip
 from actionstream.models.training.reading import check_repeats, read_frames, stretch_of
@@ -29,7 +31,7 @@ CHUNK = 32
 
 @dataclass(frozen=True)
 class Tested:
-    """Scores of clips, and their true labels.
+    """Scores of clips, and their true labels. A background label that no clip has is no answer.
 
     scores  float32 (N, V, K): N videos, V views (clips x crops) of each
     truth   bool (N, K)
@@ -47,13 +49,16 @@ class Tested:
     def figures(self) -> dict[str, Any]:
         """Accuracies from 0 to 1 where each video has one label, else mean average precision.
 
-        The accuracies are top-1 and top-5 of videos, top-1 of views ("clip_top1"), and the mean over classes.
+        The accuracies are top-1 and top-5 of videos, top-1 of views ("clip_top1"), and the mean over classes;
+        "answers" counts the labels that are predicted.
         """
-        video = self.scores.mean(axis=1)
+        scores = _without_unasked(self.scores, self.labels, self.truth)
+        video = scores.mean(axis=1)
         if (self.truth.sum(axis=1) != 1).any():
             return {"videos": len(video), "mAP": mean_average_precision(video, self.truth)}
         truth = self.truth.argmax(axis=1)
-        right = video.argmax(axis=1) == truth
+        answers = video.argmax(axis=1)
+        right = answers == truth
         per_class = {
             label: float(right[truth == number].mean())
             for number, label in enumerate(self.labels)
@@ -63,15 +68,17 @@ class Tested:
             "videos": len(video),
             "top1": float(right.mean()),
             "top5": _top(video, truth, 5),
-            "clip_top1": _top(self.scores.reshape(-1, len(self.labels)), truth.repeat(self.scores.shape[1]), 1),
+            "clip_top1": _top(scores.reshape(-1, len(self.labels)), truth.repeat(scores.shape[1]), 1),
             "mean_class": float(np.mean(list(per_class.values()))),
             "per_class": per_class,
+            "answers": {self.labels[number]: int((answers == number).sum()) for number in np.unique(answers).tolist()},
         }
 
     def confusion(self) -> np.ndarray:
         """int (K, K): videos with the row's label that were predicted to have the column's."""
         counts = np.zeros((len(self.labels),) * 2, dtype=np.int64)
-        np.add.at(counts, (self.truth.argmax(axis=1), self.scores.mean(axis=1).argmax(axis=1)), 1)
+        scores = _without_unasked(self.scores, self.labels, self.truth)
+        np.add.at(counts, (self.truth.argmax(axis=1), scores.mean(axis=1).argmax(axis=1)), 1)
         return counts
 
 
@@ -89,6 +96,10 @@ def test(
 ) -> Tested:
     """Score videos that have labels; where there are several processes, each scores a part of them.
 
+    A network that streams, and whose card has a context, is tested as it runs live: the whole video is streamed from
+    an empty state, and its score is `settled`. For others frames are sampled:
+
+    sampled    which frames
     num_clips  of each video, evenly spread: 10 in the TSM paper's accurate setting
     num_crops  1 is the centre, 3 are spread along the longer side
     full       the input is the whole picture at the scale of the preprocessing, or with 3 crops squares of its short
@@ -101,23 +112,28 @@ def test(
         raise ActionstreamError(f"{num_clips} clips of {num_crops} crops: 1 clip or more, and 1 or 3 crops")
     _check_labels(clips, card)
     network = network.to(device).eval()
+    if runs_live(network, card):
+        network = _folded(network, card)
     scores, truth, broken = [], [], []
     remarks: set[str] = set()
     numbered = {label: number for number, label in enumerate(card.labels)}
     fitting: set[tuple[int, ...]] = set()  # shapes that the network can take
     for clip in _shown(clips[distributed.rank() :: distributed.num_processes()], progress):
         try:
-            views = _views(clip, card, sampled, num_clips, num_crops, full, remarks)
+            if runs_live(network, card):
+                rows, _ = _streamed(network, card, clip, device)
+                if not len(rows):
+                    raise SourceError(f"{clip.path} is shorter than a snippet of {card.interval_seconds:.2g} s")
+                scores.append(settled(rows, card.context)[None])
+            else:
+                views = _views(clip, card, sampled, num_clips, num_crops, full, remarks)
+                if full and views.shape not in fitting:
+                    _check_fits(network, card, views.shape)
+                    fitting.add(views.shape)
+                scores.append(_scored(network, card, views, device))
         except SourceError as error:
             broken.append(str(error))
             continue
-        if full and views.shape not in fitting:
-            _check_fits(network, card, views.shape)
-            fitting.add(views.shape)
-        frames = card.preprocessing.normalise(torch.from_numpy(views).to(device))
-        with torch.inference_mode():
-            found = network(frames)[0].mean(dim=1) if network.streams else network(frames)
-        scores.append(found.float().cpu().numpy())
         row = np.zeros(len(card.labels), dtype=bool)
         row[[numbered[label] for label in clip.labels]] = True
         truth.append(row)
@@ -126,6 +142,16 @@ def test(
         raise ActionstreamError(f"none of the {len(clips)} videos can be read: {'; '.join(broken[:3])}")
     remarks = set(distributed.gathered(sorted(remarks)))
     return Tested(np.stack(scores), np.stack(truth), card.labels, tuple(broken), tuple(sorted(remarks)))
+
+
+def runs_live(network: Network, card: Card) -> bool:
+    """Whether a network is tested as it runs live: its first rows, the context of its card, mean nothing."""
+    return network.streams and card.context > 0
+
+
+def settled(rows: np.ndarray, context: int) -> np.ndarray:
+    """The score (K,) of a stream whose rows (n, K) are known: the mean of those after the context, or else the last."""
+    return rows[min(context, len(rows) - 1) :].mean(axis=0)
 
 
 def test_online(
@@ -140,47 +166,54 @@ def test_online(
     """Top-1 accuracy of a network that streams, by the part of a video that it has seen, 0.1 to 1.
 
     A video is streamed from an empty state at the frame interval of the card. The prediction at a frame is the label of
-    the highest mean score so far. Before the first stack of pictures is full there is no prediction; that counts as
-    wrong. Errors of videos that cannot be read are added to `broken`.
+    the highest score, `settled` so far. Before the first stack of pictures is full there is no prediction; that counts
+    as wrong. Errors of videos that cannot be read are added to `broken`.
     """
     _check_labels(clips, card)
     if not network.streams:
         raise ActionstreamError(f"{card.network} needs whole clips, and cannot say anything before it has one")
-    network = network.to(device).eval()
+    network = _folded(network.to(device).eval(), card)
+    truth = np.array([[label in clip.labels for label in card.labels] for clip in clips])
     right = []
     for clip in _shown(clips, progress):
         try:
-            stretch = stretch_of(clip)
-            check_repeats(clip)
-            step = card.frame_seconds * stretch.rate
-            places = stretch.first + np.arange(0, len(stretch), max(step, 1.0)).round().astype(int)
-            rows, made = _streamed(network, card, clip, places.clip(max=stretch.last - 1), stretch.rate, device)
+            rows, made = _streamed(network, card, clip, device)
         except SourceError as error:
             if broken is not None:
                 broken.append(str(error))
             continue
-        said = [None, *(card.labels[best] for best in np.concatenate(rows).cumsum(axis=0).argmax(axis=1)[1:])]
-        ends = [made[max(round(part * len(made)), 1) - 1] for part in PARTS]
-        right.append([said[end] in clip.labels for end in ends])
+        rows = _without_unasked(rows, card.labels, truth)
+        ends = [int(made[max(round(part * len(made)), 1) - 1]) for part in PARTS]
+        best = [settled(rows[:end], card.context).argmax() if end else None for end in ends]
+        right.append([number is not None and card.labels[number] in clip.labels for number in best])
     if not right:
         raise ActionstreamError(f"none of the {len(clips)} videos can be read")
     return dict(zip(PARTS, np.mean(right, axis=0).tolist(), strict=True))
 
 
-def _streamed(
-    network: Network, card: Card, clip: Clip, places: np.ndarray, rate: float, device: str
-) -> tuple[list[np.ndarray], np.ndarray]:
-    """Score rows of a clip that is streamed, after one of zeros, and how many snippets there are until each place.
+def _folded(network: Network, card: Card) -> Network:
+    """The network as it runs live: quicker, with the same scores."""
+    wanted = card.preprocessing
+    return fold_batch_norms(network, (1, 1, wanted.in_channels, wanted.height, wanted.width))
+
+
+def _streamed(network: Network, card: Card, clip: Clip, device: str) -> tuple[np.ndarray, np.ndarray]:
+    """Score rows (n, K) of a clip that is streamed from an empty state, and how many there are after each picture.
 
     Only CHUNK pictures are in memory, however long the clip is.
     """
+    stretch = stretch_of(clip)
+    check_repeats(clip)
+    step = max(card.frame_seconds * stretch.rate, 1.0)
+    places = stretch.first + np.arange(0, len(stretch), step).round().astype(int)
+    places = places.clip(max=stretch.last - 1)
     stage = open_modality(card.preprocessing, interval_seconds=card.interval_seconds)
-    rows, state = [np.zeros((1, len(card.labels)), np.float32)], None
+    rows, state = [np.zeros((0, len(card.labels)), np.float32)], None
     has_snippet: list[bool] = []
     for begin in range(0, len(places), CHUNK):
         part = places[begin : begin + CHUNK].tolist()
         frames = read_frames(clip.path, part)
-        pushed = [stage.push(frame, place / rate) for frame, place in zip(frames, part, strict=True)]
+        pushed = [stage.push(frame, place / stretch.rate) for frame, place in zip(frames, part, strict=True)]
         has_snippet += [snippet is not None for snippet in pushed]
         snippets = [snippet for snippet in pushed if snippet is not None]
         if snippets:
@@ -188,7 +221,25 @@ def _streamed(
             with torch.inference_mode():
                 scores, state = network(given, state)
             rows.append(scores[0].float().cpu().numpy())
-    return rows, np.cumsum(has_snippet)
+    return np.concatenate(rows), np.cumsum(has_snippet)
+
+
+def _scored(network: Network, card: Card, views: np.ndarray, device: str) -> np.ndarray:
+    """Scores (V, K) of views, uint8 (V, T, height, width, channels)."""
+    frames = card.preprocessing.normalise(torch.from_numpy(views).to(device))
+    with torch.inference_mode():
+        found = network(frames)[0].mean(dim=1) if network.streams else network(frames)
+    return found.float().cpu().numpy()
+
+
+def _without_unasked(scores: np.ndarray, labels: Sequence[str], truth: np.ndarray) -> np.ndarray:
+    """Scores (..., K) that rule the background label out where no video has it; `truth` is bool (N, K)."""
+    background = find_background(labels)
+    if background is None or truth[:, labels.index(background)].any():
+        return scores
+    scores = scores.copy()
+    scores[..., labels.index(background)] = -np.inf
+    return scores
 
 
 def _shown(clips: Sequence[Clip], progress: str) -> Iterable[Clip]:

@@ -151,6 +151,6 @@ def _picture_accuracy(examples: Sequence[Seen], tests: Sequence[Seen]) -> float:
     labels = sorted({clip.example.label for clip in examples})
     targets = np.eye(len(labels))[[labels.index(clip.example.label) for clip in examples]]
     rows = np.stack([clip.pictures for clip in examples])
-    fit = fit_ridge(rows, targets, np.arange(len(rows)), penalties=[0.03], counts=np.ones(len(rows)))[0]
+    fit = fit_ridge(rows, targets, np.arange(len(rows)), penalties=[0.03 / len(rows)], counts=np.ones(len(rows)))[0]
     scores = np.stack([clip.pictures for clip in tests]) @ fit.weights.T + fit.offset
     return float(np.mean([labels[n] == clip.example.label for n, clip in zip(scores.argmax(1), tests, strict=True)]))

@@ -27,7 +27,13 @@ def train(
     data: Annotated[
         Path | None, typer.Option(help="A folder with a folder for each label, of videos or of folders of frames.")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="A network of `models`.", show_default="tsm_mobilenet_v2")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="A network of `models`; all its weights are trained.",
+            show_default="with few clips frozen backbones, else tsm_efficientnet_lite0 or that of --start",
+        ),
+    ] = None,
     shift: Annotated[
         Shift | None,
         typer.Option(
@@ -39,13 +45,22 @@ def train(
         FrameModality | None, typer.Option(help="The input of the network.", show_default="of the network")
     ] = None,
     start: Annotated[
-        str | None, typer.Option(help="A checkpoint to start from, such as mobilenet-v2-imagenet.")
+        str | None,
+        typer.Option(
+            help="A checkpoint to start from, such as motion; none: random weights.",
+            show_default="imagenet, where it fits",
+        ),
     ] = None,
     teacher: Annotated[
         str | None, typer.Option(help="A checkpoint for distillation: the network learns its scores, too.")
     ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Number of epochs; an epoch takes all clips once.")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Clips in a step, of all processes together.")] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Number of epochs; an epoch takes all clips once.", show_default="by the clips"),
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Clips in a step, of all processes together.", show_default="8")
+    ] = None,
     size: Annotated[int | None, typer.Option(min=32, help="Height and width of the input, in pixels.")] = None,
     format: Annotated[
         DataFormat | None, typer.Option(help="The layout of the data set.", show_default="folders")
@@ -133,7 +148,7 @@ def train(
                 labels=labels,
                 seed=seed,
             ),
-            model=model or "tsm_mobilenet_v2",
+            model=model,
             shift=shift,
             modality=modality,
             size=size,

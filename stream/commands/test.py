@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,19 +14,22 @@ import numpy as np
 
 from actionstream.choices import RuntimeName
 from actionstream.commands.tables import open_console, print_table
+from actionstream.commands.teach import as_label
 from actionstream.engine.engine import Engine
 from actionstream.evaluation.false_starts import false_starts
 from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.labels import NOTHING, find_background
 from actionstream.models.locate import CHECKPOINTS, locate
 from actionstream.models.training.data import Data
-from actionstream.models.training.datasets import Listing
+from actionstream.models.training.datasets import Clip, Listing, count_shared
 from actionstream.models.training.folders import videos_under
 from actionstream.models.training.left_out import LeftOut
 from actionstream.models.training.motion import MOVEMENTS, PREPROCESSING
 from actionstream.models.training.motion_accuracy import motion_accuracy
+from actionstream.models.training.remarks import describe, remarks_on, sureness
 from actionstream.models.training.run import Run
 from actionstream.models.training.sampling import FrameSampling
-from actionstream.models.training.testing import test, test_online
+from actionstream.models.training.testing import runs_live, test, test_online
 from actionstream.models.video import FEATURES
 from actionstream.models.weights.checkpoint import read_card, save_card
 from actionstream.models.weights.loading import load
@@ -53,15 +56,25 @@ def test_clips(
     """Measure a checkpoint on the clips of a folder, or a run on its validation clips."""
     found = locate(model)
     network, card = load(found)
+    sampling = {"--clips": num_clips > 1, "--crops": num_crops > 1, "--frames": num_frames, "--full": full}
+    if runs_live(network, card):
+        given = ", ".join(option for option, value in sampling.items() if value)
+        if given:
+            raise ActionstreamError(f"{model} is tested as it runs live, on whole clips, without {given}; leave it out")
     settings = Run.open(Path(model)).settings if found.kind == "run" else None
+    learnt, clips = Listing(), Listing()
     if data is not None:
         clips = Data(root=str(data)).to_test()
-    else:
-        clips = Listing() if settings is None else settings.data.open()[1]
+        with suppress(ActionstreamError, OSError):  # what a run learnt from may be gone
+            learnt = Listing() if settings is None else settings.data.open()[0]
+    elif settings is not None:
+        clips = settings.data.open()[1]
     if not clips:
         raise ActionstreamError(f"{model} has no clips to be tested on; give a folder of them, --data DIR")
     for line in (f"read: {len(clips)} clips of {len(clips.labels)} labels", *clips.left_out.lines()):
         print(line, file=sys.stderr)
+    clips = replace(clips, clips=[_with_known_labels(clip, card.labels) for clip in clips])
+    num_shared = count_shared(clips, learnt)
     where = choose_device(device).type
     if online:
         broken: list[str] = []
@@ -88,7 +101,7 @@ def test_clips(
         progress="testing",
     )
     figures = result.figures()
-    for remark in result.remarks:
+    for remark in (*result.remarks, *remarks_on(figures, num_shared=num_shared)):
         print(remark, file=sys.stderr)
     if as_json:
         for message in result.broken:
@@ -96,15 +109,27 @@ def test_clips(
         print(json.dumps(figures))
         return
     console = open_console()
-    console.print(f"{figures['videos']} videos, each as {num_clips} clips of {num_crops} crops\n")
-    per_class = figures.pop("per_class", {})
+    how = f"each as {num_clips} clips of {num_crops} crops"
+    console.print(f"{figures['videos']} videos, {'each streamed whole' if runs_live(network, card) else how}\n")
+    per_class = figures.get("per_class", {})
     parts = [
         [[name, f"{100 * value:.1f}"] for name, value in part.items() if isinstance(value, float)]
         for part in (figures, per_class)
     ]
     print_table(console, ["", "%"], *filter(None, parts))
+    if sure := sureness(figures):
+        console.print(f"\n{describe(sure['right'], sure['tested'])}")
     for message in result.broken:
         console.print(f"left out: {message}")
+
+
+def _with_known_labels(clip: Clip, labels: Sequence[str]) -> Clip:
+    """The clip with the model's label for no action in place of another name of it."""
+    background = find_background(labels)
+    if background is None:
+        return clip
+    names = (label if label in labels or as_label(label) != NOTHING else background for label in clip.labels)
+    return replace(clip, labels=tuple(names))
 
 
 def _show_online(right: dict[float, float], broken: Sequence[str], *, as_json: bool) -> None:

@@ -4,109 +4,106 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from actionstream.models.catalogue import find_entry
+from actionstream.commands import train_frozen
 from actionstream.models.common.choices import FrameModality, Shift
-from actionstream.models.common.errors import ActionstreamError
-from actionstream.models.preprocessing import Preprocessing
 from actionstream.models.training import distributed
-from actionstream.models.training.augmentation import Augmentation, find_opposites
 from actionstream.models.training.changes import changed
 from actionstream.models.training.data import Data
+from actionstream.models.training.defaults import settings_for
 from actionstream.models.training.features import FeatureSettings
-from actionstream.models.training.optimisation import Optimisation
+from actionstream.models.training.remarks import describe
 from actionstream.models.training.run import Run
-from actionstream.models.training.sampling import FrameSampling
-from actionstream.models.training.settings import TrainingSettings
 from actionstream.runtimes.eager import choose_device
 
-IN_CHANNELS: dict[FrameModality, int] = {"rgb": 3, "rgb-difference": 15, "flow": 10, "warped-flow": 10}
-"""Channels of a snippet (TSN, arXiv:1608.00859), for networks without a number of channels of their own."""
+TESTED_BY = {
+    "validation": "held-out clips",
+    "recording": "each recording, by what all others teach",
+    "clip": "each clip, by what all others teach",
+}
 
 
 def train_clips(
     output: Path,
     *,
     data: Data | str | os.PathLike[str],
-    model: str,
+    model: str | None = None,
     shift: Shift | None = None,
     modality: FrameModality | None = None,
     size: int | None = None,
+    start: str | None = None,
+    teacher: str | None = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
     changes: Sequence[str] = (),
+    seed: int = 0,
     device: str = "auto",
     workers: int = 0,
-    **settings: Any,
 ) -> None:
-    """Begin a run and train it to its end; for `settings` and `changes` see models.training.settings.
+    """Begin a run and train it to its end.
 
-    data  a folder with a folder of clips for each label, or a description of the data
+    With few clips the backbones stay frozen (actionstream.commands.train_frozen), unless anything says how to train.
+
+    data     a folder with a folder of clips for each label, or a description of the data
+    start    a checkpoint; "none": random weights
+    changes  of other settings, NAME=VALUE, see actionstream.models.training.settings
     """
     data = data if isinstance(data, Data) else Data(root=os.fspath(data))
-    entry = find_entry(model)
-    arguments: dict[str, Any] = {} if shift is None else {"shift": shift}
-    features = FeatureSettings.read(Path(data.root))
-    if (features is not None) != (model == "timeception"):
-        what = "no features in it" if features is None else "features in it"
-        raise ActionstreamError(
-            f"{data.root} has {what}, and the model is {model}: timeception, and no other, learns from what "
-            "`actionstream features` has written"
-        )
-    in_channels = entry.arguments.get("in_channels", 3)
-    if modality is not None:
-        in_channels = arguments["in_channels"] = IN_CHANNELS[modality] if in_channels == 3 else in_channels
-    if features is None:
-        preprocessing = entry.preprocessing(in_channels, modality=modality)
-    else:
-        preprocessing = Preprocessing.of_features(*features.shape[1:])
-    if size is not None:
-        preprocessing = replace(preprocessing, height=size, width=size, short_side=round(size * 8 / 7))
-    sampled = FrameSampling(
-        num_frames=max(entry.num_frames, 8),
-        interval_seconds=entry.step / 30,
-        frame_seconds=1 / 30 if preprocessing.num_pictures > 1 else 0.0,
-    )
-    if features is not None:
-        arguments["in_channels"] = preprocessing.in_channels
-        sampled = replace(sampled, num_frames=features.num_segments, sampling="segments")
-    labels = data.open()[2]
-    whole = TrainingSettings(
-        data=data,
-        network=model,
-        arguments=arguments,
-        labels=labels,
-        preprocessing=preprocessing,
-        sampled=sampled,
-        augmentation=Augmentation(opposites=find_opposites(labels)),
-        optimisation=Optimisation(),
-        **{name: value for name, value in settings.items() if value is not None},
-    )
-    _train(Run.begin(output, changed(whole, changes)), device=device, workers=workers)
+    how: dict[str, Any] = {"model": model, "shift": shift, "modality": modality, "size": size, "start": start}
+    how |= {"teacher": teacher, "epochs": epochs, "batch_size": batch_size}
+    if not changes and all(value is None for value in how.values()) and distributed.num_processes() == 1:
+        whole = replace(data, hold_out=False)
+        if FeatureSettings.read(Path(data.root)) is None and train_frozen.are_few(clips := whole.open()[0]):
+            _say(
+                f"{len(clips)} clips are few: frozen backbones see them, and a linear layer learns, as with `teach`; "
+                "--model NAME trains all of a network"
+            )
+            _train(Run.begin(output, train_frozen.settings_for(whole, seed=seed)), device=device, workers=workers)
+            return
+    settings = settings_for(data, **how, seed=seed, say=_say)
+    _train(Run.begin(output, changed(settings, changes)), device=device, workers=workers)
 
 
 def resume(folder: Path, *, device: str, workers: int) -> None:
     """Resume a run from its last complete epoch."""
-    _train(Run.open(folder), device=device, workers=workers)
+    run = Run.open(folder)
+    if run.settings.network == train_frozen.NETWORK and run.is_complete:
+        print(f"{folder} is complete: its linear layer was fitted in one step; begin a new run for other clips")
+        return
+    _train(run, device=device, workers=workers)
 
 
 def _train(run: Run, *, device: str, workers: int) -> None:
-    summary = run.train(device=choose_device(device).type, workers=workers, say=_say)
-    if distributed.rank() > 0:
-        return
+    device = choose_device(device).type
+    if run.settings.network == train_frozen.NETWORK:
+        summary = train_frozen.fit_run(run, device=device, say=_say)
+    else:
+        summary = run.train(device=device, workers=workers, say=_say)
+    if distributed.rank() == 0:
+        _show(run.folder, summary)
+
+
+def _show(folder: Path, summary: Mapping[str, Any]) -> None:
     best = summary["best"]
     figures = [f"{name} {100 * best[name]:.1f} %" for name in ("top1", "mean_class", "mAP") if name in best]
+    when = f" after epoch {best['epoch']:g}" if "epoch" in best else ""
     print(
-        f"{run.folder}: {summary['training']} clips learnt, {summary['validation']} held out, "
-        f"{len(summary['broken'])} broken; best {', '.join(figures) or 'loss'} after epoch {best['epoch']:g}"
+        f"{folder}: {summary['training']} clips learnt, {summary['validation']} held out, "
+        f"{len(summary['broken'])} broken; best {', '.join(figures) or 'loss'}{when}"
     )
-    for message in summary["broken"]:
-        _say(f"broken: {message}")
+    if "right" in summary:
+        by = TESTED_BY[summary.get("tested_by", "validation")]
+        print(f"{by}: {describe(summary['right'], summary['tested'])}")
     for remark in summary["remarks"]:
         _say(remark)
+    for message in summary["broken"]:
+        _say(f"broken: {message}")
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr)
+    if distributed.rank() == 0:
+        print(line, file=sys.stderr)

@@ -32,7 +32,7 @@ class Fit:
     lengths        of the windows, in snippets
     weights        float32 (K, P F)
     offset         float32 (K,)
-    probabilities  float64 (E, K): of each example, by the fit to all others
+    probabilities  float64 (E, K): of each example, by the fit to all examples of other recordings
     """
 
     labels: tuple[str, ...]
@@ -52,6 +52,7 @@ def fit_examples(examples: Sequence[Example], *, num_parts: int, longest: int) -
     labels = check_examples(examples)
     actions = [example for example in examples if example.label != NOTHING]
     mirrored = not names_a_side(labels)
+    recordings = _recordings(examples)
     most = max(1, MOST_WINDOWS // (2 * len(examples)))  # of an example, for each of action and nothing
     rows: list[np.ndarray] = []
     classes: list[int] = []
@@ -68,16 +69,22 @@ def fit_examples(examples: Sequence[Example], *, num_parts: int, longest: int) -
     for number, example in enumerate(examples):
         firsts.append(len(rows))
         if example.label == NOTHING:
-            add(example.windows(longest)[:most], 0, number)
+            add(example.windows(longest)[:most], 0, recordings[number])
             continue
-        add(list(of_action(example, longest=longest, mirrored=mirrored))[:most], labels.index(example.label), number)
-        add(list(of_nothing(actions, actions.index(example), longest=longest))[:most], 0, number)
+        of_example = list(of_action(example, longest=longest, mirrored=mirrored))[:most]
+        add(of_example, labels.index(example.label), recordings[number])
+        add(list(of_nothing(actions, actions.index(example), longest=longest))[:most], 0, recordings[number])
     fits = fit_ridge(
-        np.stack(rows), np.eye(len(labels))[classes], np.array(groups), penalties=PENALTIES, counts=np.array(counts)
+        np.stack(rows),
+        np.eye(len(labels))[classes],
+        np.array(groups),
+        penalties=[penalty / len(examples) for penalty in PENALTIES],
+        counts=np.array(counts),
     )
     fitted, scale = fits[PENALTIES.index(USUAL_PENALTY)], USUAL_SCALE
-    several = [label for label in labels[1:] if sum(example.label == label for example in actions) > 1]
-    if several:  # what is left out of a label with one example has nothing to be recognised by
+    of_labels = {(recording, each.label) for recording, each in zip(recordings, examples, strict=True)}
+    several = [label for label in labels[1:] if sum(each == label for _, each in of_labels) > 1]
+    if several:  # what is left out of a label with one recording has nothing to be recognised by
         known = np.isin(classes, [0, *map(labels.index, several)])
         fitted, scale = _choose(fits, np.array(classes), np.array(groups), np.array(counts) * known)
     return Fit(
@@ -87,6 +94,12 @@ def fit_examples(examples: Sequence[Example], *, num_parts: int, longest: int) -
         offset=(fitted.offset * scale).astype(np.float32),
         probabilities=np.exp(_log_softmax(fitted.left_out[firsts] * scale)),
     )
+
+
+def _recordings(examples: Sequence[Example]) -> list[int]:
+    """A number for the recording of each example."""
+    names: dict[object, int] = {}
+    return [names.setdefault(example.recording or number, len(names)) for number, example in enumerate(examples)]
 
 
 def check_examples(examples: Sequence[Example]) -> tuple[str, ...]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
 
 import numpy as np
 
+from actionstream.models.training.remarks import describe
 from actionstream.teaching.examples import Example
 from actionstream.teaching.fit import Fit
 
@@ -34,12 +34,7 @@ class Report:
         """The report in words; `remedy` follows the example that fits least, with its number from 1 in place of {}."""
         sentences = []
         if total := int(self.confusion.sum()):
-            right = int(self.confusion.trace())
-            low, high = wilson(right, total)
-            sentences.append(
-                f"{right} of {total} are right; of new clips like these, between {100 * low:.0f} and "
-                f"{100 * high:.0f} % (95 % confidence)"
-            )
+            sentences.append(describe(int(self.confusion.trace()), total))
         if self.confused is not None:
             first, second, count, of = self.confused
             sentences.append(f"confused most: {first} and {second}, {count} of {of} examples")
@@ -83,13 +78,3 @@ def report_on(examples: Sequence[Example], fit: Fit) -> Report:
             default=None,
         ),
     )
-
-
-def wilson(right: int, total: int) -> tuple[float, float]:
-    """The 95 % confidence interval of a share (Wilson, 1927)."""
-    z = 1.959964
-    share = right / total
-    middle = share + z**2 / (2 * total)
-    half = z * sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
-    scale = 1 + z**2 / total
-    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)

@@ -34,7 +34,7 @@ def fit_ridge(
     """Fit targets (N, K) to rows (N, D), once for each penalty.
 
     groups     int (N,): rows of one group are left out together
-    penalties  of the squared weights, as shares of the mean squared length of a row
+    penalties  of the squared weights, as shares of the squared lengths of all rows
     counts     (N,): a row counts as much as this number of rows
 
     The predictions of a fit without group g follow from the one fit to all: with the hat matrix H,
@@ -49,7 +49,7 @@ def fit_ridge(
     of_groups = [np.flatnonzero(groups == group) for group in np.unique(groups)]
     fits = []
     for penalty in penalties:
-        damped = 1 / (values + penalty * counts.sum() / len(of_groups))
+        damped = 1 / (values + penalty * counts.sum())
         errors = y - vectors @ ((values * damped)[:, None] * turned)
         left_out = np.empty_like(y)
         for own in of_groups:

@@ -13,10 +13,10 @@ from actionstream import Engine
 from actionstream.commands.record import write_clip
 from actionstream.commands.teach_tables import print_examples, print_report
 from actionstream.models import read_card
+from actionstream.models.training.remarks import wilson
 from actionstream.sources import SAMPLE, open_source
 from actionstream.teaching.examples import Example
 from actionstream.teaching.fit import Fit
-from actionstream.teaching.report import wilson
 
 TIMES = {"right": (2.5, 4.4), "left": (4.5, 6.4), "down": (6.5, 8.4), "up": (8.5, 10.3)}
 """Begin and end of movements in the sample, in seconds."""
