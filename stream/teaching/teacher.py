@@ -15,7 +15,7 @@ from actionstream.frame import Frame
 from actionstream.models.card import Card
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.locate import Model
-from actionstream.models.networks.taught import Taught
+from actionstream.models.networks.taught import Looking, Taught
 from actionstream.models.weights.checkpoint import read_attached, save
 from actionstream.models.weights.loading import load
 from actionstream.sources import open_source
@@ -51,6 +51,16 @@ class Teacher:
         self._network: Taught = network
         self._looker = Looker(network, card)
 
+    @property
+    def longest(self) -> int:
+        """The longest window, in snippets."""
+        return round(LONGEST_SECONDS / self.card.interval_seconds)
+
+    def looking(self) -> tuple[Looking, Card]:
+        """The backbones alone, as a network whose scores are features, and its card."""
+        network = Looking(self._network)
+        return network, replace(self.card, labels=tuple(map(str, range(network.num_classes))), context=0)
+
     def add(self, label: str, clip: str | os.PathLike[str] | Iterable[Frame], *, name: str = "") -> Example:
         """Add an example of a label, and return it; see `look`."""
         example = self.look(label, clip, name=name)
@@ -77,10 +87,13 @@ class Teacher:
 
     def fit(self) -> Fit:
         """Learn from the examples."""
-        longest = round(LONGEST_SECONDS / self.card.interval_seconds)
-        fit = fit_examples(self.examples, num_parts=self._network.num_parts, longest=longest)
+        fit = self.learn(self.examples)
         self.take(fit)
         return fit
+
+    def learn(self, examples: Sequence[Example]) -> Fit:
+        """What other examples teach; the teacher does not change, and any thread may call this."""
+        return fit_examples(examples, num_parts=self._network.num_parts, longest=self.longest)
 
     def take(self, fit: Fit) -> None:
         """Take what was learnt from the examples."""
