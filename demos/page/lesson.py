@@ -146,7 +146,7 @@ class Lesson:
     def picture(self, number: int, place: int) -> bytes | None:
         with self._lock:
             found = next((each.pictures for each in self._taken if each.number == number), ())
-        return found[place] if place < len(found) else None
+        return found[place] if 0 <= place < len(found) else None
 
     def correction_length(self, label: str) -> int:
         """How many snippets a correction takes, see there."""

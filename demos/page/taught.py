@@ -64,13 +64,14 @@ class TaughtVisitor(Visitor):
         """Add the last seconds as an example, as many as those of the label have; once, however often it is pressed."""
         num_snippets = self.lesson.correction_length(label)
         with self._lock:
-            if self._corrected[0] == label and self._now_seconds < self._corrected[1] + ONCE_SECONDS:
+            now = self._now_seconds
+            if self._corrected[0] == label and now < self._corrected[1] + ONCE_SECONDS:
                 return
             features = self._features.last(num_snippets)
             begin = self._features.begin_of_last(num_snippets)
             pictures = [image for time, image in self._pictures if time >= begin]
-            self._corrected = label, self._now_seconds
         self.lesson.add(label, features, _encoded(pictures))
+        self._corrected = label, now
 
     def _described(self, prediction: Prediction) -> dict[str, Any]:
         head = self.lesson.head
