@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
-from actionstream.demos.page import compare, live, models, video
+from actionstream.demos.page import compare, live, models, teach, video
 from actionstream.demos.page.site import Site
 
 TITLE = """
@@ -14,16 +14,21 @@ TITLE = """
 """
 SYSTEM_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "sans-serif")
 
-TABS = {"Live": live.build, "Video": video.build, "Compare": compare.build, "Models": models.build}
-
 
 def build(site: Site) -> gr.Blocks:
     with gr.Blocks(title="actionstream", analytics_enabled=False) as blocks:
         gr.HTML(TITLE)
         with gr.Tabs():
-            for name, build_tab in TABS.items():
-                with gr.Tab(name):
-                    build_tab(site)
+            with gr.Tab("Live"):
+                live.build(site)
+            with gr.Tab("Teach") as tab:
+                teach.build(site, tab)
+            with gr.Tab("Video"):
+                video.build(site)
+            with gr.Tab("Compare"):
+                compare.build(site)
+            with gr.Tab("Models"):
+                models.build(site)
 
         blocks.unload(lambda: None)  # without it, gradio's script keeps no heartbeat connection open
     return blocks

@@ -34,12 +34,14 @@ READ = re.compile(
     r"/|/(assets|static)/.{1,200}|/(config|theme\.css|favicon\.ico|manifest\.json)"
     r"|/gradio_api/(startup-events|info|queue/data|upload_progress|heartbeat/[\w-]{1,64})"
     r"|/page/[\w.]+|/live/(status|[\w-]+/picture)|/video/[\w-]+/(file|timeline|at|download/\w+)"
+    r"|/teach/[\w-]+/(state|checkpoint|picture)"
 )
 """The paths allowed with GET; without the list, gradio also serves files, fetches addresses, and more."""
 POSTED = (
     (re.compile(r"/live/[\w-]+/frame"), "max_frame_kilobytes"),
     (re.compile(CALL), "max_call_kilobytes"),
     (re.compile(r"/live/[\w-]+/(adjust|reset|leave)|/gradio_api/(cancel|reset)"), None),
+    (re.compile(r"/teach/[\w-]+/(add-label|remove-label|add|correct|remove)"), None),
 )
 """The paths allowed with POST, with the limit of their bodies, else SMALL_BYTES; uploads have a limit of their own."""
 SMALL_BYTES = 1000
@@ -330,7 +332,7 @@ def _again(body: bytes, receive: Receive) -> Receive:
 def _with_headers(send: Send, path: str) -> Send:
     async def told(message: Message) -> None:
         if message["type"] == "http.response.start":
-            policy = "default-src 'none'; sandbox" if path.startswith(("/video/", "/live/")) else POLICY
+            policy = "default-src 'none'; sandbox" if path.startswith(("/video/", "/live/", "/teach/")) else POLICY
             added = {**HEADERS, "Content-Security-Policy": policy}
             names = {name.lower().encode() for name in added}
             kept = [each for each in message.get("headers", ()) if each[0].lower() not in names]

@@ -15,6 +15,7 @@ from actionstream.live.watch import Watch
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.locate import Model
 from actionstream.results import Counts, Event, Prediction, Skipped
+from actionstream.runtimes.runtime import Runtime
 from actionstream.sinks.sink import Sink
 from actionstream.sources import Source
 from actionstream.sources.connection import Connection
@@ -43,7 +44,7 @@ class SharedEngine(Engine):
     Preparing frames takes no lock: reader threads prepare while another thread scores.
     """
 
-    def __init__(self, model: Model, *, runtime: RuntimeName = "auto", device: str = "auto"):
+    def __init__(self, model: Model | Runtime, *, runtime: RuntimeName = "auto", device: str = "auto"):
         super().__init__(model, runtime=runtime, device=device)
         self._lock = threading.RLock()
         self._settings: dict[str, Settings] = {}

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from actionstream.models.common.checked import checked
+from actionstream.teaching.looking import MOST_SECONDS
 
 Count = Annotated[int, Field(ge=1, le=100_000)]
 Seconds = Annotated[float, Field(gt=0, le=1e6)]
@@ -35,6 +36,13 @@ class Limits:
     max_streams: Count = 32
     max_streams_per_client: Count = 8
     silent_seconds: Seconds = 20.0
+    max_labels: Count = 30
+    max_examples: Count = 100
+    max_examples_megabytes: Megabytes = 16.0
+    max_example_seconds: Annotated[float, Field(ge=1, le=MOST_SECONDS)] = 20.0
+    max_lessons: Count = 64
+    max_lessons_per_client: Count = 8
+    lesson_seconds: Seconds = 600.0
     max_frame_kilobytes: Kilobytes = 1000.0
     max_frame_pixels: Annotated[int, Field(ge=1, le=100_000_000)] = 1280 * 1280
     max_call_kilobytes: Kilobytes = 64.0

@@ -1,11 +1,10 @@
-// Camera, bars, strips and player of the page. All requests go to the server that sent this file.
-// It is one file because the page loads one script, without a build step.
+// Camera, bars, strips and player of the page; teach.js has the tab Teach. There is no build step.
+// All requests go to the server that sent this file.
 "use strict";
 (() => {
   const HISTORY_SECONDS = 30;
   const MANY_CLASSES = 20; // with more classes, a strip has rows for the best only
   const ROWS_OF_MANY = 12;
-  const IN_FLIGHT = 2; // the most frame requests at once
   const BARS = 5;
   const DRAW_EVERY_MS = 100;
   const FIGURES_EVERY_MS = 250;
@@ -219,32 +218,43 @@
     }
   }
 
-  /* The live tab. */
-  const live = {
-    ticket: null,
-    run: 0,
-    sent: new Map(),
-    times: [],
-    latencies: [],
-    missed: 0,
+  /* A live stream of the camera or of an address; `prefix` begins the names of its parts of the page. */
+  class Live {
+    static all = [];
+
+    constructor(prefix) {
+      Object.assign(this, { prefix, ticket: null, run: 0, threshold: 0.6, smoothing: 0.3 });
+      this.mostInFlight = 2; // requests of frames at once
+      this.begin();
+      Live.all.push(this);
+    }
+
+    begin() {
+      Object.assign(this, { sent: new Map(), times: [], latencies: [], missed: 0, inFlight: 0, told: 0 });
+    }
+
+    part(name) {
+      return find(`${this.prefix}-${name}`);
+    }
+
+    show(name, text) {
+      show(`${this.prefix}-${name}`, text);
+    }
 
     say(text) {
-      show("live-message", text);
-    },
+      this.show("message", text);
+    }
 
     async start(ticket) {
       if (!ticket) return;
       this.stop(false);
+      for (const other of Live.all) if (other.ticket) other.stop(); // a page has one stream
       const run = ++this.run;
       this.ticket = ticket;
-      this.bars = new Bars(find("live-bars"));
-      find("live-bars").replaceChildren();
-      this.strip = new Strip(find("live-strip"), ticket.labels, {
-        interval: ticket.interval,
-        span: HISTORY_SECONDS,
-        rolling: true,
-      });
-      Object.assign(this, { sent: new Map(), times: [], latencies: [], missed: 0, inFlight: 0, told: 0 });
+      this.bars = new Bars(this.part("bars"));
+      this.part("bars").replaceChildren();
+      this.strip = this.newStrip(ticket);
+      this.begin();
       this.say(ticket.camera ? "Waiting for the camera" : "Connecting");
       try {
         if (ticket.camera) await this.camera(run);
@@ -262,40 +272,44 @@
               : `No camera can be used: ${error.message || error.name}`,
         );
       }
-    },
+    }
+
+    newStrip({ labels, interval }) {
+      return new Strip(this.part("strip"), labels, { interval, span: HISTORY_SECONDS, rolling: true });
+    }
 
     stop(clear = true) {
       this.run++;
       const ticket = this.ticket;
       this.ticket = null;
       if (ticket) fetch(`live/${ticket.token}/leave`, { method: "POST", keepalive: true }).catch(() => {});
-      const video = find("live-video");
+      const video = this.part("video");
       if (video && video.srcObject) {
         for (const track of video.srcObject.getTracks()) track.stop();
         video.srcObject = null;
       }
-      if (find("live-stage")) find("live-stage").dataset.on = "";
+      if (this.part("stage")) this.part("stage").dataset.on = "";
       if (clear) {
         this.say("Stopped");
-        show("live-label", "-");
-        find("live-label").dataset.warming = "";
+        this.show("label", "-");
+        this.part("label").dataset.warming = "";
       }
-    },
+    }
 
     reset() {
       if (this.ticket) fetch(`live/${this.ticket.token}/reset`, { method: "POST" });
-    },
+    }
 
     adjust(threshold, smoothing) {
       Object.assign(this, { threshold, smoothing });
       if (this.ticket) {
         fetch(`live/${this.ticket.token}/adjust?threshold=${threshold}&smoothing=${smoothing}`, { method: "POST" });
       }
-    },
+    }
 
     overlay(on) {
-      find("live-stage").dataset.overlay = on ? "yes" : "";
-    },
+      this.part("stage").dataset.overlay = on ? "yes" : "";
+    }
 
     async camera(run) {
       const { shortSide, interval, token } = this.ticket;
@@ -309,17 +323,17 @@
       } finally {
         clearInterval(asking);
       }
-      const video = find("live-video");
+      const video = this.part("video");
       if (run !== this.run) {
         for (const track of media.getTracks()) track.stop();
         return;
       }
       video.srcObject = media;
-      find("live-stage").dataset.on = "camera";
+      this.part("stage").dataset.on = "camera";
       await video.play();
       const canvas = document.createElement("canvas");
       const pen = canvas.getContext("2d", { alpha: false });
-      const origin = performance.now();
+      const origin = (this.origin = performance.now());
       let next = 0;
       let before = null;
       const frame = (now) => {
@@ -330,7 +344,7 @@
         before = time;
         if (time + Math.min(spacing, interval) / 2 < next) return; // the model wants one each interval
         next = Math.max(next + interval, time + interval / 2);
-        if (this.inFlight >= IN_FLIGHT) {
+        if (this.inFlight >= this.mostInFlight) {
           this.missed++;
           return;
         }
@@ -344,7 +358,7 @@
         canvas.toBlob((blob) => this.send(run, blob, time), "image/jpeg", 0.85);
       };
       video.requestVideoFrameCallback(frame);
-    },
+    }
 
     async send(run, blob, time) {
       try {
@@ -358,11 +372,11 @@
       } finally {
         if (run === this.run) this.inFlight--;
       }
-    },
+    }
 
     async address(run) {
-      const picture = find("live-picture");
-      find("live-stage").dataset.on = "address";
+      const picture = this.part("picture");
+      this.part("stage").dataset.on = "address";
       let loading = false;
       picture.onload = picture.onerror = () => (loading = false);
       while (run === this.run) {
@@ -380,7 +394,7 @@
           await new Promise((done) => setTimeout(done, 1000));
         }
       }
-    },
+    }
 
     /* Handle an answer of the server; returns whether it has predictions. */
     async take(run, answer) {
@@ -413,18 +427,19 @@
         this.say(reason || "The stream has ended");
       }
       return predictions > 0;
-    },
+    }
 
     notice({ notice, reason, events }) {
       for (const each of events) this.strip.event(each);
       if (notice === "close") this.ending = reason;
       else this.say(reason || "");
-    },
+    }
 
-    prediction({ time, scores, events, latency_ms, warm, reset }) {
+    /* Measure the latency of a prediction, and the rate. */
+    measure(time, latency) {
       const now = performance.now();
       const key = time.toFixed(4);
-      this.latencies.push(this.sent.has(key) ? now - this.sent.get(key) : latency_ms);
+      this.latencies.push(this.sent.has(key) ? now - this.sent.get(key) : latency);
       this.sent.delete(key);
       if (this.sent.size > 100) this.sent.clear();
       this.times.push(now);
@@ -432,23 +447,27 @@
         this.times.shift();
         this.latencies.shift();
       }
+    }
+
+    prediction({ time, scores, events, latency_ms, warm, reset }) {
+      this.measure(time, latency_ms);
       if (time + 1 < this.strip.now) this.strip.columns.clear(); // the file starts again
       const { labels, context } = this.ticket;
       for (const each of events) this.strip.event(each);
-      find("live-label").dataset.warming = warm <= context ? "yes" : "";
+      this.part("label").dataset.warming = warm <= context ? "yes" : "";
       if (warm <= context) {
         if (reset) this.strip.last = -1;
-        show("live-label", "…");
-        show("live-overlay", "warming up");
+        this.show("label", "…");
+        this.show("overlay", "warming up");
         return;
       }
       this.strip.put(time, scores);
       this.bars.show(scores.map(([index, score]) => [labels[index], score]));
       const [best, score] = scores[0];
-      show("live-label", labels[best]);
-      find("live-label").dataset.sure = score >= this.threshold ? "yes" : "";
-      show("live-overlay", `${labels[best]} ${score.toFixed(2)}`);
-    },
+      this.show("label", labels[best]);
+      this.part("label").dataset.sure = score >= this.threshold ? "yes" : "";
+      this.show("overlay", `${labels[best]} ${score.toFixed(2)}`);
+    }
 
     figures({ labelled, lost, streams }) {
       const now = performance.now();
@@ -456,16 +475,15 @@
       this.told = now;
       const span = this.times.length > 1 ? (this.times[this.times.length - 1] - this.times[0]) / 1000 : 0;
       const middle = [...this.latencies].sort((a, b) => a - b)[this.latencies.length >> 1];
-      show("live-rate", span ? ((this.times.length - 1) / span).toFixed(1) : "-");
-      show("live-latency", middle === undefined ? "-" : `${Math.round(middle)} ms`);
-      show("live-drops", String(lost + this.missed));
-      show("live-labelled", String(labelled));
-      show("live-streams", String(streams));
-    },
+      this.show("rate", span ? ((this.times.length - 1) / span).toFixed(1) : "-");
+      this.show("latency", middle === undefined ? "-" : `${Math.round(middle)} ms`);
+      this.show("drops", String(lost + this.missed));
+      this.show("labelled", String(labelled));
+      this.show("streams", String(streams));
+    }
+  }
 
-    threshold: 0.6,
-    smoothing: 0.3,
-  };
+  const live = new Live("live");
 
   /* The tab Video: a player, and its timeline below. */
   const video = {
@@ -622,7 +640,9 @@
     }
   };
 
-  addEventListener("pagehide", () => live.ticket && navigator.sendBeacon(`live/${live.ticket.token}/leave`));
+  addEventListener("pagehide", () => {
+    for (const { ticket } of Live.all) if (ticket) navigator.sendBeacon(`live/${ticket.token}/leave`);
+  });
   const redraw = () => {
     for (const strip of [live.strip, video.strip, ...compare.strips]) if (strip) strip.later();
   };
@@ -630,5 +650,5 @@
   addEventListener("DOMContentLoaded", () => {
     new MutationObserver(redraw).observe(document.body, { attributeFilter: ["class"] }); // dark or light
   });
-  window.actionstream = { live, video, compare, search };
+  window.actionstream = { live, video, compare, search, Live, find, show };
 })();

@@ -31,7 +31,7 @@ from actionstream.demos.page.uploads import Progress
 from actionstream.demos.page.visitor import PageSource, read_picture
 from actionstream.models.common.errors import ActionstreamError
 
-FILES = {name: Path(__file__).with_name(name) for name in ("page.js", "page.css")}
+FILES = {name: Path(__file__).with_name(name) for name in ("page.js", "teach.js", "page.css")}
 GONE = PlainTextResponse("this is not here any more", status_code=404)
 MEDIA_TYPES = {
     ".js": "text/javascript",
@@ -156,7 +156,7 @@ class Routes:
         data = await request.body()
         try:
             if data and isinstance(visitor.source, PageSource):
-                time_seconds = _number(request, "time")
+                time_seconds = number_of(request, "time")
                 async with live.turn:  # frames keep their order
                     visitor.source.put(await run_in_threadpool(self._read_picture, data), time_seconds)
                 live.heard = perf_counter()
@@ -195,7 +195,7 @@ class Routes:
         if found is None:
             return ENDED
         try:
-            settings = Settings(_number(request, "threshold"), _number(request, "smoothing"))
+            settings = Settings(number_of(request, "threshold"), number_of(request, "smoothing"))
             found.hub.engine.set(token, settings)
         except ActionstreamError as error:
             return PlainTextResponse(str(error), status_code=400)
@@ -232,7 +232,7 @@ class Routes:
         if finished is None:
             return GONE
         try:
-            time_seconds = _number(request, "time")
+            time_seconds = number_of(request, "time")
             async with finished.turn, self._looking_back:  # many requests for one video do not delay another's
                 prediction = await run_in_threadpool(finished.clip.at, time_seconds)
         except ActionstreamError as error:
@@ -252,7 +252,7 @@ class Routes:
         return FileResponse(path, media_type=MEDIA_TYPES[path.suffix], filename=f"{stem}{path.suffix}")
 
 
-def _number(request: Request, name: str) -> float:
+def number_of(request: Request, name: str) -> float:
     """A number of the query."""
     text = request.query_params.get(name, "")
     try:

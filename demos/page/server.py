@@ -21,7 +21,9 @@ from actionstream.demos.page.limits import Limits
 from actionstream.demos.page.site import Site
 from actionstream.models.common.errors import ActionstreamError
 
-HEAD = '<link rel="stylesheet" href="page/page.css"><script src="page/page.js"></script>'
+HEAD = '<link rel="stylesheet" href="page/page.css">' + "".join(
+    f'<script src="page/{name}.js"></script>' for name in ("page", "teach")
+)
 PORTS = range(7860, 7960)
 END_SECONDS = 0.5
 """The wait for frames in progress when the server ends."""
@@ -83,6 +85,7 @@ def _server(site: Site, *, root_path: str, proxies: Sequence[str], hosts: Hosts,
     from actionstream.demos.page.connections import protocol
     from actionstream.demos.page.guard import Faults, Guard
     from actionstream.demos.page.routes import Routes
+    from actionstream.demos.page.teach_routes import TeachRoutes
 
     faults = Faults()
     queueing.traceback = faults  # type: ignore[assignment]  # else gradio prints a traceback for each invalid call
@@ -92,7 +95,7 @@ def _server(site: Site, *, root_path: str, proxies: Sequence[str], hosts: Hosts,
     blocks.has_launched = True  # else gradio accepts any file of this machine as an upload
     calls = Calls(blocks)
     site.forget_calls = calls.forget
-    app = FastAPI(routes=Routes(site).routes(), openapi_url=None)
+    app = FastAPI(routes=[*Routes(site).routes(), *TeachRoutes(site).routes()], openapi_url=None)
     gradio.mount_gradio_app(
         app,
         blocks,

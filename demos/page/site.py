@@ -17,10 +17,13 @@ from typing import Any
 from actionstream.choices import RuntimeName
 from actionstream.demos.page.address import check_address
 from actionstream.demos.page.clips import MAX_SNAPSHOTS, UploadedVideo
-from actionstream.demos.page.cost import check_cost
+from actionstream.demos.page.cost import Cost, check_cost
 from actionstream.demos.page.hub import Hub, Settings, SharedEngine
+from actionstream.demos.page.lesson import Lesson
+from actionstream.demos.page.lessons import Lessons
 from actionstream.demos.page.limits import Limits
 from actionstream.demos.page.storage import make_folder, remove_stale
+from actionstream.demos.page.taught import TaughtVisitor
 from actionstream.demos.page.uploads import Room, Uploads
 from actionstream.demos.page.visitor import PageSource, Visitor
 from actionstream.models.common.errors import ActionstreamError
@@ -37,6 +40,10 @@ logger = logging.getLogger(__name__)
 CHECKPOINT_SUFFIXES = (".safetensors",)
 CAMERA_SHORT_SIDE = 128
 """The least short side of camera frames, in pixels; larger where the network needs more."""
+UNSMOOTHED = Settings(threshold=1.0, smoothing_seconds=0.0)
+"""Of streams whose scores are features."""
+BYTES_OF_LESSON = 20_000_000
+"""More than the checkpoint of a lesson takes, without its examples."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,7 @@ class Session:
     client  the client address of the page
     pages   the number of open connections
     seen    when a connection last closed
+    lesson  the token of its lesson
     max_snapshots  the most snapshots of a video, for each checkpoint
     """
 
@@ -76,6 +84,7 @@ class Session:
     pages: int = 0
     seen: float = field(default_factory=perf_counter)
     live: str | None = None
+    lesson: str = ""
     clip: UploadedVideo | None = None
     checkpoints: dict[str, Located] = field(default_factory=dict)
     max_snapshots: dict[Located, int] = field(default_factory=dict)
@@ -89,9 +98,12 @@ class Site:
         self.model = locate(model)
         self.device = device
         self._runtime = runtime
-        self._hubs = {self.model: Hub(SharedEngine(self.model, runtime=runtime, device=device))}
+        self._hubs: dict[Located | None, Hub] = {
+            self.model: Hub(SharedEngine(self.model, runtime=runtime, device=device))
+        }
         remove_stale()
         self.folder, self._lock_of_folder = make_folder()
+        self.lessons = Lessons(self.folder / "lessons")
         self._room = Room(self.folder)
         self.uploads = Uploads(self.folder / "uploads", max_per_client=limits.max_uploads_per_client)
         self._lock = threading.RLock()
@@ -151,8 +163,11 @@ class Site:
             if self.forget_calls is not None:
                 self.forget_calls(key)
 
-    def hub(self, model: Located) -> Hub:
-        """The hub of a model; it is opened on the first call and stays open. One that has failed is opened anew."""
+    def hub(self, model: Located | None) -> Hub:
+        """The hub of a model; it is opened on the first call and stays open. One that has failed is opened anew.
+
+        None is that of all lessons, whose scores are features.
+        """
         with self._lock:
             hub = self._hubs.get(model)
             if hub is not None and hub.failure is not None:
@@ -163,11 +178,16 @@ class Site:
                 if (hub := self._hubs.get(model)) is None:
                     if len(self._hubs) >= (most := self.limits.max_models):
                         raise ActionstreamError(f"{most} models are open, which is the most; try again later")
-                    runtime: RuntimeName = self._runtime if model == self.model else "auto"
-                    hub = Hub(SharedEngine(model, runtime=runtime, device=self.device))
+                    hub = Hub(self._open(model))
                     with self._lock:
                         self._hubs[model] = hub
         return hub
+
+    def _open(self, model: Located | None) -> SharedEngine:
+        if model is None:
+            return SharedEngine(self.lessons.runtime(self.device))
+        runtime: RuntimeName = self._runtime if model == self.model else "auto"
+        return SharedEngine(model, runtime=runtime, device=self.device)
 
     def models(self, session: Session | None = None) -> dict[str, Located]:
         """The models to choose from, by name: the server's, packaged or downloaded ones, and uploads of the session."""
@@ -188,11 +208,7 @@ class Site:
         try:
             if len(session.checkpoints) >= (most := self.limits.max_checkpoints):
                 raise ActionstreamError(f"you have {most} checkpoints here; load the page again to begin anew")
-            if not is_checkpoint(path):
-                raise ActionstreamError(
-                    f"{name} is no checkpoint of ours; `actionstream convert` makes one of other files"
-                )
-            cost = check_cost(path, name=name, max_bytes=self.limits.max_model_megabytes * 1e6)
+            cost = self._check_checkpoint(path, name)
             name = next(each for each in (name, f"{path.stem[:4]} {name}") if each not in self.models(session))
             model = Located("checkpoint", name, path)
             network, card = load(model)
@@ -205,24 +221,66 @@ class Site:
         session.max_snapshots[model] = max(2, min(MAX_SNAPSHOTS, int(snapshots // max(cost.state, 1))))
         return name
 
+    def _check_checkpoint(self, path: Path, name: str) -> Cost:
+        if not is_checkpoint(path):
+            raise ActionstreamError(f"{name} is no checkpoint of ours; `actionstream convert` makes one of other files")
+        return check_cost(path, name=name, max_bytes=self.limits.max_model_megabytes * 1e6)
+
+    def open_lesson(self, session: Session, token: str) -> Lesson:
+        """The lesson of a token, or a new one where it is forgotten, as that of a session."""
+        with self._lock:
+            used = self._used_lessons()
+        lesson = self.lessons.open(token, session.client, used=used, limits=self.limits)
+        session.lesson = lesson.token
+        return lesson
+
+    def lesson(self, session: Session) -> Lesson:
+        """The lesson that a session has open."""
+        lesson = self.lessons.find(session.lesson)
+        if lesson is None:
+            raise ActionstreamError("the examples of this page are forgotten; load it again to begin anew")
+        return lesson
+
+    def take_lesson(self, session: Session, upload: str) -> Lesson:
+        """Add the examples of an uploaded checkpoint to the lesson of a session; the checkpoint is not kept."""
+        lesson = self.lesson(session)
+        path, name = self.take_upload(session, upload, CHECKPOINT_SUFFIXES)
+        try:
+            self._check_checkpoint(path, name)
+            lesson.take_over(self.lessons.examples_in(Located("checkpoint", name, path)))
+        finally:
+            path.unlink()
+        return lesson
+
+    def write_lesson(self, lesson: Lesson) -> Path:
+        """The file of a lesson's checkpoint, with its examples."""
+        learnt = lesson.learnt
+        if learnt is None:
+            raise ActionstreamError("there is no model yet; it needs two labels with two examples each")
+        with self.room_for(BYTES_OF_LESSON + sum(each.num_bytes for each in learnt.taken)):
+            return self.lessons.write(lesson, learnt)
+
+    def begin_lesson(self, session: Session) -> dict[str, Any]:
+        """Begin a live stream of the lesson of a session; returns what the page needs to know."""
+        lesson = self.lesson(session)
+        hub = self.hub(None)
+        token = self._begin(session, hub, TaughtVisitor(PageSource("your camera"), lesson), UNSMOOTHED)
+        card = hub.engine.card
+        return {
+            "token": token,
+            "interval": card.frame_seconds,
+            "shortSide": max(CAMERA_SHORT_SIDE, card.preprocessing.height, card.preprocessing.width),
+        }
+
     def begin_live(self, session: Session, address: str | None, settings: Settings) -> dict[str, Any]:
         """Begin the live stream of a session, from its camera or an address; returns what the page needs to know."""
         hub = self.hub(session.model)
-        token = secrets.token_urlsafe(16)
         visitor = Visitor(PageSource("your camera"))
         if address is not None:
             public = not self.limits.allow_private
             address = check_address(address, allow_private=not public)
             visitor = Visitor(open_source(address, connection=Connection(public=public)), discreet=public)
-        if session.live:  # only now: a refused address does not end the old stream
-            self.end_live(session.live)
-        with self._lock:
-            of_it = sum(1 for each in self._live.values() if each.client == session.client)
-            if len(self._live) >= self.limits.max_streams or of_it >= self.limits.max_streams_per_client:
-                raise ActionstreamError("too many live streams are open; try again later")
-            self._live[token] = Live(hub, visitor, session.client)
-            session.live = token
-        hub.add(token, visitor.source, visitor, settings, realtime=True)
+        token = self._begin(session, hub, visitor, settings)
         card = hub.engine.card
         size = card.preprocessing
         return {
@@ -233,6 +291,20 @@ class Site:
             "context": card.context,
             "shortSide": max(CAMERA_SHORT_SIDE, size.short_side or 0, size.height, size.width),
         }
+
+    def _begin(self, session: Session, hub: Hub, visitor: Visitor, settings: Settings) -> str:
+        """Begin a stream, which replaces that of the session; returns its token."""
+        token = secrets.token_urlsafe(16)
+        if session.live:  # only now: a refused address does not end the old stream
+            self.end_live(session.live)
+        with self._lock:
+            of_it = sum(1 for each in self._live.values() if each.client == session.client)
+            if len(self._live) >= self.limits.max_streams or of_it >= self.limits.max_streams_per_client:
+                raise ActionstreamError("too many live streams are open; try again later")
+            self._live[token] = Live(hub, visitor, session.client)
+            session.live = token
+        hub.add(token, visitor.source, visitor, settings, realtime=True)
+        return token
 
     def take_upload(self, session: Session, upload: str, suffixes: Sequence[str]) -> tuple[Path, str]:
         """Move an upload into the folder of its session: where it is, and what it was called. See `Uploads.take`."""
@@ -302,6 +374,7 @@ class Site:
         shutil.rmtree(self.folder, ignore_errors=True)
         self._closed.set()
         until = perf_counter() + seconds
+        self.lessons.close()
         self._sweeper.join(seconds)
         for hub in self._hubs.values():
             hub.close(max(0.0, until - perf_counter()))
@@ -324,11 +397,17 @@ class Site:
         now, idle = perf_counter(), self.limits.idle_seconds
         with self._lock:
             gone = [key for key, each in self._sessions.items() if not each.pages and now - each.seen > idle]
+            used = self._used_lessons()
             silent = [token for token, each in self._live.items() if self._is_silent(each, now)]
+        self.lessons.forget_unused(used, self.limits.lesson_seconds)
         for token in silent:
             self.end_live(token)
         for key in gone:
             self.end_session(key)
+
+    def _used_lessons(self) -> set[str]:
+        """The tokens of lessons that pages have open; the caller has the lock."""
+        return {each.lesson for each in self._sessions.values()}
 
     def _is_silent(self, live: Live, now: float) -> bool:
         """Whether a stream gets no requests, or no frames from its page's camera."""

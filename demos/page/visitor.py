@@ -17,7 +17,7 @@ from PIL import Image
 from actionstream.demos.page.answers import describe
 from actionstream.frame import Frame
 from actionstream.models.common.errors import ActionstreamError
-from actionstream.results import Update
+from actionstream.results import Prediction, Update
 from actionstream.sources import Source
 
 MAX_WAITING = 2
@@ -79,7 +79,7 @@ class Visitor:
         if update.frame is not None and not isinstance(self.source, PageSource):
             self.picture = update.frame.image
         if update.prediction is not None:
-            self._tell(describe(update.prediction))
+            self._tell(self._described(update.prediction))
         if update.notice is not None:
             self.ended = self.ended or update.notice.event == "close"
             events = [event.to_dict() for event in update.events]
@@ -90,6 +90,10 @@ class Visitor:
 
     def close(self) -> None:
         pass
+
+    def _described(self, prediction: Prediction) -> dict[str, Any]:
+        """A prediction as JSON."""
+        return describe(prediction)
 
     async def news(self) -> list[dict[str, Any]]:
         """The answers since the last call; waits up to LONGEST_WAIT_SECONDS for the first one."""

@@ -77,7 +77,7 @@ def measure_false_starts(
             examples, tests = draw_examples(clips, num_groups, each, np.random.default_rng(draw))
             taught = {clip.group for clip in examples}
             teach(teacher, examples, [footage for footage in background if footage.group in taught])
-            head = Head(teacher.learn(teacher.examples), num_parts=teacher.checkpoint()[0].num_parts)
+            head = Head(teacher.learn(teacher.examples))
             counted = teacher.count_false_starts()
             others = [f.features for f in background if f.part == part and f.group not in taught]
             held_out = _starts(head, others, teacher)
@@ -129,8 +129,8 @@ def measure_detection(
         examples, _ = draw_examples(seen, num_groups, each, np.random.default_rng(draw))
         taught = {clip.group for clip in examples}
         teach(teacher, examples, [footage for footage in background if footage.group in taught])
-        network, card = teacher.checkpoint()
-        head = Head(teacher.learn(teacher.examples), num_parts=network.num_parts)
+        card = teacher.checkpoint()[1]
+        head = Head(teacher.learn(teacher.examples))
         rows: list[SegmentRow] = []
         for name, features in videos.items():
             scores = VideoScores(

@@ -56,6 +56,15 @@ def demo(
     max_streams: Annotated[int, typer.Option(help="Live streams.")] = 32,
     max_streams_per_client: Annotated[int, typer.Option(help="Live streams of one client.")] = 8,
     silent_seconds: Annotated[float, typer.Option(help="Time until a camera stream without frames ends.")] = 20,
+    max_labels: Annotated[int, typer.Option(help="Labels that one visitor teaches.")] = 30,
+    max_examples: Annotated[int, typer.Option(help="Examples of one visitor.")] = 100,
+    max_examples_megabytes: Annotated[float, typer.Option(help="Memory of the examples of one visitor, in MB.")] = 16,
+    max_example_seconds: Annotated[float, typer.Option(help="Duration of an example, at most 60.")] = 20,
+    max_lessons: Annotated[int, typer.Option(help="Visitors whose examples are kept.")] = 64,
+    max_lessons_per_client: Annotated[int, typer.Option(help="The same, of one client.")] = 8,
+    lesson_seconds: Annotated[
+        float, typer.Option(help="Time until the examples of a visitor whose page has ended are forgotten.")
+    ] = 600,
     max_frame_kilobytes: Annotated[float, typer.Option(help="Size of a frame of a camera, in kB.")] = 1000,
     max_frame_pixels: Annotated[int, typer.Option(help="Pixels of a frame of a camera.")] = 1_638_400,
     max_call_kilobytes: Annotated[float, typer.Option(help="Size of a call, the settings of a tab, in kB.")] = 64,
@@ -97,7 +106,7 @@ def demo(
     ] = None,
     max_pixels: MaxPixels = MAX_PIXELS,
 ) -> None:
-    """Open the web page: your camera or an address live, videos, two models side by side.
+    """Open the web page: your camera or an address live, actions of your own, videos, two models side by side.
 
     The limits are for strangers who open the page; a client is an IPv4 address, or an IPv6 /64 network.
     """

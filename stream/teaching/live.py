@@ -26,10 +26,9 @@ USUAL_SECONDS = 2.0
 class Head:
     """The linear layer of a fit: scores as the saved checkpoint gives them, whose weights are float16."""
 
-    def __init__(self, fit: Fit, *, num_parts: int):
+    def __init__(self, fit: Fit):
         self.labels = fit.labels
         self._lengths = fit.lengths
-        self._num_parts = num_parts
         self._weights = fit.weights.astype(np.float16).astype(np.float32)
         self._offset = fit.offset.astype(np.float16).astype(np.float32)
 
@@ -41,7 +40,8 @@ class Head:
         missing = max(self._lengths) - len(rows)
         if missing > 0:
             rows = np.concatenate([np.repeat(rows[:1], missing, axis=0), rows])
-        windows = np.stack([describe(rows[-length:], self._num_parts) for length in self._lengths])
+        num_parts = self._weights.shape[1] // rows.shape[1]
+        windows = np.stack([describe(rows[-length:], num_parts) for length in self._lengths])
         scores = windows @ self._weights.T + self._offset
         return (scores - scores[:, :1]).max(axis=0)
 

@@ -17,7 +17,7 @@ from actionstream.frame import Frame
 from actionstream.models.card import Card
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.locate import Model
-from actionstream.models.networks.taught import Taught
+from actionstream.models.networks.taught import Looking, Taught
 from actionstream.models.weights.checkpoint import read_attached, save
 from actionstream.models.weights.loading import load
 from actionstream.scoring.calibration import FalseStarts, count_false_starts
@@ -64,6 +64,11 @@ class Teacher:
     def longest(self) -> int:
         """The longest window, in snippets."""
         return round(LONGEST_SECONDS / self.card.interval_seconds)
+
+    def looking(self) -> tuple[Looking, Card]:
+        """The backbones alone, as a network whose scores are features, and its card."""
+        network = Looking(self._network)
+        return network, replace(self.card, labels=tuple(map(str, range(network.num_classes))), context=0)
 
     def add(self, label: str, clip: str | os.PathLike[str] | Iterable[Frame], *, name: str = "") -> Example:
         """Add an example of a label, and return it; see `look`."""
@@ -132,13 +137,13 @@ class Teacher:
 
         Call it after `fit`.
         """
-        network, card = self.checkpoint()
+        card = self.checkpoint()[1]
         actions = [example for example in self.examples if example.label != NOTHING]
         recordings = _recordings([example for example in self.examples if example.label == NOTHING])
         streams = []
         for fold in range(min(NUM_FOLDS, len(recordings))):
             others = chain.from_iterable(r for number, r in enumerate(recordings) if number % NUM_FOLDS != fold)
-            head = Head(self.learn([*actions, *others]), num_parts=network.num_parts)
+            head = Head(self.learn([*actions, *others]))
             for recording in recordings[fold::NUM_FOLDS]:
                 rows = np.concatenate([example.features[0] for example in recording])
                 scores = head.scores_of_all(rows)[card.context :]

@@ -352,7 +352,7 @@ def test_false_starts_are_counted_by_fits_that_have_not_seen_the_recording(teach
     try:
         teacher.add_background(pieces("right"), name="odd.mp4")
         teacher.add_background(background_of(4), name="hall.mp4")
-        seen = Head(teacher.fit(), num_parts=6)
+        seen = Head(teacher.fit())
         rows = [each.features[0] for each in teacher.examples[-2:]]
         card = teacher.card
         scores = [seen.scores_of_all(each)[card.context :] for each in rows]

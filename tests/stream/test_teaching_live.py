@@ -1,14 +1,11 @@
 """Teaching live: from the features of a stream to probabilities, examples and corrections."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from actionstream.engine.engine import Engine
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.labels import NOTHING
-from actionstream.models.networks.taught import Looking
 from actionstream.runtimes.eager import TorchRuntime
 from actionstream.sources import SAMPLE, open_source
 from actionstream.teaching import Teacher
@@ -48,7 +45,7 @@ def features():
 
 
 def head_of(examples):
-    return Head(fit_examples(examples, num_parts=6, longest=LONGEST), num_parts=6)
+    return Head(fit_examples(examples, num_parts=6, longest=LONGEST))
 
 
 def after(rows, head, still=8):
@@ -142,13 +139,12 @@ def test_a_clip_without_frames(begin):
 def test_scores_are_those_of_the_saved_checkpoint(tmp_path):
     """Of the sample, from the first movement on, with a pause in it after which all states are empty."""
     teacher = Teacher(backbones=["motion"])
-    looking = Looking(teacher._network)
-    card = replace(teacher.card, labels=tuple(map(str, range(looking.num_classes))))
-    shared = Engine(TorchRuntime(looking, card, device="cpu"))
+    shared = Engine(TorchRuntime(*teacher.looking(), device="cpu"))
     shown = [(each.time_seconds, each.image) for each in open_source(SAMPLE) if 2.4 < each.time_seconds < 10.3]
     shown = [(time + 20 * (time > 7.5), image) for time, image in shown]
-    longest = round(8 / card.interval_seconds)
-    kept = {"interval_seconds": card.interval_seconds, "context": card.context, "longest": longest, "kept_seconds": 60}
+    card = teacher.card
+    kept = {"interval_seconds": card.interval_seconds, "context": card.context, "longest": teacher.longest}
+    kept["kept_seconds"] = 60
     seen = []
     stream = shared.open()
     live = LiveFeatures(**kept)
@@ -164,7 +160,7 @@ def test_scores_are_those_of_the_saved_checkpoint(tmp_path):
     saved = Engine(str(tmp_path / "mine.safetensors"), runtime="torch", device="cpu")
     stream = saved.open()
     predictions = [said for time, image in shown if (said := saved.push(stream, image, time))]
-    head, live = Head(fit, num_parts=6), LiveFeatures(**kept)
+    head, live = Head(fit), LiveFeatures(**kept)
     best = set()
     for said, found in zip(predictions, seen, strict=True):
         told = live.push(found.scores, found.time_seconds, head, reset=bool(found.reset))
