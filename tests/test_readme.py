@@ -64,6 +64,8 @@ def folder(tmp_path, monkeypatch):
         write_video(tmp_path / "videos" / label / f"{number}.mp4", images(10, seed=ord(label[0]) + number))
     (tmp_path / "background").mkdir()
     write_video(tmp_path / "background" / "a.mp4", images(30))
+    (tmp_path / "hall").mkdir()
+    write_video(tmp_path / "hall" / "a.mp4", images(260), rate=8)
     write_results(tmp_path)
     write_interactions(tmp_path)
     return tmp_path

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
 
-from actionstream.benchmarks.alternation import Done
+from actionstream.benchmarks.alternation import Done, alternate, burst, ratios
 from actionstream.benchmarks.teaching import Clip, Seen, draw_examples
 from actionstream.evaluation.activitynet import read_truth
 from actionstream.evaluation.detection import activitynet_detection
 from actionstream.evaluation.segments import SegmentRow, Segments, Truth
 from actionstream.models.labels import NOTHING
+from actionstream.runtimes.eager import TorchRuntime
 from actionstream.scoring.calibration import FalseStarts, count_false_starts, poisson_interval
 from actionstream.sources import open_source
 from actionstream.teaching import Teacher
@@ -149,6 +152,23 @@ def measure_detection(
         "videos": len(videos),
         "mAP": dict(zip(names, np.mean(figures, axis=0).tolist(), strict=True)),
         "deviation": dict(zip(names, np.std(figures, axis=0).tolist(), strict=True)),
+    }
+
+
+def measure_step(teacher: Teacher, *, rounds: int = 15, done: Done) -> dict[str, float]:
+    """Milliseconds of a live step of one stream, of the taught model and of its backbones alone, in alternation."""
+    sides = {"taught": teacher.checkpoint(), "backbones": teacher.looking()}
+    steps = {}
+    for name, (network, card) in sides.items():
+        runtime = TorchRuntime(network, card, device="cpu")
+        wanted = card.preprocessing
+        shape = (1, 1, wanted.height, wanted.width, wanted.in_channels)
+        snippets = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+        steps[name] = burst(partial(runtime.step, snippets, np.array([runtime.allocate()])))
+    seconds = alternate(steps, rounds=rounds, done=done)
+    return {
+        **{f"{name}_ms": 1000 * median(each) for name, each in seconds.items()},
+        "ratio": ratios(seconds["taught"], seconds["backbones"]).median,
     }
 
 

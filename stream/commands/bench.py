@@ -234,6 +234,7 @@ def bench_teach(
         look_at_footage,
         measure_detection,
         measure_false_starts,
+        measure_step,
         read_videos,
     )
     from actionstream.teaching import Teacher
@@ -252,7 +253,8 @@ def bench_teach(
         for number in groups:
             done = stage(f"{number} recordings")
             report["rows"] += measure_teaching(seen, teacher, num_groups=number, each=each, draws=draws, done=done)
-        of_live = {"num_groups": groups[-1], "each": each, "draws": draws}
+        report["step"] = measure_step(teacher, done=stage("a live step"))
+        of_live: dict[str, Any] = {"num_groups": groups[-1], "each": each, "draws": draws}
         footage = look_at_footage(quiet, teacher, done=stage("background")) if quiet else []
         if footage:
             report["false_starts"] = measure_false_starts(

@@ -184,15 +184,20 @@ def show_teaching(console: Console, report: dict[str, Any]) -> None:
         f"accuracy on clips of the other recordings: mean and standard deviation of {report['draws']} draws of the "
         "recordings with the examples"
     )
+    step = report["step"]
+    console.print(
+        f"a live step of one stream takes {step['taught_ms']:.1f} ms, {step['ratio']:.2f} of the backbones alone "
+        f"({step['backbones_ms']:.1f} ms)"
+    )
     if "false_starts" in report:
         _show_false_starts(console, report["false_starts"], report["draws"])
     if "detection" in report:
         found = report["detection"]
         deviation = found["deviation"]
-        figures = ", ".join(
+        precisions = ", ".join(
             f"{100 * mean:.1f} ± {100 * deviation[iou]:.1f} % at IoU {iou}" for iou, mean in found["mAP"].items()
         )
-        console.print(f"\nmAP of detection in {found['videos']} whole videos: {figures}")
+        console.print(f"\nmAP of detection in {found['videos']} whole videos: {precisions}")
 
 
 def _show_false_starts(console: Console, rows: Sequence[dict[str, Any]], draws: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -57,15 +58,31 @@ def print_model(model: str) -> None:
             {
                 "kept at": found.path,
                 "network": card.network,
-                **card.arguments,
+                **{name: _short(value) for name, value in card.arguments.items()},
                 "labels": ", ".join(card.labels),
                 "modality": size.modality,
                 "interval_seconds": round(card.interval_seconds, 4),
                 "num_frames": card.num_frames,
+                "thresholds": ", ".join(f"{label} {number:g}" for label, number in card.thresholds.items()),
+                "examples": _counted(card.training.get("examples")),
                 "licence": card.licence,
             }
         )
         _print_parts(card.network, card.arguments, frames=(card.num_frames, size.height, size.width))
+
+
+def _short(argument: Any) -> Any:
+    """An argument in one line; of backbones their names and the sizes of their frames."""
+    if isinstance(argument, tuple) and argument and all(isinstance(each, dict) for each in argument):
+        return ", ".join(f"{each.get('network')} ({each.get('size')} pixels)" for each in argument)
+    return argument
+
+
+def _counted(examples: Any) -> str:
+    """The number of examples of each label, in a taught model."""
+    if not isinstance(examples, list | tuple) or not all(isinstance(each, dict) for each in examples):
+        return ""
+    return ", ".join(f"{count} of {label}" for label, count in Counter(each.get("label") for each in examples).items())
 
 
 def _print_fields(fields: Mapping[str, Any]) -> None:

@@ -68,7 +68,7 @@ class Teacher:
     def looking(self) -> tuple[Looking, Card]:
         """The backbones alone, as a network whose scores are features, and its card."""
         network = Looking(self._network)
-        return network, replace(self.card, labels=tuple(map(str, range(network.num_classes))), context=0)
+        return network, replace(self.card, labels=tuple(map(str, range(network.num_classes))), context=0, thresholds={})
 
     def add(self, label: str, clip: str | os.PathLike[str] | Iterable[Frame], *, name: str = "") -> Example:
         """Add an example of a label, and return it; see `look`."""
