@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from actionstream.models.card import Card
-from actionstream.models.catalogue import NETWORKS, Entry, find_entry
+from actionstream.models.catalogue import NETWORKS, Entry, create_empty, find_entry
 from actionstream.models.common.choices import FrameModality, Shift
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.locate import locate
@@ -91,6 +91,17 @@ def begin_with(network: str | None, start: str | None) -> Beginning:
     return Beginning(network, name, arguments, card, remark)
 
 
+def start_fits(settings: TrainingSettings) -> bool:
+    """Whether most values of the network have their place in the checkpoint that it starts from, if any."""
+    if settings.start is None:
+        return True
+    card = read_card(locate(settings.start))
+    own = create_empty(settings.network, **{**settings.arguments, "num_classes": len(settings.labels)}).state_dict()
+    shapes = {name: tensor.shape for name, tensor in create_empty(card.network, **card.arguments).state_dict().items()}
+    fitting = sum(tensor.numel() for name, tensor in own.items() if shapes.get(name) == tensor.shape)
+    return 2 * fitting >= sum(tensor.numel() for tensor in own.values())
+
+
 def median_seconds(clips: Sequence[Clip]) -> float | None:
     """The median duration of some of the clips, evenly spread; None where none can be read."""
     durations = []
@@ -109,7 +120,7 @@ def view_of(seconds: float, num_frames: int) -> tuple[int, float]:
     """
     if num_frames == 1:
         num_frames = min(max(ceil(seconds / SHORTEST_SECONDS - 0.01), 1), MOST_SNIPPETS)
-    return num_frames, max(seconds / num_frames, SHORTEST_SECONDS / 2)
+    return num_frames, max(round(60 * seconds / num_frames), 2) / 60
 
 
 def optimisation_for(num_clips: int, *, network: str, start: str | None) -> Optimisation:

@@ -9,7 +9,7 @@ import pytest
 from helpers import images, write_video
 
 from actionstream.commands.record import write_clip
-from actionstream.commands.teach_tables import print_examples, print_report, wilson
+from actionstream.commands.teach_tables import print_examples, print_report
 from actionstream.models import read_card
 from actionstream.sources import SAMPLE, open_source
 from actionstream.teaching.examples import Example
@@ -285,10 +285,3 @@ def test_many_labels_have_no_table(capsys):
     assert capsys.readouterr().out.splitlines() == [
         "80 of 80 are right; of new clips like these, between 95 and 100 % (95 % confidence)"
     ]
-
-
-@pytest.mark.parametrize(
-    ("right", "total", "expected"), [(0, 10, (0, 0.2775)), (9, 10, (0.5958, 0.9821)), (5, 5, (0.5655, 1))]
-)
-def test_wilson(right, total, expected):
-    assert wilson(right, total) == pytest.approx(expected, abs=1e-4)
