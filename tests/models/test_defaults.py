@@ -49,9 +49,10 @@ def test_the_default_network_starts_from_the_packaged_backbone(clips):
     found, said = settings(clips)
     assert (found.network, found.start, found.arguments) == ("tsm_efficientnet_lite0", "imagenet", {"same": True})
     assert (found.preprocessing.mean, found.preprocessing.std) == ((127.0,), (128.0,))  # those of its weights
-    assert (found.sampled.num_frames, found.sampled.interval_seconds) == (16, pytest.approx(8 / 60))
-    assert said == ["clips last 2 s (median): 16 frames, 0.13 s apart"]
+    assert (found.sampled.num_frames, found.sampled.interval_seconds) == (8, pytest.approx(0.25))
+    assert said == ["clips last 2 s (median): 8 frames, 0.25 s apart"]
     assert found.augmentation.opposites == {"left": "right", "right": "left"}
+    assert (found.preprocessing.height, found.preprocessing.short_side) == (128, 146)
     assert start_fits(found)
     assert not start_fits(changed(found, ["arguments.width=0.25"]))
     assert start_fits(changed(found, ["start=none"]))
@@ -89,7 +90,8 @@ def test_a_start_brings_its_network(network, start, expected, arguments, remark)
 def test_a_start_from_motion_sees_what_motion_sees(clips):
     found, said = settings(clips, start="motion")
     assert (found.preprocessing.height, found.preprocessing.mean) == (64, (128.0,))
-    assert said[0] == "the network is tsm_resnet18, as in motion"
+    assert said == ["the network is tsm_resnet18, as in motion", "clips last 2 s (median): 30 frames, 0.067 s apart"]
+    assert found.sampled.interval_seconds == 1 / 15
     assert start_fits(found)
     assert settings(clips, start="motion", size=96)[0].preprocessing.short_side == 110
 
@@ -112,10 +114,10 @@ def test_a_start_with_frozen_backbones(tmp_path):
 @pytest.mark.parametrize(
     ("seconds", "num_frames", "expected"),
     [
-        (3.4, 1, (16, 13 / 60)),
-        (0.8, 1, (12, 4 / 60)),
+        (3.4, 1, (8, 26 / 60)),
+        (0.8, 1, (8, 6 / 60)),
         (0.03, 1, (1, 2 / 60)),
-        (10.0, 1, (16, 38 / 60)),
+        (10.0, 1, (8, 75 / 60)),
         (10.0, 8, (8, 1.25)),
         (1.0, 64, (64, 2 / 60)),
     ],

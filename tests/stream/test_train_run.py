@@ -499,7 +499,7 @@ def test_other_modalities(finished, data, tmp_path, run, modality):
     assert code == 0, err
     card = read_card(folder)
     assert (card.preprocessing.modality, card.preprocessing.in_channels) == (modality, channels)
-    assert (card.interval_seconds, card.frame_seconds) == (2 / 30, 1 / 30)
+    assert (card.interval_seconds, card.frame_seconds) == (6 / 60, 1 / 30)  # the interval of the start
     for more in ((), ("--online",), ("--clips", 2, "--crops", 3)):
         code, out, _ = run("test", folder, "--json", "--device", "cpu", *more)
         assert code == 0
