@@ -504,7 +504,7 @@ def test_other_modalities(finished, data, tmp_path, run, modality):
         code, out, _ = run("test", folder, "--json", "--device", "cpu", *more)
         assert code == 0
         assert json.loads(out.splitlines()[-1])
-    assert len(list(watch(data / "left" / "v_left_g00_c01.mp4", model=folder, device="cpu"))) == 10
+    assert len(list(watch(data / "left" / "v_left_g00_c01.mp4", model=folder, device="cpu"))) == 7
 
 
 def test_a_run_that_failed_at_once_leaves_its_folder_free(data, tmp_path, run):
