@@ -1,6 +1,6 @@
 """Train a model on labels of your own and see them live:
 
-python -m actionstream.demos.train_your_own LABEL LABEL ... [--epochs 30]
+python -m actionstream.demos.train_your_own LABEL LABEL ...
 """
 
 import argparse
@@ -11,14 +11,12 @@ from actionstream import record_clips, train_clips, watch
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Record clips of each label from a camera, train an online TSM on them, and label the camera live."""
+    """Record clips of each label from a camera, train a network on them, and label the camera live."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("labels", nargs="+", help="names of actions, such as: wave nothing")
     parser.add_argument("--camera", default="0")
-    parser.add_argument("--clips", type=int, default=20)
+    parser.add_argument("--clips", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0)
-    parser.add_argument("--epochs", type=int, default=30)
-    parser.add_argument("--size", type=int, default=112)
     parser.add_argument("--folder", type=Path, default=Path("mine"))
     chosen = parser.parse_args(arguments)
 
@@ -28,14 +26,7 @@ def main(arguments: list[str] | None = None) -> None:
             print(f"Now show: {label}", flush=True)
             clips = {"num_clips": chosen.clips, "seconds": chosen.seconds, "pause_seconds": 1.0}
             record_clips(label, source=chosen.camera, folder=videos, **clips)
-    train_clips(
-        run,
-        data=videos,
-        model="tsm_mobilenet_v2",
-        shift="uni",
-        size=chosen.size,
-        epochs=chosen.epochs,
-    )
+    train_clips(run, data=videos)
     print(f"Trained: {run}. What it sees now:", flush=True)
     for prediction in watch(chosen.camera, model=run):
         for event in prediction.events:

@@ -42,6 +42,7 @@ SMALLER = {
     "train ut-interaction": ["--epochs", "1", "--workers", "0"],
     "train arrow-of-time": ["--epochs", "1", "--workers", "0"],
     "train ut-untrimmed": ["--steps", "1"],
+    "train --data videos -o runs/mine": [],
     "train --data features": ["--epochs", "1", "--workers", "0"],
     "train --data": ["--epochs", "1", "--size", "32", "--workers", "0"],
     "test motion": ["--clips", "20"],
@@ -62,6 +63,9 @@ def folder(tmp_path, monkeypatch):
     for label, number in product(("wave", "clap"), range(2)):
         (tmp_path / "videos" / label).mkdir(parents=True, exist_ok=True)
         write_video(tmp_path / "videos" / label / f"{number}.mp4", images(10, seed=ord(label[0]) + number))
+    for label in ("wave", "clap"):
+        (tmp_path / "others" / label).mkdir(parents=True)
+        write_video(tmp_path / "others" / label / "new.mp4", images(12, seed=ord(label[0]) + 5))
     (tmp_path / "background").mkdir()
     write_video(tmp_path / "background" / "a.mp4", images(30))
     (tmp_path / "hall").mkdir()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from actionstream.models.card import Card
-from actionstream.models.catalogue import NETWORKS, Entry, find_entry
+from actionstream.models.catalogue import NETWORKS, Entry, create_empty, find_entry
 from actionstream.models.common.choices import FrameModality, Shift
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.locate import locate
@@ -31,10 +31,13 @@ from actionstream.models.weights.checkpoint import read_card
 NETWORK, START, NO_START = "tsm_efficientnet_lite0", "imagenet", "none"
 MOST_MEASURED = 200
 """Clips whose durations are looked up."""
-SHORTEST_SECONDS, MOST_SNIPPETS = 1 / 15, 16
+SHORTEST_SECONDS, MOST_SNIPPETS, MOST_OF_START = 1 / 15, 8, 32
+"""The least interval between snippets, and the most of them: more where the start has learnt movements at its own."""
 FEW, MANY = 200, 2000
 """Clips: below the one a network that is started overfits, above the other it learns as from random weights."""
-BATCH_SIZE, NUM_STEPS = 8, 300
+BATCH_SIZE, NUM_STEPS = 8, 100
+FEW_SIZE = 128
+"""Height and width of frames with few clips, a third of the multiply-adds at 224: a CPU trains in minutes."""
 NUM_FROZEN = 6
 """Blocks of a MobileNetV2 or EfficientNet-Lite0 that stay frozen with few clips."""
 IN_CHANNELS: dict[FrameModality, int] = {"rgb": 3, "rgb-difference": 15, "flow": 10, "warped-flow": 10}
@@ -91,6 +94,17 @@ def begin_with(network: str | None, start: str | None) -> Beginning:
     return Beginning(network, name, arguments, card, remark)
 
 
+def start_fits(settings: TrainingSettings) -> bool:
+    """Whether most values of the network have their place in the checkpoint that it starts from, if any."""
+    if settings.start is None:
+        return True
+    card = read_card(locate(settings.start))
+    own = create_empty(settings.network, **{**settings.arguments, "num_classes": len(settings.labels)}).state_dict()
+    shapes = {name: tensor.shape for name, tensor in create_empty(card.network, **card.arguments).state_dict().items()}
+    fitting = sum(tensor.numel() for name, tensor in own.items() if shapes.get(name) == tensor.shape)
+    return 2 * fitting >= sum(tensor.numel() for tensor in own.values())
+
+
 def median_seconds(clips: Sequence[Clip]) -> float | None:
     """The median duration of some of the clips, evenly spread; None where none can be read."""
     durations = []
@@ -102,14 +116,17 @@ def median_seconds(clips: Sequence[Clip]) -> float | None:
     return float(np.median(durations)) if durations else None
 
 
-def view_of(seconds: float, num_frames: int) -> tuple[int, float]:
+def view_of(seconds: float, num_frames: int, card: Card | None = None) -> tuple[int, float]:
     """The number of snippets, and the seconds from one to the next, that cover a clip of `seconds`.
 
     num_frames  of a network for whole clips; 1 for one that streams
+    card        of the start, whose interval is kept where it has learnt movements and the clip is not too long
     """
     if num_frames == 1:
+        if card is not None and card.shift != "none" and seconds <= MOST_OF_START * card.interval_seconds:
+            return max(round(seconds / card.interval_seconds), 1), card.interval_seconds
         num_frames = min(max(ceil(seconds / SHORTEST_SECONDS - 0.01), 1), MOST_SNIPPETS)
-    return num_frames, max(seconds / num_frames, SHORTEST_SECONDS / 2)
+    return num_frames, max(round(60 * seconds / num_frames), 2) / 60
 
 
 def optimisation_for(num_clips: int, *, network: str, start: str | None) -> Optimisation:
@@ -174,7 +191,9 @@ def settings_for(
         preprocessing = entry.preprocessing(in_channels, modality=modality)
         if beginning.card is not None and beginning.card.preprocessing.modality == preprocessing.modality:
             preprocessing = beginning.card.preprocessing
-        sampled = _sampling_for(clips, entry, preprocessing, say)
+        sampled = _sampling_for(clips, entry, beginning.card, preprocessing, say)
+    if size is None and beginning.start == START and len(clips) < FEW:
+        size = FEW_SIZE
     if size is not None:
         preprocessing = replace(preprocessing, height=size, width=size, short_side=round(size * 8 / 7))
     batch_size = batch_size or BATCH_SIZE
@@ -196,12 +215,12 @@ def settings_for(
 
 
 def _sampling_for(
-    clips: Sequence[Clip], entry: Entry, preprocessing: Preprocessing, say: Callable[[str], None]
+    clips: Sequence[Clip], entry: Entry, card: Card | None, preprocessing: Preprocessing, say: Callable[[str], None]
 ) -> FrameSampling:
     frame_seconds = 1 / 30 if preprocessing.num_pictures > 1 else 0.0
     seconds = median_seconds(clips)
     if seconds is None:  # none can be read, which is said when they are
         return FrameSampling(interval_seconds=entry.step / 30, frame_seconds=frame_seconds)
-    num_frames, interval = view_of(seconds, entry.num_frames)
+    num_frames, interval = view_of(seconds, entry.num_frames, card)
     say(f"clips last {seconds:.2g} s (median): {num_frames} frames, {interval:.2g} s apart")
     return FrameSampling(num_frames=num_frames, interval_seconds=interval, frame_seconds=frame_seconds)

@@ -14,7 +14,7 @@ from actionstream.models.common.choices import FrameModality, Shift
 from actionstream.models.training import distributed
 from actionstream.models.training.changes import changed
 from actionstream.models.training.data import Data
-from actionstream.models.training.defaults import settings_for
+from actionstream.models.training.defaults import settings_for, start_fits
 from actionstream.models.training.features import FeatureSettings
 from actionstream.models.training.remarks import describe
 from actionstream.models.training.run import Run
@@ -64,8 +64,11 @@ def train_clips(
             )
             _train(Run.begin(output, train_frozen.settings_for(whole, seed=seed)), device=device, workers=workers)
             return
-    settings = settings_for(data, **how, seed=seed, say=_say)
-    _train(Run.begin(output, changed(settings, changes)), device=device, workers=workers)
+    settings = changed(settings_for(data, **how, seed=seed, say=_say), changes)
+    if start is None and not start_fits(settings):  # the changes made another network of it
+        _say(f"{settings.network} starts from random weights: those of {settings.start} do not fit its arguments")
+        settings = replace(settings, start=None)
+    _train(Run.begin(output, settings), device=device, workers=workers)
 
 
 def resume(folder: Path, *, device: str, workers: int) -> None:

@@ -30,7 +30,7 @@ from actionstream.models.training.run import Run
 from actionstream.models.training.sampling import FrameSampling
 from actionstream.models.training.settings import TrainingSettings
 from actionstream.models.training.testing import Tested, test
-from actionstream.models.video import SourceError, every_frame
+from actionstream.models.video import FEATURES, SourceError, every_frame
 from actionstream.teaching import Teacher
 from actionstream.teaching.backbones import BACKBONES, build
 from actionstream.teaching.examples import Example
@@ -44,7 +44,7 @@ CHUNK = 32
 
 def are_few(clips: Sequence[Clip]) -> bool:
     """Whether frozen backbones learn from these clips: there are not too many, each of one action with one label."""
-    if len(clips) > MOST_EXAMPLES or any(len(clip.labels) != 1 for clip in clips):
+    if len(clips) > MOST_EXAMPLES or any(len(clip.labels) != 1 or clip.path.suffix == FEATURES for clip in clips):
         return False
     durations = []
     for clip in clips:

@@ -63,7 +63,7 @@ def test_many_streams(capsys, tmp_path):
 @pytest.mark.slow
 def test_train_your_own(capsys, tmp_path):
     camera = write_video(tmp_path / "camera.mp4", images(120))
-    options = ["--clips", "2", "--seconds", "0.3", "--epochs", "1", "--size", "32"]
+    options = ["--clips", "2", "--seconds", "0.3"]
     train_your_own.main(["wave", "clap", "--camera", str(camera), "--folder", str(tmp_path / "mine"), *options])
     said = capsys.readouterr().out
     assert "Now show: clap" in said

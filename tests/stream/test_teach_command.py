@@ -332,10 +332,3 @@ def test_many_labels_have_no_table(capsys):
     assert capsys.readouterr().out.splitlines() == [
         "80 of 80 are right; of new clips like these, between 95 and 100 % (95 % confidence)"
     ]
-
-
-@pytest.mark.parametrize(
-    ("right", "total", "expected"), [(0, 10, (0, 0.2775)), (9, 10, (0.5958, 0.9821)), (5, 5, (0.5655, 1))]
-)
-def test_wilson(right, total, expected):
-    assert wilson(right, total) == pytest.approx(expected, abs=1e-4)

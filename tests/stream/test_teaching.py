@@ -54,6 +54,30 @@ def test_a_small_penalty_fits_the_rows():
     assert np.allclose(rows @ fit.weights.T + fit.offset, targets, atol=1e-5)
 
 
+def test_examples_of_a_recording_are_left_out_together():
+    """Of noise that is there twice, the one copy is known from the other, unless both are left out."""
+    noise = [example(label, 12, seed=seed) for label, seed in zip("aaaabbbb", range(8), strict=True)]
+    twice = [replace(each, recording=str(number)) for number, each in enumerate(noise) for _ in range(2)]
+    shares = []
+    for examples in (twice, [replace(each, recording="") for each in twice]):
+        fit = fit_examples(examples, num_parts=3, longest=30)
+        own = [
+            fit.labels[row[1:].argmax() + 1] == each.label
+            for row, each in zip(fit.probabilities, examples, strict=True)
+        ]
+        shares.append(np.mean(own))
+    assert shares[0] < 0.8
+    assert shares[1] == 1
+
+
+def test_a_recording_of_each_example_is_the_default():
+    examples = [example(label, 12, seed=seed) for label in ("a", "b", "nothing") for seed in range(3)]
+    named = [replace(each, recording=str(number)) for number, each in enumerate(examples)]
+    one, other = (fit_examples(each, num_parts=3, longest=30) for each in (examples, named))
+    assert np.array_equal(one.probabilities, other.probabilities)
+    assert np.array_equal(one.weights, other.weights)
+
+
 def test_lengths_cover_the_examples():
     lengths = choose_lengths([example("a", n) for n in (12, 14, 20, 33, 40)], longest=60)
     assert lengths[0] == pytest.approx(13, abs=1)
