@@ -14,7 +14,8 @@ import numpy as np
 from actionstream.choices import RuntimeName
 from actionstream.demos.page.answers import describe
 from actionstream.demos.page.messages import plain, progress
-from actionstream.demos.page.site import Session, Site
+from actionstream.demos.page.sessions import Session
+from actionstream.demos.page.site import Site
 from actionstream.engine.engine import Engine
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.locate import Located

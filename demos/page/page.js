@@ -409,7 +409,7 @@
       if (run !== this.run) return false;
       if (told.gone) {
         this.stop();
-        this.say("The stream ended because this page sent nothing for a while; start it again");
+        this.say("The stream ended: another one began, or this page sent nothing for a while; start it again");
         return false;
       }
       let predictions = 0;

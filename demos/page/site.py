@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
 import shutil
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -22,6 +20,7 @@ from actionstream.demos.page.hub import Hub, Settings, SharedEngine
 from actionstream.demos.page.lesson import Lesson
 from actionstream.demos.page.lessons import Lessons
 from actionstream.demos.page.limits import Limits
+from actionstream.demos.page.sessions import Finished, Live, Session
 from actionstream.demos.page.storage import make_folder, remove_stale
 from actionstream.demos.page.taught import TaughtVisitor
 from actionstream.demos.page.uploads import Room, Uploads
@@ -34,7 +33,6 @@ from actionstream.models.weights.loading import load
 from actionstream.runtimes.eager import TorchRuntime
 from actionstream.sources import open_source
 from actionstream.sources.connection import Connection
-from actionstream.videos.label import LabelledVideo
 
 logger = logging.getLogger(__name__)
 CHECKPOINT_SUFFIXES = (".safetensors",)
@@ -44,50 +42,6 @@ UNSMOOTHED = Settings(threshold=1.0, smoothing_seconds=0.0)
 """Of streams whose scores are features."""
 BYTES_OF_LESSON = 20_000_000
 """More than the checkpoint of a lesson takes, without its examples."""
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A labelled video, its result, and the files to download; `turn` lets one request decode at a time."""
-
-    clip: UploadedVideo
-    found: LabelledVideo
-    files: dict[str, Path]
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-
-@dataclass
-class Live:
-    """A live stream, its sink, and the time of the last frame from the page's camera (`heard`)."""
-
-    hub: Hub
-    visitor: Visitor
-    client: str
-    heard: float = field(default_factory=perf_counter)
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-
-@dataclass
-class Session:
-    """One open page; its folder has its uploads and is removed with it.
-
-    client  the client address of the page
-    pages   the number of open connections
-    seen    when a connection last closed
-    lesson  the token of its lesson
-    max_snapshots  the most snapshots of a video, for each checkpoint
-    """
-
-    folder: Path
-    model: Located
-    client: str
-    pages: int = 0
-    seen: float = field(default_factory=perf_counter)
-    live: str | None = None
-    lesson: str = ""
-    clip: UploadedVideo | None = None
-    checkpoints: dict[str, Located] = field(default_factory=dict)
-    max_snapshots: dict[Located, int] = field(default_factory=dict)
 
 
 class Site:

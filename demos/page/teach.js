@@ -89,8 +89,8 @@
     }
 
     stop(clear = true) {
-      this.drop("the camera stopped");
       super.stop(clear);
+      this.drop("the camera stopped");
     }
 
     notice({ notice, reason }) {

@@ -9,7 +9,8 @@ from typing import Any
 import gradio as gr
 
 from actionstream.demos.page.messages import plain, progress
-from actionstream.demos.page.site import Session, Site
+from actionstream.demos.page.sessions import Session
+from actionstream.demos.page.site import Site
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.sources import SAMPLE
 

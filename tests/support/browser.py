@@ -9,9 +9,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 
 import av
@@ -81,16 +80,23 @@ def server(*options: str, folder: Path) -> Iterator[Server]:
         one.process.stderr.close()
 
 
-def write_camera(path: Path) -> Path:
-    """The sample as Y4M, 15 frames a second, with a mark in the corner whose brightness says which movement it is."""
-    with av.open(str(SAMPLE)) as film, path.open("wb") as file:
+def write_camera(path: Path, pieces: Sequence[tuple[int, float, float]] = ()) -> Path:
+    """The sample as Y4M, 15 frames a second, with a mark in the corner whose brightness says which movement it is.
+
+    pieces  number for the mark, begin and end in seconds, in the order in which they are shown; all of it unless given
+    """
+    with av.open(str(SAMPLE)) as film:
+        pictures = [(each.time, each.reformat(WIDTH, HEIGHT, "yuv420p").to_ndarray()) for each in film.decode(video=0)]
+    pictures = pictures[::2]
+    pieces = pieces or [(n, 2 * n, 2 * n + 2) for n in range(len(MOVEMENTS))]
+    with path.open("wb") as file:
         file.write(f"YUV4MPEG2 W{WIDTH} H{HEIGHT} F15:1 Ip A1:1 C420jpeg\n".encode())
-        for picture in islice(film.decode(video=0), 0, None, 2):
-            planes = picture.reformat(WIDTH, HEIGHT, "yuv420p").to_ndarray()
-            planes[:MARK, :MARK] = 16 + 18 * min(int(picture.time / 2), len(MOVEMENTS) - 1)
-            for colour in planes[HEIGHT:].reshape(2, HEIGHT // 2, WIDTH // 2):
-                colour[: MARK // 2, : MARK // 2] = 128
-            file.write(b"FRAME\n" + np.ascontiguousarray(planes).tobytes())
+        for number, begin, end in pieces:
+            for planes in [planes.copy() for time, planes in pictures if begin <= time < end]:
+                planes[:MARK, :MARK] = 16 + 18 * number
+                for colour in planes[HEIGHT:].reshape(2, HEIGHT // 2, WIDTH // 2):
+                    colour[: MARK // 2, : MARK // 2] = 128
+                file.write(b"FRAME\n" + np.ascontiguousarray(planes).tobytes())
     return path
 
 
