@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -52,7 +53,6 @@ def fit_examples(examples: Sequence[Example], *, num_parts: int, longest: int) -
     labels = check_examples(examples)
     actions = [example for example in examples if example.label != NOTHING]
     mirrored = not names_a_side(labels)
-    recordings = _recordings(examples)
     most = max(1, MOST_WINDOWS // (2 * len(examples)))  # of an example, for each of action and nothing
     rows: list[np.ndarray] = []
     classes: list[int] = []
@@ -69,30 +69,30 @@ def fit_examples(examples: Sequence[Example], *, num_parts: int, longest: int) -
     for number, example in enumerate(examples):
         firsts.append(len(rows))
         if example.label == NOTHING:
-            add(example.windows(longest)[:most], 0, recordings[number])
+            add(example.windows(longest)[:most], 0, number)
             continue
-        of_example = list(of_action(example, longest=longest, mirrored=mirrored))[:most]
-        add(of_example, labels.index(example.label), recordings[number])
-        add(list(of_nothing(actions, actions.index(example), longest=longest))[:most], 0, recordings[number])
-    fits = fit_ridge(
-        np.stack(rows),
-        np.eye(len(labels))[classes],
-        np.array(groups),
-        penalties=[penalty / len(examples) for penalty in PENALTIES],
-        counts=np.array(counts),
-    )
+        add(list(of_action(example, longest=longest, mirrored=mirrored))[:most], labels.index(example.label), number)
+        add(list(of_nothing(actions, actions.index(example), longest=longest))[:most], 0, number)
+    penalties = [penalty / len(examples) for penalty in PENALTIES]
+    fit = partial(fit_ridge, np.stack(rows), np.eye(len(labels))[classes], counts=np.array(counts))
+    fits = fit(np.array(groups), penalties=penalties)
     fitted, scale = fits[PENALTIES.index(USUAL_PENALTY)], USUAL_SCALE
-    of_labels = {(recording, each.label) for recording, each in zip(recordings, examples, strict=True)}
-    several = [label for label in labels[1:] if sum(each == label for _, each in of_labels) > 1]
-    if several:  # what is left out of a label with one recording has nothing to be recognised by
+    several = [label for label in labels[1:] if sum(example.label == label for example in actions) > 1]
+    if several:  # what is left out of a label with one example has nothing to be recognised by
         known = np.isin(classes, [0, *map(labels.index, several)])
         fitted, scale = _choose(fits, np.array(classes), np.array(groups), np.array(counts) * known)
+    left_out = fitted.left_out
+    if any(example.recording for example in examples):
+        # The penalty is chosen on single examples all the same: few recordings choose one that is far too large.
+        chosen = penalties[fits.index(fitted)]
+        (of_recordings,) = fit(np.array(_recordings(examples))[groups], penalties=[chosen])
+        left_out = of_recordings.left_out
     return Fit(
         labels=labels,
         lengths=choose_lengths(actions or examples, longest=longest),
         weights=(fitted.weights * scale).astype(np.float32),
         offset=(fitted.offset * scale).astype(np.float32),
-        probabilities=np.exp(_log_softmax(fitted.left_out[firsts] * scale)),
+        probabilities=np.exp(_log_softmax(left_out[firsts] * scale)),
     )
 
 

@@ -14,7 +14,7 @@ CONSTANT = 10.0
 """The constant that is appended to each row; it is so large that the penalty hardly holds the offset back."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Ridge:
     """A fit.
 

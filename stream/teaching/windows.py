@@ -28,16 +28,23 @@ def describe(rows: np.ndarray, num_parts: int) -> np.ndarray:
 def choose_lengths(examples: Sequence[Example], *, longest: int) -> tuple[int, ...]:
     """Lengths of windows, in snippets, so that each example is nearly as long as one of them.
 
-    They are at most a third apart; the shortest and the longest tenth of the examples do not count.
+    They are at most a third apart; the shortest and the longest tenth of the examples do not count. Where half of the
+    examples are longer than `longest`, half of that is a length, too, see `of_action`.
     """
     lengths = np.minimum([example.num_snippets for example in examples], longest)
     low, high = np.quantile(lengths, [0.1, 0.9])
     num_lengths = 1 + int(np.ceil(np.log(high / low) / np.log(1.35)))
-    return tuple(sorted({round(length) for length in np.geomspace(low, high, num_lengths)}))
+    chosen = {round(length) for length in np.geomspace(low, high, num_lengths)}
+    if np.median([example.num_snippets for example in examples]) > longest:
+        chosen.add(max(1, longest // 2))
+    return tuple(sorted(chosen))
 
 
 def of_action(example: Example, *, longest: int, mirrored: bool) -> Iterator[np.ndarray]:
-    """Windows (n, F) of the action in an example, the most telling ones first."""
+    """Windows (n, F) of the action in an example, the most telling ones first.
+
+    An example that is longer than `longest` lasts or repeats itself, so windows of half that length show it, too.
+    """
     variants = example.features[: 2 if mirrored else 1]
     for begin, end in CROPS:
         for rows in variants:
@@ -46,6 +53,7 @@ def of_action(example: Example, *, longest: int, mirrored: bool) -> Iterator[np.
                 yield cut
             else:
                 yield from Example(example.label, example.name, cut[None]).windows(longest)
+                yield from Example(example.label, example.name, cut[None]).windows(max(1, longest // 2))
 
 
 def of_nothing(examples: Sequence[Example], number: int, *, longest: int) -> Iterator[np.ndarray]:

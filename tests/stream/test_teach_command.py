@@ -13,7 +13,6 @@ from actionstream import Engine
 from actionstream.commands.record import write_clip
 from actionstream.commands.teach_tables import print_examples, print_report
 from actionstream.models import read_card
-from actionstream.models.training.remarks import wilson
 from actionstream.sources import SAMPLE, open_source
 from actionstream.teaching.examples import Example
 from actionstream.teaching.fit import Fit

@@ -83,14 +83,15 @@ def test_lengths_cover_the_examples():
     assert lengths[0] == pytest.approx(13, abs=1)
     assert lengths[-1] == pytest.approx(37, abs=1)
     assert all(b / a <= 1.4 for a, b in pairwise(lengths))
-    assert choose_lengths([example("a", 300)], longest=60) == (60,)
+    assert choose_lengths([example("a", 300)], longest=60) == (30, 60)
+    assert choose_lengths([example("a", 60), example("a", 60), example("a", 300)], longest=60) == (60,)
 
 
 def test_windows_of_an_action_and_around_it():
     short, long = example("a", 20), example("a", 100)
     assert [len(each) for each in of_action(short, longest=60, mirrored=False)] == [20, 17, 17, 18]
     assert len(list(of_action(short, longest=60, mirrored=True))) == 8
-    assert {len(each) for each in of_action(long, longest=60, mirrored=True)} == {60}
+    assert {len(each) for each in of_action(long, longest=60, mirrored=True)} == {30, 60}
     around = list(of_nothing([short, example("b", 30, seed=1)], 0, longest=60))
     assert np.array_equal(around[0][:10], short.features[0][10:])  # half of one, and half of another
     assert np.array_equal(around[1][:14], np.repeat(short.features[0][:1], 14, axis=0))
