@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -9,6 +10,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from actionstream.choices import RuntimeName
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.common.limits import HIGHEST_MAX_PIXELS, VARIABLE, max_pixels
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
@@ -37,6 +39,25 @@ Background = Annotated[
         "--background",
         help="The label for no action; it has no segments and no events.",
         show_default="background or nothing, where the model has it",
+    ),
+]
+
+
+def _check_false_starts(number: float | None) -> float | None:
+    if number is not None and not 0 < number < math.inf:
+        raise ActionstreamError(f"--false-starts is {number:g}; expected a number above 0, of an hour")
+    return number
+
+
+FalseStarts = Annotated[
+    float | None,
+    typer.Option(
+        "--false-starts",
+        metavar="NUMBER",
+        callback=_check_false_starts,
+        help="Choose the thresholds of events so that this many labels an hour start falsely, counted on footage "
+        "without action.",
+        show_default="0.6 for all labels",
     ),
 ]
 

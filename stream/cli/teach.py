@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +9,7 @@ import typer
 from typer.core import TyperCommand
 
 from actionstream.cli.messages import refuse, say
+from actionstream.cli.options import FalseStarts
 from actionstream.cli.watch import watch
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.common.extras import needs
@@ -59,15 +59,7 @@ def teach(
             "given several times."
         ),
     ] = None,
-    false_starts: Annotated[
-        float | None,
-        typer.Option(
-            metavar="NUMBER",
-            help="Choose the thresholds of events so that this many labels an hour start falsely, counted on what is "
-            "labelled nothing.",
-            show_default="0.6 for all labels",
-        ),
-    ] = None,
+    false_starts: FalseStarts = None,
     lists: Annotated[bool, typer.Option("--list", help="List the examples, with their numbers.")] = False,
     backbones: Annotated[
         list[str] | None,
@@ -102,8 +94,6 @@ def teach(
 
     from actionstream.commands.teach import Recording, as_label, teach_model
 
-    if false_starts is not None and not 0 < false_starts < math.inf:
-        raise ActionstreamError(f"--false-starts is {false_starts:g}; expected a number above 0, of an hour")
     if model is None and (output is None or not (camera or data or add or background)):
         raise ActionstreamError(
             "teach needs clips and an output: give --camera, --data or --add, and -o; or a MODEL that teach wrote"

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from actionstream.cli.messages import refuse
-from actionstream.cli.options import Device, MaxPixels
+from actionstream.cli.options import Device, FalseStarts, MaxPixels
 from actionstream.models.common.choices import DataFormat, FrameModality, Shift
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.common.extras import needs
@@ -74,6 +74,13 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Any other setting, such as optimisation.mixup=0.2."),
     ] = None,
+    background: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A video, or a folder of videos, in which none of the labels happens; may be given several times."
+        ),
+    ] = None,
+    false_starts: FalseStarts = None,
     resume: Annotated[Path | None, typer.Option(help="The folder of a run to resume.")] = None,
     steps: Annotated[
         int | None, typer.Option(min=1, help="Number of steps of a recipe.", show_default="of the recipe")
@@ -92,11 +99,13 @@ def train(
     needs("train")
 
     from actionstream.commands import train as training_commands
+    from actionstream.commands.calibration import Calibration
     from actionstream.commands.recipes import train_recipe
     from actionstream.models.training import distributed
     from actionstream.models.training.data import Data
     from actionstream.runtimes.eager import choose_device
 
+    calibration = Calibration(tuple(background or ()), false_starts)
     with distributed.joined(choose_device(device).type):
         if resume is not None:
             where = {"a recipe": recipe, "--data": data, "--format": format, "-o": output}
@@ -107,13 +116,14 @@ def train(
                 {**where, **clips, **network, **how, "--size": size, "--set": changes},
                 "is for a new run; a resumed run keeps its own settings, so leave it out",
             )
-            training_commands.resume(resume, device=device, workers=workers)
+            training_commands.resume(resume, calibration, device=device, workers=workers)
             return
         if output is None or (recipe is None and data is None):
             raise ActionstreamError(
                 "train needs data and an output: give --data DIR or a recipe, and -o; or give --resume RUN"
             )
         if recipe is not None:
+            refuse({"--background": background, "--false-starts": false_starts}, "is for --data; leave it out")
             train_recipe(
                 recipe,
                 output,
@@ -160,4 +170,5 @@ def train(
             epochs=epochs,
             batch_size=batch_size,
             seed=seed,
+            calibration=calibration,
         )

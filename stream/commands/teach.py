@@ -13,14 +13,13 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from actionstream.commands.calibration import background_videos, calibrate_teacher, print_false_starts
 from actionstream.commands.record import check_folder_name, check_times, open_camera, recorded, write_clip
-from actionstream.commands.teach_tables import print_examples, print_false_starts, print_report
+from actionstream.commands.teach_tables import print_examples, print_report
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.common.files import check_target
 from actionstream.models.locate import CHECKPOINTS, locate
-from actionstream.models.training.folders import folder_tree, videos_under
-from actionstream.models.training.left_out import LeftOut
-from actionstream.scoring.calibration import FalseStarts
+from actionstream.models.training.folders import folder_tree
 from actionstream.sources import SourceError, open_source
 from actionstream.sources.source import reason
 from actionstream.teaching import Teacher
@@ -30,8 +29,6 @@ from actionstream.teaching.fit import MOST_EXAMPLES
 from actionstream.teaching.looking import MOST_SECONDS
 
 SUFFIX = ".safetensors"
-LEAST_BACKGROUND_SECONDS = 30.0
-"""The least duration of examples of NOTHING on which false starts are counted."""
 Clip = tuple[str, Path]
 """A label, and a video file or a folder of pictures."""
 
@@ -99,7 +96,7 @@ def teach_model(
         check_label(label)
         if not path.exists():
             raise SourceError(f"no such file: {path}; expected a video, or a folder of pictures")
-    clips += [(NOTHING, path) for path in _videos_of(background, say)]
+    clips += [(NOTHING, path) for path in background_videos(background, say)]
     if recording is not None:
         recording.check()
     of_data = _clips_of(data, say) if data is not None else []
@@ -119,7 +116,7 @@ def teach_model(
     is_complete = recording is None or _record(teacher, recording, say)
     _leave_out_copies(teacher, say)
     fit = teacher.fit()
-    calibrated = _calibrate(teacher, false_starts_per_hour)
+    calibrated = calibrate_teacher(teacher, false_starts_per_hour)
     if output is not None:
         teacher.save(output)
     if lists:
@@ -139,25 +136,6 @@ def as_label(name: str) -> str:
     return NOTHING if name.lower() in (NOTHING, "background") else name
 
 
-def _calibrate(teacher: Teacher, false_starts_per_hour: float | None) -> FalseStarts | None:
-    """Count false starts, and set the thresholds that are wished; None where there is too little to count them on."""
-    per_hour = false_starts_per_hour or teacher.card.training.get("false_starts_per_hour")
-    seconds = teacher.card.interval_seconds * sum(
-        example.num_snippets for example in teacher.examples if example.label == NOTHING
-    )
-    if seconds < LEAST_BACKGROUND_SECONDS and per_hour is None:
-        return None
-    if seconds < LEAST_BACKGROUND_SECONDS:
-        raise ActionstreamError(
-            f"the examples of {NOTHING} last {seconds:.0f} s; expected {LEAST_BACKGROUND_SECONDS:.0f} s or more to "
-            "count false starts on; give --background with footage in which none of the actions happens"
-        )
-    found = teacher.count_false_starts()
-    if per_hour is not None:
-        teacher.set_thresholds(found, per_hour)
-    return found
-
-
 def _labels(teacher: Teacher) -> list[str]:
     return list(dict.fromkeys(example.label for example in teacher.examples))
 
@@ -168,22 +146,6 @@ def _clips_of(data: Path, say: Callable[[str], None]) -> list[Clip]:
     for line in listing.left_out.lines():
         say(line)
     return [(as_label(clip.labels[0]), clip.path) for clip in listing]
-
-
-def _videos_of(paths: Sequence[Path], say: Callable[[str], None]) -> list[Path]:
-    """The videos that are given, and those in folders of any depth."""
-    videos: list[Path] = []
-    for path in paths:
-        if not path.exists():
-            raise SourceError(f"no such file or folder: {path}; expected videos in which none of the actions happens")
-        left_out = LeftOut()
-        found = list(videos_under(path, left_out)) if path.is_dir() else [path]
-        if not found:
-            raise SourceError(f"{path} has no video in it; expected some in which none of the actions happens")
-        for line in left_out.lines():
-            say(line)
-        videos += found
-    return videos
 
 
 def _remove(teacher: Teacher, numbers: Sequence[int]) -> None:

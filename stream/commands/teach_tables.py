@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from actionstream.commands.tables import open_console, print_table
-from actionstream.scoring.calibration import FalseStarts, poisson_interval
-from actionstream.scoring.events import START
 from actionstream.teaching.examples import Example
 from actionstream.teaching.fit import Fit
 from actionstream.teaching.report import report_on
@@ -58,17 +56,3 @@ def print_report(examples: Sequence[Example], fit: Fit) -> None:
         console.print()
     for sentence in report.sentences(examples, remedy="(--remove {} takes it out)"):
         console.print(sentence)
-
-
-def print_false_starts(found: FalseStarts, thresholds: Mapping[str, float]) -> None:
-    """Print how many labels start falsely in the examples of NOTHING, and at which thresholds."""
-    console = open_console()
-    if thresholds:
-        chosen = ", ".join(f"{label} {number:.2f}" for label, number in thresholds.items())
-        console.print(f"thresholds of events: {chosen}")
-    starts = found.at(thresholds or START)
-    low, high = (count / found.hours for count in poisson_interval(starts))
-    console.print(
-        f"false starts where nothing happens: {starts} in {found.seconds / 60:.1f} minutes, {starts / found.hours:.0f} "
-        f"an hour; of more such footage, between {low:.0f} and {high:.0f} (95 % confidence)"
-    )

@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from actionstream.commands import train_frozen
+from actionstream.commands.calibration import (
+    Calibration,
+    background_videos,
+    calibrate_checkpoints,
+    print_false_starts,
+)
 from actionstream.models.common.choices import FrameModality, Shift
+from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.labels import find_background
 from actionstream.models.training import distributed
 from actionstream.models.training.changes import changed
 from actionstream.models.training.data import Data
@@ -18,13 +26,17 @@ from actionstream.models.training.defaults import settings_for, start_fits
 from actionstream.models.training.features import FeatureSettings
 from actionstream.models.training.remarks import describe
 from actionstream.models.training.run import Run
+from actionstream.models.weights.checkpoint import read_card
 from actionstream.runtimes.eager import choose_device
+from actionstream.scoring.calibration import FalseStarts
 
 TESTED_BY = {
     "validation": "held-out clips",
     "recording": "each recording, by what all others teach",
     "clip": "each clip, by what all others teach",
 }
+
+NOT_CALIBRATED = Calibration()
 
 
 def train_clips(
@@ -40,6 +52,7 @@ def train_clips(
     epochs: int | None = None,
     batch_size: int | None = None,
     changes: Sequence[str] = (),
+    calibration: Calibration = NOT_CALIBRATED,
     seed: int = 0,
     device: str = "auto",
     workers: int = 0,
@@ -62,32 +75,59 @@ def train_clips(
                 f"{len(clips)} clips are few: frozen backbones see them, and a linear layer learns, as with `teach`; "
                 "--model NAME trains all of a network"
             )
-            _train(Run.begin(output, train_frozen.settings_for(whole, seed=seed)), device=device, workers=workers)
+            run = Run.begin(output, train_frozen.settings_for(whole, seed=seed))
+            _train(run, calibration, device=device, workers=workers)
             return
     settings = changed(settings_for(data, **how, seed=seed, say=_say), changes)
     if start is None and not start_fits(settings):  # the changes made another network of it
         _say(f"{settings.network} starts from random weights: those of {settings.start} do not fit its arguments")
         settings = replace(settings, start=None)
-    _train(Run.begin(output, settings), device=device, workers=workers)
+    _train(Run.begin(output, settings), calibration, device=device, workers=workers)
 
 
-def resume(folder: Path, *, device: str, workers: int) -> None:
+def resume(folder: Path, calibration: Calibration, *, device: str, workers: int) -> None:
     """Resume a run from its last complete epoch."""
     run = Run.open(folder)
     if run.settings.network == train_frozen.NETWORK and run.is_complete:
         print(f"{folder} is complete: its linear layer was fitted in one step; begin a new run for other clips")
         return
-    _train(run, device=device, workers=workers)
+    _train(run, calibration, device=device, workers=workers)
 
 
-def _train(run: Run, *, device: str, workers: int) -> None:
+def _train(run: Run, calibration: Calibration, *, device: str, workers: int) -> None:
     device = choose_device(device).type
+    found: FalseStarts | None = None
+    files = [run.folder / f"{name}.safetensors" for name in ("best", "last")]
     if run.settings.network == train_frozen.NETWORK:
-        summary = train_frozen.fit_run(run, device=device, say=_say)
+        summary, found = train_frozen.fit_run(run, calibration, device=device, say=_say)
     else:
+        background = _background(run, calibration)
         summary = run.train(device=device, workers=workers, say=_say)
+        if background and distributed.rank() == 0:
+            found = calibrate_checkpoints(files, background, calibration.per_hour, device=device, say=_say)
     if distributed.rank() == 0:
         _show(run.folder, summary)
+        if found is not None:
+            print_false_starts(found, read_card(files[0]).thresholds)
+
+
+def _background(run: Run, calibration: Calibration) -> list[Path]:
+    """The videos on which false starts are counted, if they are: those that are given, or the clips without action."""
+    if calibration.background:
+        return background_videos(calibration.background, _say)
+    if calibration.per_hour is None:
+        return []
+    training, validation, labels = run.settings.data.open()
+    quiet = find_background(labels)
+    if quiet is None:
+        raise ActionstreamError(
+            "no label of the data is background or nothing; give --background with videos on which false starts are "
+            "counted"
+        )
+    held_out = [clip.path for clip in validation if clip.labels == (quiet,)]
+    if not held_out:
+        _say(f"no clip of {quiet} is held out: false starts are counted on learnt clips, and elsewhere there are more")
+    return held_out or [clip.path for clip in training if clip.labels == (quiet,)]
 
 
 def _show(folder: Path, summary: Mapping[str, Any]) -> None:

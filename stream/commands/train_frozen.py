@@ -13,6 +13,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from actionstream.commands.calibration import Calibration, background_videos, calibrate_teacher
 from actionstream.commands.teach import as_label
 from actionstream.frame import Frame
 from actionstream.models.common.errors import ActionstreamError
@@ -31,6 +32,8 @@ from actionstream.models.training.sampling import FrameSampling
 from actionstream.models.training.settings import TrainingSettings
 from actionstream.models.training.testing import Tested, test
 from actionstream.models.video import FEATURES, SourceError, every_frame
+from actionstream.scoring.calibration import FalseStarts
+from actionstream.sources.source import reason
 from actionstream.teaching import Teacher
 from actionstream.teaching.backbones import BACKBONES, build
 from actionstream.teaching.examples import Example
@@ -73,8 +76,10 @@ def settings_for(data: Data, *, seed: int) -> TrainingSettings:
     )
 
 
-def fit_run(run: Run, *, device: str, say: Callable[[str], None]) -> dict[str, Any]:
-    """Fit a run, test it, write its files, and return its summary.
+def fit_run(
+    run: Run, calibration: Calibration, *, device: str, say: Callable[[str], None]
+) -> tuple[dict[str, Any], FalseStarts | None]:
+    """Fit a run, test it, write its files, and return its summary and its false starts, if they are counted.
 
     It is tested on the clips for validation; where there are none, on each recording by what all others teach.
     """
@@ -82,10 +87,18 @@ def fit_run(run: Run, *, device: str, say: Callable[[str], None]) -> dict[str, A
     for line in report(run.settings.data, training, validation, labels):
         say(line)
     check_split(training, validation)
+    background = background_videos(calibration.background, say)
     teacher = Teacher()
     lacking = _lack_recordings(training)
     broken = _look(teacher, training, by_recording=not lacking)
+    num_clips = len(teacher.examples)
+    for video in background:
+        try:
+            teacher.add_background(video)
+        except (ActionstreamError, OSError) as error:
+            say(f"left out of the background: {error if isinstance(error, ActionstreamError) else reason(error)}")
     fit = teacher.fit()
+    false_starts = calibrate_teacher(teacher, calibration.per_hour)
     network, card = teacher.checkpoint()
     remarks: list[str] = []
     if validation:
@@ -94,7 +107,7 @@ def fit_run(run: Run, *, device: str, say: Callable[[str], None]) -> dict[str, A
         broken += tested.broken
         remarks += tested.remarks
     else:
-        tested = _left_out(teacher.examples, fit)
+        tested = _left_out(teacher.examples[:num_clips], fit)
         if lacking:
             remarks.append(
                 f"all clips of {', '.join(lacking)} are of one recording: each clip is tested by all others, some of "
@@ -105,7 +118,7 @@ def fit_run(run: Run, *, device: str, say: Callable[[str], None]) -> dict[str, A
         remarks += remarks_on(figures)
         with atomic_write(run.folder / "confusion.png") as file:
             draw_confusion(file, tested.confusion(), fit.labels)
-    counts = Counter(example.label for example in teacher.examples)
+    counts = Counter(example.label for example in teacher.examples[:num_clips])
     if single := [label for label, count in counts.items() if count == 1 and not validation]:
         remarks.append(f"cannot be tested, as there is one clip: {', '.join(single)}; give five or more of each label")
     settings = {"settings": asdict(run.settings), "date": date.today().isoformat()}
@@ -115,7 +128,7 @@ def fit_run(run: Run, *, device: str, say: Callable[[str], None]) -> dict[str, A
     best = {name: value for name, value in figures.items() if isinstance(value, float)}
     by = "validation" if validation else "clip" if lacking or not any(clip.group for clip in training) else "recording"
     found = {"best": best, "tested_by": by, **sureness(figures)}
-    return run.finish(training, validation, broken=broken, remarks=remarks, found=found)
+    return run.finish(training, validation, broken=broken, remarks=remarks, found=found), false_starts
 
 
 def _lack_recordings(clips: Sequence[Clip]) -> list[str]:

@@ -117,7 +117,7 @@ def test_it_learns_what_teach_learns(finished, data):
     expected = teacher.fit()
     card = read_card(finished)
     mine = Teacher(finished)
-    assert (card.labels, card.context) == (expected.labels, min(expected.lengths))
+    assert (card.labels, card.covers) == (expected.labels, min(expected.lengths))
     for one, other in zip(mine.examples, teacher.examples, strict=True):
         assert np.allclose(one.features, other.features, atol=2e-2)
     assert np.allclose(mine.fit().probabilities, expected.probabilities, atol=2e-2)
@@ -244,3 +244,50 @@ def test_what_test_says(finished, data, new_clips, run):
     assert (code, "is tested as it runs live, on whole clips, without --clips, --full" in err) == (2, True)
     code, _, err = run("test", finished)
     assert (code, "has no clips to be tested on; give a folder of them, --data DIR" in err) == (2, True)
+
+
+@pytest.fixture(scope="module")
+def hall(tmp_path_factory):
+    """A folder with half a minute of noise, at a few frames a second."""
+    folder = tmp_path_factory.mktemp("hall")
+    pictures = [picture for number in range(11) for picture in moving("background", 50 + number)]
+    write_video(folder / "a.mp4", pictures, rate=8)
+    (folder / "notes.txt").write_text("quiet")
+    return folder
+
+
+LOOP = ("--model", "tsm_resnet18", "--start", "none", "--size", "32", "--epochs", "1", "--workers", "0")
+
+
+@pytest.mark.parametrize("how", [(), LOOP], ids=["frozen", "loop"])
+def test_thresholds_for_a_number_of_false_starts(how, data, hall, train, tmp_path):
+    code, out, err = train(data, "--background", hall, "--false-starts", 200, *how)
+    assert code == 0, err
+    assert "notes.txt" in err
+    assert "thresholds of events: left 0." in out
+    assert "false starts where nothing happens: " in out
+    best, last = (read_card(tmp_path / "run" / f"{name}.safetensors").thresholds for name in ("best", "last"))
+    assert best == last
+    assert set(best) == {"left", "right"}
+
+
+def test_clips_of_background_count_where_nothing_else_is_given(data, train, tmp_path):
+    code, _, err = train(data, "--false-starts", 200, *LOOP)
+    assert code == 2
+    assert err.splitlines()[-1].endswith("give --background with footage in which none of the actions happens")
+    assert (tmp_path / "run" / "best.safetensors").is_file()  # the run is complete, and nothing is lost
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--background", "absent"), "no such file or folder: absent"),
+        (("--false-starts", "-1"), "--false-starts is -1; expected a number above 0, of an hour"),
+        (("--false-starts", "10", *LOOP), "no label of the data is background or nothing; give --background"),
+    ],
+)
+def test_what_cannot_be_calibrated_is_told_before_the_training(options, message, train, tmp_path):
+    clips = write_clips(tmp_path / "clips", range(2), folders=LABELS)
+    code, _, err = train(clips, *options)
+    assert (code, message in err.splitlines()[-1]) == (2, True), err
+    assert not list((tmp_path / "run").glob("*.safetensors"))
