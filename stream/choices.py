@@ -11,3 +11,5 @@ Transport = Literal["tcp", "udp"]
 SubtitleFormat = Literal["srt", "vtt"]
 Challenge = Literal["thumos14", "activitynet"]
 EvaluationTask = Literal["detection", "classification", "proposals"]
+OTHERS = "*"
+"""In thresholds by label: all labels without one of their own."""

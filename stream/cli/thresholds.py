@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from actionstream.choices import OTHERS
 from actionstream.models.common.errors import ActionstreamError
-from actionstream.scoring.events import OTHERS
 
 
 def read_thresholds(option: str, values: Sequence[str]) -> dict[str, float]:

@@ -9,12 +9,11 @@ from typing import Literal
 
 import numpy as np
 
+from actionstream.choices import OTHERS
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.results import Event
 
 Threshold = float | Mapping[str, float]
-OTHERS = "*"
-"""The key of all labels without a threshold of their own."""
 START = 0.6
 """The threshold of labels of a model that brings none."""
 

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from actionstream.models import Preprocessing, load, packaged, read_card, save
 from actionstream.models.card import Card
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.training.motion_accuracy import motion_accuracy
 from actionstream.models.weights.checkpoint import KEY
 
@@ -167,3 +168,16 @@ def test_arguments_of_a_card_come_back_as_they_were():
 def test_clips_of_no_frames():
     with pytest.raises(ValueError, match="num_frames is 0; expected 1 or more"):
         dataclasses.replace(random_card(), num_frames=0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"thresholds": {"runing": 0.5}}, "thresholds has 'runing', which is no label of the card"),
+        ({"thresholds": {random_card().labels[0]: 1.5}}, "1.5; expected"),
+        ({"covers": 0}, "covers is 0; expected"),
+    ],
+)
+def test_thresholds_and_what_a_score_is_about(changes, message):
+    with pytest.raises(ActionstreamError, match=message):
+        dataclasses.replace(random_card(), **changes)
