@@ -260,6 +260,7 @@ def test_the_page_may_do_little(strict):
         ("GET", "/gradio_api/stream/x/1/1/playlist.m3u8"), ("POST", "/gradio_api/component_server"),
         ("POST", "/gradio_api/process_recording"), ("POST", "/gradio_api/vibe-edit"), ("POST", "/gradio_api/run/begin"),
         ("POST", "/gradio_api/call/begin"), ("POST", "/login"), ("PUT", "/"), ("DELETE", "/"), ("OPTIONS", "*"),
+        ("GET", "/teach/x/add-label"), ("POST", "/teach/x/state"), ("GET", "/teach/x/lessons"),
         ("GET", "/page/..%2fserver.py"), ("GET", "/page/server.py"), ("CONNECT", "/"), ("TRACE", "/"),
     ],
 )  # fmt: skip
@@ -277,7 +278,7 @@ def test_nothing_else_of_gradio_answers(strict, method, path):
     ("path", "limit"),
     [
         ("/gradio_api/queue/join", 64_000), ("/gradio_api/cancel", 1000), ("/live/x/leave", 1000),
-        ("/live/x/frame", 1_000_000), ("/gradio_api/upload", 2_010_000), ("/config", 0),
+        ("/teach/x/add-label", 1000), ("/live/x/frame", 1_000_000), ("/gradio_api/upload", 2_010_000), ("/config", 0),
     ],
 )  # fmt: skip
 def test_bodies_end_at_their_limit(strict, path, limit, kind):

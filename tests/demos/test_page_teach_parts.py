@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 
 from actionstream.demos.page.hub import SharedEngine
 from actionstream.demos.page.lesson import Lesson
+from actionstream.demos.page.lessons import Lessons
 from actionstream.demos.page.limits import Limits
 from actionstream.demos.page.site import Site
 from actionstream.demos.page.teach_routes import TeachRoutes
@@ -315,6 +316,7 @@ def test_a_visitor_teaches_corrects_and_goes_on_elsewhere(site, sample, tmp_path
     lesson.add_label("down")
     for _ in range(3):  # a key that is pressed again and again
         visitor.correct("down")
+        show(site, token, sample, DOWN + 1.8, seconds=0.1)
     until(lambda: is_learnt(lesson))
     assert names(lesson)["down"] == ["clip 1"]
     assert show(site, token, sample, DOWN)[2]["best"][0][0] == "down"
@@ -433,6 +435,28 @@ def test_examples_wait_for_their_page(site):
         site.begin_lesson(site.session("g"))
 
 
+def test_which_lesson_goes(teacher, tmp_path):
+    lessons = Lessons(tmp_path / "lessons")
+    lessons._teacher = teacher
+    limits = Limits(max_lessons=3, max_lessons_per_client=2)
+
+    def new(client, *used):
+        return lessons.open("", client, used={each.token for each in used}, limits=limits)
+
+    first, second, third = new("a"), new("b"), new("b")
+    second.seen, third.seen, first.seen = 1.0, 2.0, 0.0
+    fourth = new("b")  # for which one of the same client goes
+    assert [lessons.find(each.token) for each in (first, second, third)] == [first, None, third]
+    fourth.seen = 3.0
+    fifth = new("c", first)
+    assert [lessons.find(each.token) for each in (first, third, fourth)] == [first, None, fourth]
+    lessons.forget_unused({first.token}, 600)
+    assert {*lessons._lessons.values()} == {first, fifth}
+    lessons.forget_unused(set(), 600)  # first was used just now
+    assert lessons.find(first.token) is first
+    lessons.close()
+
+
 def test_requests(site, sample):
     """What a page asks for, and what others do."""
     from starlette.applications import Starlette
@@ -462,7 +486,8 @@ def test_requests(site, sample):
     same = "clip 1 of a/<b>🖐 is the same clip; remove it first if it is nothing"
     assert page.post(f"{base}/correct?stream={token}", content=NOTHING).text == same
     show(site, token, sample, LEFT, seconds=0.6)
-    assert len(page.post(f"{base}/correct?stream={token}", content=NOTHING).json()["labels"][0]["examples"]) == 1
+    (nothing,) = page.post(f"{base}/correct?stream={token}", content=NOTHING).json()["labels"][0]["examples"]
+    assert (nothing["seconds"], 1 <= nothing["pictures"] <= 3) == (0.6, True)  # those of its time
 
     _, of_another = open_session(site, "b")
     for stream in (token, "x", ""):
