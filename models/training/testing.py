@@ -119,7 +119,7 @@ def test(
     for clip in _shown(clips[distributed.rank() :: distributed.num_processes()], progress):
         try:
             if runs_live(network, card):
-                rows, _ = _streamed(network, card, clip, device)
+                rows, _ = _streamed(network, card, clip, device, remarks)
                 if not len(rows):
                     raise SourceError(f"{clip.path} is shorter than a snippet of {card.interval_seconds:.2g} s")
                 scores.append(settled(rows, card.context)[None])
@@ -175,7 +175,7 @@ def test_online(
     right = []
     for clip in _shown(clips, progress):
         try:
-            rows, made = _streamed(network, card, clip, device)
+            rows, made = _streamed(network, card, clip, device, set())
         except SourceError as error:
             if broken is not None:
                 broken.append(str(error))
@@ -198,7 +198,9 @@ def _ready(network: Network, card: Card, device: str) -> Network:
     return fold_batch_norms(network, (1, 1, wanted.in_channels, wanted.height, wanted.width))
 
 
-def _streamed(network: Network, card: Card, clip: Clip, device: str) -> tuple[np.ndarray, np.ndarray]:
+def _streamed(
+    network: Network, card: Card, clip: Clip, device: str, remarks: set[str]
+) -> tuple[np.ndarray, np.ndarray]:
     """Score rows (n, K) of a clip that is streamed from an empty state, and how many there are after each picture.
 
     Only CHUNK pictures are in memory, however long the clip is.
@@ -213,7 +215,7 @@ def _streamed(network: Network, card: Card, clip: Clip, device: str) -> tuple[np
     has_snippet: list[bool] = []
     for begin in range(0, len(places), CHUNK):
         part = places[begin : begin + CHUNK].tolist()
-        frames = read_frames(clip.path, part)
+        frames = read_frames(clip.path, part, remarks=remarks)
         pushed = [stage.push(frame, place / stretch.rate) for frame, place in zip(frames, part, strict=True)]
         has_snippet += [snippet is not None for snippet in pushed]
         snippets = [snippet for snippet in pushed if snippet is not None]

@@ -89,8 +89,9 @@ def fit_run(
     check_split(training, validation)
     background = background_videos(calibration.background, say)
     teacher = Teacher()
+    seen: set[str] = set()
     lacking = _lack_recordings(training)
-    broken = _look(teacher, training, by_recording=not lacking)
+    broken = _look(teacher, training, seen, by_recording=not lacking)
     num_clips = len(teacher.examples)
     for video in background:
         try:
@@ -100,7 +101,7 @@ def fit_run(
     fit = teacher.fit()
     false_starts = calibrate_teacher(teacher, calibration.per_hour)
     network, card = teacher.checkpoint()
-    remarks: list[str] = []
+    remarks = sorted(seen)
     if validation:
         known = [replace(clip, labels=tuple(map(as_label, clip.labels))) for clip in validation]
         tested = test(network, card, known, run.settings.sampled, device=device, progress="validation")
@@ -139,14 +140,17 @@ def _lack_recordings(clips: Sequence[Clip]) -> list[str]:
     return [label for label, groups in of_labels.items() if len(groups) > 1 and len(set(groups)) == 1]
 
 
-def _look(teacher: Teacher, clips: Sequence[Clip], *, by_recording: bool) -> list[str]:
-    """Add the clips to the examples, with a progress bar; returns the errors of those that cannot be read."""
+def _look(teacher: Teacher, clips: Sequence[Clip], remarks: set[str], *, by_recording: bool) -> list[str]:
+    """Add the clips to the examples, with a progress bar; returns the errors of those that cannot be read.
+
+    Remarks on the others are added to `remarks`.
+    """
     console = Console(stderr=True)
     broken: list[str] = []
     hidden = not console.is_terminal
     for clip in track(clips, "looking at clips", console=console, transient=True, disable=hidden):
         try:
-            example = teacher.look(as_label(clip.labels[0]), _frames(clip), name=clip.path.name)
+            example = teacher.look(as_label(clip.labels[0]), _frames(clip, remarks), name=clip.path.name)
         except SourceError as error:
             broken.append(str(error))
         except ActionstreamError as error:  # it is too long, or too short
@@ -159,16 +163,16 @@ def _look(teacher: Teacher, clips: Sequence[Clip], *, by_recording: bool) -> lis
     return broken
 
 
-def _frames(clip: Clip) -> Iterator[Frame]:
+def _frames(clip: Clip, remarks: set[str]) -> Iterator[Frame]:
     """All frames of a clip, at the rate of its video."""
     stretch = stretch_of(clip)
     images: Iterable[np.ndarray]
     if clip.seconds is None and clip.frames is None:
-        images = every_frame(clip.path)
+        images = every_frame(clip.path, remarks=remarks)
     else:
         places = range(stretch.first, stretch.last)
         parts = (places[begin : begin + CHUNK] for begin in range(0, len(places), CHUNK))
-        images = chain.from_iterable(read_frames(clip.path, part) for part in parts)
+        images = chain.from_iterable(read_frames(clip.path, part, remarks=remarks) for part in parts)
     for index, image in enumerate(images):
         yield Frame(stream=clip.path.name, index=index, time_seconds=index / stretch.rate, image=image)
 
