@@ -122,7 +122,7 @@ def test(
                 rows, _ = _streamed(network, card, clip, device, remarks)
                 if not len(rows):
                     raise SourceError(f"{clip.path} is shorter than a snippet of {card.interval_seconds:.2g} s")
-                scores.append(settled(rows, card.context)[None])
+                scores.append(settled(rows, card)[None])
             else:
                 views = _views(clip, card, sampled, num_clips, num_crops, full, remarks)
                 if full and views.shape not in fitting:
@@ -147,9 +147,12 @@ def runs_live(network: Network, card: Card) -> bool:
     return network.streams and card.context > 0
 
 
-def settled(rows: np.ndarray, context: int) -> np.ndarray:
-    """The score (K,) of a stream whose rows (n, K) are known: the mean of those after the context, or else the last."""
-    return rows[min(context, len(rows) - 1) :].mean(axis=0)
+def settled(rows: np.ndarray, card: Card) -> np.ndarray:
+    """The score (K,) of a stream whose rows (n, K) are known: the mean of those that are about frames that were seen.
+
+    These come after the warm-up, and after as many snippets as a score is about; else it is the last row.
+    """
+    return rows[min(max(card.context, card.covers), len(rows) - 1) :].mean(axis=0)
 
 
 def test_online(
@@ -182,7 +185,7 @@ def test_online(
             continue
         rows = _without_unasked(rows, card.labels, truth)
         ends = [int(made[max(round(part * len(made)), 1) - 1]) for part in PARTS]
-        best = [settled(rows[:end], card.context).argmax() if end else None for end in ends]
+        best = [settled(rows[:end], card).argmax() if end else None for end in ends]
         right.append([number is not None and card.labels[number] in clip.labels for number in best])
     if not right:
         raise ActionstreamError(f"none of the {len(clips)} videos can be read")
