@@ -71,6 +71,11 @@ class TaughtVisitor(Visitor):
             if self._corrected[0] == label and now < self._corrected[1] + ONCE_SECONDS:
                 return
             features = self._features.last(num_snippets)
+            if 2 * features.shape[1] < num_snippets:
+                shown, wanted = (number * self.lesson.interval_seconds for number in (features.shape[1], num_snippets))
+                raise ActionstreamError(
+                    f"the camera has shown {shown:.1f} s; a correction takes the last {wanted:.1f} s; wait a moment"
+                )
             begin = self._features.begin_of_last(num_snippets)
             pictures = [image for time, image in self._pictures if time >= begin]
         self.lesson.add(label, features, _encoded(pictures))

@@ -28,7 +28,7 @@ PANEL = """
     <div><dt>latency</dt><dd data-part="teach-latency">-</dd></div>
     <div><dt>dropped</dt><dd data-part="teach-drops">0</dd></div>
   </dl>
-  <p class="as-message as-told" data-part="teach-state" role="status"></p>
+  <p class="as-message as-told" data-part="teach-state" role="status">Opening</p>
 </div>
 """
 
@@ -105,6 +105,7 @@ def build(site: Site, tab: gr.Tab) -> None:
     quietly: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 8}
     opened = tab.select(open_, token, lesson, js="() => actionstream.teach.token()", **quietly)
     opened.then(None, lesson, None, js="(lesson) => actionstream.teach.open(lesson)")
+    start.click(None, None, None, js="() => actionstream.teach.say('Starting')")
     begun = start.click(begin, None, ticket, trigger_mode="always_last", **quietly)
     begun.then(None, ticket, None, js="(ticket) => actionstream.teach.start(ticket && { ...ticket, camera: true })")
     stop.click(None, None, None, js="() => actionstream.teach.stop()")

@@ -469,6 +469,8 @@ def test_requests(site, sample):
     assert page.post(f"{base}/add-label", content=b"\xff\xfe").status_code == 400
     assert page.post(f"{base}/add-label", content="a/<b>🖐").text == "there is a label a/<b>🖐 already; take another name"
     show(site, token, sample, RIGHT, seconds=0.6)
+    too_early = "the camera has shown 0.6 s; a correction takes the last 2.0 s; wait a moment"
+    assert page.post(f"{base}/correct?stream={token}", content=NOTHING).text == too_early
     added = page.post(f"{base}/add?stream={token}&begin=0&end=1", content="a/<b>🖐")
     (example,) = added.json()["labels"][1]["examples"]
     picture = page.get(f"{base}/picture?example={example['number']}&place=0")
