@@ -44,7 +44,8 @@ class Example:
 
 
 def check_label(label: str) -> None:
-    if not label.strip() or len(label) > 200 or not label.isprintable():
+    visible = label.replace("\u200d", "")  # it joins emoji, and Python does not count it as printable
+    if not visible.strip() or len(label) > 200 or not visible.isprintable():
         raise ActionstreamError(f"the label {label[:40]!r} is no name; expected 1 to 200 printable characters")
 
 

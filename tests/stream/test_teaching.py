@@ -186,7 +186,12 @@ def test_many_labels_share_the_windows():
     assert fit.weights.shape == (501, 8)
 
 
-@pytest.mark.parametrize("label", ["", "  ", "a\nb", "x" * 201])
+@pytest.mark.parametrize("label", ["wave/left", "🖐", "👩\u200d👧", "a b", "x" * 200])
+def test_labels_have_any_visible_characters(label):
+    assert example(label, 3).label == label
+
+
+@pytest.mark.parametrize("label", ["", "  ", "\u200d", "a\nb", "x" * 201])
 def test_labels_are_names(label):
     with pytest.raises(ValueError, match="is no name"):
         example(label, 20)
