@@ -238,7 +238,10 @@ def bench_teach(
     ] = None,
     videos: Annotated[
         Path | None,
-        typer.Option(metavar="TRUTH.json", help="Whole videos beside their truth, as of ActivityNet: detect in them."),
+        typer.Option(
+            metavar="TRUTH.json",
+            help="Whole videos beside their truth, as of ActivityNet: detect in them, and count no false starts.",
+        ),
     ] = None,
     reverse: Annotated[
         bool, typer.Option("--reverse", help="Play each clip backwards, too, as an action of its own.")

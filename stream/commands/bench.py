@@ -256,7 +256,7 @@ def bench_teach(
         report["step"] = measure_step(teacher, done=stage("a live step"))
         of_live: dict[str, Any] = {"num_groups": groups[-1], "each": each, "draws": draws}
         footage = look_at_footage(quiet, teacher, done=stage("background")) if quiet else []
-        if footage:
+        if footage and truth is None:
             report["false_starts"] = measure_false_starts(
                 seen, footage, teacher, **of_live, per_hour=false_starts, done=stage("false starts")
             )

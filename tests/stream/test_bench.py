@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from evaluation import truth
 from helpers import images, shared, write_video
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,6 +26,7 @@ from actionstream.benchmarks.peer import Peer
 from actionstream.benchmarks.streams import search
 from actionstream.benchmarks.teaching import Seen, draw_examples
 from actionstream.commands import bench_tables
+from actionstream.evaluation.activitynet import write_truth
 from actionstream.models.weights.loading import load
 from actionstream.runtimes.eager import TorchRuntime
 from actionstream.sources import open_source
@@ -422,6 +424,34 @@ def test_teach(run, tmp_path):
     assert all(row["accuracy"]["at_the_end"] >= 0.75 for row in report["rows"])
     assert all(row["accuracy"]["single_pictures"] <= 0.5 for row in report["rows"])  # they do not show the direction
     assert report["clips"] == 6
+    assert report["step"]["ratio"] > 0
+    assert "false_starts" not in report
+    assert "detection" not in report
+
+    still = [frame.image for frame in frames if 10.4 <= frame.time_seconds < 12.2]
+    quiet = ["path,label,camera"]
+    for camera in range(3):
+        write_video(tmp_path / f"still_{camera}.mp4", [still[number % len(still)] for number in range(1000)])
+        quiet.append(f"still_{camera}.mp4,nothing,{camera}")
+    background = tmp_path / "background.csv"
+    background.write_text("\n".join(quiet))
+    options = "--group", "camera", "--groups", "2", "--draws", "2", "--backbone", "motion", "--background", background
+    report = measured(run, "teach", str(manifest), *map(str, options), "--false-starts", "120")
+    (row,) = report["false_starts"]
+    assert (row["part"], row["promised_per_hour"], row["draws_in_interval"]) == ("all", 120, 2)
+    assert row["minutes_of_a_draw"] == pytest.approx(1000 / 30 / 60, rel=0.05)
+    assert row["counted_per_hour"] * row["minutes_of_a_draw"] / 60 <= 3
+    assert 0 <= row["missed"] <= 1
+    assert "2 of 2 draws" in shown(bench_tables.show_teaching, report)
+
+    write_video(tmp_path / "whole.mp4", [frame.image for frame in frames[:600]])
+    known = truth(("whole", 2.5, 4.2, "right"), ("whole", 6.6, 8.3, "down"))
+    write_truth(tmp_path / "truth.json", known, subset="validation")
+    report = measured(run, "teach", str(manifest), *map(str, options), "--videos", str(tmp_path / "truth.json"))
+    assert report["detection"]["videos"] == 1
+    assert report["detection"]["mAP"]["0.3"] >= 0.5
+    assert "mAP of detection in 1 whole videos" in shown(bench_tables.show_teaching, report)
+
     code, _, err = run("bench", "teach", str(manifest), "--group", "hall")
     assert code == 2
     assert "has no column 'hall'; expected a head with path, label, hall" in err
