@@ -15,6 +15,7 @@ from actionstream.models.training.features import Extractor, FeatureSettings
 from actionstream.models.training.run import Run
 from actionstream.models.training.state import read_state
 from actionstream.runtimes.opening import open_runtime
+from actionstream.teaching import Teacher
 
 SAVED = ROOT / "tests" / "golden" / "saved" / "saved.tar.xz"
 
@@ -87,3 +88,21 @@ def test_a_run_goes_on(saved):
         rows = list(csv.DictReader(file))
     assert [float(row["loss"]) for row in rows] == [state["rows"][0]["loss"], summary["loss"]]
     assert load(folder)[1].labels == ("left", "right")
+
+
+def test_a_taught_model_is_taught_further(tmp_path):
+    with tarfile.open(SAVED.with_name("taught.tar.xz")) as archive:
+        archive.extractall(tmp_path, filter="data")
+    network, card = load(tmp_path / "taught.safetensors")
+    assert (card.labels, card.thresholds) == (("nothing", "left", "right"), {"left": 0.01, "right": 0.13})
+    frames = card.preprocessing.normalise(torch.from_numpy(four_snippets(3)))
+    with torch.inference_mode():
+        scores = network(frames)[0][0]
+    expected = json.loads((tmp_path / "scores.json").read_text())
+    torch.testing.assert_close(scores, torch.tensor(expected), rtol=1e-3, atol=1e-3)
+    teacher = Teacher(tmp_path / "taught.safetensors")
+    names = ["left 0", "left 1", "right 0", "right 1", "hall, 0:00", "hall, 0:11", "hall, 0:22"]
+    assert [(each.name, each.recording) for each in teacher.examples] == [
+        (name, "hall" if "hall" in name else "") for name in names
+    ]
+    assert teacher.fit().labels == card.labels
