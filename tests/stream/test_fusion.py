@@ -1,5 +1,6 @@
 """Modalities live, and several networks as one."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -122,6 +123,13 @@ def test_scores_are_the_weighted_mean():
     assert apart(given, expected) < rgb_limit + flow_limit
     shares = np.stack([row.probabilities for row in rows if row])
     assert apart(shares, rgb_card.probabilities(given)) < np.finfo(np.float32).eps
+
+
+def test_thresholds_of_one_network_do_not_hold_for_several():
+    card = card_of("rgb")
+    card = dataclasses.replace(card, thresholds={card.labels[0]: 0.2})
+    assert Scorer(runtime(card, 0)).card.thresholds == card.thresholds
+    assert Scorer(runtime(card, 0), runtime(card, 1)).card.thresholds == {}
 
 
 @pytest.mark.parametrize(("context", "expected"), [(0, 1), (1, 4), (2, 7)])
