@@ -27,6 +27,7 @@ from actionstream.teaching.backbones import BACKBONES
 from actionstream.teaching.examples import NOTHING, Example, check_label
 from actionstream.teaching.fit import MOST_EXAMPLES
 from actionstream.teaching.looking import MOST_SECONDS
+from actionstream.teaching.teacher import named
 
 SUFFIX = ".safetensors"
 Clip = tuple[str, Path]
@@ -181,15 +182,11 @@ def _look(teacher: Teacher, clips: Sequence[Clip], say: Callable[[str], None], *
 
 def _add(teacher: Teacher, label: str, path: Path, say: Callable[[str], None]) -> None:
     with closing(open_source(path)) as source:
-        try:
+        with named(path):
             if label == NOTHING:
                 teacher.add_background(source, name=path.name)
             else:
                 teacher.add(label, source, name=path.name)
-        except SourceError:
-            raise
-        except ActionstreamError as error:
-            raise ActionstreamError(f"{path}: {error}") from error
         for remark in source.warnings:
             say(remark)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -21,7 +21,7 @@ from actionstream.models.networks.taught import Looking, Taught
 from actionstream.models.weights.checkpoint import read_attached, save
 from actionstream.models.weights.loading import load
 from actionstream.scoring.calibration import FalseStarts, count_false_starts
-from actionstream.sources import open_source
+from actionstream.sources import SourceError, open_source
 from actionstream.teaching.backbones import BACKBONES, LONGEST_SECONDS, build
 from actionstream.teaching.examples import NOTHING, Example
 from actionstream.teaching.fit import Fit, fit_examples
@@ -84,7 +84,7 @@ class Teacher:
         """
         if isinstance(clip, str | os.PathLike):
             path = Path(clip)
-            with closing(open_source(path)) as source:
+            with closing(open_source(path)) as source, named(path):
                 return self.look(label, source, name=name or path.name)
         return Example(label, name or f"example {len(self.examples) + 1}", self._looker(clip))
 
@@ -98,7 +98,7 @@ class Teacher:
         """
         if isinstance(clip, str | os.PathLike):
             path = Path(clip)
-            with closing(open_source(path)) as source:
+            with closing(open_source(path)) as source, named(path):
                 return self.add_background(source, name=name or path.name, recording=recording)
         name = name or f"example {len(self.examples) + 1}"
         features = self.look_at_background(clip)
@@ -200,6 +200,17 @@ class Teacher:
         network, card = self.checkpoint()
         features = [torch.from_numpy(np.ascontiguousarray(each.features)) for each in self.examples]
         save(path, network, card, half=True, attached={f"{n:05}": each for n, each in enumerate(features)})
+
+
+@contextmanager
+def named(clip: Path) -> Iterator[None]:
+    """Put the name of a clip before an error in it; those of its file have it already."""
+    try:
+        yield
+    except SourceError:
+        raise
+    except ActionstreamError as error:
+        raise ActionstreamError(f"{clip}: {error}") from error
 
 
 def _recordings(examples: Sequence[Example]) -> list[list[Example]]:

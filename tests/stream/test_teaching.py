@@ -7,10 +7,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from helpers import shared
+from helpers import shared, write_video
 
 from actionstream.engine.engine import Engine
 from actionstream.engine.scorer import Scorer
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.weights.checkpoint import save
 from actionstream.runtimes.eager import TorchRuntime
 from actionstream.scoring.calibration import count_false_starts
@@ -283,6 +284,9 @@ def test_wrong_clips_change_nothing(teacher, tmp_path):
     long = [type(frames[0])(stream="x", index=n, time_seconds=n * 1.0, image=frames[0].image) for n in range(63)]
     with pytest.raises(ValueError, match="longer than 60 s; expected one action"):
         teacher.add("wave", long)
+    write_video(tmp_path / "long.mp4", [frames[0].image] * 63, rate=1)
+    with pytest.raises(ActionstreamError, match=r"long\.mp4: the clip is longer than 60 s"):
+        teacher.add("wave", tmp_path / "long.mp4")
     assert len(teacher.examples) == count
 
 
