@@ -44,10 +44,10 @@ def site(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def moving(tmp_path_factory):
+def moving(playwright, tmp_path_factory):
     """A browser with that camera."""
     pieces = [piece for mark, begin in BEGINS.items() for piece in ((STILL, 0.2, 1.0), (mark, begin, begin + 1.6))]
-    with chromium(write_camera(tmp_path_factory.mktemp("camera") / "moving.y4m", pieces)) as one:
+    with chromium(playwright, write_camera(tmp_path_factory.mktemp("camera") / "moving.y4m", pieces)) as one:
         yield one
 
 

@@ -101,12 +101,10 @@ def write_camera(path: Path, pieces: Sequence[tuple[int, float, float]] = ()) ->
 
 
 @contextmanager
-def chromium(camera: Path) -> Iterator:
+def chromium(playwright, camera: Path) -> Iterator:
     """A browser; `new_page` of it or of its contexts."""
     if not CHROMIUM.exists():
         missing("Debian's chromium (.ci/packages.txt)")
-    from playwright.sync_api import sync_playwright
-
     switches = [
         "--use-fake-device-for-media-stream",
         "--use-fake-ui-for-media-stream",
@@ -119,12 +117,11 @@ def chromium(camera: Path) -> Iterator:
         "--disable-component-update",
         "--disable-sync",
     ]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=switches)
-        try:
-            yield browser
-        finally:
-            browser.close()
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=switches)
+    try:
+        yield browser
+    finally:
+        browser.close()
 
 
 @contextmanager
