@@ -21,8 +21,9 @@ class WatchList:
     """Adds and removes streams as the lines of a file come and go, in a thread of its own between start and stop.
 
     A line is a source, or `SOURCE as NAME`; empty lines and lines that begin with # are skipped. The last " as " of a
-    line begins the name, unless the whole line is an existing path. A line that fails is tried again at each poll; the
-    second failure is reported. A stream that has ended stays ended until its line is removed and added again.
+    line begins the name, unless the whole line is an existing path. A line has no options. A line that fails is tried
+    again at each poll; the second failure is reported. A stream that has ended stays ended until its line is removed
+    and added again.
 
     A change counts when the file reads the same POLL_SECONDS later (EMPTY_POLLS times, where it is empty): a program
     that saves it may empty it first, write it in parts, or replace it. Each poll reads the whole file, since some
@@ -95,6 +96,7 @@ class WatchList:
         if not source or os.path.exists(line) or glob.glob(line):
             source, name = line, ""
         try:
+            _check_no_options(source, name)
             name = self._add(source.strip(), name.strip() or None)
         except (ActionstreamError, OSError) as error:
             self._failures[line] = self._failures.get(line, 0) + 1
@@ -120,6 +122,16 @@ class WatchList:
             before, num_failed = text, 0
             if num_same >= (1 if text.strip() else EMPTY_POLLS):
                 self._follow(text)
+
+
+def _check_no_options(source: str, name: str) -> None:
+    words = name if os.path.exists(source) or glob.glob(source) else f"{source} {name}"
+    option = next((word for word in words.split() if word.startswith("--")), None)
+    if option is not None:
+        raise ActionstreamError(
+            f"a line of the watch list has {option}; expected SOURCE or SOURCE as NAME; options are for `watch`, and "
+            "hold for all sources"
+        )
 
 
 def _reason(error: Exception) -> str:

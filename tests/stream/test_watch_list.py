@@ -273,6 +273,25 @@ def test_as_in_a_path(tmp_path, monkeypatch):
     assert [each[1:] for each in streams.done] == list(expected.values())
 
 
+@pytest.mark.parametrize("line", ["0 as hall --threshold 0.9", "rtsp://cam/x --rate 5", "a.mp4 as hall --json"])
+def test_a_line_has_no_options(line, tmp_path, monkeypatch):
+    """They would be a part of the name without a word."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.mp4").touch()
+    (tmp_path / "b --c.mp4").touch()
+    (tmp_path / "list").write_text(f"{line}\nb --c.mp4 as door\n")
+    added, said = [], []
+    follow = WatchList(
+        tmp_path / "list", add=lambda *each: added.append(each) or each[0], remove=print, say=said.append
+    )
+    follow.poll()
+    follow.poll()
+    assert added == [("b --c.mp4", "door")]
+    option = next(word for word in line.split() if word.startswith("--"))
+    assert len(said) == 1
+    assert said[0].startswith(f"a line of the watch list has {option}; expected SOURCE or SOURCE as NAME; ")
+
+
 def test_sources(run, tmp_path):
     code, out, err = run("sources")
     assert code == 0
