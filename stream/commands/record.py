@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -26,11 +26,13 @@ def record_clips(
     check_folder_name(label)
     check_times(seconds, pause_seconds)
     done = 0
+    times = {"seconds": seconds, "pause_seconds": pause_seconds}
     with closing(open_camera(source)) as camera:
         try:
-            for _, clip in recorded(camera, [label], num_clips=num_clips, seconds=seconds, pause_seconds=pause_seconds):
-                write_clip(clip, folder, label)
-                done += 1
+            with closing(recorded(camera, [label], num_clips=num_clips, **times)) as clips:
+                for _, clip in clips:
+                    write_clip(clip, folder, label)
+                    done += 1
         finally:
             print(f"{folder / label}: {done} clips of {seconds:g} s")
 
@@ -55,11 +57,13 @@ def open_camera(text: str) -> Source:
 
 def recorded(
     camera: Source, labels: Sequence[str], *, num_clips: int, seconds: float, pause_seconds: float
-) -> Iterator[tuple[str, Iterator[Frame]]]:
+) -> Generator[tuple[str, Iterator[Frame]]]:
     """Record clips of each label; yields the label and the frames, whose times count from the begin of the clip.
 
     The frames of a clip come as they are recorded: take all of them before the next clip. A progress bar on standard
-    error says what to do when. Raises SourceError where the source ends before the last clip is complete.
+    error says what to do when; it ends when the generator is closed.
+
+    Raises SourceError where the source ends before the last clip is complete.
     """
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
     frames = iter(camera)

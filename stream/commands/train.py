@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from actionstream.models.labels import find_background
 from actionstream.models.training import distributed
 from actionstream.models.training.changes import changed
 from actionstream.models.training.data import Data
+from actionstream.models.training.datasets import Clip
 from actionstream.models.training.defaults import settings_for, start_fits
 from actionstream.models.training.features import FeatureSettings
 from actionstream.models.training.remarks import describe
@@ -95,19 +97,22 @@ def resume(folder: Path, calibration: Calibration, *, device: str, workers: int)
 
 
 def _train(run: Run, calibration: Calibration, *, device: str, workers: int) -> None:
+    """Train a run and show its summary; what false starts then need cannot lose it."""
     device = choose_device(device).type
-    found: FalseStarts | None = None
     files = [run.folder / f"{name}.safetensors" for name in ("best", "last")]
+    count: Callable[[], FalseStarts | None] | None = None
     if run.settings.network == train_frozen.NETWORK:
-        summary, found = train_frozen.fit_run(run, calibration, device=device, say=_say)
+        background = background_videos(calibration.background, _say)
+        summary, teacher = train_frozen.fit_run(run, background, device=device, say=_say)
+        count = partial(train_frozen.calibrate, run, teacher, calibration.per_hour)
     else:
         background = _background(run, calibration)
         summary = run.train(device=device, workers=workers, say=_say)
-        if background and distributed.rank() == 0:
-            found = calibrate_checkpoints(files, background, calibration.per_hour, device=device, say=_say)
+        if background:
+            count = partial(calibrate_checkpoints, files, background, calibration.per_hour, device=device, say=_say)
     if distributed.rank() == 0:
         _show(run.folder, summary)
-        if found is not None:
+        if count is not None and (found := count()) is not None:
             print_false_starts(found, read_card(files[0]).thresholds)
 
 
@@ -124,10 +129,15 @@ def _background(run: Run, calibration: Calibration) -> list[Path]:
             "no label of the data is background or nothing; give --background with videos on which false starts are "
             "counted"
         )
-    held_out = [clip.path for clip in validation if clip.labels == (quiet,)]
+
+    def quiet_videos(clips: Sequence[Clip]) -> list[Path]:
+        whole = [clip for clip in clips if clip.seconds is None and clip.frames is None]
+        return [clip.path for clip in whole if clip.labels == (quiet,)]
+
+    held_out = quiet_videos(validation)
     if not held_out:
         _say(f"no clip of {quiet} is held out: false starts are counted on learnt clips, and elsewhere there are more")
-    return held_out or [clip.path for clip in training if clip.labels == (quiet,)]
+    return held_out or quiet_videos(training)
 
 
 def _show(folder: Path, summary: Mapping[str, Any]) -> None:

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from datetime import date
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from actionstream.commands.calibration import Calibration, background_videos, calibrate_teacher
+from actionstream.commands.calibration import calibrate_teacher
 from actionstream.commands.teach import as_label
 from actionstream.frame import Frame
 from actionstream.models.common.errors import ActionstreamError
@@ -77,9 +78,11 @@ def settings_for(data: Data, *, seed: int) -> TrainingSettings:
 
 
 def fit_run(
-    run: Run, calibration: Calibration, *, device: str, say: Callable[[str], None]
-) -> tuple[dict[str, Any], FalseStarts | None]:
-    """Fit a run, test it, write its files, and return its summary and its false starts, if they are counted.
+    run: Run, background: Sequence[Path], *, device: str, say: Callable[[str], None]
+) -> tuple[dict[str, Any], Teacher]:
+    """Fit a run, test it, write its files, and return its summary and what has learnt.
+
+    background  videos in which none of the labels happens
 
     It is tested on the clips for validation; where there are none, on each recording by what all others teach.
     """
@@ -87,7 +90,6 @@ def fit_run(
     for line in report(run.settings.data, training, validation, labels):
         say(line)
     check_split(training, validation)
-    background = background_videos(calibration.background, say)
     teacher = Teacher()
     seen: set[str] = set()
     lacking = _lack_recordings(training)
@@ -99,7 +101,6 @@ def fit_run(
         except (ActionstreamError, OSError) as error:
             say(f"left out of the background: {error if isinstance(error, ActionstreamError) else reason(error)}")
     fit = teacher.fit()
-    false_starts = calibrate_teacher(teacher, calibration.per_hour)
     network, card = teacher.checkpoint()
     remarks = sorted(seen)
     if validation:
@@ -124,12 +125,24 @@ def fit_run(
         remarks.append(f"cannot be tested, as there is one clip: {', '.join(single)}; give five or more of each label")
     settings = {"settings": asdict(run.settings), "date": date.today().isoformat()}
     teacher.card = replace(card, accuracy=figures, training={**card.training, **settings})
-    for name in ("last", "best"):
-        teacher.save(run.folder / f"{name}.safetensors")
+    _save(run, teacher)
     best = {name: value for name, value in figures.items() if isinstance(value, float)}
     by = "validation" if validation else "clip" if lacking or not any(clip.group for clip in training) else "recording"
     found = {"best": best, "tested_by": by, **sureness(figures)}
-    return run.finish(training, validation, broken=broken, remarks=remarks, found=found), false_starts
+    return run.finish(training, validation, broken=broken, remarks=remarks, found=found), teacher
+
+
+def calibrate(run: Run, teacher: Teacher, per_hour: float | None) -> FalseStarts | None:
+    """Count the false starts of a run that was fitted, and write thresholds for a wished number of them."""
+    found = calibrate_teacher(teacher, per_hour)
+    if per_hour is not None:
+        _save(run, teacher)
+    return found
+
+
+def _save(run: Run, teacher: Teacher) -> None:
+    for name in ("last", "best"):
+        teacher.save(run.folder / f"{name}.safetensors")
 
 
 def _lack_recordings(clips: Sequence[Clip]) -> list[str]:

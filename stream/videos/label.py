@@ -95,9 +95,12 @@ def best_about(scores: np.ndarray, begins_anew: np.ndarray, covers: int) -> np.n
 
     Row i is about the moments of rows i - covers + 1 to i, as far as no reset, bool (n,), lies between.
     """
-    best = scores.copy()
-    run = np.cumsum(begins_anew)
-    for ahead in range(1, min(covers, len(scores))):
+    best, run = scores.copy(), np.cumsum(begins_anew)
+    covers = min(covers, len(scores))
+    reached = 1
+    while reached < covers:  # twice as far each time
+        ahead = min(reached, covers - reached)
         same = (run[ahead:] == run[:-ahead])[:, None]
-        np.maximum(best[:-ahead], scores[ahead:], out=best[:-ahead], where=same)
+        np.maximum(best[:-ahead], best[ahead:], out=best[:-ahead], where=same)
+        reached += ahead
     return best

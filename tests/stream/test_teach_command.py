@@ -140,6 +140,15 @@ def test_thresholds_are_chosen_on_background_and_used_live(mine, videos, tmp_pat
     assert read_card(mine).training["false_starts_per_hour"] == 200
 
 
+def test_parts_of_a_still_background_are_no_copies(mine, tmp_path, run):
+    """An empty hall looks the same all the time, and all of the time counts."""
+    write_video(tmp_path / "hall.mp4", images(1) * 1200)
+    code, out, err = run("teach", mine, "--background", "hall.mp4")
+    assert (code, "in 0.6 minutes" in out) == (0, True), out + err
+    assert [name for _, name in examples(mine)][4:] == [f"hall.mp4, 0:{n}0" for n in range(4)]
+    assert "same clip" not in err
+
+
 def test_with_an_output_the_model_stays(mine, videos, tmp_path, run):
     before = digest(mine)
     assert run("teach", mine, "--remove", 4, "-o", tmp_path / "other.safetensors")[0] == 0
