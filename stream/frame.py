@@ -10,6 +10,7 @@ import numpy as np
 
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.preprocessing import check_image
+from actionstream.packets import Packet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,7 @@ class Frame:
     image         RGB, uint8 (height, width, 3)
     available     when the frame could be labelled, time.perf_counter()
     after_gap     whether the frame is the first of a new connection: frames before it may be missing
+    packets       what the source read since the frame before, where it was asked for; for clips
     """
 
     stream: str
@@ -30,6 +32,7 @@ class Frame:
     image: np.ndarray
     available: float = field(default_factory=perf_counter)
     after_gap: bool = False
+    packets: tuple[Packet, ...] = ()
 
     def __post_init__(self) -> None:
         check_image(self.image)

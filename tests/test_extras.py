@@ -12,7 +12,13 @@ from helpers import ROOT, images, write_video
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.common.extras import EXTRAS, extras_named, needs
 
-IMPORTED_AS = {"opencv-python": "cv2", "onnx-ir": "onnx_ir", "cupy-cuda13x": "cupy"}
+IMPORTED_AS = {
+    "opencv-python": "cv2",
+    "onnx-ir": "onnx_ir",
+    "cupy-cuda13x": "cupy",
+    "paho-mqtt": "paho",
+    "prometheus-client": "prometheus_client",
+}
 OPTIONAL = {package for packages in EXTRAS.values() for package in packages}
 HIDE = """
 import json, sys

@@ -16,6 +16,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "train": ("torch", "torchvision", "cv2", "matplotlib", "tensorboard"),
     "page": ("torch", "torchvision", "matplotlib", "gradio", "starlette"),
     "openvino": ("openvino",),
+    "serve": ("paho", "prometheus_client"),
     "cuda": ("cupy",),
 }
 """The packages of each extra. For a package in several extras, the first one installs the least."""

@@ -1,0 +1,34 @@
+"""Encoded pictures of a source, as it sends them: what a clip is made of without encoding again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """The encoding of a video track: the name of its codec for FFmpeg, the size of its pictures, its extradata."""
+
+    codec: str
+    width: int
+    height: int
+    extradata: bytes
+    time_base: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """An encoded picture.
+
+    time_seconds  time of its picture on the clock of the stream, as in `Frame`
+    pts, dts      in units of the track's time base; they begin anew with each connection
+    key           whether decoding can begin here
+    """
+
+    track: Track
+    time_seconds: float
+    pts: int
+    dts: int
+    key: bool
+    data: bytes
