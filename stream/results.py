@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
+from actionstream.event_id import wall_time
 from actionstream.frame import Frame
 
 SCHEMA = "actionstream/1"
@@ -27,23 +29,29 @@ class Label:
 class Event:
     """A label starting or ending in a live stream.
 
+    id            of the start and the end alike: a UUID of version 7
     time_seconds  when the smoothed score crossed the threshold, on the source's clock
+    wall_seconds  the same in seconds since 1970; None where the frames came from no live engine
     score         the smoothed score at that time
     """
 
     stream: str
     event: Literal["start", "end"]
+    id: str
     label: str
     time_seconds: float
     score: float
+    wall_seconds: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return {
             "schema": SCHEMA,
             "stream": self.stream,
             "event": self.event,
+            "id": self.id,
             "label": self.label,
             "time_seconds": round(self.time_seconds, 6),
+            "wall_time": wall_time(self.wall_seconds),
             "score": round(self.score, 6),
         }
 
@@ -54,6 +62,7 @@ class Prediction:
 
     frame                index of the frame in its source
     time_seconds         time of the frame on the source's clock
+    wall_seconds         when the frame could be labelled, in seconds since 1970
     latency_ms           from the frame's `available` to this prediction
     split_ms             the parts of the latency: "preprocess", modality and resizing of this frame in the thread that
                          reads the stream; "waiting", until a batch takes the frame; "model", for all frames of the
@@ -83,6 +92,7 @@ class Prediction:
     probabilities: np.ndarray
     smoothed: np.ndarray
     events: tuple[Event, ...]
+    wall_seconds: float | None = None
     warming_up: bool = False
     background: str | None = None
 
@@ -107,6 +117,7 @@ class Prediction:
             "stream": self.stream,
             "frame": self.frame,
             "time_seconds": round(self.time_seconds, 6),
+            "wall_time": wall_time(self.wall_seconds),
             "latency_ms": round(self.latency_ms, 3),
             "split_ms": {stage: round(spent, 3) for stage, spent in self.split_ms.items()},
             "frames_since_reset": self.frames_since_reset,
@@ -159,6 +170,7 @@ class Notice:
     event         of a live stream: "connect", "disconnect", "retry" (an attempt to connect failed) and "reconnect";
                   of any stream: "warning", a problem of its source, and "close", its last notice
     time_seconds  time on the stream's clock
+    wall_seconds  when it happened, in seconds since 1970
     reason        of a disconnect, a retry, a warning, or a close that came too early
     counts        of a close: all frames of the stream
     warnings      of a close: all warnings about the source
@@ -170,6 +182,7 @@ class Notice:
     reason: str | None = None
     counts: Counts | None = None
     warnings: tuple[str, ...] = ()
+    wall_seconds: float = field(default_factory=time.time)
 
     def to_dict(self) -> dict[str, Any]:
         values: dict[str, Any] = {
@@ -177,6 +190,7 @@ class Notice:
             "stream": self.stream,
             "event": self.event,
             "time_seconds": round(self.time_seconds, 6),
+            "wall_time": wall_time(self.wall_seconds),
             "reason": self.reason,
         }
         if self.counts is not None:

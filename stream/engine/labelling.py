@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import perf_counter
 
@@ -17,6 +19,7 @@ from actionstream.scoring import EventDetector, Smoother
 class Labelling:
     """Makes predictions from the scores of one stream, and keeps the counters of the stream.
 
+    clock               seconds since 1970
     next_index          index of the next frame, where the caller gives none
     frames_since_reset  snippets scored since the state was empty
     last_seconds        time of the last frame
@@ -27,6 +30,7 @@ class Labelling:
 
     smoother: Smoother
     detector: EventDetector
+    clock: Callable[[], float] = time.time
     next_index: int = 0
     frames_since_reset: int = 0
     last_seconds: float = 0.0
@@ -48,6 +52,8 @@ class Labelling:
         events, self.ended = self.ended, []
         self.frames_since_reset += 1
         smoothed = probabilities
+        wall_seconds = self.clock() - (perf_counter() - frame.available)
+        self.detector.wall_offset = wall_seconds - frame.time_seconds
         warming_up = self.frames_since_reset <= card.context
         if not warming_up:
             smoothed = self.smoother.push(probabilities, frame.time_seconds)
@@ -57,6 +63,7 @@ class Labelling:
             stream=frame.stream,
             frame=frame.index,
             time_seconds=frame.time_seconds,
+            wall_seconds=wall_seconds,
             latency_ms=latency_ms,
             split_ms={**split_ms, "scoring": latency_ms - sum(split_ms.values())},
             frames_since_reset=self.frames_since_reset,

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from actionstream.choices import OTHERS
+from actionstream.event_id import new_event_id
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.results import Event
 
@@ -28,6 +29,7 @@ class EventDetector:
     max_dip_seconds       after its start, an end is reported when the score has stayed below `end` for this long, with
                           the time at which it fell; a shorter dip is no end
     background            the label that means that nothing happens: it is no event
+    wall_offset           of a live stream: seconds since 1970 minus its time, at the last row; its events tell both
 
     Thresholds are numbers between 0 and 1, or a mapping from labels to them with "*" for the others.
     """
@@ -52,6 +54,8 @@ class EventDetector:
                 raise ActionstreamError(f"the {what} is {seconds} seconds; it must be 0 or more")
         self.min_duration_seconds = min_duration_seconds
         self.max_dip_seconds = max_dip_seconds
+        self.wall_offset: float | None = None
+        self._ids = [""] * len(self.names)  # of the events that were told
         self._up = np.full(len(self.names), np.nan)  # since when a label has been up; NaN where it is down
         self._fell = np.full(len(self.names), np.nan)  # since when it has been in a dip; NaN where it is not
         self._told = np.zeros(len(self.names), bool)
@@ -79,6 +83,7 @@ class EventDetector:
         lasting = ~self._told & (time_seconds - self._up >= self.min_duration_seconds - 1e-9)
         for index in np.flatnonzero(lasting).tolist():
             self._told[index] = True
+            self._ids[index] = new_event_id()
             events.append(self._event("start", index, self._up[index], smoothed[index]))
         return events
 
@@ -98,8 +103,10 @@ class EventDetector:
         return Event(
             stream=self.stream,
             event=kind,
+            id=self._ids[index],
             label=self.names[index],
             time_seconds=float(time_seconds),
+            wall_seconds=None if self.wall_offset is None else float(time_seconds) + self.wall_offset,
             score=float(score),
         )
 
