@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from actionstream.engine.engine import Engine, Snapshot
     from actionstream.engine.fusion import open_scorer
     from actionstream.frame import Frame
-    from actionstream.live.watch import Watch, watch
+    from actionstream.live.predictions import watch
+    from actionstream.live.watch import Watch
     from actionstream.models.common.errors import ActionstreamError
     from actionstream.results import Counts, Event, Label, Notice, Prediction, Segment, Skipped, Update
     from actionstream.scoring import sure_segments
@@ -53,7 +54,7 @@ _HOMES = {
     "record_clips": "commands.record",
     "sure_segments": "scoring",
     "train_clips": "commands.train",
-    "watch": "live.watch",
+    "watch": "live.predictions",
 }
 
 __all__ = [

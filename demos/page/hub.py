@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from actionstream.choices import RuntimeName
 from actionstream.engine.engine import Engine, Snapshot
+from actionstream.engine.labelling import EventSettings
 from actionstream.engine.scored_stream import Prepared
 from actionstream.frame import Frame
 from actionstream.live.watch import Watch
@@ -56,9 +57,9 @@ class SharedEngine(Engine):
             if stream in self._streams:
                 self._apply(stream)
 
-    def open(self, name: str | None = None) -> str:
+    def open(self, name: str | None = None, *, events: EventSettings | None = None) -> str:
         with self._lock:
-            name = super().open(name)
+            name = super().open(name, events=events)
             self._apply(name)
             return name
 

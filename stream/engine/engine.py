@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from time import perf_counter
@@ -14,17 +15,15 @@ import numpy as np
 
 from actionstream.choices import RuntimeName
 from actionstream.engine.fusion import open_scorer
-from actionstream.engine.labelling import Labelling
+from actionstream.engine.labelling import EventSettings, Labelling
 from actionstream.engine.scored_stream import Prepared, ScoredStream
 from actionstream.engine.scorer import Row, Scorer
 from actionstream.frame import Frame
 from actionstream.models.common.errors import ActionstreamError
-from actionstream.models.labels import find_background
 from actionstream.models.locate import Located, Model
 from actionstream.results import Event, Prediction, Skipped
 from actionstream.runtimes.runtime import Runtime
-from actionstream.scoring import EventDetector, Smoother
-from actionstream.scoring.events import Threshold, complete_thresholds
+from actionstream.scoring.events import Threshold
 
 
 @dataclass
@@ -60,6 +59,7 @@ class Engine:
     min_duration_seconds  a label is an event when it stays for this long
     background            the label that means that nothing happens, which is no event; default: see `find_background`
     gap_seconds           a pause in a stream after which its state is of no use (default: `Sampler`)
+    clock                 seconds since 1970, for the wall-clock times of results
 
     For one stream `push` is enough. A program with a thread for each stream calls `prepare` in that thread, and `score`
     in one thread for all streams; all other methods belong to the scoring thread, too.
@@ -77,6 +77,7 @@ class Engine:
         min_duration_seconds: float = 0.2,
         background: str | None = None,
         gap_seconds: float | None = None,
+        clock: Callable[[], float] = time.time,
     ):
         if isinstance(model, Scorer):
             if gap_seconds is not None:
@@ -88,30 +89,33 @@ class Engine:
             self._scorer = Scorer(model, gap_seconds=gap_seconds)
         self.card = self._scorer.card
         self._streams: dict[str, LabelledStream] = {}
-        self.thresholds = complete_thresholds(threshold, end_threshold, self.card.thresholds)
-        start, end = self.thresholds
-        detector = EventDetector(
-            "",
-            self.card.labels,
-            start=start,
-            end=end,
+        self._clock = clock
+        events = EventSettings(
+            threshold=threshold,
+            end_threshold=end_threshold,
+            smoothing_seconds=smoothing_seconds,
             min_duration_seconds=min_duration_seconds,
-            background=find_background(self.card.labels, background),
+            background=background,
         )
-        self._fresh = Labelling(Smoother(smoothing_seconds), detector)
+        self.thresholds = events.thresholds(self.card)
+        self._fresh = events.labelling(self.card, clock)
 
     @property
     def streams(self) -> list[str]:
         """The streams that are open."""
         return list(self._streams)
 
-    def open(self, name: str | None = None) -> str:
-        """Begin a stream; returns its name."""
+    def open(self, name: str | None = None, *, events: EventSettings | None = None) -> str:
+        """Begin a stream; returns its name.
+
+        events  how its events are found, instead of the engine's settings
+        """
         if name is None:
             name = next(n for n in map("stream {}".format, count()) if n not in self._streams)
         if name in self._streams:
             raise ActionstreamError(f"a stream {name!r} is open already; close it first, or take another name")
-        self._streams[name] = LabelledStream(self._scorer.open(), _renamed(self._fresh, name))
+        fresh = events.labelling(self.card, self._clock) if events else self._fresh
+        self._streams[name] = LabelledStream(self._scorer.open(), _renamed(fresh, name))
         return name
 
     def push(self, stream: str, image: np.ndarray, time_seconds: float) -> Prediction | None:

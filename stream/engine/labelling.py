@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -11,8 +10,38 @@ import numpy as np
 
 from actionstream.frame import Frame
 from actionstream.models.card import Card
+from actionstream.models.labels import find_background
 from actionstream.results import Event, Prediction
 from actionstream.scoring import EventDetector, Smoother
+from actionstream.scoring.events import Threshold, complete_thresholds
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventSettings:
+    """How the events of a stream are found; see `Engine`."""
+
+    threshold: Threshold | None = None
+    end_threshold: Threshold | None = None
+    smoothing_seconds: float = 0.3
+    min_duration_seconds: float = 0.2
+    background: str | None = None
+
+    def thresholds(self, card: Card) -> tuple[dict[str, float], dict[str, float]]:
+        """Start and end thresholds by label, with "*" for the others; those of the card where none are given."""
+        return complete_thresholds(self.threshold, self.end_threshold, card.thresholds)
+
+    def labelling(self, card: Card, clock: Callable[[], float]) -> Labelling:
+        """A labelling for a new stream; ActionstreamError where a setting is wrong, or names no label of the card."""
+        start, end = self.thresholds(card)
+        detector = EventDetector(
+            "",
+            card.labels,
+            start=start,
+            end=end,
+            min_duration_seconds=self.min_duration_seconds,
+            background=find_background(card.labels, self.background),
+        )
+        return Labelling(Smoother(self.smoothing_seconds), detector, clock)
 
 
 @dataclass
@@ -30,7 +59,7 @@ class Labelling:
 
     smoother: Smoother
     detector: EventDetector
-    clock: Callable[[], float] = time.time
+    clock: Callable[[], float]
     next_index: int = 0
     frames_since_reset: int = 0
     last_seconds: float = 0.0

@@ -41,11 +41,12 @@ class StepTime:
 
 @dataclass(frozen=True, slots=True)
 class Candidate(Generic[Stream]):
-    """A frame that waits: its stream, its age, and whether it is of no use when it is old."""
+    """A frame that waits: its stream, its age, whether it is of no use when it is old, and its rows in a batch."""
 
     stream: Stream
     age_seconds: float
     perishable: bool
+    rows: int = 1
 
 
 class Batcher(Generic[Stream]):
@@ -65,25 +66,26 @@ class Batcher(Generic[Stream]):
 
     def choose(self, candidates: Sequence[Candidate[Stream]]) -> tuple[list[Stream], list[Stream]]:
         """The streams of the next batch, and the streams with a stale frame."""
-        limit = len(candidates)
+        candidates = sorted(candidates, key=lambda each: self._served.get(each.stream, 0))
+        limit, rows = len(candidates), sum(each.rows for each in candidates)
         if any(candidate.perishable for candidate in candidates):
             budget = max(self.interval_seconds, 1.25 * self.step_time(1))
-            while limit > 1 and self.step_time(limit) > budget:
+            while limit > 1 and self.step_time(rows) > budget:
                 limit -= 1
-        left = 1.9 * self.interval_seconds - self.step_time(limit)
+                rows -= candidates[limit].rows
+        left = 1.9 * self.interval_seconds - self.step_time(rows)
         oldest = min(left, self.interval_seconds) if left > 0 else self.interval_seconds
         stale = [each.stream for each in candidates if each.perishable and each.age_seconds > oldest]
         if len(stale) == len(candidates):  # without a step, a wrong estimate would never be corrected
             stale = [each.stream for each in candidates if each.age_seconds > self.interval_seconds]
-        good = [each.stream for each in candidates if each.stream not in stale]
-        return sorted(good, key=lambda stream: self._served.get(stream, 0))[:limit], stale
+        return [each.stream for each in candidates if each.stream not in stale][:limit], stale
 
-    def served(self, streams: Sequence[Stream], seconds: float) -> None:
-        """Record a step with a frame of each of these streams, and its duration."""
+    def served(self, streams: Sequence[Stream], seconds: float, *, rows: int | None = None) -> None:
+        """Record a step with a frame of each of these streams, its duration, and its rows: one a stream if None."""
         for stream in streams:
             self._turn += 1
             self._served[stream] = self._turn
-        self.step_time.push(len(streams), seconds)
+        self.step_time.push(len(streams) if rows is None else rows, seconds)
 
     def forget(self, stream: Stream) -> None:
         """Remove a stream that has ended."""

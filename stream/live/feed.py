@@ -12,8 +12,8 @@ from time import perf_counter
 from typing import Literal, NamedTuple, get_args
 
 from actionstream.choices import Policy
-from actionstream.engine.scored_stream import Prepared
 from actionstream.frame import Frame
+from actionstream.live.parts import PreparedParts
 from actionstream.live.reconnect import Reconnect
 from actionstream.models.video.limits import QUEUE_BYTES
 from actionstream.results import Notice
@@ -27,10 +27,10 @@ STOP_SECONDS = 2.0
 
 
 class Pair(NamedTuple):
-    """A frame, and the same frame prepared."""
+    """A frame, and its parts, prepared."""
 
     frame: Frame
-    prepared: Prepared
+    prepared: PreparedParts
 
 
 class Feed:
@@ -76,20 +76,20 @@ class Feed:
         self._shift_seconds = 0.0
         self._after_gap = False  # of the next frame
         self._waiting: deque[Pair | Notice] = deque()
-        self._dropped: Prepared | None = None  # the last dropped sampled frame, until the next sampled one
+        self._dropped: PreparedParts | None = None  # the last dropped sampled frame, until the next sampled one
         self._changed = changed
         self._policy = policy
         self._connection = connection
         self._realtime = realtime
         self._max_frames = math.inf if max_frames is None else max_frames
         self._pace = Pace(source.name, interval_seconds)
-        self._prepare: Callable[[Frame], Prepared]
+        self._prepare: Callable[[Frame], PreparedParts]
         self._stopped = threading.Event()
         self._stopped_at: float | None = None
         self._done = False
         self._thread = threading.Thread(target=self._run, name=f"feed of {name}", daemon=True)
 
-    def start(self, prepare: Callable[[Frame], Prepared]) -> None:
+    def start(self, prepare: Callable[[Frame], PreparedParts]) -> None:
         """Start to read and prepare frames, if the feed is not started or stopped."""
         if not (self.started or self._stopped.is_set()):
             self._prepare = prepare

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
-from itertools import count
+from functools import partial
+from itertools import chain, count
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from actionstream.choices import Policy
 from actionstream.engine.engine import Engine
+from actionstream.engine.labelling import EventSettings
+from actionstream.frame import Frame
 from actionstream.live.batching import Batcher, Candidate
 from actionstream.live.feed import POLICIES, Feed, Pair
+from actionstream.live.parts import Crop, cut, stream_of
 from actionstream.models.common.errors import ActionstreamError, in_a_line, is_out_of_memory
 from actionstream.results import Counts, Event, Notice, Prediction, Skipped, Update
 from actionstream.sinks.sink import Sink
@@ -27,15 +30,28 @@ IDLE_SECONDS = 0.2
 
 
 class WatchedStream:
-    """A stream of a watch: its feed, its sinks, and counts of its frames."""
+    """A stream of a watch: its feed, its sinks, and counts of its frames.
 
-    def __init__(self, feed: Feed, sinks: Sequence[Sink]):
+    regions  by the names of their streams in the engine; none where the whole picture is watched
+    events   how its events are found; None: as the engine's settings say
+    """
+
+    def __init__(
+        self, feed: Feed, sinks: Sequence[Sink], regions: Mapping[str, Crop], events: EventSettings | None = None
+    ):
         self.feed = feed
         self.sinks = list(sinks)
+        self.regions = regions
+        self.events = events
         self.opened = False
         self.labelled = 0
         self.skipped: Counter[str] = Counter()
         self.failure: str | None = None
+
+    @property
+    def parts(self) -> list[str]:
+        """The names of its streams in the engine: one for each region, or its own."""
+        return list(self.regions) or [self.feed.name]
 
     def fail(self, error: Exception) -> None:
         """Stop the stream because of an error; the first error is kept."""
@@ -65,6 +81,9 @@ class Watch:
     is called. Each source has a thread that reads it and prepares its frames. Any thread may call `add`, `remove`,
     `stop`, `streams`, `counts` and `is_live`; all else happens in the thread that iterates. No source is read before
     the iteration.
+
+    A source that is added with regions has a stream in the engine for each, "NAME/REGION", over one decode: an update
+    for each, with the picture of the region. Notices, counts and sinks are those of the source.
 
     A source or a sink that fails, and a frame that cannot be prepared, end only their own stream; its "close" has the
     reason.
@@ -105,6 +124,8 @@ class Watch:
         sinks: Callable[[str], Sequence[Sink]] | None = None,
         rate: float | None = None,
         realtime: bool | None = None,
+        regions: Mapping[str, Crop] | None = None,
+        events: EventSettings | None = None,
     ) -> str:
         """Begin to watch a source; returns the name of its stream.
 
@@ -113,6 +134,8 @@ class Watch:
         sinks     makes sinks from the name of the stream: they get each update of the stream and are closed with it
         rate      frames a second of a folder of images
         realtime  replaces the watch's `realtime` for this source
+        regions   parts of the picture to watch instead of the whole, by name; each is a function that cuts it out
+        events    how events are found, instead of the engine's settings
 
         Raises SourceError when the source cannot be opened, and ValueError when the name is taken or the watch was
         stopped.
@@ -122,9 +145,10 @@ class Watch:
         with self._changed:
             if self._stopped:
                 raise ActionstreamError("this watch was stopped; make another one")
-            if name in {*self._streams, *self.engine.streams}:
-                raise ActionstreamError(f"a stream {name!r} is watched already; remove it first, or take another name")
             name = name or self._free_name(source.name)
+            cuts = {stream_of(name, region): crop for region, crop in (regions or {}).items()}
+            for taken in {name, *cuts} & {*self._streams, *self.engine.streams}:
+                raise ActionstreamError(f"a stream {taken!r} is watched already; remove it first, or take another name")
             feeding = self._feeding if realtime is None else {**self._feeding, "realtime": realtime}
             feed = Feed(
                 name,
@@ -134,7 +158,7 @@ class Watch:
                 interval_seconds=self.engine.card.frame_seconds,
                 **feeding,
             )
-            self._streams[name] = WatchedStream(feed, sinks(name) if sinks else ())
+            self._streams[name] = WatchedStream(feed, sinks(name) if sinks else (), cuts, events)
             self._changed.notify_all()
         return name
 
@@ -215,9 +239,10 @@ class Watch:
         with self._changed:
             streams = [each for each in self._streams.values() if not (each.feed.started or each.feed.ended)]
         for stream in streams:
-            self.engine.open(stream.feed.name)
+            for part in stream.parts:
+                self.engine.open(part, events=stream.events)
             stream.opened = True
-            stream.feed.start(self.engine.prepare)
+            stream.feed.start(partial(cut, regions=stream.regions, prepare=self.engine.prepare))
 
     def _do_a_round(self) -> None:
         """Close streams that have ended, collect notices, label a batch; the updates go to `_pending`."""
@@ -236,7 +261,7 @@ class Watch:
         waiting = {stream: pair for stream in streams if (pair := stream.feed.peek())}
         now = perf_counter()
         candidates = [
-            Candidate(stream, now - pair.frame.available, stream.feed.newest)
+            Candidate(stream, now - pair.frame.available, stream.feed.newest, len(stream.parts))
             for stream, pair in waiting.items()
             if pair.prepared.due
         ]
@@ -252,27 +277,37 @@ class Watch:
                 for stream, _ in taken:
                     stream.skipped["ended"] += 1
             raise
-        for (stream, pair), result in zip(taken, results, strict=True):
-            prediction = result if isinstance(result, Prediction) else None
-            with self._changed:
-                if isinstance(result, Skipped):
-                    stream.skipped[result.reason] += 1
-                else:
-                    stream.labelled += 1
-            if isinstance(result, Skipped) and result.error is not None:
-                stream.fail(result.error)
-            events = prediction.events if prediction else ()
-            update = Update(stream=stream.feed.name, frame=pair.frame, prediction=prediction, events=events)
-            self._pending.append((stream, update))
+        for (stream, _), scored in zip(taken, results, strict=True):
+            self._count(stream, [result for _, result in scored])
+            for frame, result in scored:
+                prediction = result if isinstance(result, Prediction) else None
+                events = prediction.events if prediction else ()
+                update = Update(stream=frame.stream, frame=frame, prediction=prediction, events=events)
+                self._pending.append((stream, update))
 
-    def _score(self, taken: Sequence[tuple[WatchedStream, Pair]]) -> list[Prediction | Skipped]:
-        """Score a batch in the engine, and report the streams and the duration to the batcher."""
+    def _score(self, taken: Sequence[tuple[WatchedStream, Pair]]) -> list[list[tuple[Frame, Prediction | Skipped]]]:
+        """Score all parts of a batch in the engine, and report the streams and the duration to the batcher."""
         began = perf_counter()
-        results = self.engine.score([pair for _, pair in taken])
+        frames = [[part.of(pair.frame) for part in pair.prepared.parts] for _, pair in taken]
+        prepared = [part.prepared for _, pair in taken for part in pair.prepared.parts]
+        results = iter(self.engine.score(list(zip(chain(*frames), prepared, strict=True))))
         served = [stream for stream, pair in taken if pair.prepared.due]
         if served:
-            self._batcher.served(served, perf_counter() - began)
-        return results
+            rows = sum(len(stream.parts) for stream in served)
+            self._batcher.served(served, perf_counter() - began, rows=rows)
+        return [[(frame, next(results)) for frame in parts] for parts in frames]
+
+    def _count(self, stream: WatchedStream, results: Sequence[Prediction | Skipped]) -> None:
+        """Count a frame: as labelled where one of its parts is. A part with an error ends the stream."""
+        skipped = [result for result in results if isinstance(result, Skipped)]
+        with self._changed:
+            if len(skipped) < len(results):
+                stream.labelled += 1
+            else:
+                stream.skipped[skipped[0].reason] += 1
+        for each in skipped:
+            if each.error is not None:
+                stream.fail(each.error)
 
     def _tell(self, stream: WatchedStream, update: Update) -> None:
         """Pass an update to the sinks of its stream; a sink that fails ends the stream."""
@@ -291,11 +326,12 @@ class Watch:
         feed.join()
         events: list[Event] = []
         if stream.opened:
-            try:
-                events = self.engine.flush(name, feed.last_seconds)
-            except Exception as error:  # noqa: BLE001  the error that ended the stream may come again
-                stream.fail(error)
-            self.engine.close(name)
+            for part in stream.parts:
+                try:
+                    events += self.engine.flush(part, feed.last_seconds)
+                except Exception as error:  # noqa: BLE001  the error that ended the stream may come again
+                    stream.fail(error)
+                self.engine.close(part)
         with self._changed:
             del self._streams[name]
         self._batcher.forget(stream)
@@ -327,60 +363,3 @@ class Watch:
     def _free_name(self, wanted: str) -> str:
         taken = {*self._streams, *self.engine.streams}
         return next(name for n in count(1) if (name := wanted if n == 1 else f"{wanted} ({n})") not in taken)
-
-
-def watch(
-    *sources: str | int | Path | Source,
-    model: str | os.PathLike[str] = "motion",
-    policy: Policy = "auto",
-    connection: Connection | None = None,
-    realtime: bool = False,
-    max_frames: int | None = None,
-    rate: float | None = None,
-    **options: Any,
-) -> Iterator[Prediction]:
-    """Predictions for the frames of sources, as they arrive.
-
-    sources     video files, folders or globs of images, addresses such as "rtsp://camera/stream", camera numbers, or
-                "-" for a video on standard input
-    model       the name of a packaged checkpoint, or the path of a checkpoint
-    policy      "newest": frames that wait too long are dropped; "every": no frame is dropped; "auto": newest where a
-                source is live
-    connection  timeouts and retries of live sources
-    realtime    play files at their own speed
-    max_frames  stop after this many frames of each source
-    rate        frames a second of a folder of images; default: the rate in its rate.txt, else 30
-    options     options of `Engine`: device, threshold, smoothing_seconds ...
-
-    No prediction reports the end of an event that is open when its source ends.
-
-    During the warm-up, the first predictions of a stream and those after a reset mean nothing: `label` is None, `score`
-    is 0 and `warming_up` is true. The `context` of the model's card is the number of these snippets.
-
-    Raises ValueError when a source, the model or an option is wrong. Raises SourceError, a ValueError, after all
-    predictions when a source ended too early.
-    """
-    session = Watch(
-        Engine(model, **options),
-        policy=policy,
-        connection=connection,
-        realtime=realtime,
-        max_frames=max_frames,
-    )
-    if not sources:
-        raise ActionstreamError("no source to watch; give a file, an address or a camera")
-    for source in sources:
-        session.add(source, rate=rate)
-
-    def predictions() -> Iterator[Prediction]:
-        failures: list[str] = []
-        with session:
-            for update in session:
-                if update.prediction is not None:
-                    yield update.prediction
-                if update.notice is not None and update.notice.event == "close" and update.notice.reason:
-                    failures.append(update.notice.reason)
-        if failures:
-            raise SourceError("; ".join(failures))
-
-    return predictions()
