@@ -42,6 +42,7 @@ class Feed:
     realtime          play a source that is not live at its own speed
     max_frames        stop after this many frames
     interval_seconds  between two frames of the model: a source that is much slower gets a warning
+    time_now          the time of the first frame, where a stream goes on that an earlier process began; default: 0
     changed           a condition that is notified when the queue changes; its lock guards the shared state
 
     received      frames of the source so far, including lost ones
@@ -64,6 +65,7 @@ class Feed:
         realtime: bool = False,
         max_frames: int | None = None,
         interval_seconds: float = math.inf,
+        time_now: Callable[[], float] | None = None,
     ):
         self.name = name
         self.source = source
@@ -81,6 +83,7 @@ class Feed:
         self._policy = policy
         self._connection = connection
         self._realtime = realtime
+        self._time_now = time_now
         self._max_frames = math.inf if max_frames is None else max_frames
         self._pace = Pace(source.name, interval_seconds)
         self._prepare: Callable[[Frame], PreparedParts]
@@ -287,7 +290,9 @@ class Feed:
         """Shift the times of a connection at its first frame, so that they go on from the times of the stream."""
         returned = self._first is not None
         if self._first is None:
-            self._first = frame.available, frame.time_seconds
+            begin = frame.time_seconds if self._time_now is None else self._time_now()
+            self._first = frame.available, begin
+            self._shift_seconds = begin - frame.time_seconds
         else:
             self._after_gap = True
             passed = self._first[1] + frame.available - self._first[0]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-CameraStatus = Literal["connecting", "live", "disconnected", "scheduled off", "disabled", "failed", "stopped"]
+CameraStatus = Literal["connecting", "live", "disconnected", "scheduled off", "disabled", "failed", "ended"]
 
 
 @dataclass(frozen=True, slots=True)
