@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from actionstream.clips import Clips
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.records import EventRecord
+from actionstream.results import Counts
 from actionstream.serve import kept, notify
 from actionstream.serve.board import Board
 from actionstream.serve.cameras import Cameras
@@ -69,7 +70,7 @@ class Service:
             self._sinks = Sinks(self._store, self._board, enable=self._enable, say=say, clock=clock)
             stack.callback(self._sinks.stop)
             self._metrics = Metrics(
-                counts=lambda: self._cameras.counts(),
+                counts=self.counts,
                 backlog=self._sinks.backlog,
                 clips=lambda: {} if clips is None else clips.counts,
             )
@@ -120,6 +121,10 @@ class Service:
             self._prune()
         if self._fault() is None:
             notify.send("WATCHDOG=1")
+
+    def counts(self) -> dict[str, Counts]:
+        """Counts of the frames of each camera that is watched, since it was started."""
+        return self._cameras.counts()
 
     def stop(self) -> None:
         """End all cameras and events, tell the sinks, keep the states of streams, and release everything."""

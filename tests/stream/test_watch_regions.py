@@ -101,8 +101,6 @@ def test_a_name_is_used_once():
     watch.add("sample", name="door/left")
     with pytest.raises(ActionstreamError, match="a stream 'door/left' is watched already"):
         watch.add("sample", name="door", regions={"left": crop(0, 160)})
-        for _ in watch:
-            pass
     watch.close()
 
 
