@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from actionstream.choices import DeviceName, RuntimeName, Transport
+from actionstream.models.common.checked import ShortText
 from actionstream.models.locate import BEST
 from actionstream.serve.polygons import Point, crosses_itself
 from actionstream.serve.values import (
@@ -73,20 +74,21 @@ class Server(Part):
         "~/.local/state.",
     )
     http: HostAndPort | None = Field(
-        "127.0.0.1:9160", description='Host and port of /metrics, /healthz and /readiness; "off": none.'
+        default="127.0.0.1:9160", description='Host and port of /metrics, /healthz and /readiness; "off": none.'
     )
     time_zone: TimeZone | None = Field(
-        None, description="The time zone of schedules, such as Europe/Berlin; default: that of the machine."
+        default=None, description="The time zone of schedules, such as Europe/Berlin; default: that of the machine."
     )
     runtime: RuntimeName = Field(
-        "auto", description="The software that runs the networks; auto takes the fastest one with the same scores."
+        default="auto",
+        description="The software that runs the networks; auto takes the fastest one with the same scores.",
     )
-    device: DeviceName = Field("auto", description="The networks run on this device.")
+    device: DeviceName = Field(default="auto", description="The networks run on this device.")
     num_threads: int | None = Field(
-        None, ge=1, le=1024, description="CPU threads of a network; default: as suits the machine."
+        default=None, ge=1, le=1024, description="CPU threads of a network; default: as suits the machine."
     )
     keep_events_days: float = Field(
-        30, gt=0, le=36_500, description="Events are kept for this many days in the state folder."
+        default=30, gt=0, le=36_500, description="Events are kept for this many days in the state folder."
     )
 
 
@@ -129,8 +131,8 @@ Polygon = Annotated[tuple[Corner, ...], Strict(False), AfterValidator(_polygon)]
 class Region(Part):
     """A part of the picture: a box or a polygon, in shares of the width and the height from the top left corner."""
 
-    box: Box | None = Field(None, description="left, top, right, bottom")
-    polygon: Polygon | None = Field(None, description="x and y of each corner")
+    box: Box | None = Field(default=None, description="left, top, right, bottom")
+    polygon: Polygon | None = Field(default=None, description="x and y of each corner")
 
     @model_validator(mode="before")
     @classmethod
@@ -162,8 +164,10 @@ class Period(Part):
     days   0 for Monday
     """
 
-    hours: Hours = Field((0, MINUTES_A_DAY), description="From and to, such as 08:00-18:00; default: the whole day.")
-    days: Days = Field(tuple(range(7)), description='Such as "mon-fri" or ["mon", "sat"]; default: each day.')
+    hours: Hours = Field(
+        default=(0, MINUTES_A_DAY), description="From and to, such as 08:00-18:00; default: the whole day."
+    )
+    days: Days = Field(default=tuple(range(7)), description='Such as "mon-fri" or ["mon", "sat"]; default: each day.')
 
 
 def _as_list(value: Any) -> Any:
@@ -173,62 +177,74 @@ def _as_list(value: Any) -> Any:
 class Camera(Part):
     """A camera, or another source, and what is told of it."""
 
-    user: Secret | None = Field(None, description="Put into an address of RTSP or HTTP that has none.")
-    password: Secret | None = Field(None, description="Belongs to the user.")
+    user: Secret | None = Field(default=None, description="Put into an address of RTSP or HTTP that has none.")
+    password: Secret | None = Field(default=None, description="Belongs to the user.")
     source: Secret = Field(
         description="An address such as rtsp://camera/stream, a video file, a folder of images, the number of a "
         "camera, or sample, the clip of the package."
     )
-    model: Text = Field("motion", description="A model by its name or path.")
+    model: ShortText = Field(default="motion", description="A model by its name or path.")
     threshold: Thresholds | None = Field(
-        None,
+        default=None,
         description='A label starts when its smoothed score reaches this, 0 to 1; or a table by label, with "*" for '
         "the others. Default: that of the model, else 0.6.",
     )
     end_threshold: Thresholds | None = Field(
-        None, description="A label ends when its score falls below this; default: half of the threshold."
+        default=None, description="A label ends when its score falls below this; default: half of the threshold."
     )
-    smoothing_seconds: Seconds = Field(0.3, description="The time constant of the smoothing of scores; 0: none.")
-    min_duration_seconds: Seconds = Field(0.2, description="A label that lasts less than this is no event.")
+    smoothing_seconds: Seconds = Field(
+        default=0.3, description="The time constant of the smoothing of scores; 0: none."
+    )
+    min_duration_seconds: Seconds = Field(default=0.2, description="A label that lasts less than this is no event.")
     cooldown_seconds: Seconds = Field(
-        0, description="After the end of an event, the same label makes no event for this long."
+        default=0, description="After the end of an event, the same label makes no event for this long."
     )
     gap_seconds: Seconds | None = Field(
-        None,
+        default=None,
         description="A longer pause between two frames empties the state; default: 8 frames of the model, at least "
         "0.5.",
     )
-    background: Text | None = Field(None, description="The label that means that nothing happens; it makes no event.")
-    labels: Annotated[Labels, Field(min_length=1)] | None = Field(
-        None, description="Only these labels make events; default: all."
+    background: Text | None = Field(
+        default=None, description="The label that means that nothing happens; it makes no event."
     )
-    ignored_labels: Labels = Field((), description="These labels make no events.")
+    labels: Labels | None = Field(default=None, description="Only these labels make events; default: all.")
+    ignored_labels: Labels = Field(default=(), description="These labels make no events.")
     regions: dict[Name, Region] = Field(
-        {},
+        default={},
         description="Parts of the picture by name; each is watched instead of the whole picture, as a stream of its "
         "own.",
     )
     schedule: Annotated[tuple[Period, ...], BeforeValidator(_as_list), Strict(False)] = Field(
-        (), description="The periods in which the camera is watched; default: always."
+        default=(), description="The periods in which the camera is watched; default: always."
     )
-    transport: Transport = Field("tcp", description="The transport protocol of RTSP.")
-    loop: bool = Field(False, description="Whether a file begins again at its end.")
-    realtime: bool = Field(True, description="Whether a file is played at its own speed.")
+    transport: Transport = Field(default="tcp", description="The transport protocol of RTSP.")
+    loop: bool = Field(default=False, description="Whether a file begins again at its end.")
+    realtime: bool = Field(default=True, description="Whether a file is played at its own speed.")
     rate: float | None = Field(
-        None, gt=0, le=1000, description="Frames a second of a folder of images; default: as in its rate.txt, else 30."
+        default=None,
+        gt=0,
+        le=1000,
+        description="Frames a second of a folder of images; default: as in its rate.txt, else 30.",
     )
-    snapshots: bool = Field(True, description="Whether a picture of the start of each event is made.")
-    clips: bool = Field(True, description="Whether clips of events are written, where there are [clips].")
+    snapshots: bool = Field(default=True, description="Whether a picture of the start of each event is made.")
+    clips: bool = Field(default=True, description="Whether clips of events are written, where there are [clips].")
     retry_refused: bool = Field(
-        False, description="Whether to go on trying where the camera refuses the user and the password."
+        default=False, description="Whether to go on trying where the camera refuses the user and the password."
     )
-    update_seconds: Timeout = Field(5, description="The interval between two updates of an event that goes on.")
+    update_seconds: Timeout = Field(default=5, description="The interval between two updates of an event that goes on.")
 
     @field_validator("model")
     @classmethod
     def _find_model(cls, model: str, info: ValidationInfo) -> str:
         path = folder_of(info) / model
         return str(path) if path.is_file() or (path / BEST).is_file() else model
+
+    @field_validator("labels")
+    @classmethod
+    def _some(cls, labels: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if labels == ():
+            raise wanted("one label or more; without this key, all labels make events")
+        return labels
 
     @field_validator("source", mode="before")
     @classmethod
@@ -262,22 +278,22 @@ class Mqtt(Part):
     """The MQTT broker."""
 
     host: Text = Field(description="The name or the address of the broker.")
-    tls: bool = Field(False, description="Whether the connection is encrypted.")
+    tls: bool = Field(default=False, description="Whether the connection is encrypted.")
     port: int = Field(
         default=None, validate_default=True, ge=1, le=65_535, description="Default: 1883, or 8883 with tls."
     )
-    user: Text | None = Field(None, description="The user at the broker.")
-    password: Secret | None = Field(None, description="Belongs to the user.")
+    user: Text | None = Field(default=None, description="The user at the broker.")
+    password: Secret | None = Field(default=None, description="Belongs to the user.")
     ca_file: FilePath | None = Field(
-        None, description="Certificates of the authorities that are trusted; default: those of the machine."
+        default=None, description="Certificates of the authorities that are trusted; default: those of the machine."
     )
-    client_id: Text = Field("actionstream", description="Another one for each process at the same broker.")
-    base_topic: Topic = Field("actionstream", description="All topics begin with it.")
-    home_assistant: bool = Field(True, description="Whether Home Assistant finds the cameras by itself.")
-    discovery_prefix: Topic = Field("homeassistant", description="The discovery prefix in Home Assistant.")
-    snapshots: bool = Field(True, description="Whether pictures of events are sent.")
+    client_id: Text = Field(default="actionstream", description="Another one for each process at the same broker.")
+    base_topic: Topic = Field(default="actionstream", description="All topics begin with it.")
+    home_assistant: bool = Field(default=True, description="Whether Home Assistant finds the cameras by itself.")
+    discovery_prefix: Topic = Field(default="homeassistant", description="The discovery prefix in Home Assistant.")
+    snapshots: bool = Field(default=True, description="Whether pictures of events are sent.")
     keepalive_seconds: int = Field(
-        30, ge=1, le=65_535, description="The interval of the messages that keep the connection alive."
+        default=30, ge=1, le=65_535, description="The interval of the messages that keep the connection alive."
     )
 
     @field_validator("port", mode="before")
@@ -298,21 +314,21 @@ class Webhook(Part):
     """An address that gets each record of an event as a POST."""
 
     url: WebAddress = Field(description="The address, http:// or https://.")
-    secret: Secret | None = Field(None, description="Signs each request, as HMAC with SHA-256.")
-    timeout_seconds: Timeout = Field(5, description="The longest time for an answer.")
-    headers: Headers = Field({}, description="Further headers of each request.")
+    secret: Secret | None = Field(default=None, description="Signs each request, as HMAC with SHA-256.")
+    timeout_seconds: Timeout = Field(default=5, description="The longest time for an answer.")
+    headers: Headers = Field(default={}, description="Further headers of each request.")
 
 
 class ClipSettings(Part):
     """Clips of events, on disk."""
 
     folder: FilePath = Field(description="The folder of the clips.")
-    before_seconds: Seconds = Field(5, description="A clip begins this long before its event.")
-    after_seconds: Seconds = Field(5, description="A clip ends this long after its event.")
-    keep_days: float = Field(7, gt=0, le=36_500, description="Older clips are removed.")
-    keep_gigabytes: float = Field(10, gt=0, le=1e6, description="The oldest clips are removed above this.")
+    before_seconds: Seconds = Field(default=5, description="A clip begins this long before its event.")
+    after_seconds: Seconds = Field(default=5, description="A clip ends this long after its event.")
+    keep_days: float = Field(default=7, gt=0, le=36_500, description="Older clips are removed.")
+    keep_gigabytes: float = Field(default=10, gt=0, le=1e6, description="The oldest clips are removed above this.")
     memory_megabytes: float = Field(
-        64, gt=0, le=1e6, description="The most memory for what a camera sent before an event, for each camera."
+        default=64, gt=0, le=1e6, description="The most memory for what a camera sent before an event, for each camera."
     )
 
 
@@ -320,9 +336,11 @@ class JsonFile(Part):
     """A file of JSON lines."""
 
     path: FilePath = Field(description="The file.")
-    max_megabytes: float = Field(100, gt=0, le=1e6, description="A longer file is closed, and another one begun.")
-    max_hours: float = Field(24, gt=0, le=1e6, description="An older file is closed, and another one begun.")
-    keep: int = Field(7, ge=0, le=100_000, description="The number of closed files that are kept.")
+    max_megabytes: float = Field(
+        default=100, gt=0, le=1e6, description="A longer file is closed, and another one begun."
+    )
+    max_hours: float = Field(default=24, gt=0, le=1e6, description="An older file is closed, and another one begun.")
+    keep: int = Field(default=7, ge=0, le=100_000, description="The number of closed files that are kept.")
 
 
 def _check_cameras(cameras: dict[str, Camera]) -> dict[str, Camera]:
@@ -334,11 +352,11 @@ def _check_cameras(cameras: dict[str, Camera]) -> dict[str, Camera]:
 class Settings(Part):
     """The settings of `serve`."""
 
-    server: Server = Field(default_factory=lambda: Server(), description="What holds for the whole process.")
+    server: Server = Field(default_factory=Server, description="What holds for the whole process.")
     cameras: Annotated[dict[Name, Camera], AfterValidator(_check_cameras)] = Field(
-        {}, validate_default=True, description="Cameras by name."
+        default={}, validate_default=True, description="Cameras by name."
     )
-    mqtt: Mqtt | None = Field(None, description="The MQTT broker.")
-    webhooks: dict[Name, Webhook] = Field({}, description="Webhooks by name.")
-    clips: ClipSettings | None = Field(None, description="Clips of events, on disk.")
-    json_file: JsonFile | None = Field(None, alias="json", description="A file of JSON lines.")
+    mqtt: Mqtt | None = Field(default=None, description="The MQTT broker.")
+    webhooks: dict[Name, Webhook] = Field(default={}, description="Webhooks by name.")
+    clips: ClipSettings | None = Field(default=None, description="Clips of events, on disk.")
+    json_file: JsonFile | None = Field(default=None, alias="json", description="A file of JSON lines.")
