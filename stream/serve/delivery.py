@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from actionstream.live.reconnect import wait_seconds
+from actionstream.models.common.errors import in_a_line
 from actionstream.serve.store import Store, Stored
 
 BATCH = 100
@@ -18,7 +19,7 @@ class SinkError(Exception):
 
 
 class EventSink(Protocol):
-    """Takes records of events. All calls come from the thread of its delivery.
+    """Takes records of events.
 
     name  names its place in the store: the same after a restart
     """
@@ -28,22 +29,27 @@ class EventSink(Protocol):
     def send(self, batch: Sequence[Stored]) -> int:
         """Send the first records of a batch; returns how many have arrived for sure, at least one.
 
-        Raises SinkError where none has arrived; the same records come again.
+        It is called in the thread of the delivery. Raises SinkError where none has arrived: the same records come
+        again.
         """
 
     def close(self) -> None:
-        """Release what it holds."""
+        """Release what it holds; a `send` that still waits fails."""
 
 
 class Delivery:
     """Sends all records of the store to a sink, in order, each at least once.
 
     A sink that fails is tried again with exponential backoff; the first failure and the return are said.
+
+    failure   why the last try failed; None where it did not
+    failures  the number of tries that failed so far
     """
 
     def __init__(self, sink: EventSink, store: Store, say: Callable[[str], None]):
         self.sink = sink
         self.failure: str | None = None
+        self.failures = 0
         self._store = store
         self._say = say
         self._stopped = threading.Event()
@@ -60,26 +66,31 @@ class Delivery:
         self.sink.close()
 
     def _run(self) -> None:
-        failures, last = 0, 0
+        failures_in_a_row = 0
         while True:
+            stopping, newest = self._stopped.is_set(), self._store.newest
             try:
                 batch = self._store.after(self.sink.name, BATCH)
-                if not batch:
-                    if self._stopped.is_set():
-                        return
-                    self._store.wait(last, 1.0)
-                    continue
-                taken = self.sink.send(batch)
-                last = batch[taken - 1].number
-                self._store.taken(self.sink.name, last)
-            except (SinkError, sqlite3.Error) as error:
-                failures += 1
-                if failures == 1:
-                    self._say(f"{self.sink.name}: {error}; records wait in the store")
-                self.failure = str(error)
-                if self._stopped.is_set() or self._stopped.wait(wait_seconds(failures)):
+                if batch:
+                    taken = self.sink.send(batch)
+                    self._store.taken(self.sink.name, batch[taken - 1].number)
+            except Exception as error:  # noqa: BLE001  a fault of ours is told as one, and the other sinks go on
+                failures_in_a_row += 1
+                self.failures += 1
+                self._fail(error)
+                if stopping or self._stopped.wait(wait_seconds(failures_in_a_row)):
                     return
                 continue
-            if failures:
+            if not batch:
+                if stopping:
+                    return
+                self._store.wait(newest, 1.0)
+            elif failures_in_a_row:
+                failures_in_a_row, self.failure = 0, None
                 self._say(f"{self.sink.name} takes records again")
-            failures, self.failure = 0, None
+
+    def _fail(self, error: Exception) -> None:
+        text = str(error) if isinstance(error, SinkError | sqlite3.Error) else in_a_line(error)
+        if self.failure is None:
+            self._say(f"{self.sink.name}: {text}; records wait in the store")
+        self.failure = text

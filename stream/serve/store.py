@@ -51,9 +51,16 @@ class Store:
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._database = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None, timeout=10)
-            self._open()
         except (OSError, sqlite3.Error) as error:
             raise ActionstreamError(f"the state folder {folder} cannot be used: {error}") from error
+        try:
+            self._open()
+        except sqlite3.Error as error:
+            self._database.close()
+            raise ActionstreamError(f"the store {self.path} cannot be used: {error}") from error
+        except ActionstreamError:
+            self._database.close()
+            raise
         self._changed = threading.Condition(threading.RLock())
         self._newest = self._one("SELECT coalesce(max(seq), 0) FROM sqlite_sequence")
 
@@ -109,6 +116,12 @@ class Store:
                 [sink, count],
             ).fetchall()
         return [Stored(number, EventRecord(**json.loads(body)), picture) for number, body, picture in rows]
+
+    @property
+    def newest(self) -> int:
+        """The number of the newest record so far; 0 before the first one."""
+        with self._changed:
+            return self._newest
 
     def wait(self, number: int, seconds: float) -> None:
         """Wait until there is a record after this number, or for a time."""

@@ -1,0 +1,141 @@
+"""Metrics of a service for Prometheus."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from actionstream.models.common.extras import needs
+from actionstream.results import Counts
+from actionstream.serve.delivery import Delivery
+from actionstream.serve.store import Store
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
+
+LATENCY_SECONDS = (0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.2, 2.5, 5.0, 10.0)
+"""The upper bounds of the buckets of latency."""
+
+
+class Metrics:
+    """Counts what happens, and asks for the rest when it is read. All calls from any thread.
+
+    store       for the backlog of sinks
+    frames      counts of the frames of each camera that is watched
+    deliveries  the deliveries to the sinks
+    clips       what has become of clips so far, by a word each, such as written: a counter
+    queues      lengths of queues and sizes of spools now, by name
+
+    Raises ActionstreamError where prometheus-client is not installed.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        frames: Callable[[], Mapping[str, Counts]],
+        deliveries: Callable[[], Sequence[Delivery]],
+        clips: Callable[[], Mapping[str, int]] = dict,
+        queues: Callable[[], Mapping[str, float]] = dict,
+    ):
+        needs("serve")
+        from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+
+        self._store, self._frames, self._deliveries, self._clips = store, frames, deliveries, clips
+        self._queues = queues
+        self._sums = _Sums()
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        self._latency = Histogram(
+            "actionstream_latency_seconds",
+            "From the moment when a frame is available to its label",
+            ["camera"],
+            buckets=LATENCY_SECONDS,
+            registry=self._registry,
+        )
+        self._events = Counter("actionstream_events", "Events that began", ["camera", "label"], registry=self._registry)
+        self._reconnects = Counter(
+            "actionstream_reconnects", "Times that a camera came back", ["camera"], registry=self._registry
+        )
+        self._registry.register(self)  # for `collect`
+
+    def latency(self, camera: str, seconds: float) -> None:
+        """A frame has got its label."""
+        self._latency.labels(camera).observe(seconds)
+
+    def event(self, camera: str, label: str) -> None:
+        """An event has begun."""
+        self._events.labels(camera, label).inc()
+
+    def reconnect(self, camera: str) -> None:
+        """A camera gives frames again."""
+        self._reconnects.labels(camera).inc()
+
+    def closed(self, camera: str, counts: Counts) -> None:
+        """A camera is not watched any more: its last counts."""
+        self._sums.take(camera, counts)
+
+    def render(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        from prometheus_client import generate_latest
+
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """What is asked for when it is read; called by the registry."""
+        from prometheus_client.core import CounterMetricFamily as Sum
+        from prometheus_client.core import GaugeMetricFamily as Gauge
+
+        for camera, counts in self._frames().items():
+            self._sums.take(camera, counts)
+        received = Sum("actionstream_frames_received", "Frames that a camera gave", labels=["camera"])
+        labelled = Sum("actionstream_frames_labelled", "Frames that got a label", labels=["camera"])
+        dropped = Sum("actionstream_frames_dropped", "Frames without a label", labels=["camera", "reason"])
+        for camera, sums in self._sums.all().items():
+            received.add_metric([camera], sums[RECEIVED])
+            labelled.add_metric([camera], sums[LABELLED])
+            for reason, count in sums.items():
+                if reason not in (RECEIVED, LABELLED):
+                    dropped.add_metric([camera, reason], count)
+        backlog = Gauge("actionstream_sink_backlog", "Records that a sink has not taken", labels=["sink"])
+        failing = Gauge("actionstream_sink_failing", "1 where the last try failed", labels=["sink"])
+        failures = Sum("actionstream_sink_failures", "Tries that failed", labels=["sink"])
+        for delivery in self._deliveries():
+            name = [delivery.sink.name]
+            backlog.add_metric(name, self._store.backlog(delivery.sink.name))
+            failing.add_metric(name, delivery.failure is not None)
+            failures.add_metric(name, delivery.failures)
+        clips = Sum("actionstream_clips", "Clips by what has become of them", labels=["outcome"])
+        for outcome, count in self._clips().items():
+            clips.add_metric([outcome], count)
+        queues = Gauge("actionstream_queue", "Length of a queue, or size of a spool, now", labels=["queue"])
+        for queue, length in self._queues().items():
+            queues.add_metric([queue], length)
+        yield from (received, labelled, dropped, backlog, failing, failures, clips, queues)
+
+
+RECEIVED, LABELLED = "#received", "#labelled"
+"""Keys of sums that are no reasons of dropped frames."""
+
+
+class _Sums:
+    """Sums of counts that begin again at 0 when their camera is restarted: sums never go back."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last: dict[str, Counter[str]] = {}
+        self._sums: dict[str, Counter[str]] = {}
+
+    def take(self, camera: str, counts: Counts) -> None:
+        now = Counter({**counts.dropped, RECEIVED: counts.received, LABELLED: counts.labelled})
+        with self._lock:
+            last = self._last.get(camera, Counter())
+            began_again = any(now[key] < count for key, count in last.items())
+            self._last[camera] = now
+            self._sums.setdefault(camera, Counter()).update(now if began_again else now - last)
+
+    def all(self) -> dict[str, Counter[str]]:
+        with self._lock:
+            return {camera: Counter(sums) for camera, sums in self._sums.items()}

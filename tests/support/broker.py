@@ -1,0 +1,165 @@
+"""A real MQTT broker (Mosquitto) for the tests, a client that writes down what it hears, and records to send."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from helpers import missing
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
+from servers import free_port
+
+from actionstream.event_id import new_event_id
+from actionstream.records import EventRecord
+
+MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
+    """Wait until a condition holds; it fails after some time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come to pass"
+        time.sleep(0.01)
+
+
+class Mosquitto:
+    """Mosquitto in a process of its own, that can be killed, stopped and started again at the same port."""
+
+    def __init__(self, folder: Path, *, persistence: bool = False, lines: str = ""):
+        if MOSQUITTO is None:
+            missing("the broker Mosquitto (the package mosquitto)")
+        self.port = free_port()
+        settings = folder / "mosquitto.conf"
+        settings.write_text(
+            f"listener {self.port} 127.0.0.1\nuser root\npersistence {str(persistence).lower()}\n"
+            f"persistence_location {folder}/\nautosave_on_changes true\nautosave_interval 1\nlog_type error\n"
+            + (lines or "allow_anonymous true\n")
+        )
+        self._command = [MOSQUITTO, "-c", str(settings)]
+        self.start()
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for(self._listens)
+
+    def _listens(self) -> bool:
+        assert self._process.poll() is None, "Mosquitto has ended"
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        """It keeps its connections, and says nothing."""
+        os.kill(self._process.pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        os.kill(self._process.pid, signal.SIGCONT)
+
+
+@contextmanager
+def mosquitto(folder: Path, *, persistence: bool = False, lines: str = "") -> Iterator[Mosquitto]:
+    broker = Mosquitto(folder, persistence=persistence, lines=lines)
+    try:
+        yield broker
+    finally:
+        broker.kill()
+
+
+class Listener:
+    """Subscribes to all topics, and keeps what it hears.
+
+    heard     topic, payload and whether it was retained, in order
+    retained  what a client that comes now would be told, as far as this one has heard
+    """
+
+    def __init__(self, port: int, topic: str = "#", **login: str):
+        self.heard: list[tuple[str, bytes, bool]] = []
+        self.retained: dict[str, bytes] = {}
+        self._topic = topic
+        self._subscribed = threading.Event()
+        self._client = Client(CallbackAPIVersion.VERSION2, client_id="listener", clean_session=False)
+        self._client.reconnect_delay_set(1, 1)
+        if login:
+            self._client.username_pw_set(login["user"], login["password"])
+        self._client.on_connect = lambda client, *_: client.subscribe(self._topic, qos=1)
+        self._client.on_subscribe = lambda *_: self._subscribed.set()
+        self._client.on_message = self._hear
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+        assert self._subscribed.wait(10)
+
+    def _hear(self, _client, _data, message) -> None:
+        self.heard.append((message.topic, message.payload, message.retain))
+        self.retained[message.topic] = message.payload
+
+    def payloads(self, topic: str) -> list[str]:
+        """All payloads of a topic so far."""
+        return [payload.decode() for heard, payload, _ in self.heard if heard == topic]
+
+    def last(self, topic: str) -> str | None:
+        payload = self.retained.get(topic)
+        return None if payload is None else payload.decode()
+
+    def publish(self, topic: str, payload: str, *, retain: bool = False) -> None:
+        self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(10)
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+        self._client.on_connect = self._client.on_subscribe = self._client.on_message = None
+
+
+@contextmanager
+def listener(port: int, topic: str = "#", **login: str) -> Iterator[Listener]:
+    found = Listener(port, topic, **login)
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+def kept_by(port: int) -> dict[str, str]:
+    """What the broker retains now: what a client that comes now is told before a message of its own comes back."""
+    with listener(port) as late:
+        late.publish("the/end", "")
+        wait_for(lambda: any(topic == "the/end" for topic, _, _ in late.heard))
+        return {topic: payload.decode() for topic, payload, retained in late.heard if retained}
+
+
+def records(count: int, camera: str = "hall", label: str = "wave") -> list[EventRecord]:
+    """Records of events, each of which begins, goes on, and ends before the next one."""
+    made: list[EventRecord] = []
+    while len(made) < count:
+        event, begun = new_event_id(), float(len(made))
+        for seq, kind in enumerate(("new", "update", "end")):
+            made.append(
+                EventRecord(
+                    type=kind,
+                    id=event,
+                    seq=seq,
+                    camera=camera,
+                    region=None,
+                    label=label,
+                    model="motion",
+                    score=0.75,
+                    best_score=0.875,
+                    start_seconds=begun,
+                    start_wall=1.8e9 + begun,
+                    end_seconds=begun + 1 if kind == "end" else None,
+                    end_wall=1.8e9 + begun + 1 if kind == "end" else None,
+                )
+            )
+    return made[:count]
