@@ -240,8 +240,7 @@ class _Broker:
         self._settings = folder / "mosquitto.conf"
         self._settings.write_text(
             f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location {folder}/\n"
-            "max_queued_messages 0\nlog_dest none\n"
-            + (f"user {_user_name()}\n" if os.geteuid() == 0 else "")
+            "max_queued_messages 0\nlog_dest none\n" + (f"user {_user_name()}\n" if os.geteuid() == 0 else "")
         )
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -277,9 +276,13 @@ def _subscriber(port: int, arrivals: Arrivals) -> Iterator[None]:
     from paho.mqtt.enums import CallbackAPIVersion
 
     client = Client(CallbackAPIVersion.VERSION2, client_id="receiver", clean_session=False)
-    client.reconnect_delay_set(0.2, 1)
-    client.on_connect = lambda *_: client.subscribe("actionstream/events", qos=1)
-    client.on_message = lambda _client, _data, message: arrivals.take(message.payload)
+    client.reconnect_delay_set(1, 1)
+
+    def subscribe(*_: Any) -> None:
+        client.subscribe("actionstream/events", qos=1)
+
+    client.on_connect = subscribe
+    client.on_message = lambda _client, _data, message: arrivals.take(bytes(message.payload))
     client.connect_async("127.0.0.1", port, keepalive=5)
     client.loop_start()
     try:

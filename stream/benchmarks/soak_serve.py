@@ -81,7 +81,10 @@ def measure_serve_soak(
         "labelled_a_second": sum(labelled.values()) / seconds,
         "looks": looks,
         "growth": {
-            name: {"from": _median(settled[: len(settled) // 3], name), "to": _median(settled[-len(settled) // 3 :], name)}
+            name: {
+                "from": _median(settled[: len(settled) // 3], name),
+                "to": _median(settled[-len(settled) // 3 :], name),
+            }
             for name in ("megabytes", "threads", "files", "database_megabytes", "json_files", "clips")
         },
     }

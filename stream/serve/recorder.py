@@ -14,9 +14,10 @@ import numpy as np
 from PIL import Image
 
 from actionstream.records import EventRecord
-from actionstream.results import Notice, Prediction, Update
+from actionstream.results import Notice, Update
 from actionstream.serve.board import Board, Fact
 from actionstream.serve.event_records import EventRecords
+from actionstream.serve.metrics import Metrics
 from actionstream.serve.store import Store
 
 MOST_WAITING = 10_000
@@ -63,27 +64,23 @@ class _Item(NamedTuple):
 class Recorder:
     """Takes the updates of all cameras without waiting; the work is done in a thread of its own.
 
-    say        shows a line of text to the user
-    predicted  is called with the camera of each prediction
-    recorded   is called with each record, after it was stored
-    lost       the number of records that were lost, as the store could not be written for too long
+    say   shows a line of text to the user
+    lost  the number of records that were lost, as the store could not be written for too long
     """
 
     def __init__(
         self,
         store: Store,
         board: Board,
+        metrics: Metrics,
         *,
         say: Callable[[str], None],
-        predicted: Callable[[str, Prediction], None],
-        recorded: Callable[[EventRecord], None],
     ):
         self.lost = 0
         self._store = store
         self._board = board
+        self._metrics = metrics
         self._say = say
-        self._predicted = predicted
-        self._recorded = recorded
         self._waiting: deque[_Item] = deque()
         self._changed = threading.Condition()
         self._stopped = False
@@ -135,7 +132,7 @@ class Recorder:
         records: list[EventRecord] = []
         if update.prediction is not None:
             self._board.set(Fact("status", camera.name), ("live", None))
-            self._predicted(camera.name, update.prediction)
+            self._metrics.latency(camera.name, update.prediction.latency_ms / 1000)
             records += camera.streams[update.stream].push(update.prediction)
         for event in () if update.prediction else update.events:
             records += camera.streams[event.stream].end([event], reason=camera.ending)
@@ -148,6 +145,10 @@ class Recorder:
 
     def _notice(self, camera: RecordedCamera, notice: Notice) -> list[EventRecord]:
         """Set the status of a camera; while it is disconnected, no event of it goes on."""
+        if notice.event == "reconnect":
+            self._metrics.reconnect(camera.name)
+        if notice.counts is not None:
+            self._metrics.closed(camera.name, notice.counts)
         if notice.event in ("connect", "reconnect"):
             self._board.set(Fact("status", camera.name), ("live", None))
         if notice.event not in ("disconnect", "retry", "close"):
@@ -198,7 +199,8 @@ class Recorder:
             self._say("events are stored again")
         self._failing = False
         for record, _ in self._unstored:
-            self._recorded(record)
+            if record.type == "new":
+                self._metrics.event(record.camera, record.label)
         self._unstored.clear()
 
 

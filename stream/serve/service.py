@@ -18,13 +18,14 @@ from actionstream.clips import Clips
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.records import EventRecord
 from actionstream.results import Counts
-from actionstream.serve import kept, notify
+from actionstream.serve import kept
 from actionstream.serve.board import Board
 from actionstream.serve.cameras import Cameras
 from actionstream.serve.event_records import ended_by_restart
-from actionstream.serve.http import HealthServer
+from actionstream.serve.http import StatusServer
 from actionstream.serve.kept import Kept
 from actionstream.serve.metrics import Metrics
+from actionstream.serve.notify import sd_notify
 from actionstream.serve.recorder import Recorder
 from actionstream.serve.settings import ClipSettings, Settings
 from actionstream.serve.sinks import Sinks
@@ -70,17 +71,13 @@ class Service:
             self._sinks = Sinks(self._store, self._board, enable=self._enable, say=say, clock=clock)
             stack.callback(self._sinks.stop)
             self._metrics = Metrics(
-                counts=self.counts,
-                backlog=self._sinks.backlog,
+                store=self._store,
+                frames=self.counts,
+                deliveries=self._sinks.deliveries,
                 clips=lambda: {} if clips is None else clips.counts,
+                queues=lambda: {"recorder": self._recorder.waiting},
             )
-            self._recorder = Recorder(
-                self._store,
-                self._board,
-                say=say,
-                predicted=self._metrics.predicted,
-                recorded=self._metrics.recorded,
-            )
+            self._recorder = Recorder(self._store, self._board, self._metrics, say=say)
             stack.callback(self._recorder.stop)
             self._cameras = Cameras(
                 settings.server,
@@ -93,13 +90,13 @@ class Service:
             )
             self._go_on(folder)
             if settings.server.http is not None:
-                health = HealthServer(
-                    settings.server.http, metrics=self._metrics.text, fault=self._fault, board=self._board
+                status = StatusServer(
+                    settings.server.http, metrics=self._metrics.render, alive=self._alive, board=self._board
                 )
-                stack.callback(health.stop)
+                stack.callback(status.close)
             self.apply(settings)
             self._stack = stack.pop_all()
-        notify.send("READY=1")
+        sd_notify("READY=1")
 
     def apply(self, settings: Settings) -> None:
         """Take new settings: only what is not as before is begun anew."""
@@ -119,8 +116,8 @@ class Service:
         if now - self._pruned_at >= PRUNE_SECONDS:
             self._pruned_at = now
             self._prune()
-        if self._fault() is None:
-            notify.send("WATCHDOG=1")
+        if self._alive():
+            sd_notify("WATCHDOG=1")
 
     def counts(self) -> dict[str, Counts]:
         """Counts of the frames of each camera that is watched, since it was started."""
@@ -128,7 +125,7 @@ class Service:
 
     def stop(self) -> None:
         """End all cameras and events, tell the sinks, keep the states of streams, and release everything."""
-        notify.send("STOPPING=1")
+        sd_notify("STOPPING=1")
         with self._stack:
             left = self._left()
             self._cameras.stop("stopped")
@@ -143,10 +140,9 @@ class Service:
     def _enable(self, camera: str, enabled: bool) -> None:
         self._cameras.enable(camera, enabled)
 
-    def _fault(self) -> str | None:
-        """What hangs, if anything does."""
-        seconds = self._cameras.quiet_seconds()
-        return None if seconds < QUIET_SECONDS else f"an engine has not turned for {seconds:.0f} s"
+    def _alive(self) -> str | None:
+        """A text where all engines turn; None where one hangs."""
+        return "alive" if self._cameras.quiet_seconds() < QUIET_SECONDS else None
 
     def _go_on(self, folder: Path) -> None:
         """Take up the streams that a short time ago another process had; end all other events that it left open."""

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 
 from pydantic import SecretStr
 
 from actionstream.serve.board import Board
 from actionstream.serve.delivery import Delivery, EventSink
-from actionstream.serve.discovery import CameraTopics
 from actionstream.serve.json_file import JsonFileSink
 from actionstream.serve.model_labels import labels_of
 from actionstream.serve.mqtt import MqttSink
 from actionstream.serve.settings import Camera, JsonFile, Mqtt, Settings, Webhook
 from actionstream.serve.store import Store
+from actionstream.serve.topics import CameraTopics
 from actionstream.serve.webhook import WebhookSink
 from actionstream.sinks.rotating import RotatingText
 
@@ -71,9 +70,9 @@ class Sinks:
             if isinstance(delivery.sink, MqttSink):
                 delivery.sink.set_cameras(cameras)
 
-    def backlog(self) -> dict[str, tuple[int, str | None]]:
-        """How many records wait for each sink, and why if it takes none."""
-        return {name: (self._store.backlog(name), each.failure) for name, each in list(self._deliveries.items())}
+    def deliveries(self) -> list[Delivery]:
+        """The deliveries to the sinks that are open. Any thread may call this."""
+        return list(self._deliveries.values())
 
     def stop(self) -> None:
         """Send what waits, for some seconds, and close all sinks."""
@@ -93,7 +92,7 @@ class Sinks:
                 )
             case Webhook():
                 return WebhookSink(
-                    name,
+                    name.removeprefix("webhook "),
                     settings.url.get_secret_value(),
                     secret=_revealed(settings.secret),
                     timeout_seconds=settings.timeout_seconds,
