@@ -49,8 +49,8 @@ def measure_serve_soak(
     """Watch the sample on some cameras, as fast as this machine can, while the clock goes through a day.
 
     Every second camera is watched in every second period of three hours only. Growth is that from the first third of
-    the looks at which all cameras are watched, after the warm-up, to their last third. Events are kept for 0.1 days, files of JSON lines are
-    rotated every 2 hours, and clips are deleted after 0.1 days.
+    the looks at which all cameras are watched, after the warm-up, to their last third. Events are kept for 0.1 days,
+    files of JSON lines are rotated every 2 hours, and clips are deleted after 0.1 days.
     """
     cameras = [f"[cameras.camera{n}]\n" for n in range(num_cameras)]
     periods = ", ".join(f'{{ hours = "{hour:02}:00-{hour + 3:02}:00" }}' for hour in range(0, 24, 6))
@@ -74,6 +74,7 @@ def measure_serve_soak(
                 looks.append({"hours": passed * 24, "cameras": len(service.counts()), **_look(folder)})
                 done(passed)
     settled = [look for look in looks if look["hours"] >= 24 * WARM_UP and look["cameras"] == num_cameras]
+    third = max(len(settled) // 3, 1)
     return {
         "seconds": seconds,
         "cameras": num_cameras,
@@ -81,10 +82,7 @@ def measure_serve_soak(
         "labelled_a_second": sum(labelled.values()) / seconds,
         "looks": looks,
         "growth": {
-            name: {
-                "from": _median(settled[: len(settled) // 3], name),
-                "to": _median(settled[-len(settled) // 3 :], name),
-            }
+            name: {"from": _median(settled[:third], name), "to": _median(settled[-third:], name)}
             for name in ("megabytes", "threads", "files", "database_megabytes", "json_files", "clips")
         },
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from actionstream.commands import signals
 from actionstream.live.followed_file import FollowedFile
@@ -17,7 +18,7 @@ LONGEST_STOP_SECONDS = 15.0
 """From a signal to the end of the process, whatever hangs then."""
 
 
-def serve(path: Path, *, state_folder: Path | None, say: Callable[[str], None]) -> None:
+def serve(path: Path, *, state_folder: Path | None, say: Callable[[str], None]) -> NoReturn:
     """Serve until a signal comes. SettingsError where the file is wrong: then nothing is started."""
     changes: queue.SimpleQueue[Settings] = queue.SimpleQueue()
 

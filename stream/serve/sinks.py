@@ -83,13 +83,15 @@ class Sinks:
     def _open(self, name: str, settings: Mqtt | Webhook | JsonFile, cameras: Mapping[str, CameraTopics]) -> EventSink:
         match settings:
             case Mqtt():
-                return MqttSink(
+                sink = MqttSink(
                     board=self._board,
                     cameras=cameras,
                     set_enabled=self._enable,
                     say=self._say,
                     **{**dict(settings), "password": _revealed(settings.password)},
                 )
+                sink.start()
+                return sink
             case Webhook():
                 return WebhookSink(
                     name.removeprefix("webhook "),
