@@ -11,8 +11,8 @@ from actionstream.cli.messages import say
 from actionstream.models.common.errors import ActionstreamError
 
 EXIT_CODES = (
-    "Exit codes: 0 the check found nothing wrong, 2 bad input, or a source cannot be opened, 3 a fault in actionstream, "
-    "130 Ctrl-C, 143 SIGTERM."
+    "Exit codes: 0 the check found nothing wrong, 2 bad input, or a source cannot be opened, 3 a fault in "
+    "actionstream, 130 Ctrl-C, 143 SIGTERM."
 )
 
 
