@@ -16,7 +16,6 @@ from actionstream.serve.settings import Camera, JsonFile, Mqtt, Settings, Webhoo
 from actionstream.serve.store import Store
 from actionstream.serve.topics import CameraTopics
 from actionstream.serve.webhook import WebhookSink
-from actionstream.sinks.rotating import RotatingText
 
 STOP_SECONDS = 3.0
 """How long a sink may take for what waits, when it is stopped."""
@@ -102,14 +101,13 @@ class Sinks:
                     say=self._say,
                 )
             case JsonFile():
-                file = RotatingText(
+                return JsonFileSink(
                     settings.path,
-                    max_bytes=round(settings.max_megabytes * 1e6),
+                    max_bytes=settings.max_megabytes * 1e6,
                     max_seconds=settings.max_hours * 3600,
                     keep=settings.keep,
                     clock=self._clock,
                 )
-                return JsonFileSink(file)
 
 
 def _topics(camera: Camera) -> CameraTopics:
