@@ -25,7 +25,7 @@ class EventRecord:
     end_seconds               on the source's clock; None until the end
     start_wall, end_wall      the same in seconds since 1970
     reason                    of an end that is no end of the action: "restart", "disabled" ...
-    clip                      path of the clip in the folder of clips; None where there is none
+    clip, snapshot            paths of the clip and its picture in the folder of clips; None where there are none
     """
 
     type: RecordType
@@ -43,6 +43,7 @@ class EventRecord:
     end_wall: float | None = None
     reason: str | None = None
     clip: str | None = None
+    snapshot: str | None = None
 
     @property
     def key(self) -> str:
@@ -67,4 +68,5 @@ class EventRecord:
             "end_time": wall_time(self.end_wall),
             "reason": self.reason,
             "clip": self.clip,
+            "snapshot": self.snapshot,
         }

@@ -113,9 +113,9 @@ class EventRecords:
         self._told[event.id] = now, record.best_score
         return record
 
-    def set_clip(self, event: str, clip: str) -> None:
-        """Note the clip of an open event."""
-        self._open[event] = replace(self._open[event], clip=clip)
+    def set_files(self, event: str, *, clip: str, snapshot: str | None) -> None:
+        """Note the clip and the picture of an open event."""
+        self._open[event] = replace(self._open[event], clip=clip, snapshot=snapshot)
 
     def _updates(self, prediction: Prediction, now: float) -> list[EventRecord]:
         """Note the scores of all open events; the records of those that are due."""

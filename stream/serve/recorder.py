@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -170,8 +171,9 @@ class Recorder:
             if camera.clips is not None:
                 clip = camera.clips.begin(record, picture)
                 events = next(each for each in camera.streams.values() if each.region == record.region)
-                events.set_clip(record.id, clip)
-                record = replace(record, clip=clip)
+                snapshot = None if picture is None else str(Path(clip).with_suffix(".jpg"))
+                events.set_files(record.id, clip=clip, snapshot=snapshot)
+                record = replace(record, clip=clip, snapshot=snapshot)
         elif record.type == "end" and camera.clips is not None:
             camera.clips.end(record)
         return record, picture
