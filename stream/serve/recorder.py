@@ -8,12 +8,14 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from PIL import Image
 
+from actionstream.models.common.errors import in_a_line
 from actionstream.records import EventRecord
 from actionstream.results import Notice, Update
 from actionstream.serve.board import Board, Fact
@@ -87,6 +89,7 @@ class Recorder:
         self._stopped = False
         self._unstored: list[tuple[EventRecord, bytes | None]] = []
         self._failing = False
+        self._faults: set[str] = set()
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
 
@@ -122,13 +125,23 @@ class Recorder:
                 items, self._waiting = self._waiting, deque()
                 stopped = self._stopped
             for item in items:
-                self._unstored += self._take(item)
-            self._store_all()
+                self._or_tell(partial(self._take, item))
+            self._or_tell(self._store_all)
             if stopped:
                 return
 
-    def _take(self, item: _Item) -> list[tuple[EventRecord, bytes | None]]:
-        """The records that an update makes; what is true now goes to the board."""
+    def _or_tell(self, work: Callable[[], None]) -> None:
+        """Do a part of the work; a fault of ours in it is said once, and the rest goes on."""
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001
+            text = in_a_line(error)
+            if text not in self._faults:
+                self._say(text)
+            self._faults.add(text)
+
+    def _take(self, item: _Item) -> None:
+        """Make the records of an update; what is true now goes to the board."""
         camera, update = item.camera, item.update
         records: list[EventRecord] = []
         if update.prediction is not None:
@@ -139,10 +152,9 @@ class Recorder:
             records += camera.streams[event.stream].end([event], reason=camera.ending)
         if update.notice is not None:
             records += self._notice(camera, update.notice)
-        told = [self._with_files(camera, record, item.image) for record in records]
-        if update.prediction is not None or told:
+        self._unstored += [self._with_files(camera, record, item.image) for record in records]
+        if update.prediction is not None or records:
             self._show(camera)
-        return told
 
     def _notice(self, camera: RecordedCamera, notice: Notice) -> list[EventRecord]:
         """Set the status of a camera; while it is disconnected, no event of it goes on."""
@@ -181,7 +193,7 @@ class Recorder:
     def _show(self, camera: RecordedCamera) -> None:
         """Put the open events of a camera on the board."""
         for events in camera.streams.values():
-            self._board.set(Fact("label", camera.name, events.region), events.best_label or "")
+            self._board.set(Fact("label", camera.name, events.region), events.best_label)
             for label, is_open in events.labels.items():
                 self._board.set(Fact("on", camera.name, events.region, label), is_open)
 
