@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import cycle
 from pathlib import Path
@@ -103,7 +103,7 @@ def measure_outages(
 
     with ExitStack() as stack:
         webhook = stack.enter_context(_receiver(by_webhook))
-        stack.enter_context(_subscriber(broker_port, by_mqtt))
+        subscribed = stack.enter_context(_subscriber(broker_port, by_mqtt))
         settings = folder / "cameras.toml"
         text = CAMERAS.format(http=http, broker=broker_port, webhook=webhook)
         cameras = "".join(f"\n[cameras.camera{n}]\n" for n in range(num_cameras))
@@ -113,6 +113,7 @@ def measure_outages(
         service = _Service(settings)
         stack.callback(service.stop)
         broker.start()
+        subscribed.wait(START_SECONDS)
         service.start()
         service.wait(http)
         with_broker = _frames_a_second(http, away_seconds / 5)
@@ -132,7 +133,7 @@ def measure_outages(
         service.stop()
         settings.write_text(text + cameras.replace("]\n", ']\nschedule = { hours = "00:00-00:01", days = "mon" }\n'))
         service.start()  # it has no events of its own, and tells what waits
-        _settle(folder / "state" / FILE)
+        _settle(folder / "state" / FILE, by_mqtt)
         service.stop()
     records = _records(folder / "state" / FILE)
     return {
@@ -182,19 +183,22 @@ def _unpaired(records: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _records(database: Path) -> list[dict[str, Any]]:
-    with sqlite3.connect(database) as connection:
+    with closing(sqlite3.connect(database)) as connection:
         return [json.loads(body) for (body,) in connection.execute("SELECT body FROM records ORDER BY number")]
 
 
-def _settle(database: Path) -> None:
-    """Wait until all sinks have taken all records."""
+def _settle(database: Path, arrivals: Arrivals) -> None:
+    """Wait until all sinks have taken all records, and the broker has passed them on."""
     end = time.monotonic() + SETTLE_SECONDS
     query = "SELECT count(*) FROM cursors WHERE number < (SELECT max(number) FROM records)"
+    before = -1
     while time.monotonic() < end:
-        with sqlite3.connect(database) as connection:
-            if connection.execute(query).fetchone() == (0,):
-                return
-        time.sleep(0.5)
+        with closing(sqlite3.connect(database)) as connection:
+            taken = connection.execute(query).fetchone() == (0,)
+        if taken and len(arrivals.keys) == before:
+            return
+        before = len(arrivals.keys)
+        time.sleep(1.0)
 
 
 class _Service:
@@ -245,7 +249,9 @@ class _Broker:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        self._process = subprocess.Popen([str(shutil.which("mosquitto", path=_path())), "-c", str(self._settings)])
+        self._process = subprocess.Popen(
+            [str(shutil.which("mosquitto", path=_path())), "-c", str(self._settings)], stderr=subprocess.DEVNULL
+        )
         for _ in range(100):
             with suppress(OSError), socket.create_connection(("127.0.0.1", self._port), timeout=1):
                 return
@@ -270,8 +276,8 @@ def _path() -> str:
 
 
 @contextmanager
-def _subscriber(port: int, arrivals: Arrivals) -> Iterator[None]:
-    """A client with a persistent session that takes all records."""
+def _subscriber(port: int, arrivals: Arrivals) -> Iterator[threading.Event]:
+    """A client with a persistent session that takes all records; gives an event that is set when it has subscribed."""
     from paho.mqtt.client import Client
     from paho.mqtt.enums import CallbackAPIVersion
 
@@ -281,12 +287,14 @@ def _subscriber(port: int, arrivals: Arrivals) -> Iterator[None]:
     def subscribe(*_: Any) -> None:
         client.subscribe("actionstream/events", qos=1)
 
+    subscribed = threading.Event()
     client.on_connect = subscribe
+    client.on_subscribe = lambda *_: subscribed.set()
     client.on_message = lambda _client, _data, message: arrivals.take(bytes(message.payload))
     client.connect_async("127.0.0.1", port, keepalive=5)
     client.loop_start()
     try:
-        yield
+        yield subscribed
     finally:
         client.disconnect()
         client.loop_stop()
