@@ -124,6 +124,13 @@ BAD = [
     ),
     ("[cameras.door]\nsource = 1.5", "2: cameras.door.source is a number; expected a text, { env ="),
     ("[cameras.door]\nsource = []", "2: cameras.door.source is a list; expected a text, { env ="),
+    ("[cameras.door]\nsource = 'ftp://a/b'", "2: cameras.door.source has the scheme ftp; expected rtsp, rtsps, http,"),
+    ("[cameras.door]\nsource = 'rtsp:/a/b'", "2: cameras.door.source is no address; expected rtsp://, as in"),
+    (f"{CAMERA}password = 'a'", "1: cameras.door has a password and no user; give both"),
+    (
+        "[cameras.regions]\nsource = 'sample'\ntreshold = 1",
+        "3: cameras.regions.treshold is no key; nearest is threshold",
+    ),
     # names
     ("[cameras.'']\nsource = 'a'", '1: cameras."" is no name; expected 1 to 100 printable characters, without spaces'),
     (
@@ -287,6 +294,9 @@ def test_what_is_not_said_is_as_usual(monkeypatch):
     assert (found.mqtt, found.webhooks, found.clips, found.json_file) == (None, {}, None, None)
     assert found.cameras == {"door": Camera(source="sample")}
     assert found.cameras["door"].model == "motion"
+    assert camera("model = 'motion'").model == "motion"
+    assert camera("threshold = 0.5\nend_threshold = 0.5").end_threshold == 0.5
+    assert parse_settings(f"{CAMERA}[server]\nhttp = 'off'", Path("cameras.toml")).server.http is None
     assert Mqtt(host="a").port == 1883
     assert Mqtt(host="a", tls=True).port == 8883
     assert Mqtt(host="a", tls=True, port=1883).port == 1883
@@ -332,19 +342,20 @@ def test_relative_paths_count_from_the_file(tmp_path, monkeypatch, checkpoint):
     (folder / "run").mkdir(parents=True)
     for copy in ("own.safetensors", "run/best.safetensors"):
         (folder / copy).write_bytes(checkpoint.read_bytes())
+    (folder / "7").touch()
     (folder / "password").write_text(f" {SECRET}\n")
     (folder / "cameras.toml").write_text(
         "[server]\nstate_folder = 'state'\n"
         "[cameras.a]\nsource = 'films/a.mp4'\nmodel = 'own.safetensors'\nlabels = ['wave']\n"
         "[cameras.b]\nsource = 'rtsp://cam/b'\nuser = 'me'\npassword = { file = 'password' }\nmodel = 'run'\n"
-        "[cameras.c]\nsource = 0\n[cameras.d]\nsource = 'sample'\n[cameras.e]\nsource = '/e.mp4'\n"
+        "[cameras.c]\nsource = 0\n[cameras.d]\nsource = 'sample'\n[cameras.e]\nsource = '/e.mp4'\n[cameras.f]\nsource = 7\n"
         "[clips]\nfolder = '../clips'\n[json]\npath = '~/events.jsonl'\n"
     )
     monkeypatch.chdir(tmp_path)
     found = read_settings(Path("house/cameras.toml"))
     cameras = found.cameras
     sources = [camera.source.get_secret_value() for camera in cameras.values()]
-    assert sources == [f"{folder}/films/a.mp4", f"rtsp://me:{SECRET}@cam/b", "0", "sample", "/e.mp4"]
+    assert sources == [f"{folder}/films/a.mp4", f"rtsp://me:{SECRET}@cam/b", "0", "sample", "/e.mp4", f"{folder}/7"]
     assert cameras["a"].model == str(folder / "own.safetensors")
     assert cameras["b"].model == str(folder / "run")
     assert found.server.state_folder == folder / "state"
@@ -383,7 +394,7 @@ SECRETS = {
     "address": f"[cameras.door]\nsource = 'rtsp://me:{SECRET}@cam/x'\n",
     "mqtt": f"{CAMERA}[mqtt]\nhost = 'a'\nuser = 'me'\npassword = '{SECRET}'\n",
     "webhook": f"{CAMERA}[webhooks.x]\nurl = 'https://a/{SECRET}'\nsecret = '{SECRET}'\nheaders.token = '{SECRET}'\n",
-    "environment": f"{CAMERA}password = {{ env = 'DOOR' }}\n",
+    "environment": f"{CAMERA}user = 'me'\npassword = {{ env = 'DOOR' }}\n",
 }
 
 
@@ -406,6 +417,9 @@ MISPLACED = [
     f"[cameras]\ndoor = 'rtsp://me:{SECRET}@cam/x'",
     f"[cameras.door]\nsource = ['rtsp://me:{SECRET}@cam/x']",
     f"[cameras.door]\nsource = {{ url = 'rtsp://me:{SECRET}@cam/x' }}",
+    f"[cameras.door]\nsource = 'rtsp:/me:{SECRET}@cam/x'",
+    f"[cameras.door]\nsource = 'rtsp:\\\\me:{SECRET}@cam/x'",
+    f"[cameras.door]\nsource = 'rstp://me:{SECRET}@cam/x'",
     f"{CAMERA}pasword = '{SECRET}'",
     f"{CAMERA}model = {{ password = '{SECRET}' }}",
     f"{CAMERA}labels = [{{ password = '{SECRET}' }}]",
@@ -425,6 +439,12 @@ def test_secrets_at_a_wrong_place_are_not_shown(text):
         parse_settings(text, Path("cameras.toml"))
     assert error.value.problems
     assert SECRET not in "".join(traceback.format_exception(error.value))
+
+
+def test_an_error_of_pydantic_has_no_secret():
+    with pytest.raises(ValidationError) as error:
+        Camera(source="sample", pasword=SECRET)
+    assert SECRET not in str(error.value)
 
 
 def test_secrets_that_are_not_there(tmp_path, monkeypatch):
