@@ -16,7 +16,7 @@ from actionstream.serve.camera_checks import check_cameras
 from actionstream.serve.places import Places
 from actionstream.serve.settings import Settings
 from actionstream.serve.values import kind_of
-from actionstream.serve.wording import DEFAULTS, Problem, dotted, problems_of
+from actionstream.serve.wording import DEFAULTS, Problem, dotted, in_a_line, problems_of
 
 MOST_CHARACTERS = 1 << 20
 
@@ -28,8 +28,8 @@ class SettingsError(ActionstreamError):
     """
 
     def __init__(self, problems: list[str]):
-        super().__init__("\n".join(problems))
-        self.problems = problems
+        self.problems = [in_a_line(problem) for problem in problems]
+        super().__init__("\n".join(self.problems))
 
 
 def read_settings(path: Path) -> Settings:
@@ -37,7 +37,7 @@ def read_settings(path: Path) -> Settings:
     try:
         text = read_text(path)
     except (ActionstreamError, OSError) as error:
-        raise SettingsError([" ".join(str(error).split())]) from None
+        raise SettingsError([str(error)]) from None
     return parse_settings(text, path)
 
 

@@ -149,6 +149,10 @@ BAD = [
         f"{CAMERA}[cameras.door.regions]\n'a b' = [0, 0, 1, 1]\na-b = [0, 0, 1, 1]",
         "5: cameras.door.regions.a-b has the same topics as 'a b', a_b; give it another name",
     ),
+    (
+        f'{CAMERA}user = {{ env = "a\\u2028\\nb" }}',
+        r"3: cameras.door.user is in the environment variable a\u2028\nb, which is not set; set it before the start",
+    ),
     # regions: all kinds of wrong ones are in test_regions
     (f"{CAMERA}regions.gate = [0, 0, 2, 1]", "3: cameras.door.regions.gate[2] is 2; expected 0 to 1"),
     (
@@ -348,7 +352,8 @@ def test_relative_paths_count_from_the_file(tmp_path, monkeypatch, checkpoint):
         "[server]\nstate_folder = 'state'\n"
         "[cameras.a]\nsource = 'films/a.mp4'\nmodel = 'own.safetensors'\nlabels = ['wave']\n"
         "[cameras.b]\nsource = 'rtsp://cam/b'\nuser = 'me'\npassword = { file = 'password' }\nmodel = 'run'\n"
-        "[cameras.c]\nsource = 0\n[cameras.d]\nsource = 'sample'\n[cameras.e]\nsource = '/e.mp4'\n[cameras.f]\nsource = 7\n"
+        "[cameras.c]\nsource = 0\n[cameras.d]\nsource = 'sample'\n[cameras.e]\nsource = '/e.mp4'\n"
+        "[cameras.f]\nsource = 7\n"
         "[clips]\nfolder = '../clips'\n[json]\npath = '~/events.jsonl'\n"
     )
     monkeypatch.chdir(tmp_path)
@@ -458,10 +463,38 @@ def test_secrets_that_are_not_there(tmp_path, monkeypatch):
         "{ file = 'latin' }": f"is in the file {tmp_path}/latin, which is no text in UTF-8",
         "{ file = 'long' }": f"is in the file {tmp_path}/long, which is too long; expected 65,536 bytes at most",
         "{ env = 'A', file = 'b' }": 'is a table; expected { env = "NAME" } or { file = "PATH" }',
+        '{ file = "a\\u0000" }': rf"is in the file {tmp_path}/a\x00, which is no path",
         "{ env = 3 }": 'is a table; expected { env = "NAME" } or { file = "PATH" }',
     }.items():
-        (line,) = problems(f"{CAMERA}password = {value}", tmp_path / "cameras.toml")
-        assert line == f"{tmp_path}/cameras.toml:3: cameras.door.password {words}"
+        (line,) = problems(f"{CAMERA}user = 'me'\npassword = {value}", tmp_path / "cameras.toml")
+        assert line == f"{tmp_path}/cameras.toml:4: cameras.door.password {words}"
+
+
+WHOLE = re.sub(r"(?m)^#(?! \S)", "", EXAMPLE_FILE.read_text())
+"""The example with all that it has in comments."""
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_a_damaged_file_is_told_in_lines(data):
+    """Whatever stands there: no error but SettingsError, and each problem is one line with a place in the file."""
+    text = WHOLE
+    for _ in range(data.draw(st.integers(1, 3))):
+        begin = data.draw(st.integers(0, len(text)))
+        end = begin + data.draw(st.integers(0, 12))
+        put = st.sampled_from(
+            ["[", "]", "{", "}", '"', "'", "#", "\n", ".", "=", "nan", "-1", "1e400", "true", "[[a]]", "x"]
+        )
+        text = text[:begin] + data.draw(put | st.text(max_size=5)) + text[end:]
+    try:
+        parse_settings(text, Path("cameras.toml"))
+    except SettingsError as error:
+        count = text.count("\n") + 1
+        for line in error.problems:
+            place = re.match(r"cameras\.toml:(\d+): ", line)
+            assert place or "cameras are not there" in line, line
+            assert place is None or 1 <= int(place[1]) <= count
+            assert line.isprintable()
 
 
 # Places: against an oracle that parses each prefix of a text. The begin of a statement is the line after the last
@@ -579,16 +612,15 @@ def test_every_key_is_described_and_in_the_schema():
 def test_the_example_is_right_and_complete(monkeypatch):
     text = EXAMPLE_FILE.read_text()
     assert list(parse_settings(text, EXAMPLE_FILE).cameras) == ["sample"]
-    whole = re.sub(r"(?m)^#(?! \S)", "", text)
-    for name in re.findall(r'env = "(\w+)"', whole):
+    for name in re.findall(r'env = "(\w+)"', WHOLE):
         monkeypatch.setenv(name, "https://example.com")
-    found = parse_settings(whole, EXAMPLE_FILE)
+    found = parse_settings(WHOLE, EXAMPLE_FILE)
     assert list(found.cameras) == ["sample", "door"]
     assert len(found.cameras["door"].regions) == 2
     assert len(found.cameras["door"].schedule) == 2
     for part in all_parts():
         if part not in (Settings, Region):
-            missing = [name for name in part.model_fields if not re.search(rf"\b{name}( =|\])", whole)]
+            missing = [name for name in part.model_fields if not re.search(rf"\b{name}( =|\])", WHOLE)]
             assert missing == [], part
 
 
