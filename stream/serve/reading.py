@@ -16,7 +16,7 @@ from actionstream.serve.camera_checks import check_cameras
 from actionstream.serve.places import Places
 from actionstream.serve.settings import Settings
 from actionstream.serve.values import kind_of
-from actionstream.serve.wording import DEFAULTS, Problem, dotted, problems_of
+from actionstream.serve.wording import DEFAULTS, Problem, dotted, in_a_line, problems_of
 
 MOST_CHARACTERS = 1 << 20
 
@@ -28,8 +28,8 @@ class SettingsError(ActionstreamError):
     """
 
     def __init__(self, problems: list[str]):
-        super().__init__("\n".join(problems))
-        self.problems = problems
+        self.problems = [in_a_line(problem) for problem in problems]
+        super().__init__("\n".join(self.problems))
 
 
 def read_settings(path: Path) -> Settings:
@@ -37,7 +37,7 @@ def read_settings(path: Path) -> Settings:
     try:
         text = read_text(path)
     except (ActionstreamError, OSError) as error:
-        raise SettingsError([" ".join(str(error).split())]) from None
+        raise SettingsError([str(error)]) from None
     return parse_settings(text, path)
 
 
@@ -65,7 +65,7 @@ def parse_settings(text: str, path: Path) -> Settings:
         problems += problems_of(error, data)
     problems += check_cameras(data["cameras"], folder)
     if settings is None or problems:  # outside of the handler: pydantic's error has values that may be secrets
-        raise SettingsError(_in_lines(problems, own, defaults, text, path))
+        raise SettingsError(_in_lines(problems, own, text, path))
     return settings
 
 
@@ -76,12 +76,12 @@ def _with_defaults(cameras: Any, defaults: dict[str, Any]) -> Any:
     return {name: defaults | own if isinstance(own, dict) else own for name, own in cameras.items()}
 
 
-def _in_lines(problems: list[Problem], own: Any, defaults: dict[str, Any], text: str, path: Path) -> list[str]:
+def _in_lines(problems: list[Problem], own: Any, text: str, path: Path) -> list[str]:
     """A line of each problem, in the order of the file; a problem of [defaults] is told once."""
     places = Places(text)
     found: dict[str, int] = {}
     for keys, words in problems:
-        if len(keys) > 2 and keys[0] == "cameras" and keys[2] in defaults and keys[2] not in own[keys[1]]:
+        if len(keys) > 2 and keys[0] == "cameras" and keys[2] not in own[keys[1]]:
             keys = (DEFAULTS, *keys[2:])
         line = places.line(keys)
         found[f"{path}{f':{line}' if line else ''}: {dotted(keys)} {words}"] = line or 0

@@ -23,7 +23,7 @@ from pydantic import (
 from actionstream.choices import DeviceName, RuntimeName, Transport
 from actionstream.models.common.checked import ShortText
 from actionstream.models.locate import BEST
-from actionstream.serve.polygons import Point, crosses_itself
+from actionstream.serve.shapes import Box, Polygon
 from actionstream.serve.values import (
     MINUTES_A_DAY,
     Days,
@@ -34,7 +34,6 @@ from actionstream.serve.values import (
     Name,
     Seconds,
     Secret,
-    Share,
     Text,
     Thresholds,
     Timeout,
@@ -42,13 +41,11 @@ from actionstream.serve.values import (
     Topic,
     WebAddress,
     folder_of,
-    shares,
     told,
     wanted,
 )
-from actionstream.sources.address import scheme
+from actionstream.sources.address import SCHEMES, mistyped, scheme
 
-MOST_CORNERS = 100
 LOGIN_SCHEMES = ("rtsp", "rtsps", "http", "https")
 """The schemes of addresses that a user and a password are put into."""
 
@@ -90,42 +87,6 @@ class Server(Part):
     keep_events_days: float = Field(
         default=30, gt=0, le=36_500, description="Events are kept for this many days in the state folder."
     )
-
-
-def _four(value: Any) -> Any:
-    if isinstance(value, list) and len(value) != 4:
-        raise wanted("[left, top, right, bottom]")
-    return value
-
-
-def _two(value: Any) -> Any:
-    if isinstance(value, list) and len(value) != 2:
-        raise wanted("[x, y]")
-    return value
-
-
-def _box(box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
-    left, top, right, bottom = box
-    if not (left < right and top < bottom):
-        raise wanted("[left, top, right, bottom] with left < right and top < bottom")
-    return box
-
-
-def _polygon(corners: tuple[Point, ...]) -> tuple[Point, ...]:
-    if not 3 <= len(corners) <= MOST_CORNERS:
-        raise wanted(f"3 to {MOST_CORNERS} points")
-    if len(set(corners)) < len(corners):
-        raise wanted("each point once; the last one is joined to the first")
-    if crosses_itself(corners):
-        raise wanted("a polygon whose sides do not cross or touch each other")
-    return corners
-
-
-Box = Annotated[
-    tuple[Share, Share, Share, Share], Strict(False), BeforeValidator(_four), AfterValidator(_box), shares(4)
-]
-Corner = Annotated[tuple[Share, Share], Strict(False), BeforeValidator(_two), shares(2)]
-Polygon = Annotated[tuple[Corner, ...], Strict(False), AfterValidator(_polygon)]
 
 
 class Region(Part):
@@ -233,6 +194,12 @@ class Camera(Part):
     )
     update_seconds: Timeout = Field(default=5, description="The interval between two updates of an event that goes on.")
 
+    @model_validator(mode="after")
+    def _check_login(self) -> Camera:
+        if self.password is not None and self.user is None:
+            raise told("has a password and no user; give both")
+        return self
+
     @field_validator("model")
     @classmethod
     def _find_model(cls, model: str, info: ValidationInfo) -> str:
@@ -257,9 +224,13 @@ class Camera(Part):
         text = source.get_secret_value().strip()
         if text in ("", "-") or "\0" in text:
             raise told("names no source; expected an address, a file, a folder or the number of a camera")
-        if scheme(text) is not None:
+        if known := scheme(text):
+            if known not in SCHEMES:
+                raise told(f"has the scheme {known}; expected {', '.join(SCHEMES)}")
             return SecretStr(_with_login(text, info.data.get("user"), info.data.get("password")))
         path = folder_of(info) / Path(text).expanduser()
+        if (meant := mistyped(text)) and not path.exists():
+            raise told(f"is no address; expected {meant}://, as in {meant}://host/path")
         is_name = text.isdecimal() or text == "sample"
         return source if is_name and not path.exists() else SecretStr(str(path))
 

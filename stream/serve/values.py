@@ -72,6 +72,8 @@ def _read_secret_file(path: Path) -> str:
         raise told(f"is in the file {path}, which cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise told(f"is in the file {path}, which is no text in UTF-8") from None
+    except ValueError:  # open's, for a NUL
+        raise told(f"is in the file {path}, which is no path") from None
     if len(data) > MOST_SECRET_BYTES:
         raise told(f"is in the file {path}, which is too long; expected {MOST_SECRET_BYTES:,} bytes at most")
     return text

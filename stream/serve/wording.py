@@ -38,6 +38,11 @@ def dotted(path: Path) -> str:
     return text
 
 
+def in_a_line(text: str) -> str:
+    """A text whose line breaks and other characters that are not printable are escaped."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
 def problems_of(error: ValidationError, data: dict[str, Any]) -> Iterator[Problem]:
     """What pydantic found in these data."""
     for each in error.errors(include_url=False):

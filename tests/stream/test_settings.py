@@ -124,6 +124,13 @@ BAD = [
     ),
     ("[cameras.door]\nsource = 1.5", "2: cameras.door.source is a number; expected a text, { env ="),
     ("[cameras.door]\nsource = []", "2: cameras.door.source is a list; expected a text, { env ="),
+    ("[cameras.door]\nsource = 'ftp://a/b'", "2: cameras.door.source has the scheme ftp; expected rtsp, rtsps, http,"),
+    ("[cameras.door]\nsource = 'rtsp:/a/b'", "2: cameras.door.source is no address; expected rtsp://, as in"),
+    (f"{CAMERA}password = 'a'", "1: cameras.door has a password and no user; give both"),
+    (
+        "[cameras.regions]\nsource = 'sample'\ntreshold = 1",
+        "3: cameras.regions.treshold is no key; nearest is threshold",
+    ),
     # names
     ("[cameras.'']\nsource = 'a'", '1: cameras."" is no name; expected 1 to 100 printable characters, without spaces'),
     (
@@ -141,6 +148,10 @@ BAD = [
     (
         f"{CAMERA}[cameras.door.regions]\n'a b' = [0, 0, 1, 1]\na-b = [0, 0, 1, 1]",
         "5: cameras.door.regions.a-b has the same topics as 'a b', a_b; give it another name",
+    ),
+    (
+        f'{CAMERA}user = {{ env = "a\\u2028\\nb" }}',
+        r"3: cameras.door.user is in the environment variable a\u2028\nb, which is not set; set it before the start",
     ),
     # regions: all kinds of wrong ones are in test_regions
     (f"{CAMERA}regions.gate = [0, 0, 2, 1]", "3: cameras.door.regions.gate[2] is 2; expected 0 to 1"),
@@ -287,6 +298,9 @@ def test_what_is_not_said_is_as_usual(monkeypatch):
     assert (found.mqtt, found.webhooks, found.clips, found.json_file) == (None, {}, None, None)
     assert found.cameras == {"door": Camera(source="sample")}
     assert found.cameras["door"].model == "motion"
+    assert camera("model = 'motion'").model == "motion"
+    assert camera("threshold = 0.5\nend_threshold = 0.5").end_threshold == 0.5
+    assert parse_settings(f"{CAMERA}[server]\nhttp = 'off'", Path("cameras.toml")).server.http is None
     assert Mqtt(host="a").port == 1883
     assert Mqtt(host="a", tls=True).port == 8883
     assert Mqtt(host="a", tls=True, port=1883).port == 1883
@@ -332,19 +346,21 @@ def test_relative_paths_count_from_the_file(tmp_path, monkeypatch, checkpoint):
     (folder / "run").mkdir(parents=True)
     for copy in ("own.safetensors", "run/best.safetensors"):
         (folder / copy).write_bytes(checkpoint.read_bytes())
+    (folder / "7").touch()
     (folder / "password").write_text(f" {SECRET}\n")
     (folder / "cameras.toml").write_text(
         "[server]\nstate_folder = 'state'\n"
         "[cameras.a]\nsource = 'films/a.mp4'\nmodel = 'own.safetensors'\nlabels = ['wave']\n"
         "[cameras.b]\nsource = 'rtsp://cam/b'\nuser = 'me'\npassword = { file = 'password' }\nmodel = 'run'\n"
         "[cameras.c]\nsource = 0\n[cameras.d]\nsource = 'sample'\n[cameras.e]\nsource = '/e.mp4'\n"
+        "[cameras.f]\nsource = 7\n"
         "[clips]\nfolder = '../clips'\n[json]\npath = '~/events.jsonl'\n"
     )
     monkeypatch.chdir(tmp_path)
     found = read_settings(Path("house/cameras.toml"))
     cameras = found.cameras
     sources = [camera.source.get_secret_value() for camera in cameras.values()]
-    assert sources == [f"{folder}/films/a.mp4", f"rtsp://me:{SECRET}@cam/b", "0", "sample", "/e.mp4"]
+    assert sources == [f"{folder}/films/a.mp4", f"rtsp://me:{SECRET}@cam/b", "0", "sample", "/e.mp4", f"{folder}/7"]
     assert cameras["a"].model == str(folder / "own.safetensors")
     assert cameras["b"].model == str(folder / "run")
     assert found.server.state_folder == folder / "state"
@@ -383,7 +399,7 @@ SECRETS = {
     "address": f"[cameras.door]\nsource = 'rtsp://me:{SECRET}@cam/x'\n",
     "mqtt": f"{CAMERA}[mqtt]\nhost = 'a'\nuser = 'me'\npassword = '{SECRET}'\n",
     "webhook": f"{CAMERA}[webhooks.x]\nurl = 'https://a/{SECRET}'\nsecret = '{SECRET}'\nheaders.token = '{SECRET}'\n",
-    "environment": f"{CAMERA}password = {{ env = 'DOOR' }}\n",
+    "environment": f"{CAMERA}user = 'me'\npassword = {{ env = 'DOOR' }}\n",
 }
 
 
@@ -406,6 +422,9 @@ MISPLACED = [
     f"[cameras]\ndoor = 'rtsp://me:{SECRET}@cam/x'",
     f"[cameras.door]\nsource = ['rtsp://me:{SECRET}@cam/x']",
     f"[cameras.door]\nsource = {{ url = 'rtsp://me:{SECRET}@cam/x' }}",
+    f"[cameras.door]\nsource = 'rtsp:/me:{SECRET}@cam/x'",
+    f"[cameras.door]\nsource = 'rtsp:\\\\me:{SECRET}@cam/x'",
+    f"[cameras.door]\nsource = 'rstp://me:{SECRET}@cam/x'",
     f"{CAMERA}pasword = '{SECRET}'",
     f"{CAMERA}model = {{ password = '{SECRET}' }}",
     f"{CAMERA}labels = [{{ password = '{SECRET}' }}]",
@@ -427,6 +446,12 @@ def test_secrets_at_a_wrong_place_are_not_shown(text):
     assert SECRET not in "".join(traceback.format_exception(error.value))
 
 
+def test_an_error_of_pydantic_has_no_secret():
+    with pytest.raises(ValidationError) as error:
+        Camera(source="sample", pasword=SECRET)
+    assert SECRET not in str(error.value)
+
+
 def test_secrets_that_are_not_there(tmp_path, monkeypatch):
     monkeypatch.delenv("DOOR", raising=False)
     (tmp_path / "latin").write_bytes(b"\xe4")
@@ -438,10 +463,38 @@ def test_secrets_that_are_not_there(tmp_path, monkeypatch):
         "{ file = 'latin' }": f"is in the file {tmp_path}/latin, which is no text in UTF-8",
         "{ file = 'long' }": f"is in the file {tmp_path}/long, which is too long; expected 65,536 bytes at most",
         "{ env = 'A', file = 'b' }": 'is a table; expected { env = "NAME" } or { file = "PATH" }',
+        '{ file = "a\\u0000" }': rf"is in the file {tmp_path}/a\x00, which is no path",
         "{ env = 3 }": 'is a table; expected { env = "NAME" } or { file = "PATH" }',
     }.items():
-        (line,) = problems(f"{CAMERA}password = {value}", tmp_path / "cameras.toml")
-        assert line == f"{tmp_path}/cameras.toml:3: cameras.door.password {words}"
+        (line,) = problems(f"{CAMERA}user = 'me'\npassword = {value}", tmp_path / "cameras.toml")
+        assert line == f"{tmp_path}/cameras.toml:4: cameras.door.password {words}"
+
+
+WHOLE = re.sub(r"(?m)^#(?! \S)", "", EXAMPLE_FILE.read_text())
+"""The example with all that it has in comments."""
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_a_damaged_file_is_told_in_lines(data):
+    """Whatever stands there: no error but SettingsError, and each problem is one line with a place in the file."""
+    text = WHOLE
+    for _ in range(data.draw(st.integers(1, 3))):
+        begin = data.draw(st.integers(0, len(text)))
+        end = begin + data.draw(st.integers(0, 12))
+        put = st.sampled_from(
+            ["[", "]", "{", "}", '"', "'", "#", "\n", ".", "=", "nan", "-1", "1e400", "true", "[[a]]", "x"]
+        )
+        text = text[:begin] + data.draw(put | st.text(max_size=5)) + text[end:]
+    try:
+        parse_settings(text, Path("cameras.toml"))
+    except SettingsError as error:
+        count = text.count("\n") + 1
+        for line in error.problems:
+            place = re.match(r"cameras\.toml:(\d+): ", line)
+            assert place or "cameras are not there" in line, line
+            assert place is None or 1 <= int(place[1]) <= count
+            assert line.isprintable()
 
 
 # Places: against an oracle that parses each prefix of a text. The begin of a statement is the line after the last
@@ -559,16 +612,15 @@ def test_every_key_is_described_and_in_the_schema():
 def test_the_example_is_right_and_complete(monkeypatch):
     text = EXAMPLE_FILE.read_text()
     assert list(parse_settings(text, EXAMPLE_FILE).cameras) == ["sample"]
-    whole = re.sub(r"(?m)^#(?! \S)", "", text)
-    for name in re.findall(r'env = "(\w+)"', whole):
+    for name in re.findall(r'env = "(\w+)"', WHOLE):
         monkeypatch.setenv(name, "https://example.com")
-    found = parse_settings(whole, EXAMPLE_FILE)
+    found = parse_settings(WHOLE, EXAMPLE_FILE)
     assert list(found.cameras) == ["sample", "door"]
     assert len(found.cameras["door"].regions) == 2
     assert len(found.cameras["door"].schedule) == 2
     for part in all_parts():
         if part not in (Settings, Region):
-            missing = [name for name in part.model_fields if not re.search(rf"\b{name}( =|\])", whole)]
+            missing = [name for name in part.model_fields if not re.search(rf"\b{name}( =|\])", WHOLE)]
             assert missing == [], part
 
 
