@@ -22,6 +22,7 @@ from actionstream.live.feed import POLICIES, Feed, Pair
 from actionstream.live.parts import Crop, cut, stream_of
 from actionstream.live.watched_stream import Resume, WatchedStream
 from actionstream.models.common.errors import ActionstreamError
+from actionstream.packets import Packet
 from actionstream.results import Counts, Event, Notice, Prediction, Skipped, Update
 from actionstream.sinks.sink import Sink
 from actionstream.sources import Source, open_source
@@ -89,6 +90,7 @@ class Watch:
         regions: Mapping[str, Crop] | None = None,
         events: EventSettings | None = None,
         resume: Resume | None = None,
+        packets: Callable[[Sequence[Packet]], object] | None = None,
     ) -> str:
         """Begin to watch a source; returns the name of its stream.
 
@@ -100,6 +102,7 @@ class Watch:
         regions   parts of the picture to watch instead of the whole, by name; each is a function that cuts it out
         events    how events are found, instead of the engine's settings
         resume    what an earlier watch of the source left, to go on with
+        packets   called with the encoded pictures of the source, see `Feed`
 
         Raises SourceError when the source cannot be opened, and ValueError when the name is taken or the watch was
         stopped.
@@ -121,6 +124,7 @@ class Watch:
                 connection=self._connection,
                 interval_seconds=self.engine.card.frame_seconds,
                 time_now=resume.time_now if resume else None,
+                packets=packets,
                 **feeding,
             )
             self._streams[name] = WatchedStream(

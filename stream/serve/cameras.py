@@ -6,7 +6,6 @@ import random
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from time import monotonic
 
 from actionstream.clips import Clips
@@ -17,7 +16,7 @@ from actionstream.live.parts import stream_of
 from actionstream.live.watched_stream import Resume
 from actionstream.models.common.errors import ActionstreamError, in_a_line
 from actionstream.records import EventRecord
-from actionstream.results import Counts, Notice
+from actionstream.results import Counts
 from actionstream.serve.board import Board, CameraStatus, Fact
 from actionstream.serve.event_records import EventRecords
 from actionstream.serve.model_watch import CameraSink, ModelWatch
@@ -39,14 +38,11 @@ class _Started:
     """A camera as it was started, until its last notice.
 
     wanted  whether it was not told to stop
-    last    its last notice
     """
 
-    settings: Camera
     recorded: RecordedCamera
     watch: ModelWatch
     wanted: bool = True
-    last: Notice | None = None
 
 
 @dataclass
@@ -174,12 +170,10 @@ class Cameras:
     def _note_end(self, name: str) -> None:
         """Take note of a camera that has ended, and decide whether it is started again."""
         started = self._started[name]
-        notice = started.last
+        notice = started.recorded.closed
         if notice is None:
             return
         del self._started[name]
-        if self.clips is not None:
-            self.clips.forget(name)
         if not started.wanted:
             return
         if notice.reason is None:
@@ -234,8 +228,8 @@ class Cameras:
         }
         clips = self.clips if camera.clips else None
         recorded = RecordedCamera(name, streams, camera.snapshots, clips)
-        started = _Started(camera, recorded, watch)
-        sink = CameraSink(recorded, self._recorder, say=self._say, closed=partial(setattr, started, "last"))
+        started = _Started(recorded, watch)
+        sink = CameraSink(recorded, self._recorder, say=self._say)
         resume, records = self.kept.pop(name, (None, []))
         for events in streams.values():
             events.resume(record for record in records if record.region == events.region)

@@ -19,24 +19,13 @@ SAVE_SECONDS = 3.0
 
 
 class CameraSink:
-    """Passes the updates of a camera to the recorder, and tells its end.
+    """Passes the updates of a camera to the recorder, and says when it is away."""
 
-    closed  is called with the last notice
-    """
-
-    def __init__(
-        self,
-        camera: RecordedCamera,
-        recorder: Recorder,
-        *,
-        say: Callable[[str], None],
-        closed: Callable[[Notice], None],
-    ):
+    def __init__(self, camera: RecordedCamera, recorder: Recorder, *, say: Callable[[str], None]):
         self.is_closed = False
         self._camera = camera
         self._recorder = recorder
         self._say = say
-        self._closed = closed
         self._away = False
 
     def push(self, update: Update) -> None:
@@ -50,7 +39,6 @@ class CameraSink:
             self._away = False
         elif notice.event == "close":
             self.is_closed = True
-            self._closed(notice)
         elif notice.event == "warning" or not self._away:  # of a month without a camera, the first try is enough
             self._away = notice.event != "warning"
             self._say(f"{self._camera.name}: {notice.reason}")

@@ -38,6 +38,8 @@ class ClipFiles(Protocol):
 
     def end(self, record: EventRecord) -> None: ...
 
+    def forget(self, name: str) -> None: ...
+
 
 @dataclass
 class RecordedCamera:
@@ -47,6 +49,7 @@ class RecordedCamera:
     snapshots  whether an event keeps a picture of its start
     clips      what writes its clips; None: nothing
     ending     why its events end when its source is closed
+    closed     its last notice, after all before it is stored
     """
 
     name: str
@@ -54,6 +57,7 @@ class RecordedCamera:
     snapshots: bool = False
     clips: ClipFiles | None = None
     ending: str = "source ended"
+    closed: Notice | None = None
 
 
 class _Item(NamedTuple):
@@ -127,8 +131,16 @@ class Recorder:
             for item in items:
                 self._or_tell(partial(self._take, item))
             self._or_tell(self._store_all)
+            for item in items:
+                if item.update.notice is not None and item.update.notice.event == "close":
+                    self._close(item.camera, item.update.notice)
             if stopped:
                 return
+
+    def _close(self, camera: RecordedCamera, notice: Notice) -> None:
+        if camera.clips is not None:
+            camera.clips.forget(camera.name)
+        camera.closed = notice
 
     def _or_tell(self, work: Callable[[], None]) -> None:
         """Do a part of the work; a fault of ours in it is said once, and the rest goes on."""
