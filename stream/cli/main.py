@@ -36,7 +36,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.command(epilog=watch.EXIT_CODES)(watch.watch)
+app.command(epilog=watch.EXIT_CODES, cls=watch.WatchCommand)(watch.watch)
 app.command(epilog=serve.EXIT_CODES)(serve.serve)
 app.command(epilog=label.EXIT_CODES)(label.label)
 app.command(epilog=teach.EXIT_CODES, cls=teach.TeachCommand)(teach.teach)

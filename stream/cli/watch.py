@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from actionstream.choices import Policy, Transport
-from actionstream.cli.messages import say
+from actionstream.cli.messages import refuse, say
 from actionstream.cli.options import Background, Device, Labels, MaxPixels, Model, Runtime, Weights, loading
 from actionstream.cli.thresholds import read_thresholds
 from actionstream.models.common.errors import ActionstreamError
@@ -19,6 +20,28 @@ EXIT_CODES = (
     "Exit codes: 0 all sources ended, 1 a source failed or ended too early, 2 bad input, 3 a fault in actionstream, "
     "130 Ctrl-C, 143 SIGTERM."
 )
+
+JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
+
+
+class WatchCommand(TyperCommand):
+    """A command whose --json takes a file or nothing: typer has no type for that."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Give --json the value -, standard output, where no name of a JSON file follows."""
+        options = args[: args.index("--")] if "--" in args else args
+        for place, (word, after) in enumerate(zip(options, [*options[1:], ""], strict=True)):
+            if word == "--json" and (after.startswith("-") or not after.lower().endswith(JSON_SUFFIXES)):
+                args[place] = "--json=-"
+        return super().parse_args(ctx, args)
+
+
+def _print_schema(wanted: bool) -> None:
+    if wanted:
+        from actionstream.sinks.json_lines import SCHEMA_FILE
+
+        print(SCHEMA_FILE.read_text(encoding="utf-8"), end="")
+        raise typer.Exit
 
 
 def watch(
@@ -34,10 +57,52 @@ def watch(
     model: Model = "motion",
     weights: Weights = None,
     labels: Labels = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line on standard output.")] = False,
+    json: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--json",
+            metavar="[FILE]",
+            help="Print one JSON object a line on standard output; or append it to FILE, whose name ends in .json, "
+            ".jsonl or .ndjson, or is given as --json=FILE. May be given several times.",
+        ),
+    ] = None,
+    json_megabytes: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MEGABYTES",
+            help="A FILE of --json that would get larger is renamed, with the UTC time in its name, and begins anew.",
+            show_default="100",
+        ),
+    ] = None,
+    json_hours: Annotated[
+        float | None,
+        typer.Option(
+            metavar="HOURS",
+            help="So it is after these hours, counted from midnight, UTC.",
+            show_default="24",
+        ),
+    ] = None,
+    json_keep: Annotated[
+        int | None,
+        typer.Option(min=0, help="Number of renamed files that stay; the oldest are deleted.", show_default="7"),
+    ] = None,
+    json_schema: Annotated[
+        bool,
+        typer.Option(
+            "--json-schema",
+            is_eager=True,
+            callback=_print_schema,
+            help="Print the JSON Schema of the lines, and exit.",
+        ),
+    ] = False,
+    events: Annotated[
+        bool, typer.Option("--events", help="Only events and notices: no predictions in JSON, no table on a terminal.")
+    ] = False,
     save: Annotated[
         Path | None,
-        typer.Option(help="Write the video with its labels to this MP4 file; of several sources, to this folder."),
+        typer.Option(
+            help="Write the video with its labels to this new MP4 file; of several sources, to files in this folder."
+        ),
     ] = None,
     show: Annotated[bool, typer.Option("--show", help="Show the video with its labels in a window; q ends.")] = False,
     timeline: Annotated[
@@ -108,6 +173,9 @@ def watch(
         int | None,
         typer.Option(min=0, help="Number of attempts to reconnect to a live source.", show_default="no limit"),
     ] = None,
+    retry_refused: Annotated[
+        bool, typer.Option("--retry-refused", help="Try again where a source refuses the user name or password.")
+    ] = False,
     transport: Annotated[Transport, typer.Option(help="Transport protocol of RTSP.")] = "tcp",
     open_timeout: Annotated[
         float, typer.Option(metavar="SECONDS", help="Longest time that a live source may take for its first frame.")
@@ -121,7 +189,7 @@ def watch(
     max_pixels: MaxPixels = MAX_PIXELS,
 ) -> None:
     """Label the frames of each SOURCE as they arrive, all sources in one batch."""
-    from actionstream.commands.watch import watch_sources
+    from actionstream.commands.watch import Output, watch_sources
     from actionstream.engine.engine import Engine
     from actionstream.engine.fusion import open_scorer
     from actionstream.sources.connection import Connection
@@ -131,6 +199,14 @@ def watch(
     for option, seconds in (("--smoothing", smoothing), ("--min-duration", min_duration), ("--gap", gap)):
         if seconds is not None and not 0 <= seconds < math.inf:
             raise ActionstreamError(f"{option} is {seconds:g}; expected a number of seconds, 0 or more")
+    rotation = {"--json-megabytes": json_megabytes, "--json-hours": json_hours, "--json-keep": json_keep}
+    for option, limit in rotation.items():
+        if limit is not None and not (0 < limit < math.inf or option == "--json-keep"):
+            raise ActionstreamError(f"{option} is {limit:g}; expected a number above 0")
+    files = [Path(name) for name in dict.fromkeys(json or ()) if name != "-"]
+    if not files:
+        given = {option: limit is not None for option, limit in rotation.items()}
+        refuse(given, "is for a FILE of --json; give both, or leave it out")
     starts = read_thresholds("--threshold", threshold or ())
     ends = read_thresholds("--end-threshold", end_threshold or ())
     loaded = loading(weights, labels)
@@ -159,11 +235,20 @@ def watch(
         engine=open_engine,
         watch_list=watch_list,
         rate=rate,
-        as_json=json,
-        save=save,
-        show=show,
-        timeline=timeline,
-        top=top,
+        output=Output(
+            as_json="-" in (json or ()),
+            json_files=files,
+            rotation={
+                "max_bytes": 1e6 * (100 if json_megabytes is None else json_megabytes),
+                "max_seconds": 3600 * (24 if json_hours is None else json_hours),
+                "keep": 7 if json_keep is None else json_keep,
+            },
+            events_only=events,
+            save=save,
+            show=show,
+            timeline=timeline,
+            top=top,
+        ),
         say=say,
         policy=policy,
         connection=Connection(
@@ -171,6 +256,7 @@ def watch(
             read_seconds=read_timeout,
             stall_seconds=stall_timeout,
             retries=retries,
+            retry_refused=retry_refused,
             transport=transport,
         ),
         realtime=realtime,

@@ -231,8 +231,8 @@ class Feed:
                 self.last_seconds = self.source.ends_at(self.last_seconds)
                 return
             error = error or SourceError(f"{self.name} has ended")
-            hopeless = self._first is None and not self.source.patient
-            seconds = reconnect.wait_after(error, had_frames=self._taken_in > before, hopeless=hopeless)
+            had_frames = self._taken_in > before
+            seconds = reconnect.wait_after(error, had_frames=had_frames, patient=self.source.patient)
             self._note("disconnect" if self._connected else "retry", f"{error}; trying again in {seconds:.1f} s")
             if self._stopped.wait(seconds):
                 return

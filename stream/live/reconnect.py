@@ -5,9 +5,11 @@ from __future__ import annotations
 import random
 
 from actionstream.sources.connection import Connection
+from actionstream.sources.source import AccessRefused
 
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 10.0
+REFUSED_WAIT_SECONDS = 60.0  # a camera may lock out whoever tries a wrong password again and again
 
 
 class Reconnect:
@@ -15,18 +17,24 @@ class Reconnect:
 
     def __init__(self, connection: Connection):
         self._retries = connection.retries
+        self._retry_refused = connection.retry_refused
         self._failures = 0
+        self._had_frames = False
 
-    def wait_after(self, error: Exception, *, had_frames: bool, hopeless: bool) -> float:
+    def wait_after(self, error: Exception, *, had_frames: bool, patient: bool) -> float:
         """Seconds to wait before the next try; raises the error where there is none.
 
         had_frames  whether the connection that failed gave any
-        hopeless    whether it is no use to wait: a camera that is not attached
+        patient     whether it makes sense to wait for a source that never gave any, such as a camera that is not
+                    attached
         """
         self._failures = 1 if had_frames else self._failures + 1
+        self._had_frames = self._had_frames or had_frames
+        refused = isinstance(error, AccessRefused) and not self._retry_refused
+        hopeless = not self._had_frames and (refused or not patient)
         if hopeless or (self._retries is not None and self._failures > self._retries):
             raise error
-        return wait_seconds(self._failures)
+        return REFUSED_WAIT_SECONDS if refused else wait_seconds(self._failures)
 
 
 def wait_seconds(failures: int) -> float:

@@ -27,6 +27,7 @@ from actionstream.results import Counts, Event, Notice, Prediction, Skipped, Upd
 from actionstream.sinks.sink import Sink
 from actionstream.sources import Source, open_source
 from actionstream.sources.connection import Connection
+from actionstream.sources.source import AccessRefused
 
 IDLE_SECONDS = 0.2
 
@@ -343,6 +344,7 @@ class Watch:
             time_seconds=feed.last_seconds,
             reason=stream.failure,
             counts=counts,
+            refused=isinstance(feed.error, AccessRefused),
             warnings=tuple(feed.source.warnings),
         )
         return Update(stream=feed.name, events=tuple(events), notice=notice)

@@ -6,13 +6,14 @@ import sys
 import threading
 from collections import deque
 from time import perf_counter
-from typing import TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 from rich.markup import escape
 
 from actionstream.results import NOT_DUE, WARMING_UP, Counts, Prediction, Segment, Update
 from actionstream.sinks.sink import SinkClosed
+from actionstream.sinks.spooled import SpooledText
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -82,16 +83,17 @@ class Terminal:
     """Prints each event at its end; on a real terminal a live table below shows the current labels.
 
     The table has the best labels of a single stream, or a row for each of several streams. Where a timeline is kept,
-    segments are printed instead of events.
+    segments are printed instead of events. With `events_only` there are neither the table nor a summary of each stream.
     """
 
-    def __init__(self, watch: Watched, *, top: int):
+    def __init__(self, watch: Watched, file: SpooledText, *, top: int, events_only: bool = False):
         from rich.console import Console
         from rich.live import Live
 
-        self._console = Console(highlight=False)
+        self._console = Console(file=cast(IO[str], file), highlight=False)
         self._watch = watch
         self._top = top
+        self._events_only = events_only
         self._rows: dict[str, _StreamStatus] = {}
         self._starts: dict[tuple[str, str], float] = {}
         self._several = False
@@ -103,7 +105,7 @@ class Terminal:
             transient=True,
             redirect_stderr=sys.stderr.isatty(),
         )
-        if self._console.is_terminal:
+        if self._console.is_terminal and not events_only:
             self._live.start()
 
     def push(self, update: Update) -> None:
@@ -123,7 +125,7 @@ class Terminal:
         else:
             self._tell_segments(update)
         notice = update.notice
-        if notice is not None and notice.counts is not None and notice.counts.received:
+        if notice is not None and notice.counts is not None and notice.counts.received and not self._events_only:
             if row.timeline is not None and row.timeline.video is not None:
                 self._console.print(self._who(update.stream) + self._video(row.timeline.video))
             self._console.print(self._summary(update.stream, row, notice.counts))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -33,27 +34,30 @@ OPTIONS = {
 class VideoFile:
     """Every frame of the source, with an overlay unless it is None, as H.264; the suffix gives the container.
 
-    The write is atomic: the frames go to NAME.PID.partial.SUFFIX, and `close` renames it; an older file stays until
-    then. The partial file plays to its last second when the process is killed or the disk is full.
+    The write is atomic: the frames go to NAME.PID.partial.SUFFIX, and `close` renames it. The partial file plays to its
+    last second when the process is killed or the disk is full. A file that exists is never replaced: ActionstreamError
+    at first, and where it is there at the end only, the partial file stays.
     """
 
     def __init__(self, path: str | os.PathLike[str], overlay: Overlay | None):
         import av
 
-        self._path = Path(path)
+        self.path = Path(path)
         self._overlay = overlay
         self._stream: av.VideoStream | None = None
         self._last = -1
-        if self._path.suffix.lower() not in FORMATS:
-            raise ActionstreamError(f"{self._path} cannot be written: its name must end in {', '.join(FORMATS)}")
-        if self._path.is_dir():
-            raise ActionstreamError(f"{self._path} cannot be written: it is a folder")
-        self._partial = self._path.with_name(f"{self._path.stem}.{os.getpid()}.partial{self._path.suffix}")
+        if self.path.suffix.lower() not in FORMATS:
+            raise ActionstreamError(f"{self.path} cannot be written: its name must end in {', '.join(FORMATS)}")
+        if self.path.is_dir():
+            raise ActionstreamError(f"{self.path} cannot be written: it is a folder")
+        if os.path.lexists(self.path):
+            raise ActionstreamError(f"{self.path} exists; give another name")
+        self._partial = self.path.with_name(f"{self.path.stem}.{os.getpid()}.partial{self.path.suffix}")
         try:
             self._partial.open("wb").close()  # PyAV would raise at the first frame only
         except OSError as error:
-            raise ActionstreamError(f"{self._path} cannot be written: {error.strerror}") from error
-        suffix = self._path.suffix.lower()
+            raise ActionstreamError(f"{self.path} cannot be written: {error.strerror}") from error
+        suffix = self.path.suffix.lower()
         self._container: av.container.OutputContainer | None = av.open(
             f"file:{self._partial}", "w", format=FORMATS[suffix], options={**OPTIONS[suffix], "flush_packets": "1"}
         )
@@ -79,7 +83,9 @@ class VideoFile:
         with self._or_part():
             self._container.mux(self._stream.encode(None))
             self._container.close()
-            os.replace(self._partial, self._path)
+            if os.path.lexists(self.path):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+            os.rename(self._partial, self.path)
         self._container = None
 
     def discard(self) -> None:
@@ -122,5 +128,5 @@ class VideoFile:
                 self._partial.unlink(missing_ok=True)
                 kept = ""
             if isinstance(error, OSError):
-                raise OSError(error.errno, f"{self._path} cannot be written: {error.strerror}{kept}") from error
+                raise OSError(error.errno, f"{self.path} cannot be written: {error.strerror}{kept}") from error
             raise

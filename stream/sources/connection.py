@@ -18,6 +18,8 @@ class Connection:
     read_seconds   longest time without any data
     stall_seconds  longest time without a frame, also while other data comes
     retries        number of failed attempts in a row after which the source is given up; None: no limit
+    retry_refused  whether a server that refuses the user name or password is asked again, too; else it is given up, or
+                   asked again each minute if it has given frames before
     transport      transport protocol of RTSP; "udp" loses packets where "tcp" waits for them
     public         whether the address is from a stranger: then it reaches only the public internet, see
                    `actionstream.sources.relay`
@@ -27,6 +29,7 @@ class Connection:
     read_seconds: float = 3.0
     stall_seconds: float = 5.0
     retries: int | None = None
+    retry_refused: bool = False
     transport: Transport = "tcp"
     public: bool = False
 

@@ -20,6 +20,7 @@ from actionstream.sources.address import masked
 from actionstream.sources.connection import Connection
 from actionstream.sources.packet_log import PacketLog
 from actionstream.sources.relay import Relay
+from actionstream.sources.source import AccessRefused
 from actionstream.sources.video import VideoSource
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ class NetworkSource(VideoSource):
                 options["seekable"] = "0"
                 self._open(address, trust=trust, options=options, timeout=timeout)
         except SourceError as error:
+            if what := _refusal(error.__cause__):
+                raise AccessRefused(f"{self.name} refused {what}") from error
             why = self._why_not_open(error.__cause__) if error.__cause__ else str(error)
             raise SourceError(f"{self.name} cannot be opened: {why}") from error
         assert self._decoder is not None
@@ -154,6 +157,15 @@ class NetworkSource(VideoSource):
         if getattr(error, "errno", None) == errno.EIO and host and not _is_known(host):
             return f"no host {host} is found"
         return reason(error).lower()
+
+
+def _refusal(error: BaseException | None) -> str | None:
+    """What a server has refused, where FFmpeg's error says that."""
+    import av
+
+    if isinstance(error, av.error.HTTPUnauthorizedError):
+        return "the user name or password (401)"
+    return "access (403)" if isinstance(error, av.error.HTTPForbiddenError) else None
 
 
 def _is_known(host: str) -> bool:

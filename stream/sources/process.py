@@ -29,7 +29,7 @@ from actionstream.sources.camera import CameraSource, camera_name
 from actionstream.sources.connection import Connection
 from actionstream.sources.network import NetworkSource
 from actionstream.sources.packet_message import PacketReceiver, PacketSender
-from actionstream.sources.source import Source, SourceError, reason
+from actionstream.sources.source import AccessRefused, Source, SourceError, reason
 
 GRACE_SECONDS = 1.0  # extra time, so that the library can report its own timeout
 LONGEST_POLL_SECONDS = 1e6  # the system counts milliseconds in 32 bits
@@ -96,7 +96,7 @@ class ProcessSource(Source):
             if "frame" not in message:
                 self.warnings += message["warnings"]
                 if message["error"] is not None:
-                    raise SourceError(message["error"])
+                    raise AccessRefused(message["error"]) if message["refused"] else SourceError(message["error"])
                 return
             self.rate = message["rate"]
             image = np.frombuffer(receive(), np.uint8).reshape(message["shape"])
@@ -131,7 +131,7 @@ def _main(descriptor: int) -> None:
         source = NetworkSource(order["target"], Connection(**order["connection"]))
     source.with_packets = order["with_packets"]
     pack = PacketSender()
-    error = None
+    error, refused = None, False
     try:
         for frame in source:
             message: dict[str, Any] = {
@@ -148,11 +148,12 @@ def _main(descriptor: int) -> None:
             if frame.packets:
                 wire.send_bytes(data)
     except SourceError as failure:
-        error = str(failure)
+        error, refused = str(failure), isinstance(failure, AccessRefused)
     except Exception as failure:  # noqa: BLE001  the parent process reports it
         what = reason(failure) if is_mistake(failure) else in_a_line(failure)
         error = f"{source.name} failed: {what.replace(order['target'], source.name)}"
-    last = {"error": error, "warnings": source.warnings, "lost": source.lost, "live": source.live}
+    last: dict[str, Any] = {"warnings": source.warnings, "lost": source.lost, "live": source.live}
+    last |= {"error": error, "refused": refused}
     wire.send_bytes(json.dumps(last).encode())
 
 

@@ -8,7 +8,11 @@ from collections.abc import Iterator
 from actionstream.frame import Frame
 from actionstream.models.video.errors import SourceError, reason
 
-__all__ = ["Source", "SourceError", "reason"]
+__all__ = ["AccessRefused", "Source", "SourceError", "reason"]
+
+
+class AccessRefused(SourceError):
+    """A server that answers, and refuses the user name or password: it is no use to ask again."""
 
 
 class Source:

@@ -9,7 +9,8 @@ from preparing import prepare
 
 from actionstream import Connection, Frame, Source, SourceError
 from actionstream.live.feed import Feed
-from actionstream.live.reconnect import wait_seconds
+from actionstream.live.reconnect import REFUSED_WAIT_SECONDS, wait_seconds
+from actionstream.sources.source import AccessRefused
 
 PICTURE = np.zeros((4, 4, 3), np.uint8)
 
@@ -110,3 +111,36 @@ def test_without_a_limit_it_is_tried_until_it_is_stopped():
     feed._thread.join(20)
     assert (len(source.tried), feed.ended, feed.error) == (50, True, None)
     assert max(clock.waited) <= 10
+
+
+class Locked(Gone):
+    """As above, but who asks when all connections are over is refused."""
+
+    def __iter__(self):
+        if not self.counts:
+            self.tried.append(time.perf_counter())
+            raise AccessRefused("the password is wrong")
+        yield from super().__iter__()
+
+
+def test_a_refusal_is_final():
+    clock, source = Clock(), Locked()
+    feed = ended(source, stopped=clock)
+    assert (len(source.tried), clock.waited, feed.notices()) == (1, [], [])
+    assert str(feed.error) == "the password is wrong"
+
+
+def test_a_refusal_after_frames_is_tried_again_slowly():
+    """A camera that starts may refuse whom it knew before; the limit on tries holds."""
+    clock, source = Clock(), Locked(0, 1)
+    ended(source, stopped=clock, retries=4)
+    assert len(source.tried) == 6
+    assert clock.waited[2:] == [REFUSED_WAIT_SECONDS] * 3
+    assert max(clock.waited[:2]) <= 0.5
+
+
+def test_a_refusal_is_tried_again_where_that_is_wanted():
+    clock, source = Clock(), Locked()
+    ended(source, stopped=clock, retries=3, retry_refused=True)
+    assert len(source.tried) == 4
+    assert all(0.5 * most <= seconds <= most for seconds, most in zip(clock.waited, (0.5, 1, 2), strict=True))
