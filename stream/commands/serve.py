@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import queue
+import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TextIO, cast
 
 from actionstream.commands import signals
 from actionstream.live.followed_file import FollowedFile
 from actionstream.serve.reading import parse_settings
 from actionstream.serve.service import Service
 from actionstream.serve.settings import Settings
+from actionstream.sinks.spooled import SpooledText
 
 TICK_SECONDS = 0.5
 LONGEST_STOP_SECONDS = 15.0
@@ -32,7 +35,12 @@ def serve(path: Path, *, state_folder: Path | None, say: Callable[[str], None]) 
     followed = FollowedFile(path, changed, say)
     followed.start()
     settings = changes.get()
-    with Service(settings, say=say) as service:
+    with (
+        # a reader of the messages that stalls must not stop anything
+        SpooledText(sys.stderr, name="standard error", say=lambda _: None) as errors,
+        redirect_stderr(cast(TextIO, errors)),
+        Service(settings, say=say) as service,
+    ):
         say(f"cameras are watched: {', '.join(settings.cameras)}")
         try:
             while True:
