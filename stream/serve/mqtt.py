@@ -319,13 +319,18 @@ class MqttSink:
 
 
 def _removals(old: Kept, kept: Kept, found: Mapping[str, Mapping[str, Any]]) -> list[Message]:
-    """The messages that remove what is kept no more: topics, and components of devices that stay."""
-    messages: list[Message] = [(topic, "") for topic in old["topics"] if topic not in kept["topics"]]
+    """The messages that remove what is kept no more: components of devices that stay, devices, then other topics.
+
+    In this order Home Assistant does not read empty payloads as states.
+    """
+    messages: list[Message] = []
     for topic, device in found.items():
         parts = old["components"].get(topic, {})
         if gone := {key: platform for key, platform in parts.items() if key not in device["cmps"]}:
             messages.append((topic, _json(without(device, gone))))
-    return messages
+    gone_topics = [topic for topic in old["topics"] if topic not in kept["topics"]]
+    gone_topics.sort(key=lambda topic: topic not in old["components"])
+    return messages + [(topic, "") for topic in gone_topics]
 
 
 def _json(values: Mapping[str, Any]) -> str:
