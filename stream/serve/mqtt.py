@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MOST_WAITING = 10_000
 """The most changes that wait; more of them are dropped, and all that is true is published afresh."""
 AT_ONCE = 100
-CLOSE_SECONDS = 5.0
+PATIENCE_SECONDS = 5.0
 
 Message = tuple[str, str | bytes]
 Kept = Mapping[str, Any]
@@ -101,6 +101,8 @@ class MqttSink:
         self._commands: deque[tuple[str, bool]] = deque()
         self._wake = threading.Event()
         self._stopping = threading.Event()
+        self._tried = threading.Event()
+        """The first connection is made, or has failed: until then nothing is away."""
         self._failures = 0
         self._lost_text = f"the connection to {self._broker} is lost (is there another client {client_id!r}?)"
         self._connected_text = f"connected to {self._broker}"
@@ -121,6 +123,7 @@ class MqttSink:
 
         Raises SinkError where none has arrived: nothing waits here for a broker that is away.
         """
+        self._tried.wait(PATIENCE_SECONDS)
         connection = self._connection
         if connection is None:
             raise SinkError(self._failure)
@@ -161,7 +164,7 @@ class MqttSink:
         self._stopping.set()
         self._wake.set()
         if self._thread.is_alive():
-            self._thread.join(CLOSE_SECONDS)
+            self._thread.join(PATIENCE_SECONDS)
 
     def _change(self, fact: Fact, value: Any) -> None:
         """A fact has changed. Scores of the current label change with each frame: only its name is told."""
@@ -182,6 +185,7 @@ class MqttSink:
                 self._failure = self._connect()
             except ConnectionFailed as error:
                 self._failure = str(error)
+            self._tried.set()
             if not self._stopping.is_set():
                 self._failures += 1
                 self._say_once(self._failure)
@@ -208,6 +212,7 @@ class MqttSink:
             if self._publish(connection):
                 self._say_once(self._connected_text)
                 self._connection = connection
+                self._tried.set()
             while self._publish(connection):
                 if self._stopping.is_set():
                     connection.acknowledged([connection.publish(available, "stopped", retain=True)])

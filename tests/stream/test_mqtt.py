@@ -5,7 +5,6 @@ import itertools
 import json
 import random
 import signal
-import ssl
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -306,7 +305,7 @@ def test_no_two_facts_share_a_topic():
     topics = Topics("base", {name: CameraTopics(names, (*names, None)) for name in names})
     used = [*topics.facts.values(), *topics.snapshots, topics.available, topics.events, topics.topics]
     used += [f"{topics.folder(name)}/{end}" for name in names for end in ("events", "enabled/set")]
-    assert len(set(used)) == len(used) == 3 + len(names) * (4 + len(names + (None,)) * (2 + len(names)))
+    assert len(set(used)) == len(used) == 3 + len(names) * (4 + len((*names, None)) * (2 + len(names)))
 
 
 def cutting(seed, least, most):
@@ -415,8 +414,9 @@ def test_a_broker_that_is_somebody_else(tmp_path):
     certificate, key = certificates(tmp_path)
     with mosquitto(tmp_path, lines=f"allow_anonymous true\ncertfile {certificate}\nkeyfile {key}\n") as broker:
         with service(tmp_path / "state", broker.port, tls=True) as running:
-            wait_for(lambda: running.said)
-            assert "certificate verify failed" in running.said[0]
+            said = running.said
+            wait_for(lambda: said)
+            assert "certificate verify failed" in said[0]
         del running
         gc.collect()
 
@@ -442,9 +442,8 @@ def test_a_file_of_certificates_that_is_none(tmp_path):
     for content in (None, "nonsense"):
         if content is not None:
             wrong.write_text(content)
-        with pytest.raises(ActionstreamError, match="file of certificates .* cannot be used"):
+        with pytest.raises(ActionstreamError, match=r"file of certificates .* cannot be used"):
             MqttSink(board=Board(), cameras={}, set_enabled=print, say=print, host="x", tls=True, ca_file=wrong)
-    assert issubclass(ssl.SSLError, OSError)
 
 
 def test_a_flood_of_changes_ends_with_what_is_true(broker, base, tmp_path, monkeypatch):

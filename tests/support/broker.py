@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from helpers import missing
@@ -203,10 +203,8 @@ class CuttingProxy:
             except OSError:
                 pass
             for end in (client, server):
-                try:
+                with suppress(OSError):
                     end.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
 
     @staticmethod
     def _back(server: socket.socket, client: socket.socket) -> None:
