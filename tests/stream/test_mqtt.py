@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
-from broker import CuttingProxy, kept_by, listener, mosquitto, records, wait_for
+from broker import CuttingProxy, kept_by, listener, mosquitto, wait_for
+from event_records import records
 from servers import free_port, silent_server
 
 from actionstream.models.common.errors import ActionstreamError

@@ -1,4 +1,4 @@
-"""A real MQTT broker (Mosquitto) for the tests, a client that writes down what it hears, and records to send."""
+"""A real MQTT broker (Mosquitto) for the tests, a client that keeps what it hears, and a proxy that cuts connections."""
 
 from __future__ import annotations
 
@@ -17,9 +17,6 @@ from helpers import missing
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 from servers import free_port
-
-from actionstream.event_id import new_event_id
-from actionstream.records import EventRecord
 
 MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
 
@@ -137,32 +134,6 @@ def kept_by(port: int) -> dict[str, str]:
         late.publish("the/end", "")
         wait_for(lambda: any(topic == "the/end" for topic, _, _ in late.heard))
         return {topic: payload.decode(errors="replace") for topic, payload, retained in late.heard if retained}
-
-
-def records(count: int, camera: str = "hall", label: str = "wave") -> list[EventRecord]:
-    """Records of events, each of which begins, goes on, and ends before the next one."""
-    made: list[EventRecord] = []
-    while len(made) < count:
-        event, begun = new_event_id(), float(len(made))
-        for seq, kind in enumerate(("new", "update", "end")):
-            made.append(
-                EventRecord(
-                    type=kind,
-                    id=event,
-                    seq=seq,
-                    camera=camera,
-                    region=None,
-                    label=label,
-                    model="motion",
-                    score=0.75,
-                    best_score=0.875,
-                    start_seconds=begun,
-                    start_wall=1.8e9 + begun,
-                    end_seconds=begun + 1 if kind == "end" else None,
-                    end_wall=1.8e9 + begun + 1 if kind == "end" else None,
-                )
-            )
-    return made[:count]
 
 
 class CuttingProxy:
