@@ -1,4 +1,4 @@
-"""A real MQTT broker (Mosquitto) for the tests, a client that keeps what it hears, and a proxy that cuts connections."""
+"""A real MQTT broker (Mosquitto), a client that keeps what it hears, and a proxy that cuts connections."""
 
 from __future__ import annotations
 
