@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 RuntimeName = Literal["auto", "torch", "compile", "graphs", "onnx", "openvino"]
+DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 Policy = Literal["auto", "newest", "every"]
 """Which frames of a source are labelled: see `actionstream.live.feed.Feed`."""
 Transport = Literal["tcp", "udp"]

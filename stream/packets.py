@@ -32,3 +32,9 @@ class Packet:
     dts: int
     key: bool
     data: bytes
+
+    @property
+    def decode_seconds(self) -> float:
+        """When it is to be decoded, on the clock of `time_seconds`: no later packet is shown before."""
+        time_base = self.track.time_base
+        return self.time_seconds - (self.pts - self.dts) * time_base.numerator / time_base.denominator

@@ -25,7 +25,7 @@ class EventRecord:
     end_seconds               on the source's clock; None until the end
     start_wall, end_wall      the same in seconds since 1970
     reason                    of an end that is no end of the action: "restart", "disabled" ...
-    clip, snapshot            paths of the clip and the picture, in the folder of clips; None where there are none
+    clip, snapshot            paths of the clip and its picture in the folder of clips; None where there are none
     """
 
     type: RecordType

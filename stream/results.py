@@ -173,6 +173,7 @@ class Notice:
     wall_seconds  when it happened, in seconds since 1970
     reason        of a disconnect, a retry, a warning, or a close that came too early
     counts        of a close: all frames of the stream
+    refused       of a close: whether the source refused the user, which waiting does not change
     warnings      of a close: all warnings about the source
     """
 
@@ -181,6 +182,7 @@ class Notice:
     time_seconds: float
     reason: str | None = None
     counts: Counts | None = None
+    refused: bool = False
     warnings: tuple[str, ...] = ()
     wall_seconds: float = field(default_factory=time.time)
 

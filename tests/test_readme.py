@@ -139,6 +139,14 @@ def test_commands(run, weights, cameras):
         if name == "demo":
             serve(arguments)
             continue
+        if arguments == ["cameras.toml"]:
+            serve_cameras(arguments)
+            continue
+        if ">" in arguments:
+            code, out, err = run(name, *arguments[: arguments.index(">")])
+            assert (code, err) == (0, "")
+            Path(arguments[-1]).write_text(out.replace("127.0.0.1:9160", f"127.0.0.1:{free_port()}"))
+            continue
         live = ["--max-frames", "30"] if set(arguments) & set(cameras.values()) else []
         smaller = next((more for begin, more in SMALLER.items() if " ".join([name, *arguments]).startswith(begin)), [])
         code, _, err = run(name, *arguments, *live, *smaller)
@@ -170,6 +178,17 @@ def serve(arguments):
         process.terminate()
         assert process.stderr.read() == ""
     assert process.wait(20) == 143
+
+
+def serve_cameras(arguments):
+    """Cameras are watched until somebody stops it."""
+    command = [Path(sys.executable).with_name("actionstream"), "serve", *arguments, "--state", "state"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    with process.stderr:
+        assert "cameras are watched: sample" in process.stderr.readline()
+        process.terminate()
+        assert process.stderr.read() == ""
+    assert process.wait(30) == 143
 
 
 @pytest.mark.parametrize("command", MAKE)

@@ -116,14 +116,14 @@ def _first_line(error: ValidationError, kind: Any) -> str:
             return f"there is no {name}{inside}; expected a value for it"
         case _ if first["type"] == unknown:
             nearest = get_close_matches(str(name), set(_names(kind)), n=1, cutoff=0)
-            return f"there is no field {_shown(place)}; nearest is {', '.join(nearest)}"
+            return f"there is no field {shown(place)}; nearest is {', '.join(nearest)}"
         case "value_error":
             prefix = f"{place}: " if first["loc"] else ""
             return f"{prefix}{first['ctx']['error']}"
-    return f"{place} is {_shown(first['input'])}; expected {_wanted(first['type'], first['msg'])}"
+    return f"{place} is {shown(first['input'])}; expected {in_plain_words(first['type'], first['msg'])}"
 
 
-def _wanted(error_type: str, message: str) -> str:
+def in_plain_words(error_type: str, message: str) -> str:
     """What pydantic expects, in fewer words: "Input should be greater than or equal to 1" becomes "1 or more"."""
     if error_type == "dataclass_type":
         return "an object"
@@ -145,7 +145,7 @@ def _names(kind: Any) -> Iterator[str]:
         yield from _names(inner)
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """A value in few characters."""
     if isinstance(value, int) and abs(value) >= 10**40:  # Python refuses to print more than 4300 digits
         return "a number of more than 40 digits"

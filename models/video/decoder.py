@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from itertools import chain, dropwhile, pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +52,8 @@ class Decoder:
     hides             whether an edit list hides packets, which the declared length may include
     end_seconds       the end of the last picture so far, counted from the first one
     late_seconds      the time from the start of the track to its first picture, where earlier ones were damaged
+    by_index          whether pictures are timed by index / rate by now, see `timed`
+    decoded           called by `pictures` with each packet after it is decoded, also where it is damaged
 
     Raises SourceError where it cannot be opened, has no video, or has pictures that are too large; its __cause__ is
     FFmpeg's error.
@@ -61,7 +63,8 @@ class Decoder:
         self.name = name
         self.warnings: list[str] = []
         self.damaged = self.concealed = self.too_large = 0
-        self.hides = False
+        self.hides = self.by_index = False
+        self.decoded: Callable[[av.Packet], None] | None = None
         self.end_seconds = self.late_seconds = 0.0
         self.container = open_container(file, name=name, trust=trust, **options)
         try:
@@ -99,25 +102,25 @@ class Decoder:
         if self.damaged:  # a picture that refers to a missing one may come out in its place
             ahead = [picture for n, picture in enumerate(ahead) if not n or _is_later(picture, ahead[n - 1])]
         times = [picture.time for picture in ahead]
-        by_index = not increase(times)
-        if by_index:
+        self.by_index = not increase(times)
+        if self.by_index:
             self._say_timed_by_index()
-        first = 0.0 if by_index or not ahead else float(times[0] or 0.0)
-        if not by_index:
+        first = 0.0 if self.by_index or not ahead else float(times[0] or 0.0)
+        if not self.by_index:
             self.begin_at(first)
-        if not by_index and ahead and start_seconds > float(times[-1] or 0.0) - first:
+        if not self.by_index and ahead and start_seconds > float(times[-1] or 0.0) - first:
             ahead, pictures = [], self._pictures_from(first + start_seconds)
         index, last = 0, -1.0
         for picture in chain(_taken_from(ahead), pictures):
-            time_seconds = index / self.rate if by_index or picture.time is None else picture.time - first
+            time_seconds = index / self.rate if self.by_index or picture.time is None else picture.time - first
             if time_seconds <= last:
-                if self.damaged and not by_index and time_seconds > last - NEAR_SECONDS:
+                if self.damaged and not self.by_index and time_seconds > last - NEAR_SECONDS:
                     continue
-                if not by_index:
+                if not self.by_index:
                     self._say_timed_by_index()
-                    by_index = True
+                    self.by_index = True
                 time_seconds = max(index / self.rate, last + 1 / self.rate)
-            self.end_seconds = time_seconds + self._shown_seconds(picture, by_index)
+            self.end_seconds = time_seconds + self._shown_seconds(picture, self.by_index)
             yield picture, time_seconds
             index, last = index + 1, time_seconds
 
@@ -137,7 +140,10 @@ class Decoder:
                     self.hides = True
                 elif packet.size and packet.pts is not None and packet.pts > latest:
                     behind.append(packet.pts)
-                for picture in self.decode(packet):
+                came_out = self.decode(packet)
+                if self.decoded is not None:
+                    self.decoded(packet)
+                for picture in came_out:
                     self.concealed += picture.is_corrupt
                     if picture.pts is not None and picture.pts > latest:
                         latest = picture.pts

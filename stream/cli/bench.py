@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from actionstream.cli.messages import say
 from actionstream.cli.options import Device, Json, Model, Runtime
 
 bench = typer.Typer(
@@ -276,15 +277,40 @@ def bench_teach(
 @bench.command("soak")
 def bench_soak(
     frames: Annotated[int, typer.Option(min=30, help="Number of frames.")] = 100_000,
+    serve: Annotated[
+        bool,
+        typer.Option("--serve", help="Instead: --cameras of `serve`, while its clock goes through a day in --minutes."),
+    ] = False,
+    minutes: Annotated[float, typer.Option(min=0.1, help="Length of the day in short, with --serve.")] = 60,
+    cameras: Annotated[int, typer.Option(min=2, help="Number of cameras, with --serve.")] = 8,
     model: Model = "motion",
     runtime: Runtime = "auto",
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Measure whether memory or latency grow while one stream goes on."""
+    """Measure whether memory or latency grow while one stream goes on, or a service for a day."""
+    if serve:
+        from actionstream.commands.bench_serve import bench_serve_soak
+
+        bench_serve_soak(minutes=minutes, num_cameras=cameras, say=say, as_json=json)
+        return
     from actionstream.commands.bench import bench_soak
 
     bench_soak(num_frames=frames, model=model, runtime=runtime, device=device, as_json=json)
+
+
+@bench.command("outages")
+def bench_outages(
+    minutes: Annotated[float, typer.Option(min=0.1, help="Length of the test.")] = 30,
+    kills: Annotated[int, typer.Option(min=0, help="How often the service is killed, at random moments.")] = 100,
+    away: Annotated[float, typer.Option(min=0.05, help="Minutes without the broker.")] = 10,
+    cameras: Annotated[int, typer.Option(min=1, help="Number of cameras.")] = 4,
+    json: Json = False,
+) -> None:
+    """Count what arrives at MQTT and a webhook while `serve` is killed, the broker is away and the receiver fails."""
+    from actionstream.commands.bench_serve import bench_outages
+
+    bench_outages(minutes=minutes, num_kills=kills, away_minutes=away, num_cameras=cameras, as_json=json)
 
 
 @bench.command("start")

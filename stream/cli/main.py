@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from actionstream.cli import label, teach, watch
+from actionstream.cli import label, serve, teach, watch
 from actionstream.cli.bench import bench
 from actionstream.cli.convert import convert
 from actionstream.cli.demo import demo
@@ -37,6 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command(epilog=watch.EXIT_CODES)(watch.watch)
+app.command(epilog=serve.EXIT_CODES)(serve.serve)
 app.command(epilog=label.EXIT_CODES)(label.label)
 app.command(epilog=teach.EXIT_CODES, cls=teach.TeachCommand)(teach.teach)
 for command in (demo, sources, record, frames, features, models, convert, train, export, test, evaluate):

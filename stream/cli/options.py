@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
-from actionstream.choices import RuntimeName
+from actionstream.choices import DeviceName, RuntimeName
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.common.limits import HIGHEST_MAX_PIXELS, VARIABLE, max_pixels
-
-DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 
 Model = Annotated[
     str, typer.Option("--model", help="A checkpoint by name or path, a run, or a file NAME.toml of networks to fuse.")

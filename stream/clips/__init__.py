@@ -1,1 +1,5 @@
-"""Clips of events: the packets of a camera, copied from a ring in memory into files."""
+"""Clips of events, from the encoded pictures of cameras, with what was before the event."""
+
+from actionstream.clips.recorder import Clips
+
+__all__ = ["Clips"]

@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import math
-import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-from actionstream.benchmarks.alternation import Done, Stage
 from actionstream.benchmarks.decoding import measure_decoders
 from actionstream.benchmarks.films import encode_film, parse_size
 from actionstream.benchmarks.latency import STRETCHES, measure_latency
-from actionstream.benchmarks.machine import machine
 from actionstream.benchmarks.peer import NAME, Peer
 from actionstream.benchmarks.soak import measure_soak
 from actionstream.benchmarks.start import measure_start
 from actionstream.benchmarks.streams import MeteredEngine, find_most_streams
 from actionstream.choices import RuntimeName
+from actionstream.commands.bench_report import described, print_report, stages
 from actionstream.commands.bench_tables import (
     show_decoders,
     show_latency,
-    show_machine,
     show_ratios,
     show_soak,
     show_start,
@@ -36,7 +28,6 @@ from actionstream.commands.bench_tables import (
     show_teaching,
     show_throughput,
 )
-from actionstream.commands.tables import open_console
 from actionstream.engine.engine import Engine
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.preprocessing import Preprocessing
@@ -69,10 +60,10 @@ def bench_latency(
         )
     if picture is not None:
         _check_folder(picture)
-    with _stages() as stage, _film(source, size) as path:
+    with stages() as stage, _film(source, size) as path:
         rate = _checked_rate(_own_rate(path) if rate is None else rate)
         engine = Engine(model, runtime=runtime, device=device)
-        report = _described("latency", model=model, runtime=runtime, source=source, size=size)
+        report = described("latency", model=model, runtime=runtime, source=source, size=size)
         report |= measure_latency(
             engine, path, rate=rate, num_frames=num_frames, num_busy=num_busy, done=stage("latency")
         )
@@ -81,7 +72,7 @@ def bench_latency(
 
         quiet = [each for each in report["each"] if not each["busy"]]
         draw_latency(picture, quiet, title=f"{model}, {source} at {rate:g} frames/s")
-    _print(report, show_latency, as_json=as_json)
+    print_report(report, show_latency, as_json=as_json)
 
 
 def bench_throughput(
@@ -100,8 +91,8 @@ def bench_throughput(
 
     for number in threads:
         check_threads(number)
-    report = _described("throughput", model=model, runtime=runtime, rounds=rounds)
-    with _stages() as stage:
+    report = described("throughput", model=model, runtime=runtime, rounds=rounds)
+    with stages() as stage:
         report["rows"] = measure_throughput(
             model,
             runtime=runtime,
@@ -111,7 +102,7 @@ def bench_throughput(
             rounds=rounds,
             done=stage("throughput"),
         )
-    _print(report, show_throughput, as_json=as_json)
+    print_report(report, show_throughput, as_json=as_json)
 
 
 def bench_streams(
@@ -134,21 +125,21 @@ def bench_streams(
         raise ActionstreamError("--size is for a file, which is encoded at that size; leave it out for a live source")
     if source == "sample" and size is None:
         size = CAMERA_SIZE
-    report = _described("streams", model=model, runtime=runtime, source=masked(source), size=size)
-    with _stages() as stage, ExitStack() as stack:
+    report = described("streams", model=model, runtime=runtime, source=masked(source), size=size)
+    with stages() as stage, ExitStack() as stack:
         played = source if scheme(source) else stack.enter_context(_film(source, size))
         engine = MeteredEngine(model, runtime=runtime, device=device)
         report |= find_most_streams(engine, played, rate=rate, seconds=seconds, most=most, stage=stage)
-    _print(report, show_streams, as_json=as_json)
+    print_report(report, show_streams, as_json=as_json)
 
 
 def bench_decode(source: str, *, size: str | None, num_frames: int, rounds: int, pixels: int, as_json: bool) -> None:
     """Compare the installed decoders."""
-    report = _described("decode", source=source, size=size, resized_to=[pixels, pixels], rounds=rounds)
-    with _stages() as stage, _film(source, size) as path:
+    report = described("decode", source=source, size=size, resized_to=[pixels, pixels], rounds=rounds)
+    with stages() as stage, _film(source, size) as path:
         preprocessing = Preprocessing(height=pixels, width=pixels)
         report |= measure_decoders(path, preprocessing, num_frames=num_frames, rounds=rounds, done=stage("decoders"))
-    _print(report, show_decoders, as_json=as_json)
+    print_report(report, show_decoders, as_json=as_json)
 
 
 def bench_ratios(
@@ -176,10 +167,10 @@ def bench_ratios(
     check_networks(networks)
     check_variants(runtimes)
     check_threads(threads)
-    report = _described("ratios", weights=WEIGHTS, height=pixels, width=pixels, threads=threads, rounds=rounds)
+    report = described("ratios", weights=WEIGHTS, height=pixels, width=pixels, threads=threads, rounds=rounds)
     beside = None if peer is None else Peer(peer, num_threads=threads)
     report["left_out"] = [] if beside else [f"{NAME}: --peer FOLDER says where its TFLite file is"]
-    with tempfile.TemporaryDirectory() as folder, _stages() as stage:
+    with tempfile.TemporaryDirectory() as folder, stages() as stage:
         plan = Plan(
             folder=Path(folder),
             networks=networks,
@@ -190,26 +181,26 @@ def bench_ratios(
             peer=beside,
         )
         report["rows"] = measure_ratios(plan, stage=stage)
-    _print(report, show_ratios, as_json=as_json)
+    print_report(report, show_ratios, as_json=as_json)
 
 
 def bench_soak(*, num_frames: int, model: str, runtime: RuntimeName, device: str, as_json: bool) -> None:
     """Measure the growth of memory and latency."""
-    report = _described("soak", model=model, runtime=runtime)
+    report = described("soak", model=model, runtime=runtime)
     engine = Engine(model, runtime=runtime, device=device)
     with closing(open_source(SAMPLE)) as source:
         images = [frame.image for frame in islice(source, 100)]
-    with _stages() as stage:
+    with stages() as stage:
         report |= measure_soak(engine, images, num_frames=num_frames, done=stage("soak"))
-    _print(report, show_soak, as_json=as_json)
+    print_report(report, show_soak, as_json=as_json)
 
 
 def bench_start(*, rounds: int, model: str, runtime: RuntimeName, as_json: bool) -> None:
     """Measure the time from the start of a command to its first output."""
-    report = _described("start", model=model, runtime=runtime, rounds=rounds)
-    with _stages() as stage:
+    report = described("start", model=model, runtime=runtime, rounds=rounds)
+    with stages() as stage:
         report["rows"] = measure_start(model, runtime=runtime, rounds=rounds, done=stage("start"))
-    _print(report, show_start, as_json=as_json)
+    print_report(report, show_start, as_json=as_json)
 
 
 def bench_teach(
@@ -246,9 +237,9 @@ def bench_teach(
     quiet = [] if background is None else read(background)
     truth, whole = (None, []) if videos is None else read_videos(videos)
     teacher = Teacher(backbones=backbones)
-    report = _described("teach", clips=len(clips), draws=draws, each=each, backbones=list(backbones))
+    report = described("teach", clips=len(clips), draws=draws, each=each, backbones=list(backbones))
     report["rows"] = []
-    with _stages() as stage:
+    with stages() as stage:
         seen = look_at_clips(clips, teacher, with_reverse=with_reverse, done=stage("clips"))
         for number in groups:
             done = stage(f"{number} recordings")
@@ -266,33 +257,7 @@ def bench_teach(
             report["detection"] = measure_detection(
                 seen, footage, features, truth, teacher, **of_live, done=stage("detection")
             )
-    _print(report, show_teaching, as_json=as_json)
-
-
-def _described(benchmark: str, **what: Any) -> dict[str, Any]:
-    return {"benchmark": benchmark, "machine": machine(), **what}
-
-
-@contextmanager
-def _stages() -> Iterator[Stage]:
-    """A progress bar of the measurement on standard error, where that is a terminal."""
-    progress = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    )
-
-    def stage(what: str) -> Done:
-        for task in progress.task_ids:
-            progress.remove_task(task)
-        task = progress.add_task(what, total=1.0)
-        return lambda share: progress.update(task, completed=share)
-
-    with progress:
-        yield stage
+    print_report(report, show_teaching, as_json=as_json)
 
 
 @contextmanager
@@ -329,21 +294,3 @@ def _checked_rate(rate: float) -> float:
 def _check_folder(path: Path) -> None:
     if not path.parent.is_dir():
         raise ActionstreamError(f"{path} cannot be written: there is no folder {path.parent}")
-
-
-def _print(report: dict[str, Any], show: Callable[[Console, dict[str, Any]], None], *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(_plain(report), allow_nan=False))
-        return
-    console = open_console()
-    show(console, report)
-    show_machine(console, report["machine"])
-
-
-def _plain(value: Any) -> Any:
-    """The same with None for NaN: values that the system does not report."""
-    if isinstance(value, dict):
-        return {name: _plain(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    return None if isinstance(value, float) and math.isnan(value) else value

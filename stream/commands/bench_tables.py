@@ -159,6 +159,35 @@ def show_soak(console: Console, report: dict[str, Any]) -> None:
     )
 
 
+def show_outages(console: Console, report: dict[str, Any]) -> None:
+    """What arrived at each sink, and the frames a second without the broker."""
+    table = _table("records", "stored", "missing", "unknown", "twice", "in order")
+    for name, sink in report["sinks"].items():
+        counts = (sink["records"], sink["missing"], sink["unknown"], sink["came_again"])
+        table.add_row(name, *map(str, counts), "yes" if sink["in_order"] else "NO")
+    console.print(table)
+    rates = report["frames_a_second"]
+    console.print(
+        f"{report['seconds'] / 60:g} min, {report['cameras']} cameras, killed {report['kills']} times, the broker away "
+        f"for {report['broker_away_seconds'] / 60:g} min\n"
+        f"{report['events']} events, {report['ended_by_restart']} ended by a restart, {report['unpaired']} not paired\n"
+        f"frames/s with the broker {rates['with_broker']:.1f}, without {rates['without_broker']:.1f}: "
+        f"{rates['ratio']:.3f} times"
+    )
+
+
+def show_serve_soak(console: Console, report: dict[str, Any]) -> None:
+    """What grew from the first third of the day, after the warm-up, to the last one."""
+    table = _table("a day in short", "begin", "end")
+    for name, growth in report["growth"].items():
+        table.add_row(name.replace("_", " "), f"{growth['from']:.1f}", f"{growth['to']:.1f}")
+    console.print(table)
+    console.print(
+        f"24 h in {report['seconds'] / 60:g} min, {report['cameras']} cameras, {report['labelled']} frames labelled, "
+        f"{report['labelled_a_second']:.0f} a second"
+    )
+
+
 def show_start(console: Console, report: dict[str, Any]) -> None:
     """A line for each command."""
     table = _table("seconds", "median", "middle half", "wanted")

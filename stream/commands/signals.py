@@ -48,14 +48,14 @@ def raised() -> Iterator[None]:
             signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def arrived() -> None:
+def arrived(longest_seconds: float = LONGEST_SECONDS) -> None:
     """Stop raising `Stopped` again, as the program has caught it and is about to end.
 
-    After LONGEST_SECONDS, or at a second signal after IMPATIENT_SECONDS, the program exits at once.
+    After this time, or at a second signal after IMPATIENT_SECONDS, the program exits at once.
     """
     _arrived.set()
     if _stopping.is_set():  # one alarm is left: Python takes handlers away at its end, and an alarm then kills
-        signal.setitimer(signal.ITIMER_REAL, LONGEST_SECONDS)
+        signal.setitimer(signal.ITIMER_REAL, longest_seconds)
 
 
 def _stop(number: int, _: Any) -> None:

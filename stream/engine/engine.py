@@ -6,7 +6,7 @@ import copy
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from time import perf_counter
 from typing import Any
@@ -40,6 +40,12 @@ class Snapshot:
 
     _scored: Any
     _labelling: Labelling
+
+    def without_events(self) -> Snapshot:
+        """A copy without open events: labels that are still up start anew."""
+        labelling = copy.deepcopy(self._labelling)
+        labelling.detector.flush(labelling.last_seconds)
+        return replace(self, _labelling=labelling)
 
 
 class Engine:
@@ -99,6 +105,11 @@ class Engine:
         )
         self.thresholds = events.thresholds(self.card)
         self._fresh = events.labelling(self.card, clock)
+
+    @property
+    def gap_seconds(self) -> float:
+        """A pause after which the state of a stream is of no use."""
+        return self._scorer.gap_seconds
 
     @property
     def streams(self) -> list[str]:

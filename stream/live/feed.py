@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from time import perf_counter
@@ -16,6 +16,7 @@ from actionstream.frame import Frame
 from actionstream.live.parts import PreparedParts
 from actionstream.live.reconnect import Reconnect
 from actionstream.models.video.limits import QUEUE_BYTES
+from actionstream.packets import Packet
 from actionstream.results import Notice
 from actionstream.sampler import Pace
 from actionstream.sources.connection import Connection
@@ -42,6 +43,9 @@ class Feed:
     realtime          play a source that is not live at its own speed
     max_frames        stop after this many frames
     interval_seconds  between two frames of the model: a source that is much slower gets a warning
+    time_now          the time of the first frame, where a stream goes on that an earlier process began; default: 0
+    packets           called with the encoded pictures of each frame, also of those that are dropped, in the thread that
+                      reads; their times are those of the stream
     changed           a condition that is notified when the queue changes; its lock guards the shared state
 
     received      frames of the source so far, including lost ones
@@ -64,6 +68,8 @@ class Feed:
         realtime: bool = False,
         max_frames: int | None = None,
         interval_seconds: float = math.inf,
+        time_now: Callable[[], float] | None = None,
+        packets: Callable[[Sequence[Packet]], object] | None = None,
     ):
         self.name = name
         self.source = source
@@ -81,9 +87,12 @@ class Feed:
         self._policy = policy
         self._connection = connection
         self._realtime = realtime
+        self._time_now = time_now
         self._max_frames = math.inf if max_frames is None else max_frames
         self._pace = Pace(source.name, interval_seconds)
         self._prepare: Callable[[Frame], PreparedParts]
+        self._packets = packets
+        source.with_packets = packets is not None
         self._stopped = threading.Event()
         self._stopped_at: float | None = None
         self._done = False
@@ -241,12 +250,16 @@ class Feed:
     def _put(self, frame: Frame) -> None:
         if not self._connected:
             self._connect(frame)
+        if self._packets is not None and frame.packets:
+            shift = self._shift_seconds
+            self._packets([replace(each, time_seconds=each.time_seconds + shift) for each in frame.packets])
         frame = replace(
             frame,
             stream=self.name,
             index=self._taken_in,
             time_seconds=frame.time_seconds + self._shift_seconds,
             after_gap=frame.after_gap or self._after_gap,
+            packets=(),
         )
         self._after_gap = False
         self._warn(self._pace.push(frame.time_seconds))
@@ -287,7 +300,9 @@ class Feed:
         """Shift the times of a connection at its first frame, so that they go on from the times of the stream."""
         returned = self._first is not None
         if self._first is None:
-            self._first = frame.available, frame.time_seconds
+            begin = frame.time_seconds if self._time_now is None else self._time_now()
+            self._first = frame.available, begin
+            self._shift_seconds = begin - frame.time_seconds
         else:
             self._after_gap = True
             passed = self._first[1] + frame.available - self._first[0]

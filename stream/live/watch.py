@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter, deque
+import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -19,53 +20,15 @@ from actionstream.frame import Frame
 from actionstream.live.batching import Batcher, Candidate
 from actionstream.live.feed import POLICIES, Feed, Pair
 from actionstream.live.parts import Crop, cut, stream_of
-from actionstream.models.common.errors import ActionstreamError, in_a_line, is_out_of_memory
+from actionstream.live.watched_stream import Resume, WatchedStream
+from actionstream.models.common.errors import ActionstreamError
+from actionstream.packets import Packet
 from actionstream.results import Counts, Event, Notice, Prediction, Skipped, Update
 from actionstream.sinks.sink import Sink
-from actionstream.sources import Source, SourceError, open_source
+from actionstream.sources import Source, open_source
 from actionstream.sources.connection import Connection
-from actionstream.sources.source import reason
 
 IDLE_SECONDS = 0.2
-
-
-class WatchedStream:
-    """A stream of a watch: its feed, its sinks, and counts of its frames.
-
-    regions  by the names of their streams in the engine; none where the whole picture is watched
-    events   how its events are found; None: as the engine's settings say
-    """
-
-    def __init__(
-        self, feed: Feed, sinks: Sequence[Sink], regions: Mapping[str, Crop], events: EventSettings | None = None
-    ):
-        self.feed = feed
-        self.sinks = list(sinks)
-        self.regions = regions
-        self.events = events
-        self.opened = False
-        self.labelled = 0
-        self.skipped: Counter[str] = Counter()
-        self.failure: str | None = None
-
-    @property
-    def parts(self) -> list[str]:
-        """The names of its streams in the engine: one for each region, or its own."""
-        return list(self.regions) or [self.feed.name]
-
-    def fail(self, error: Exception) -> None:
-        """Stop the stream because of an error; the first error is kept."""
-        what = in_a_line(error) if is_out_of_memory(error) else reason(error)
-        told = isinstance(error, SourceError)
-        self.failure = self.failure or (str(error) if told else f"{self.feed.name}: {what}")
-        self.feed.stop()
-
-    def counts(self) -> Counts:
-        """The frames so far; the caller holds the lock of the watch."""
-        received, dropped = self.feed.counts()
-        dropped += self.skipped
-        waiting = received - self.labelled - dropped.total()
-        return Counts(received=received, labelled=self.labelled, waiting=waiting, dropped=dropped)
 
 
 class Watch:
@@ -126,6 +89,8 @@ class Watch:
         realtime: bool | None = None,
         regions: Mapping[str, Crop] | None = None,
         events: EventSettings | None = None,
+        resume: Resume | None = None,
+        packets: Callable[[Sequence[Packet]], object] | None = None,
     ) -> str:
         """Begin to watch a source; returns the name of its stream.
 
@@ -136,6 +101,8 @@ class Watch:
         realtime  replaces the watch's `realtime` for this source
         regions   parts of the picture to watch instead of the whole, by name; each is a function that cuts it out
         events    how events are found, instead of the engine's settings
+        resume    what an earlier watch of the source left, to go on with
+        packets   called with the encoded pictures of the source, see `Feed`
 
         Raises SourceError when the source cannot be opened, and ValueError when the name is taken or the watch was
         stopped.
@@ -156,9 +123,17 @@ class Watch:
                 self._changed,
                 connection=self._connection,
                 interval_seconds=self.engine.card.frame_seconds,
+                time_now=resume.time_now if resume else None,
+                packets=packets,
                 **feeding,
             )
-            self._streams[name] = WatchedStream(feed, sinks(name) if sinks else (), cuts, events)
+            self._streams[name] = WatchedStream(
+                feed,
+                sinks(name) if sinks else (),
+                regions=cuts,
+                events=events,
+                snapshots=resume.snapshots if resume else {},
+            )
             self._changed.notify_all()
         return name
 
@@ -170,6 +145,16 @@ class Watch:
                 raise ActionstreamError(f"no stream {name!r} is watched (watched: {known})")
             feed = self._streams[name].feed
         feed.stop()
+
+    def left(self, name: str) -> Resume | None:
+        """What a stream would leave if it ended now; None before its first prediction. For the thread that iterates."""
+        with self._changed:
+            stream = self._streams.get(name)
+            if stream is None or not stream.labelled:
+                return None
+            left_at, last_seconds = time.time(), stream.feed.last_seconds
+        snapshots = {part: self.engine.snapshot(part) for part in stream.parts}
+        return Resume(snapshots, last_seconds, left_at)
 
     @property
     def streams(self) -> list[str]:
@@ -241,6 +226,8 @@ class Watch:
         for stream in streams:
             for part in stream.parts:
                 self.engine.open(part, events=stream.events)
+                if part in stream.snapshots:
+                    self.engine.restore(part, stream.snapshots[part])
             stream.opened = True
             stream.feed.start(partial(cut, regions=stream.regions, prepare=self.engine.prepare))
 

@@ -7,15 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-CameraStatus = Literal["connecting", "live", "disconnected", "scheduled off", "disabled", "failed", "stopped"]
+CameraStatus = Literal["connecting", "live", "disconnected", "scheduled off", "disabled", "failed", "ended"]
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
     """The name of one thing that is true now.
 
-    kind    "status": (a CameraStatus, its reason or None); "enabled": a bool; "label": (the current label or None, its
-            score); "on": a bool, whether an event of the label goes on
+    kind    "status": (a CameraStatus, its reason or None); "enabled": a bool; "label": the label that goes on, the one
+            with the best score; "on": a bool, whether an event of the label goes on
     region  None: the whole picture, or the camera itself
     """
 

@@ -17,7 +17,7 @@ def slug(text: str) -> str:
 
     Letters lose their accents; a letter of another script becomes its number in Unicode, such as u4e2d.
     """
-    plain = unicodedata.normalize("NFKD", text.casefold())
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     letters = "".join(_letter(each) for each in plain if not unicodedata.combining(each))
     found = re.sub("_+", "_", letters).strip("_") or "_".join(f"u{ord(each):x}" for each in text) or "empty"
     found = found[:MOST_LETTERS].strip("_")

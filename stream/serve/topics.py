@@ -116,7 +116,7 @@ def _payload(fact: Fact, value: Any) -> str:
     if fact.kind == "enabled":
         return "" if value is None else _switch(value)
     if fact.kind == "label":
-        return NO_LABEL if value is None else value[0] or NO_LABEL
+        return value or NO_LABEL
     names = {"camera": fact.camera, "region": fact.region, "label": fact.label}
     return json.dumps({"state": _switch(value), **names}, ensure_ascii=False)
 

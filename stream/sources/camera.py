@@ -9,6 +9,7 @@ from pathlib import Path
 from time import perf_counter
 
 from actionstream.frame import Frame
+from actionstream.sources.packet_log import jpeg_packet
 from actionstream.sources.source import Source, SourceError
 
 
@@ -42,7 +43,15 @@ class CameraSource(Source):
                     break
                 now = perf_counter()
                 image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-                yield Frame(stream=self.name, index=index, time_seconds=now - begin, image=image, available=now)
+                packets = (jpeg_packet(image, now - begin),) if self.with_packets else ()
+                yield Frame(
+                    stream=self.name,
+                    index=index,
+                    time_seconds=now - begin,
+                    image=image,
+                    available=now,
+                    packets=packets,
+                )
                 index += 1
             raise SourceError(f"{self.name} gives no {'more ' if index else ''}frames")
         finally:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from actionstream.frame import Frame
 from actionstream.models.video import (
     PICTURE_SUFFIXES,
@@ -16,10 +18,19 @@ from actionstream.models.video import (
     read_picture,
     read_pictures,
 )
+from actionstream.sources.packet_log import jpeg_packet
 from actionstream.sources.source import Source
 
 
-class ImageSource(Source):
+class PictureSource(Source):
+    """Pictures that are no video: the packets of frames are JPEGs of them."""
+
+    def _frame(self, index: int, time_seconds: float, image: np.ndarray) -> Frame:
+        packets = (jpeg_packet(image, time_seconds),) if self.with_packets else ()
+        return Frame(stream=self.name, index=index, time_seconds=time_seconds, image=image, packets=packets)
+
+
+class ImageSource(PictureSource):
     """Image files at a fixed rate, sorted by name; numbers in names are sorted as numbers."""
 
     def __init__(self, name: str, paths: Sequence[Path], *, rate: float):
@@ -39,7 +50,7 @@ class ImageSource(Source):
             except SourceError as error:
                 self.warnings.append(str(error))
                 continue
-            yield Frame(stream=self.name, index=index, time_seconds=position / self.rate, image=image)
+            yield self._frame(index, position / self.rate, image)
             index += 1
         if index == 0:
             raise SourceError(self.warnings.pop())
@@ -48,7 +59,7 @@ class ImageSource(Source):
             self.warnings.append(f"{first.name} has several pictures, and one is read; give only this file to read all")
 
 
-class AnimationSource(Source):
+class AnimationSource(PictureSource):
     """The pictures of one file: an animated WebP or PNG, each with its own duration, or the pages of a TIFF."""
 
     def __init__(self, name: str, path: Path):
@@ -59,7 +70,7 @@ class AnimationSource(Source):
         self.seconds = 0.0
         try:
             for index, (image, shown_seconds) in enumerate(read_pictures(self._path)):
-                yield Frame(stream=self.name, index=index, time_seconds=self.seconds, image=image)
+                yield self._frame(index, self.seconds, image)
                 self.rate = 1 / shown_seconds
                 self.seconds += shown_seconds
         except SourceError as error:

@@ -7,6 +7,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from actionstream.models.video.containers import Trust
 from actionstream.models.video.errors import reason
 from actionstream.sources.address import masked
 from actionstream.sources.connection import Connection
+from actionstream.sources.packet_log import PacketLog
 from actionstream.sources.relay import Relay
 from actionstream.sources.video import VideoSource
 
@@ -92,8 +94,9 @@ class NetworkSource(VideoSource):
 
     def _live(self, kind: str, decoder: Decoder) -> Iterator[Frame]:
         convert = Converter()
+        log = PacketLog(decoder) if self.with_packets else None
         seconds, origin, begin = -1 / self.rate, None, 0.0
-        for index, picture in enumerate(self._in_time(kind, decoder)):
+        for index, picture in enumerate(self._in_time(kind, decoder, log)):
             image, now = convert(picture), perf_counter()
             sent = now if kind in WITHOUT_CLOCK else picture.time
             seconds += 1 / self.rate
@@ -104,10 +107,13 @@ class NetworkSource(VideoSource):
                 begin = max(begin, now - seconds)
                 time.sleep(begin + seconds - now)
                 now = perf_counter()
-            yield Frame(stream=self.name, index=index, time_seconds=seconds, image=image, available=now)
+            frame = Frame(stream=self.name, index=index, time_seconds=seconds, image=image, available=now)
+            if log and (index or origin is not None):  # where the first frame has no time, its packets wait for one
+                frame = replace(frame, packets=log.take(image, seconds, origin))
+            yield frame
         raise SourceError(f"{self.name} has ended")
 
-    def _in_time(self, kind: str, decoder: Decoder) -> Iterator[av.VideoFrame]:
+    def _in_time(self, kind: str, decoder: Decoder, log: PacketLog | None) -> Iterator[av.VideoFrame]:
         """Undamaged pictures; while the decoder is behind, packets are skipped up to a key frame."""
         import av
 
@@ -119,11 +125,16 @@ class NetworkSource(VideoSource):
                     sent_seconds = float(packet.dts * packet.time_base)
                     late = delay(perf_counter(), sent_seconds, waited_seconds) > LATE_SECONDS
                     behind = late or (behind and not packet.is_keyframe)
+                arrived = perf_counter() if kind in WITHOUT_CLOCK else None
                 if behind:
                     self.lost["late"] += 1
+                    if log:
+                        log.add(packet, arrived)
                     continue
                 before = Counter({"damaged": decoder.damaged, "too large": decoder.too_large})
                 pictures = decoder.decode(packet)
+                if log:
+                    log.add(packet, arrived)
                 self.lost += Counter({"damaged": decoder.damaged, "too large": decoder.too_large}) - before
                 for picture in pictures:
                     if picture.is_corrupt:

@@ -28,6 +28,7 @@ from actionstream.sources.address import masked
 from actionstream.sources.camera import CameraSource, camera_name
 from actionstream.sources.connection import Connection
 from actionstream.sources.network import NetworkSource
+from actionstream.sources.packet_message import PacketReceiver, PacketSender
 from actionstream.sources.source import Source, SourceError, reason
 
 GRACE_SECONDS = 1.0  # extra time, so that the library can report its own timeout
@@ -79,7 +80,8 @@ class ProcessSource(Source):
 
     def _receive(self, wire: Wire) -> Iterator[Frame]:
         before = self.lost.copy()
-        wire.send_bytes(json.dumps(self._order).encode())
+        wire.send_bytes(json.dumps({**self._order, "with_packets": self.with_packets}).encode())
+        unpack = PacketReceiver()
         limit, missing = self._connection.open_seconds, "does not answer: no frame"
 
         def receive() -> bytes:
@@ -98,7 +100,8 @@ class ProcessSource(Source):
                 return
             self.rate = message["rate"]
             image = np.frombuffer(receive(), np.uint8).reshape(message["shape"])
-            yield Frame(stream=self.name, image=image, **message["frame"])
+            packets = unpack(described, receive()) if (described := message.get("packets")) else ()
+            yield Frame(stream=self.name, image=image, packets=packets, **message["frame"])
             limit, missing = self._connection.stall_seconds, "stalled: no frame"
 
 
@@ -126,6 +129,8 @@ def _main(descriptor: int) -> None:
         source = CameraSource(order["target"])
     else:
         source = NetworkSource(order["target"], Connection(**order["connection"]))
+    source.with_packets = order["with_packets"]
+    pack = PacketSender()
     error = None
     try:
         for frame in source:
@@ -136,8 +141,12 @@ def _main(descriptor: int) -> None:
                 "rate": source.rate,
                 "lost": source.lost,
             }
+            if frame.packets:
+                message["packets"], data = pack(frame.packets)
             wire.send_bytes(json.dumps(message).encode())
             wire.send_bytes(np.ascontiguousarray(frame.image).data.cast("B"))
+            if frame.packets:
+                wire.send_bytes(data)
     except SourceError as failure:
         error = str(failure)
     except Exception as failure:  # noqa: BLE001  the parent process reports it

@@ -21,12 +21,15 @@ class Source:
     seconds   duration as the source declares, else 0; exact after the last frame
     warnings  problems of the source, each once
     lost      number of frames that the source lost, by reason
+
+    with_packets  whether frames have `packets`; set it before the iteration
     """
 
     live = False
     patient = True
     rate = 30.0
     seconds = 0.0
+    with_packets = False
 
     def __init__(self, name: str):
         self.name = name

@@ -7,11 +7,13 @@ import select
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from actionstream.frame import Frame
 from actionstream.models.video import LOOK_AHEAD, Converter, Decoder, SourceError
+from actionstream.sources.packet_log import PacketLog
 from actionstream.sources.source import Source
 
 
@@ -28,15 +30,22 @@ class VideoSource(Source):
         self._start_seconds = 0.0
 
     def __iter__(self) -> Iterator[Frame]:
-        assert self._decoder is not None
+        decoder = self._decoder
+        assert decoder is not None
+        log = PacketLog(decoder) if self.with_packets else None
+        decoder.decoded = log.add if log else None
         convert, index = Converter(), -1
-        timed = self._decoder.timed(look_ahead=self.look_ahead, start_seconds=self._start_seconds)
+        timed = decoder.timed(look_ahead=self.look_ahead, start_seconds=self._start_seconds)
         for index, (picture, time_seconds) in enumerate(timed):
-            yield Frame(stream=self.name, index=index, time_seconds=time_seconds, image=convert(picture))
+            frame = Frame(stream=self.name, index=index, time_seconds=time_seconds, image=convert(picture))
+            if log:
+                origin = None if decoder.by_index or picture.time is None else picture.time - time_seconds
+                frame = replace(frame, packets=log.take(frame.image, time_seconds, origin))
+            yield frame
         if index < 0:
-            raise self._decoder.without_pictures(self.without_frames)
-        self.seconds = self._decoder.end_seconds
-        if cut_short := self._decoder.cut_short(self.seconds):
+            raise decoder.without_pictures(self.without_frames)
+        self.seconds = decoder.end_seconds
+        if cut_short := decoder.cut_short(self.seconds):
             raise SourceError(cut_short)
 
     def close(self) -> None:

@@ -188,43 +188,29 @@ def until(condition):
         time.sleep(0.01)
 
 
-def test_a_list_that_is_being_saved_restarts_nothing(tmp_path, monkeypatch):
-    """Emptied first, written in parts, taken away and put back, replaced: streams go on, and nothing is said."""
-    monkeypatch.setattr("actionstream.live.watch_list.POLL_SECONDS", 0.15)
-    path, text = tmp_path / "list", "a as x\nb as y\n"
-    path.write_text(text)
-    streams = Streams(path)
-    streams.list.start()
-    reads = []
-    monkeypatch.setattr(streams.list, "_read", lambda read=streams.list._read: reads.append(read()) or reads[-1])
+def test_a_failed_line_is_tried_again_while_the_file_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr("actionstream.live.followed_file.POLL_SECONDS", 0.02)
+    (tmp_path / "list").write_text("bad\n")
+    tries, said = [], []
 
-    def seen(part):
-        """Until the list was read like this."""
-        reads.clear()
-        until(lambda: part in reads)
+    def add(source, name):
+        tries.append(source)
+        if len(tries) < 4:
+            raise ActionstreamError("bad is bad")
+        return source
 
-    def save(*parts):
-        for part in parts:
-            path.write_text(part)
-            seen(part)
-        until(lambda: len(reads) > 4)
+    follow = WatchList(tmp_path / "list", add=add, remove=print, say=said.append)
+    follow.start()
+    until(lambda: len(tries) == 4)
+    follow.stop()
+    assert said == ["bad is bad"]
 
-    save("", text)
-    save("", "a as x\n", text)
-    save("a as x\nb a", text)
-    path.rename(tmp_path / "backup")
-    until(lambda: not path.exists())
-    path.write_text(text)
-    seen(text)
-    other = tmp_path / "other"
-    other.write_text(f"{text}c as z\n")
-    other.replace(path)
-    until(lambda: len(streams.done) == 3)
-    assert streams.done == [("add", "a", "x"), ("add", "b", "y"), ("add", "c", "z")]
-    path.write_text("")  # and stays so
-    until(lambda: len(streams.done) == 6)
-    streams.list.stop()
-    assert streams.said == []
+
+def test_a_line_that_is_too_long(tmp_path):
+    (tmp_path / "list").write_text(f"# two\n{'a' * 5000}\n")
+    follow = WatchList(tmp_path / "list", add=print, remove=print, say=print)
+    with pytest.raises(ActionstreamError, match=r"^line 2 of the watch list has 5,000 characters; a source has 4096"):
+        follow.start()
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
@@ -273,7 +259,16 @@ def test_as_in_a_path(tmp_path, monkeypatch):
     assert [each[1:] for each in streams.done] == list(expected.values())
 
 
-@pytest.mark.parametrize("line", ["0 as hall --threshold 0.9", "rtsp://cam/x --rate 5", "a.mp4 as hall --json"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "0 as hall --threshold 0.9",
+        "rtsp://cam/x --rate 5",
+        "a.mp4 as hall --json",
+        "rtsp://cam/x threshold=0.9",
+        "rtsp://me:pass word@cam/x as hall",
+    ],
+)
 def test_a_line_has_no_options(line, tmp_path, monkeypatch):
     """They would be a part of the name without a word."""
     monkeypatch.chdir(tmp_path)
@@ -287,9 +282,10 @@ def test_a_line_has_no_options(line, tmp_path, monkeypatch):
     follow.poll()
     follow.poll()
     assert added == [("b --c.mp4", "door")]
-    option = next(word for word in line.split() if word.startswith("--"))
+    option = next((word for word in line.split() if word.startswith("--")), "words after its address")
     assert len(said) == 1
     assert said[0].startswith(f"a line of the watch list has {option}; expected SOURCE or SOURCE as NAME; ")
+    assert "pass" not in said[0]
 
 
 def test_sources(run, tmp_path):

@@ -47,17 +47,24 @@ def film(path: Path) -> str:
     )
 
 
+def as_it_is(path: Path) -> str:
+    """A pipeline that sends the H.264 of an MP4 as it is."""
+    return f"filesrc location={path} ! qtdemux ! h264parse ! rtph264pay name=pay0 pt=96"
+
+
 class RtspServer:
-    """GStreamer's RTSP server in a process of its own, that can be killed, stopped and started again."""
+    """GStreamer's RTSP server in a process of its own, that can be killed, stopped and started again.
+
+    mounts  pipelines by their names; a change counts from the next start
+    """
 
     def __init__(self, mounts: dict[str, str], login: str | None = None):
         found = subprocess.run([SYSTEM_PYTHON, "-c", NEEDED], capture_output=True, check=False)
         if found.returncode:
             missing("GStreamer's RTSP server for the system's Python (the gstreamer packages of .ci/packages.txt)")
         self.port = free_port()
-        self._command = [SYSTEM_PYTHON, str(PROGRAM), str(self.port)]
-        self._command += [f"/{name}={launch}" for name, launch in mounts.items()]
-        self._command += ["--login", login] if login else []
+        self.mounts = mounts
+        self._login = ["--login", login] if login else []
         self.start()
 
     def address(self, name: str, login: str = "") -> str:
@@ -65,8 +72,10 @@ class RtspServer:
 
     def start(self) -> None:
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        mounts = [f"/{name}={launch}" for name, launch in self.mounts.items()]
+        command = [SYSTEM_PYTHON, str(PROGRAM), str(self.port), *mounts, *self._login]
         self._process = subprocess.Popen(
-            self._command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
         )
         assert self._process.stdout.readline() == "ready\n"
 

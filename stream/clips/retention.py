@@ -1,0 +1,86 @@
+"""What clips are kept: by their age, by the size of all, and as long as the disk has room."""
+
+from __future__ import annotations
+
+import os
+from bisect import insort
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from actionstream.clips.clip import finish
+from actionstream.clips.paths import PARTIAL, start_of, stem_of_file
+
+DAY_SECONDS = 86_400
+
+
+class Kept(NamedTuple):
+    """A clip on the disk, sorted by its start: all files of a stem, and their size."""
+
+    start_seconds: float
+    stem: Path
+    num_bytes: int
+    files: list[Path]
+
+
+class Retention:
+    """The finished clips of a folder; the oldest are deleted first. Files that are not of clips are left alone.
+
+    clock    seconds since 1970
+    deleted  clips deleted so far
+    """
+
+    def __init__(self, folder: Path, *, keep_days: float, keep_bytes: float, clock: Callable[[], float]):
+        self._folder = folder
+        self._keep_seconds = keep_days * DAY_SECONDS
+        self._keep_bytes = keep_bytes
+        self._clock = clock
+        self._kept: list[Kept] = []
+        self._bytes = 0
+        self.deleted = 0
+
+    def scan(self) -> None:
+        """Find the clips of an earlier process; a file that it did not finish is kept where it plays."""
+        files: dict[Path, list[Path]] = {}
+        for path in sorted(self._folder.glob("*/*/*")):
+            stem = stem_of_file(path)
+            if stem is None:
+                continue
+            if path.stem.endswith(PARTIAL):
+                whole = path.with_name(path.stem.removesuffix(PARTIAL) + path.suffix)
+                if not (path.suffix == ".mp4" and finish(path, whole)):
+                    path.unlink(missing_ok=True)
+                    continue
+                path = whole
+            files.setdefault(stem, []).append(path)
+        for stem, paths in files.items():
+            self.add(stem, paths)
+
+    def add(self, stem: Path, files: list[Path]) -> None:
+        """Add a finished clip."""
+        size = 0
+        for path in files:
+            with suppress(FileNotFoundError):
+                size += path.stat().st_size
+        insort(self._kept, Kept(start_of(stem), stem, size, files))
+        self._bytes += size
+
+    def tidy(self) -> None:
+        """Delete the clips that are too old or too many."""
+        oldest = self._clock() - self._keep_seconds
+        while self._kept and (self._bytes > self._keep_bytes or self._kept[0].start_seconds < oldest):
+            self.delete_oldest()
+
+    def delete_oldest(self) -> bool:
+        """Delete the oldest clip; returns False where there is none."""
+        if not self._kept:
+            return False
+        clip = self._kept.pop(0)
+        self._bytes -= clip.num_bytes
+        for path in clip.files:
+            path.unlink(missing_ok=True)
+        with suppress(OSError):  # it has other clips
+            os.rmdir(clip.stem.parent)
+        self.deleted += 1
+        return True

@@ -1,0 +1,47 @@
+"""The command `serve`: a service from a file, which it follows."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from actionstream.commands import signals
+from actionstream.live.followed_file import FollowedFile
+from actionstream.serve.reading import parse_settings
+from actionstream.serve.service import Service
+from actionstream.serve.settings import Settings
+
+TICK_SECONDS = 0.5
+LONGEST_STOP_SECONDS = 15.0
+"""From a signal to the end of the process, whatever hangs then."""
+
+
+def serve(path: Path, *, state_folder: Path | None, say: Callable[[str], None]) -> NoReturn:
+    """Serve until a signal comes. SettingsError where the file is wrong: then nothing is started."""
+    changes: queue.SimpleQueue[Settings] = queue.SimpleQueue()
+
+    def changed(text: str) -> None:
+        settings = parse_settings(text, path)
+        if state_folder is not None:
+            server = settings.server.model_copy(update={"state_folder": state_folder})
+            settings = settings.model_copy(update={"server": server})
+        changes.put(settings)
+
+    followed = FollowedFile(path, changed, say)
+    followed.start()
+    settings = changes.get()
+    with Service(settings, say=say) as service:
+        say(f"cameras are watched: {', '.join(settings.cameras)}")
+        try:
+            while True:
+                service.tick()
+                try:
+                    service.apply(changes.get(timeout=TICK_SECONDS))
+                except queue.Empty:
+                    continue
+                say(f"{path} has changed, and counts")
+        finally:
+            signals.arrived(LONGEST_STOP_SECONDS)
+            followed.stop()

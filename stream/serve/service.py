@@ -1,0 +1,224 @@
+"""A service: cameras, the store of their events, and the sinks that are told."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from actionstream.clips import Clips
+from actionstream.models.common.errors import ActionstreamError
+from actionstream.records import EventRecord
+from actionstream.results import Counts
+from actionstream.serve import kept
+from actionstream.serve.board import Board
+from actionstream.serve.cameras import Cameras
+from actionstream.serve.event_records import ended_by_restart
+from actionstream.serve.http import StatusServer
+from actionstream.serve.kept import Kept
+from actionstream.serve.metrics import Metrics
+from actionstream.serve.notify import sd_notify
+from actionstream.serve.recorder import Recorder
+from actionstream.serve.settings import ClipSettings, Settings
+from actionstream.serve.sinks import Sinks
+from actionstream.serve.store import Store
+
+KEEP_SECONDS = 3.0
+PRUNE_SECONDS = 600.0
+DAY_SECONDS = 86_400.0
+QUIET_SECONDS = 60.0
+"""An engine that has not turned for so long hangs."""
+
+
+class Service:
+    """Watches cameras and tells their events, until `stop`.
+
+        with Service(read_settings(path), say=print) as service:
+            while True:
+                service.tick()
+                time.sleep(0.5)
+
+    All calls belong to one thread. Raises ActionstreamError where the state folder, the folder of clips or the address
+    of the health pages cannot be used; what fails later is said, and the rest goes on.
+
+    say    shows a line of text to the user; called by any thread
+    clock  seconds since 1970: for schedules, retention, rotation, and the times of events
+    """
+
+    def __init__(self, settings: Settings, *, say: Callable[[str], None], clock: Callable[[], float] = time.time):
+        self._say = say
+        self._clock = clock
+        self._settings = settings
+        self._kept_at = self._pruned_at = time.monotonic()
+        self._complaints: set[str] = set()
+        self._board = Board()
+        folder = settings.server.state_folder
+        with ExitStack() as stack:
+            stack.enter_context(_only_one(folder))
+            self._store = Store(folder)
+            stack.callback(self._store.close)
+            clips = _open_clips(settings.clips, say, clock)
+            if clips is not None:
+                stack.callback(clips.close)
+            self._sinks = Sinks(self._store, self._board, enable=self._enable, say=say, clock=clock)
+            stack.callback(self._sinks.stop)
+            self._metrics = Metrics(
+                store=self._store,
+                frames=self.counts,
+                deliveries=self._sinks.deliveries,
+                clips=lambda: {} if clips is None else clips.counts,
+                queues=lambda: {"recorder": self._recorder.waiting},
+            )
+            self._recorder = Recorder(self._store, self._board, self._metrics, say=say)
+            stack.callback(self._recorder.stop)
+            self._cameras = Cameras(
+                settings.server,
+                recorder=self._recorder,
+                board=self._board,
+                store=self._store,
+                clips=clips,
+                say=say,
+                clock=clock,
+            )
+            self._go_on(folder)
+            if settings.server.http is not None:
+                status = StatusServer(
+                    settings.server.http, metrics=self._metrics.render, alive=self._alive, board=self._board
+                )
+                stack.callback(status.close)
+            self.apply(settings)
+            self._stack = stack.pop_all()
+        sd_notify("READY=1")
+
+    def apply(self, settings: Settings) -> None:
+        """Take new settings: only what is not as before is begun anew."""
+        if settings.server != self._settings.server or settings.clips != self._settings.clips:
+            self._say("[server] and [clips] have changed; they count from the next start of the service on")
+        self._settings = settings
+        self._sinks.set(settings)
+        self._cameras.set(settings.cameras)
+
+    def tick(self) -> None:
+        """Start and stop cameras as they are wanted; keep states and delete old records when it is time."""
+        self._cameras.tick()
+        now = time.monotonic()
+        if now - self._kept_at >= KEEP_SECONDS:
+            self._kept_at = now
+            self._keep(self._left())
+        if now - self._pruned_at >= PRUNE_SECONDS:
+            self._pruned_at = now
+            self._prune()
+        if self._alive():
+            sd_notify("WATCHDOG=1")
+
+    def counts(self) -> dict[str, Counts]:
+        """Counts of the frames of each camera that is watched, since it was started."""
+        return self._cameras.counts()
+
+    def stop(self) -> None:
+        """End all cameras and events, tell the sinks, keep the states of streams, and release everything."""
+        sd_notify("STOPPING=1")
+        with self._stack:
+            left = self._left()
+            self._cameras.stop("stopped")
+            self._keep({name: replace(each, resume=each.resume.without_events()) for name, each in left.items()})
+
+    def __enter__(self) -> Service:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _enable(self, camera: str, enabled: bool) -> None:
+        self._cameras.enable(camera, enabled)
+
+    def _alive(self) -> str | None:
+        """A text where all engines turn; None where one hangs."""
+        return "alive" if self._cameras.quiet_seconds() < QUIET_SECONDS else None
+
+    def _go_on(self, folder: Path) -> None:
+        """Take up the streams that a short time ago another process had; end all other events that it left open."""
+        open_events: dict[str, list[EventRecord]] = defaultdict(list)
+        for record in self._store.open_events():
+            open_events[record.camera].append(record)
+        for name, each in kept.read(folder).items():
+            if each.fits == self._fitting(name) and each.is_fresh(time.time()):
+                self._cameras.kept[name] = each.resume, open_events.pop(name, [])
+        last = self._store.last_beat() or 0.0
+        broken_off = [ended_by_restart(record, last) for records in open_events.values() for record in records]
+        self._store.append((record, None) for record in broken_off)
+
+    def _left(self) -> dict[str, Kept]:
+        left = self._cameras.left()
+        return {name: Kept(self._fitting(name), gap_seconds, resume) for name, (gap_seconds, resume) in left.items()}
+
+    def _fitting(self, name: str) -> str:
+        """What the state of a camera fits: this version, the camera's settings, and the file of its model."""
+        camera = self._settings.cameras.get(name)
+        changed = os.stat(camera.model).st_mtime_ns if camera and os.path.isfile(camera.model) else None
+        return f"{version('actionstream')} {camera!r} {changed}"
+
+    def _keep(self, left: Mapping[str, Kept]) -> None:
+        """Note that the service is alive, and keep what streams leave."""
+        try:
+            self._store.beat(self._clock())
+            kept.write(self._settings.server.state_folder, left)
+        except (OSError, sqlite3.Error) as error:
+            self._complain("states cannot be kept", error)
+        else:
+            self._complaints.discard("states cannot be kept")
+
+    def _prune(self) -> None:
+        before = self._clock() - self._settings.server.keep_events_days * DAY_SECONDS
+        try:
+            lost = self._store.prune(before)
+        except sqlite3.Error as error:
+            self._complain("old events cannot be deleted", error)
+            return
+        self._complaints.discard("old events cannot be deleted")
+        if lost:
+            self._say(f"{lost} records were deleted before all sinks had taken them: there were too many")
+
+    def _complain(self, what: str, error: Exception) -> None:
+        """Say what fails, once until it works again."""
+        if what not in self._complaints:
+            self._say(f"{what}: {error}")
+        self._complaints.add(what)
+
+
+def _open_clips(settings: ClipSettings | None, say: Callable[[str], None], clock: Callable[[], float]) -> Clips | None:
+    if settings is None:
+        return None
+    return Clips(
+        settings.folder,
+        before_seconds=settings.before_seconds,
+        after_seconds=settings.after_seconds,
+        keep_days=settings.keep_days,
+        keep_bytes=settings.keep_gigabytes * 1e9,
+        memory_bytes=settings.memory_megabytes * 1e6,
+        clock=clock,
+        say=say,
+    )
+
+
+@contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    """Hold the state folder; ActionstreamError where another service has it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with FileLock(folder / "lock", timeout=0):
+            yield
+    except Timeout:
+        raise ActionstreamError(
+            f"the state folder {folder} is used by another service that runs; stop it, or take another one with --state"
+        ) from None
+    except OSError as error:
+        raise ActionstreamError(f"the state folder {folder} cannot be used: {error.strerror}") from error

@@ -1,0 +1,122 @@
+"""The sinks of a service, as its settings name them, each with its delivery."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from actionstream.serve.board import Board
+from actionstream.serve.delivery import Delivery, EventSink
+from actionstream.serve.json_file import JsonFileSink
+from actionstream.serve.model_labels import labels_of
+from actionstream.serve.mqtt import MqttSink
+from actionstream.serve.settings import Camera, JsonFile, Mqtt, Settings, Webhook
+from actionstream.serve.store import Store
+from actionstream.serve.topics import CameraTopics
+from actionstream.serve.webhook import WebhookSink
+
+STOP_SECONDS = 3.0
+"""How long a sink may take for what waits, when it is stopped."""
+
+
+class Sinks:
+    """Opens and closes sinks as settings come; a sink whose settings stay goes on. All calls belong to one thread.
+
+    enable  switches a camera on or off; called by the threads of sinks
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        board: Board,
+        *,
+        enable: Callable[[str, bool], None],
+        say: Callable[[str], None],
+        clock: Callable[[], float],
+    ):
+        self._store = store
+        self._board = board
+        self._enable = enable
+        self._say = say
+        self._clock = clock
+        self._settings: dict[str, Mqtt | Webhook | JsonFile] = {}
+        self._deliveries: dict[str, Delivery] = {}
+
+    def set(self, settings: Settings) -> None:
+        """Take new settings; a sink that cannot be opened is said and left out."""
+        wanted: dict[str, Mqtt | Webhook | JsonFile] = {
+            f"webhook {name}": each for name, each in settings.webhooks.items()
+        }
+        if settings.mqtt is not None:
+            wanted["mqtt"] = settings.mqtt
+        if settings.json_file is not None:
+            wanted["json"] = settings.json_file
+        for name, each in list(self._settings.items()):
+            if wanted.get(name) != each:
+                del self._settings[name]
+                self._deliveries.pop(name).stop(STOP_SECONDS)
+        self._store.set_sinks(list(wanted))
+        cameras = {name: _topics(camera) for name, camera in settings.cameras.items()}
+        for name, each in wanted.items():
+            if name not in self._settings:
+                sink = self._open(name, each, cameras)
+                self._settings[name] = each
+                self._deliveries[name] = Delivery(sink, self._store, self._say)
+                self._deliveries[name].start()
+        for delivery in self._deliveries.values():
+            if isinstance(delivery.sink, MqttSink):
+                delivery.sink.set_cameras(cameras)
+
+    def deliveries(self) -> list[Delivery]:
+        """The deliveries to the sinks that are open. Any thread may call this."""
+        return list(self._deliveries.values())
+
+    def stop(self) -> None:
+        """Send what waits, for some seconds, and close all sinks."""
+        for delivery in self._deliveries.values():
+            delivery.stop(STOP_SECONDS)
+        self._deliveries.clear()
+
+    def _open(self, name: str, settings: Mqtt | Webhook | JsonFile, cameras: Mapping[str, CameraTopics]) -> EventSink:
+        match settings:
+            case Mqtt():
+                sink = MqttSink(
+                    board=self._board,
+                    cameras=cameras,
+                    set_enabled=self._enable,
+                    say=self._say,
+                    **{**dict(settings), "password": _revealed(settings.password)},
+                )
+                sink.start()
+                return sink
+            case Webhook():
+                return WebhookSink(
+                    name.removeprefix("webhook "),
+                    settings.url.get_secret_value(),
+                    secret=_revealed(settings.secret),
+                    timeout_seconds=settings.timeout_seconds,
+                    headers={header: value.get_secret_value() for header, value in settings.headers.items()},
+                    say=self._say,
+                )
+            case JsonFile():
+                return JsonFileSink(
+                    settings.path,
+                    max_bytes=settings.max_megabytes * 1e6,
+                    max_seconds=settings.max_hours * 3600,
+                    keep=settings.keep,
+                    clock=self._clock,
+                )
+
+
+def _topics(camera: Camera) -> CameraTopics:
+    """The labels and the regions of a camera that are told."""
+    labels, _ = labels_of(camera.model, Path())
+    told = [label for label in labels if camera.labels is None or label in camera.labels]
+    told = [label for label in told if label not in camera.ignored_labels]
+    return CameraTopics(labels=tuple(told), regions=tuple(camera.regions))
+
+
+def _revealed(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()

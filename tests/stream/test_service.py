@@ -1,0 +1,290 @@
+"""A service: cameras that come and go, events that end, settings that change, restarts."""
+
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import pytest
+from servers import free_port
+
+from actionstream.benchmarks.outages import measure_outages
+from actionstream.models.common.errors import ActionstreamError
+from actionstream.serve import cameras as cameras_module
+from actionstream.serve.board import Fact
+from actionstream.serve.reading import parse_settings
+from actionstream.serve.service import Service
+from actionstream.serve.store import FILE, Store
+from actionstream.sources import SAMPLE
+
+SERVER = '[server]\nhttp = "off"\nstate_folder = "state"\ntime_zone = "UTC"\n'
+DEFAULTS = '[defaults]\nsource = "sample"\nloop = true\nthreshold = 0.3\n'
+MONDAY = 1_800_230_400.0  # 2027-01-18, 00:00 UTC
+
+
+class Running:
+    """A service in this process, from the text of its settings."""
+
+    def __init__(self, folder, text, **options):
+        self.folder = folder
+        self.said = []
+        self.service = Service(self.settings(text), say=self.said.append, **options)
+
+    def settings(self, text):
+        return parse_settings(SERVER + DEFAULTS + text, self.folder / "cameras.toml")
+
+    def until(self, holds, seconds=30.0):
+        end = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < end, (self.said, self.service._board.facts())
+            self.service.tick()
+            time.sleep(0.05)
+
+    def status(self, camera):
+        value = self.service._board.get(Fact("status", camera))
+        return value and value[0]
+
+    def records(self):
+        return records_of(self.folder)
+
+
+def records_of(folder):
+    with closing(sqlite3.connect(folder / "state" / FILE)) as database:
+        return [json.loads(body) for (body,) in database.execute("SELECT body FROM records ORDER BY number")]
+
+
+def ends(records, camera="door"):
+    return [each["reason"] for each in records if each["type"] == "end" and each["camera"] == camera]
+
+
+@pytest.fixture
+def run(tmp_path):
+    running = []
+
+    def start(text, **options):
+        running.append(Running(tmp_path, text, **options))
+        return running[-1]
+
+    yield start
+    for each in running:
+        each.service.stop()
+
+
+def check_pairs(records):
+    by_id = {}
+    for each in records:
+        by_id.setdefault(each["id"], []).append(each)
+    assert by_id
+    for told in by_id.values():
+        assert [each["type"] for each in told] == ["new", *["update"] * (len(told) - 2), "end"]
+        assert [each["seq"] for each in told] == list(range(len(told)))
+
+
+def test_events_are_told_until_the_service_stops(tmp_path):
+    door = Running(tmp_path, '[json]\npath = "events.jsonl"\n[cameras.door]\n')
+    door.until(lambda: len(door.records()) > 4)
+    assert door.status("door") == "live"
+    door.service.stop()
+    records = door.records()
+    check_pairs(records)
+    assert "stopped" in ends(records)
+    lines = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert [(each["id"], each["seq"]) for each in lines] == [(each["id"], each["seq"]) for each in records]
+    assert {each["schema"] for each in lines} == {"actionstream/1"}
+    assert not door.said
+
+
+def test_settings_choose_what_is_told(run):
+    text = '[cameras.door]\nlabels = ["left", "up"]\n[cameras.hall]\nignored_labels = ["left"]\nupdate_seconds = 0.2\n'
+    both = run(text + "[cameras.hall.regions]\nwest = [0, 0, 0.5, 1]\nall = [0, 0, 1, 1]\n")
+    both.until(lambda: {("door", None), ("hall", "west"), ("hall", "all")} <= places(both.records()))
+    both.until(lambda: any(each["type"] == "update" for each in both.records()))
+    records = both.records()
+    assert {each["label"] for each in records if each["camera"] == "door"} <= {"left", "up"}
+    assert "left" not in {each["label"] for each in records if each["camera"] == "hall"}
+
+
+def places(records):
+    return {(each["camera"], each["region"]) for each in records}
+
+
+def test_a_schedule(run):
+    now = [MONDAY + 7.9 * 3600]
+    door = run('[cameras.door]\nschedule = { hours = "08:00-18:00", days = "mon-fri" }\n', clock=lambda: now[0])
+    door.until(lambda: door.status("door") == "scheduled off")
+    assert not door.service.counts()
+    now[0] = MONDAY + 8 * 3600
+    door.until(lambda: any(each["type"] == "new" for each in door.records()))
+    now[0] = MONDAY + 18 * 3600
+    door.until(lambda: door.status("door") == "scheduled off")
+    check_pairs(door.records())
+    assert "scheduled off" in ends(door.records())
+    now[0] = MONDAY + 5 * 24 * 3600 + 12 * 3600
+    door.until(lambda: door.status("door") == "scheduled off")
+
+
+def test_a_switch_is_kept(tmp_path):
+    door = Running(tmp_path, "[cameras.door]\n")
+    door.until(lambda: any(each["type"] == "new" for each in door.records()))
+    door.service._enable("door", False)
+    door.until(lambda: door.status("door") == "disabled")
+    assert "disabled" in ends(door.records())
+    door.service.stop()
+    again = Running(tmp_path, "[cameras.door]\n")
+    again.until(lambda: again.status("door") == "disabled")
+    assert not again.service.counts()
+    again.service._enable("door", True)
+    again.until(lambda: again.status("door") == "live")
+    again.service.stop()
+
+
+def test_only_what_changes_begins_anew(run):
+    both = run("[cameras.door]\n[cameras.hall]\n")
+    both.until(lambda: {"door", "hall"} == {each["camera"] for each in both.records()})
+    before = both.service.counts()
+    both.service.apply(both.settings("[cameras.door]\n[cameras.hall]\nthreshold = 0.5\n[cameras.new]\n"))
+    both.until(lambda: both.status("new") == "live" and "settings changed" in ends(both.records(), "hall"))
+    both.until(lambda: both.status("hall") == "live" and "hall" in both.service.counts())
+    after = both.service.counts()
+    assert after["door"].received > before["door"].received
+    assert "settings changed" not in ends(both.records())
+    both.service.apply(both.settings("[cameras.hall]\nthreshold = 0.5\n"))
+    both.until(lambda: set(both.service.counts()) == {"hall"})
+    assert both.status("door") is None
+    assert "removed" in ends(both.records())
+
+
+def test_a_camera_that_fails_is_tried_again(run, monkeypatch, tmp_path):
+    monkeypatch.setattr(cameras_module, "FIRST_WAIT_SECONDS", 0.2)
+    film = tmp_path / "film.mp4"
+    both = run('[cameras.door]\nsource = "film.mp4"\n[cameras.hall]\n')
+    both.until(lambda: both.status("door") == "failed" and both.status("hall") == "live")
+    assert "no such file" in both.said[0]
+    film.write_bytes(SAMPLE.read_bytes())
+    both.until(lambda: both.status("door") == "live")
+
+
+def test_a_file_ends_once(run):
+    door = run("[cameras.door]\nloop = false\nrealtime = false\n")
+    door.until(lambda: door.status("door") == "ended")
+    check_pairs(door.records())
+    assert "source ended" in ends(door.records())
+    for _ in range(5):
+        door.service.tick()
+    assert door.status("door") == "ended"
+
+
+def test_a_model_that_fails_begins_anew(run, monkeypatch):
+    monkeypatch.setattr(cameras_module, "FIRST_WAIT_SECONDS", 0.2)
+    door = run("[cameras.door]\n")
+    door.until(lambda: any(each["type"] == "new" for each in door.records()))
+    (watch,) = door.service._cameras._watches.values()
+    monkeypatch.setattr(watch.engine, "score", lambda pairs: 1 / 0)
+    door.until(lambda: any("division by zero" in line for line in door.said))
+    monkeypatch.undo()
+    num_records = len(door.records())
+    door.until(lambda: len(door.records()) > num_records + 2 and door.status("door") == "live")
+
+
+def test_one_service_has_a_state_folder(run, tmp_path):
+    run("[cameras.door]\n")
+    with pytest.raises(ActionstreamError, match=r"state is used by another service.* take another one with --state"):
+        Running(tmp_path, "[cameras.door]\n")
+
+
+def test_clips_that_cannot_be_written_end_nothing_before_they_are_wanted(tmp_path):
+    (tmp_path / "clips").write_text("a file")
+    with pytest.raises(ActionstreamError, match="clips cannot be the folder of clips"):
+        Running(tmp_path, '[clips]\nfolder = "clips"\n[cameras.door]\n')
+    Store(tmp_path / "state").close()  # nothing holds it
+
+
+def command(folder, text):
+    (folder / "cameras.toml").write_text(text)
+    with open(folder / "log", "a") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "actionstream", "serve", folder / "cameras.toml"], stdout=log, stderr=log
+        )
+
+
+def wait(folder, process, holds):
+    end = time.monotonic() + 60
+    while not holds():
+        log = (folder / "log").read_text()
+        assert time.monotonic() < end, log
+        assert process.poll() is None, log
+        time.sleep(0.1)
+
+
+def wait_for_new(folder, process, count=1):
+    database = folder / "state" / FILE
+    wait(folder, process, lambda: database.exists() and sum(e["type"] == "new" for e in records_of(folder)) >= count)
+
+
+@pytest.mark.alone
+def test_after_kill_9_events_go_on_where_the_gap_is_short_and_end_where_it_is_long(tmp_path):
+    for gap, reasons in ((0.5, {"restart"}), (600, set())):
+        folder = tmp_path / str(gap)
+        folder.mkdir()
+        text = f"{SERVER}{DEFAULTS}[cameras.door]\nsmoothing_seconds = 3\ngap_seconds = {gap}\n"
+        process = command(folder, text)
+        wait_for_new(folder, process)
+        time.sleep(4.0)  # states are kept every few seconds
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        before = records_of(folder)
+        is_open = {each["id"] for each in before} - {each["id"] for each in before if each["type"] == "end"}
+        assert is_open
+        process = command(folder, text)
+        wait_for_new(folder, process, sum(each["type"] == "new" for each in before) + 1)
+        process.terminate()
+        assert process.wait(30) == 143
+        records = records_of(folder)
+        check_pairs(records)
+        assert {each["reason"] for each in records if each["id"] in is_open and each["reason"] == "restart"} == reasons
+
+
+@pytest.mark.alone
+def test_the_command_follows_its_file_and_says_how_it_is(tmp_path):
+    port = free_port()
+    text = SERVER.replace('"off"', f'"127.0.0.1:{port}"') + DEFAULTS
+    process = command(tmp_path, text + "[cameras.door]\n")
+    wait_for_new(tmp_path, process)
+    with urlopen(f"http://127.0.0.1:{port}/readiness", timeout=5) as answer:
+        assert json.load(answer)["cameras"] == {"door": {"status": "live", "reason": None}}
+    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        metrics = answer.read().decode()
+    assert 'actionstream_frames_labelled_total{camera="door"}' in metrics
+    assert 'actionstream_events_total{camera="door"' in metrics
+    (tmp_path / "cameras.toml").write_text(text + "[cameras.door]\nthreshold = 3\n")
+    wait(tmp_path, process, lambda: "cameras.door.threshold is 3" in (tmp_path / "log").read_text())
+    (tmp_path / "cameras.toml").write_text(text + '[cameras.hall]\nsource = "nothing.mp4"\nloop = false\n')
+    wait(tmp_path, process, lambda: "hall: no such file" in (tmp_path / "log").read_text())
+    told = (tmp_path / "log").read_text().splitlines()
+    assert "cameras are watched: door" in told[0]
+    assert "cameras.toml has changed" in told[2]
+    with pytest.raises(HTTPError, match="503"):
+        urlopen(f"http://127.0.0.1:{port}/readiness", timeout=5)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    assert "Traceback" not in (tmp_path / "log").read_text()
+    check_pairs(records_of(tmp_path))
+
+
+@pytest.mark.alone
+@pytest.mark.timeout(300)
+def test_nothing_is_lost_when_everything_fails(tmp_path):
+    """`bench outages` in short: a broker that is away, a webhook that fails, and a service that is killed."""
+    report = measure_outages(tmp_path, seconds=45, num_kills=5, away_seconds=8, num_cameras=2)
+    assert report["unpaired"] == 0
+    assert report["ended_by_restart"] > 0
+    for sink in report["sinks"].values():
+        assert sink["records"] > 50
+        assert (sink["missing"], sink["unknown"], sink["in_order"]) == (0, 0, True)
+    assert report["sinks"]["webhook"]["came_again"] > 0
+    assert report["frames_a_second"]["ratio"] > 0
