@@ -96,7 +96,6 @@ class MqttSink:
         self._live = False
         self._afresh = False
         self._waiting: deque[Message] = deque()
-        self._shown: dict[str, str] = {}
         self._kept_before: list[Kept] = []
         self._commands: deque[tuple[str, bool]] = deque()
         self._wake = threading.Event()
@@ -167,12 +166,11 @@ class MqttSink:
             self._thread.join(PATIENCE_SECONDS)
 
     def _change(self, fact: Fact, value: Any) -> None:
-        """A fact has changed. Scores of the current label change with each frame: only its name is told."""
+        """A fact has changed."""
         with self._lock:
             message = self._topics.message(fact, value)
-            if not self._live or message is None or self._shown.get(message[0]) == message[1]:
+            if not self._live or message is None:
                 return
-            self._shown[message[0]] = message[1]
             self._waiting.append(message)
             if len(self._waiting) > MOST_WAITING:
                 self._afresh = True
@@ -185,6 +183,8 @@ class MqttSink:
                 self._failure = self._connect()
             except ConnectionFailed as error:
                 self._failure = str(error)
+            except Exception as error:  # noqa: BLE001  the sink goes on afresh; a fault is told as one
+                self._failure = in_a_line(error)
             self._tried.set()
             if not self._stopping.is_set():
                 self._failures += 1
@@ -249,7 +249,6 @@ class MqttSink:
         with self._lock:
             self._afresh = False
             self._waiting.clear()
-            self._shown.clear()
             topics, before, self._kept_before = self._topics, self._kept_before, []
         facts = self._board.facts()
         found = self._devices(topics)

@@ -137,8 +137,7 @@ def test_facts_are_retained_and_names_are_whole_in_the_payload(broker, base, tmp
         wait_for(lambda: live.sink.is_connected)
         live.board.set(Fact("status", "Hall / east"), ("live", None))
         live.board.set(Fact("enabled", "Hall / east"), True)
-        live.board.set(Fact("label", "Hall / east", "Door +"), ("c+d #1", 0.5))
-        live.board.set(Fact("label", "Hall / east", "Door +"), ("c+d #1", 0.6))  # the score is not told
+        live.board.set(Fact("label", "Hall / east", "Door +"), "c+d #1")
         live.board.set(Fact("on", "Hall / east", "Door +", "c+d #1"), True)
         live.board.set(Fact("on", "status", None, "labels"), True)
         live.board.set(Fact("on", "status", None, "labels"), False)
@@ -239,7 +238,7 @@ sink = MqttSink(board=board, cameras=cameras, set_enabled=print, say=print, host
                 base_topic=sys.argv[2])
 board.set(Fact("on", "hall", None, "wave"), True)
 board.set(Fact("on", "door", None, "wave"), True)
-board.set(Fact("label", "hall"), ("wave", 0.9))
+board.set(Fact("label", "hall"), "wave")
 board.set(Fact("enabled", "door"), True)
 sink.start()
 signal.pause()
@@ -438,6 +437,17 @@ def test_tls_and_password(tmp_path):
             wait_for(lambda: running.said)
             assert "refuses the connection: Not authorized" in running.said[0]
             assert "word" not in running.said[0]
+
+
+def test_a_fault_of_ours_is_no_end(broker, base, tmp_path):
+    with listener(broker.port, f"{base}/#") as heard, service(tmp_path, broker.port, base_topic=base) as running:
+        wait_for(lambda: running.sink.is_connected)
+        running.board.set(Fact("status", "hall"), (object(), None))  # cannot be published
+        wait_for(lambda: any("a fault in actionstream" in text for text in running.said))
+        running.board.set(Fact("status", "hall"), ("live", None))
+        wait_for(lambda: heard.last(f"{base}/hall/status") == "live")
+        running.append(records(3))
+        wait_for(running.all_taken)
 
 
 def test_a_file_of_certificates_that_is_none(tmp_path):

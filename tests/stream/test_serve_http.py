@@ -59,13 +59,13 @@ def test_health(service):
         ({"hall": "failed", "door": "live"}, True),
         ({"hall": "failed", "door": "disabled"}, False),
         ({"hall": "scheduled off", "door": "disabled"}, True),
-        ({"hall": "stopped"}, False),
+        ({"hall": "ended"}, False),
     ],
 )
 def test_readiness(service, statuses, ready):
     for camera, status in statuses.items():
         service.board.set(Fact("status", camera), (status, "why"))
-    service.board.set(Fact("label", "hall"), ("wave", 0.5))
+    service.board.set(Fact("label", "hall"), "wave")
     status, body, headers = service.ask("/readiness")
     assert status == (200 if ready else 503)
     cameras = {camera: {"status": status, "reason": "why"} for camera, status in statuses.items()}
