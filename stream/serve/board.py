@@ -68,4 +68,9 @@ class Board:
         """Tell a listener each change from now on; returns the function that ends it."""
         with self._lock:
             self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+
+        def stop() -> None:
+            with self._lock:
+                self._listeners.remove(listener)
+
+        return stop

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from typing import Any
 
 from actionstream.serve.board import Fact
-from actionstream.serve.topics import NO_LABEL, Topics
+from actionstream.serve.topics import Topics
 
 Components = Mapping[str, Mapping[str, Any]]
 
@@ -84,10 +84,8 @@ def _components(topics: Topics, camera: str, snapshots: bool) -> dict[str, dict[
         key = f"{key}-" if key else ""
         parts[f"{key}label"] = {
             "p": "sensor",
-            "name": f"{before}label".capitalize() if region is None else f"{before}label",
+            "name": f"{before}label" if before else "Label",
             "state_topic": topics.facts[Fact("label", camera, region)],
-            "device_class": "enum",
-            "options": list(dict.fromkeys([*has.labels, NO_LABEL])),
             **live,
         }
         for label in has.labels:

@@ -20,6 +20,7 @@ from actionstream.serve.board import Board
 MOST_CONNECTIONS = 32
 MOST_SECONDS = 10.0
 """A connection ends after this time in any case."""
+POLL_SECONDS = 0.1
 OFF_ON_PURPOSE = ("scheduled off", "disabled")
 
 
@@ -45,7 +46,9 @@ class StatusServer:
             self._server = _Server(host, port, pages)
         except OSError as error:
             raise ActionstreamError(f"the address {address} cannot be used: {error.strerror or error}") from error
-        self._thread = threading.Thread(target=self._server.serve_forever, name="http", daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(POLL_SECONDS,), name="http", daemon=True
+        )
         self._thread.start()
 
     @property

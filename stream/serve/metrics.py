@@ -74,8 +74,8 @@ class Metrics:
         self._reconnects.labels(camera).inc()
 
     def closed(self, camera: str, counts: Counts) -> None:
-        """A camera is not watched any more: its last counts."""
-        self._sums.take(camera, counts)
+        """A camera is not watched any more: its last counts. Those of the same name that come later begin at 0."""
+        self._sums.take(camera, counts, last=True)
 
     def render(self) -> bytes:
         """All metrics in Prometheus' text format."""
@@ -125,16 +125,23 @@ class _Sums:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._last: dict[str, Counter[str]] = {}
+        self._before: dict[str, Counter[str]] = {}
+        self._closed: set[str] = set()
         self._sums: dict[str, Counter[str]] = {}
 
-    def take(self, camera: str, counts: Counts) -> None:
+    def take(self, camera: str, counts: Counts, *, last: bool = False) -> None:
+        """Add what is new in counts. They began again where they are smaller, or other ones than the last of before."""
         now = Counter({**counts.dropped, RECEIVED: counts.received, LABELLED: counts.labelled})
         with self._lock:
-            last = self._last.get(camera, Counter())
-            began_again = any(now[key] < count for key, count in last.items())
-            self._last[camera] = now
-            self._sums.setdefault(camera, Counter()).update(now if began_again else now - last)
+            before = self._before.get(camera, Counter())
+            closed = camera in self._closed
+            if any(now[key] < count for key, count in before.items()) or (closed and now != before):
+                self._closed.discard(camera)
+                before = Counter()
+            self._before[camera] = now
+            self._sums.setdefault(camera, Counter()).update(now - before)
+            if last:
+                self._closed.add(camera)
 
     def all(self) -> dict[str, Counter[str]]:
         with self._lock:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MOST_WAITING = 10_000
 """The most changes that wait; more of them are dropped, and all that is true is published afresh."""
 AT_ONCE = 100
-CLOSE_SECONDS = 5.0
+PATIENCE_SECONDS = 5.0
 
 Message = tuple[str, str | bytes]
 Kept = Mapping[str, Any]
@@ -96,11 +96,12 @@ class MqttSink:
         self._live = False
         self._afresh = False
         self._waiting: deque[Message] = deque()
-        self._shown: dict[str, str] = {}
         self._kept_before: list[Kept] = []
         self._commands: deque[tuple[str, bool]] = deque()
         self._wake = threading.Event()
         self._stopping = threading.Event()
+        self._tried = threading.Event()
+        """The first connection is made, or has failed: until then nothing is away."""
         self._failures = 0
         self._lost_text = f"the connection to {self._broker} is lost (is there another client {client_id!r}?)"
         self._connected_text = f"connected to {self._broker}"
@@ -121,6 +122,7 @@ class MqttSink:
 
         Raises SinkError where none has arrived: nothing waits here for a broker that is away.
         """
+        self._tried.wait(PATIENCE_SECONDS)
         connection = self._connection
         if connection is None:
             raise SinkError(self._failure)
@@ -161,15 +163,14 @@ class MqttSink:
         self._stopping.set()
         self._wake.set()
         if self._thread.is_alive():
-            self._thread.join(CLOSE_SECONDS)
+            self._thread.join(PATIENCE_SECONDS)
 
     def _change(self, fact: Fact, value: Any) -> None:
-        """A fact has changed. Scores of the current label change with each frame: only its name is told."""
+        """A fact has changed."""
         with self._lock:
             message = self._topics.message(fact, value)
-            if not self._live or message is None or self._shown.get(message[0]) == message[1]:
+            if not self._live or message is None:
                 return
-            self._shown[message[0]] = message[1]
             self._waiting.append(message)
             if len(self._waiting) > MOST_WAITING:
                 self._afresh = True
@@ -182,6 +183,9 @@ class MqttSink:
                 self._failure = self._connect()
             except ConnectionFailed as error:
                 self._failure = str(error)
+            except Exception as error:  # noqa: BLE001  the sink goes on afresh; a fault is told as one
+                self._failure = in_a_line(error)
+            self._tried.set()
             if not self._stopping.is_set():
                 self._failures += 1
                 self._say_once(self._failure)
@@ -208,6 +212,7 @@ class MqttSink:
             if self._publish(connection):
                 self._say_once(self._connected_text)
                 self._connection = connection
+                self._tried.set()
             while self._publish(connection):
                 if self._stopping.is_set():
                     connection.acknowledged([connection.publish(available, "stopped", retain=True)])
@@ -244,7 +249,6 @@ class MqttSink:
         with self._lock:
             self._afresh = False
             self._waiting.clear()
-            self._shown.clear()
             topics, before, self._kept_before = self._topics, self._kept_before, []
         facts = self._board.facts()
         found = self._devices(topics)
@@ -319,13 +323,18 @@ class MqttSink:
 
 
 def _removals(old: Kept, kept: Kept, found: Mapping[str, Mapping[str, Any]]) -> list[Message]:
-    """The messages that remove what is kept no more: topics, and components of devices that stay."""
-    messages: list[Message] = [(topic, "") for topic in old["topics"] if topic not in kept["topics"]]
+    """The messages that remove what is kept no more: components of devices that stay, devices, then other topics.
+
+    In this order Home Assistant does not read empty payloads as states.
+    """
+    messages: list[Message] = []
     for topic, device in found.items():
         parts = old["components"].get(topic, {})
         if gone := {key: platform for key, platform in parts.items() if key not in device["cmps"]}:
             messages.append((topic, _json(without(device, gone))))
-    return messages
+    gone_topics = [topic for topic in old["topics"] if topic not in kept["topics"]]
+    gone_topics.sort(key=lambda topic: topic not in old["components"])
+    return messages + [(topic, "") for topic in gone_topics]
 
 
 def _json(values: Mapping[str, Any]) -> str:

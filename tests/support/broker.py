@@ -1,4 +1,4 @@
-"""A real MQTT broker (Mosquitto) for the tests, a client that writes down what it hears, and records to send."""
+"""A real MQTT broker (Mosquitto), a client that keeps what it hears, and a proxy that cuts connections."""
 
 from __future__ import annotations
 
@@ -10,16 +10,13 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from helpers import missing
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 from servers import free_port
-
-from actionstream.event_id import new_event_id
-from actionstream.records import EventRecord
 
 MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
 
@@ -79,21 +76,21 @@ def mosquitto(folder: Path, *, persistence: bool = False, lines: str = "") -> It
 
 
 class Listener:
-    """Subscribes to all topics, and keeps what it hears.
+    """Subscribes to topics, and keeps what it hears.
+
+    session   the name of its session, which the broker keeps while it is away; else it has none
 
     heard     topic, payload and whether it was retained, in order
     retained  what a client that comes now would be told, as far as this one has heard
     """
 
-    def __init__(self, port: int, topic: str = "#", **login: str):
+    def __init__(self, port: int, topic: str = "#", session: str = ""):
         self.heard: list[tuple[str, bytes, bool]] = []
         self.retained: dict[str, bytes] = {}
         self._topic = topic
         self._subscribed = threading.Event()
-        self._client = Client(CallbackAPIVersion.VERSION2, client_id="listener", clean_session=False)
+        self._client = Client(CallbackAPIVersion.VERSION2, client_id=session, clean_session=not session)
         self._client.reconnect_delay_set(1, 1)
-        if login:
-            self._client.username_pw_set(login["user"], login["password"])
         self._client.on_connect = lambda client, *_: client.subscribe(self._topic, qos=1)
         self._client.on_subscribe = lambda *_: self._subscribed.set()
         self._client.on_message = self._hear
@@ -123,8 +120,8 @@ class Listener:
 
 
 @contextmanager
-def listener(port: int, topic: str = "#", **login: str) -> Iterator[Listener]:
-    found = Listener(port, topic, **login)
+def listener(port: int, topic: str = "#", session: str = "") -> Iterator[Listener]:
+    found = Listener(port, topic, session)
     try:
         yield found
     finally:
@@ -132,34 +129,63 @@ def listener(port: int, topic: str = "#", **login: str) -> Iterator[Listener]:
 
 
 def kept_by(port: int) -> dict[str, str]:
-    """What the broker retains now: what a client that comes now is told before a message of its own comes back."""
+    """What the broker retains: what a client that comes now is told before a message of its own comes back."""
     with listener(port) as late:
         late.publish("the/end", "")
         wait_for(lambda: any(topic == "the/end" for topic, _, _ in late.heard))
-        return {topic: payload.decode() for topic, payload, retained in late.heard if retained}
+        return {topic: payload.decode(errors="replace") for topic, payload, retained in late.heard if retained}
 
 
-def records(count: int, camera: str = "hall", label: str = "wave") -> list[EventRecord]:
-    """Records of events, each of which begins, goes on, and ends before the next one."""
-    made: list[EventRecord] = []
-    while len(made) < count:
-        event, begun = new_event_id(), float(len(made))
-        for seq, kind in enumerate(("new", "update", "end")):
-            made.append(
-                EventRecord(
-                    type=kind,
-                    id=event,
-                    seq=seq,
-                    camera=camera,
-                    region=None,
-                    label=label,
-                    model="motion",
-                    score=0.75,
-                    best_score=0.875,
-                    start_seconds=begun,
-                    start_wall=1.8e9 + begun,
-                    end_seconds=begun + 1 if kind == "end" else None,
-                    end_wall=1.8e9 + begun + 1 if kind == "end" else None,
-                )
-            )
-    return made[:count]
+class CuttingProxy:
+    """Passes a port on to another one, and cuts each connection after a number of bytes from its client.
+
+    cut  gives the number for each connection; None: it is never cut
+    """
+
+    def __init__(self, port: int, cut: Callable[[], int | None]):
+        self.cuts = 0
+        self._target, self._cut = port, cut
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listening.getsockname()[1]
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listening.accept()
+            except OSError:  # closed
+                return
+            server = socket.create_connection(("127.0.0.1", self._target))
+            threading.Thread(target=self._back, args=(server, client), daemon=True).start()
+            threading.Thread(target=self._forth, args=(client, server, self._cut()), daemon=True).start()
+
+    def _forth(self, client: socket.socket, server: socket.socket, left: int | None) -> None:
+        with client, server:
+            try:
+                while data := client.recv(4096):
+                    if left is not None:
+                        data = data[:left]
+                        left -= len(data)
+                    server.sendall(data)
+                    if left == 0:
+                        self.cuts += 1
+                        break
+            except OSError:
+                pass
+            for end in (client, server):
+                with suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
+
+    @staticmethod
+    def _back(server: socket.socket, client: socket.socket) -> None:
+        try:
+            while data := server.recv(4096):
+                client.sendall(data)
+        except OSError:
+            pass
+
+    def close(self) -> None:
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        self._thread.join()
