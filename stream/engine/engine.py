@@ -104,7 +104,7 @@ class Engine:
             background=background,
         )
         self.thresholds = events.thresholds(self.card)
-        self._fresh = events.labelling(self.card, clock)
+        self._fresh = events.labelling(self.card)
 
     @property
     def gap_seconds(self) -> float:
@@ -125,7 +125,7 @@ class Engine:
             name = next(n for n in map("stream {}".format, count()) if n not in self._streams)
         if name in self._streams:
             raise ActionstreamError(f"a stream {name!r} is open already; close it first, or take another name")
-        fresh = events.labelling(self.card, self._clock) if events else self._fresh
+        fresh = events.labelling(self.card) if events else self._fresh
         self._streams[name] = LabelledStream(self._scorer.open(), _renamed(fresh, name))
         return name
 
@@ -209,7 +209,8 @@ class Engine:
         if row.scores is None:
             return Skipped(reason="inside a stack" if prepared.sampled else "between samples")
         if np.isfinite(row.scores).all():
-            return labelling.push(frame, row.scores, self.card, split_ms)
+            wall_seconds = self._clock() - (perf_counter() - frame.available)
+            return labelling.push(frame, row.scores, self.card, split_ms, wall_seconds)
         stream.scored.empty()  # the state may have NaN, too
         labelling.start_anew("scores not finite")
         return Skipped(reason="scores not finite")

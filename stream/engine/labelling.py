@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import perf_counter
 
@@ -30,7 +29,7 @@ class EventSettings:
         """Start and end thresholds by label, with "*" for the others; those of the card where none are given."""
         return complete_thresholds(self.threshold, self.end_threshold, card.thresholds)
 
-    def labelling(self, card: Card, clock: Callable[[], float]) -> Labelling:
+    def labelling(self, card: Card) -> Labelling:
         """A labelling for a new stream; ActionstreamError where a setting is wrong, or names no label of the card."""
         start, end = self.thresholds(card)
         detector = EventDetector(
@@ -41,14 +40,13 @@ class EventSettings:
             min_duration_seconds=self.min_duration_seconds,
             background=find_background(card.labels, self.background),
         )
-        return Labelling(Smoother(self.smoothing_seconds), detector, clock)
+        return Labelling(Smoother(self.smoothing_seconds), detector)
 
 
 @dataclass
 class Labelling:
     """Makes predictions from the scores of one stream, and keeps the counters of the stream.
 
-    clock               seconds since 1970
     next_index          index of the next frame, where the caller gives none
     frames_since_reset  snippets scored since the state was empty
     last_seconds        time of the last frame
@@ -59,7 +57,6 @@ class Labelling:
 
     smoother: Smoother
     detector: EventDetector
-    clock: Callable[[], float]
     next_index: int = 0
     frames_since_reset: int = 0
     last_seconds: float = 0.0
@@ -74,14 +71,15 @@ class Labelling:
         self.smoother.reset()
         self.frames_since_reset = 0
 
-    def push(self, frame: Frame, scores: np.ndarray, card: Card, split_ms: dict[str, float]) -> Prediction:
-        """The prediction of a frame, from its scores, float32 (K,), and the parts of its latency so far."""
+    def push(
+        self, frame: Frame, scores: np.ndarray, card: Card, split_ms: dict[str, float], wall_seconds: float
+    ) -> Prediction:
+        """The prediction of a frame, from its scores, float32 (K,), the parts of its latency so far, and its time."""
         probabilities = card.probabilities(scores)
         reset, self.reset = self.reset, None
         events, self.ended = self.ended, []
         self.frames_since_reset += 1
         smoothed = probabilities
-        wall_seconds = self.clock() - (perf_counter() - frame.available)
         self.detector.wall_offset = wall_seconds - frame.time_seconds
         warming_up = self.frames_since_reset <= card.context
         if not warming_up:
