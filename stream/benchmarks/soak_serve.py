@@ -40,6 +40,7 @@ source = "sample"
 loop = true
 realtime = false
 threshold = 0.4
+labels = ["left", "up"]
 """
 
 

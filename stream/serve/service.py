@@ -57,7 +57,7 @@ class Service:
         self._say = say
         self._clock = clock
         self._settings = settings
-        self._kept_at = self._pruned_at = time.monotonic()
+        self._kept_at, self._pruned_at = time.monotonic(), clock()
         self._complaints: set[str] = set()
         self._board = Board()
         folder = settings.server.state_folder
@@ -113,8 +113,8 @@ class Service:
         if now - self._kept_at >= KEEP_SECONDS:
             self._kept_at = now
             self._keep(self._left())
-        if now - self._pruned_at >= PRUNE_SECONDS:
-            self._pruned_at = now
+        if abs(self._clock() - self._pruned_at) >= PRUNE_SECONDS:  # a clock may be set back
+            self._pruned_at = self._clock()
             self._prune()
         if self._alive():
             sd_notify("WATCHDOG=1")
