@@ -313,6 +313,19 @@ def bench_outages(
     bench_outages(minutes=minutes, num_kills=kills, away_minutes=away, num_cameras=cameras, as_json=json)
 
 
+@bench.command("clips")
+def bench_clips(
+    cameras: Annotated[int, typer.Option(min=1, help="Number of cameras.")] = 16,
+    seconds: Annotated[float, typer.Option(min=1, help="Length of a turn.")] = 30,
+    rounds: Rounds = 3,
+    json: Json = False,
+) -> None:
+    """Measure the processor time that packets in memory and clips of 1280x720 cameras take."""
+    from actionstream.commands.bench_serve import bench_clips
+
+    bench_clips(num_cameras=cameras, seconds=seconds, rounds=rounds, as_json=json)
+
+
 @bench.command("start")
 def bench_start(
     rounds: Rounds = 5,

@@ -6,10 +6,11 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from actionstream.benchmarks.clips import measure_clips
 from actionstream.benchmarks.outages import measure_outages
 from actionstream.benchmarks.soak_serve import measure_serve_soak
 from actionstream.commands.bench_report import described, print_report, stages
-from actionstream.commands.bench_tables import show_outages, show_serve_soak
+from actionstream.commands.bench_tables import show_clips, show_outages, show_serve_soak
 from actionstream.models.common.errors import ActionstreamError
 
 
@@ -30,6 +31,16 @@ def bench_outages(*, minutes: float, num_kills: int, away_minutes: float, num_ca
             done=stage("outages"),
         )
     print_report(report, show_outages, as_json=as_json)
+
+
+def bench_clips(*, num_cameras: int, seconds: float, rounds: int, as_json: bool) -> None:
+    """Measure the processor time of rings and clips."""
+    report = described("clips")
+    with stages() as stage, tempfile.TemporaryDirectory(prefix="actionstream-") as folder:
+        report |= measure_clips(
+            Path(folder), num_cameras=num_cameras, seconds=seconds, rounds=rounds, done=stage("clips")
+        )
+    print_report(report, show_clips, as_json=as_json)
 
 
 def bench_serve_soak(*, minutes: float, num_cameras: int, say: Callable[[str], None], as_json: bool) -> None:

@@ -1,0 +1,166 @@
+"""The processor time that rings and clips take: packets of many cameras at their own pace, with and without."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import statistics
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from multiprocessing import Pipe
+from pathlib import Path
+from time import perf_counter, process_time
+from typing import Any
+
+import av
+import numpy as np
+
+from actionstream.benchmarks.alternation import Done, nobody
+from actionstream.clips import Clips
+from actionstream.event_id import new_event_id
+from actionstream.models.video import Decoder
+from actionstream.packets import Packet
+from actionstream.records import EventRecord
+from actionstream.sources.packet_log import PacketLog
+from actionstream.sources.packet_message import PacketReceiver, PacketSender
+
+EVENT_EVERY_SECONDS, EVENT_SECONDS = 15.0, 3.0
+"""An event of each camera begins so often, and lasts so long: with five seconds before and after, most is recorded."""
+SIZE, RATE, BIT_RATE = (1280, 720), 25, 4_000_000
+PIECE_BYTES = 32_768
+"""One thread writes and reads the pipes here: what is in them must fit."""
+
+
+@dataclass
+class _Camera:
+    """The way of a camera's packets: from its decoder through a pipe to the ring."""
+
+    name: str
+    log: PacketLog
+    clips: Clips | None
+    pack: PacketSender = field(default_factory=PacketSender)
+    unpack: PacketReceiver = field(default_factory=PacketReceiver)
+    event: EventRecord | None = None
+
+    def __post_init__(self) -> None:
+        self._theirs, self._ours = Pipe()
+        self._take = self.clips.camera(self.name) if self.clips else None
+
+    def push(self, packet: av.Packet, image: np.ndarray, seconds: float) -> None:
+        """A frame and its packet, as the process of a source sends them; without the pixels."""
+        message: dict[str, Any] = {"frame": {"index": 0, "time_seconds": seconds, "available": seconds}, "lost": {}}
+        data = b""
+        if self._take is not None:
+            self.log.add(packet)
+            message["packets"], data = self.pack(self.log.take(image, seconds, 0.0))
+        received = json.loads(self._through(json.dumps(message).encode()))
+        if self._take is not None:
+            packets: Sequence[Packet] = self.unpack(received["packets"], self._through(data))
+            self._take([replace(each, time_seconds=each.time_seconds + 1.0) for each in packets])
+
+    def _through(self, data: bytes) -> bytes:
+        pieces = []
+        for begin in range(0, max(len(data), 1), PIECE_BYTES):
+            self._theirs.send_bytes(data[begin : begin + PIECE_BYTES])
+            pieces.append(self._ours.recv_bytes())
+        return b"".join(pieces)
+
+    def begin_event(self, seconds: float, picture: bytes) -> None:
+        assert self.clips is not None
+        self.event = EventRecord(
+            type="new",
+            id=new_event_id(),
+            seq=0,
+            camera=self.name,
+            region=None,
+            label="event",
+            model="",
+            score=1.0,
+            best_score=1.0,
+            start_seconds=seconds,
+            start_wall=time.time(),
+        )
+        self.clips.begin(self.event, picture)
+
+    def end_event(self, seconds: float) -> None:
+        assert self.clips is not None
+        assert self.event is not None
+        self.clips.end(replace(self.event, type="end", seq=1, end_seconds=seconds, end_wall=time.time()))
+        self.event = None
+
+    def close(self) -> None:
+        self._theirs.close()
+        self._ours.close()
+
+
+def encode_noise(target: Path) -> None:
+    """Write ten seconds of moving noise, which needs all the bits of BIT_RATE, as a busy camera's pictures do."""
+    width, height = SIZE
+    noise = np.random.default_rng(0).integers(0, 64, (height, width, 3), dtype=np.uint8)
+    options = {"g": "50", "preset": "ultrafast", "maxrate": str(BIT_RATE), "bufsize": str(BIT_RATE), "bf": "0"}
+    with av.open(str(target), "w") as sink:
+        written = sink.add_stream("libx264", rate=RATE, options=options)
+        written.width, written.height, written.pix_fmt, written.bit_rate = width, height, "yuv420p", BIT_RATE
+        for index in range(10 * RATE):
+            sink.mux(written.encode(av.VideoFrame.from_ndarray(np.roll(noise, 3 * index, axis=0), format="rgb24")))
+        sink.mux(written.encode(None))
+
+
+def measure_clips(
+    folder: Path, *, num_cameras: int, seconds: float, rounds: int, done: Done = nobody
+) -> dict[str, Any]:
+    """Percent of a core for the packets of cameras, in turns without and with rings and clips."""
+    film = folder / "film.mp4"
+    encode_noise(film)
+    with closing(Decoder(film, name=film.name)) as decoder:
+        packets = [packet for packet in decoder.container.demux(decoder.track) if packet.size]
+        rows, counts = [], dict[str, int]()
+        for turn in range(rounds):
+            without, _ = _percent(decoder, packets, None, num_cameras, seconds)
+            done((turn + 0.5) / rounds)
+            clips = Clips(folder / "clips", say=print)
+            with_clips, counts = _percent(decoder, packets, clips, num_cameras, seconds)
+            shutil.rmtree(folder / "clips")
+            done((turn + 1) / rounds)
+            rows.append({"without": without, "with": with_clips, "added": with_clips - without})
+        size, rate = sum(packet.size for packet in packets), decoder.rate
+    return {
+        "cameras": num_cameras,
+        "size": "{}x{}".format(*SIZE),
+        "seconds": seconds,
+        "megabits_a_second": 8e-6 * size * rate / len(packets),
+        "rate": rate,
+        "clips": dict(counts),
+        "rounds": rows,
+        "added_percent": statistics.median(row["added"] for row in rows),
+    }
+
+
+def _percent(
+    decoder: Decoder, packets: Sequence[av.Packet], clips: Clips | None, num_cameras: int, seconds: float
+) -> tuple[float, dict[str, int]]:
+    """Percent of a core for some time of all cameras, and what became of the clips."""
+    image, picture = np.zeros((16, 16, 3), np.uint8), bytes(50_000)
+    cameras = [_Camera(f"camera{n}", PacketLog(decoder), clips) for n in range(num_cameras)]
+    every, lasts = round(EVENT_EVERY_SECONDS * decoder.rate), round(EVENT_SECONDS * decoder.rate)
+    begin, spent = perf_counter(), process_time()
+    for index in range(round(seconds * decoder.rate)):
+        now = index / decoder.rate
+        for camera in cameras:
+            camera.push(packets[index % len(packets)], image, now)
+            if clips is not None and index % every == every // 3:
+                camera.begin_event(now, picture)
+            if camera.event is not None and index % every == every // 3 + lasts:
+                camera.end_event(now)
+        time.sleep(max(begin + (index + 1) / decoder.rate - perf_counter(), 0.0))
+    if clips is not None:
+        for camera in cameras:
+            if camera.event is not None:
+                camera.end_event(seconds)
+        clips.close()
+    spent = process_time() - spent
+    for camera in cameras:
+        camera.close()
+    return 100 * spent / seconds, {} if clips is None else dict(clips.counts)
