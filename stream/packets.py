@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +18,8 @@ class Track:
     time_base: Fraction
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
-    """An encoded picture.
+class Packet(NamedTuple):
+    """An encoded picture; a tuple, since many are made.
 
     time_seconds  time of its picture on the clock of the stream, as in `Frame`
     pts, dts      in units of the track's time base; they begin anew with each connection

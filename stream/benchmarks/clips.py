@@ -55,17 +55,17 @@ class _Camera:
         if self._take is not None:
             self.log.add(packet)
             message["packets"], data = self.pack(self.log.take(image, seconds, 0.0))
-        received = json.loads(self._through(json.dumps(message).encode()))
+        head, _, received = self._through(json.dumps(message).encode() + b"\n" + data).partition(b"\n")
+        message = json.loads(head)
         if self._take is not None:
-            packets: Sequence[Packet] = self.unpack(received["packets"], self._through(data))
-            self._take([replace(each, time_seconds=each.time_seconds + 1.0) for each in packets])
+            packets: Sequence[Packet] = self.unpack(message["packets"], received)
+            self._take([each._replace(time_seconds=each.time_seconds + 1.0) for each in packets])
 
     def _through(self, data: bytes) -> bytes:
-        pieces = []
-        for begin in range(0, max(len(data), 1), PIECE_BYTES):
-            self._theirs.send_bytes(data[begin : begin + PIECE_BYTES])
-            pieces.append(self._ours.recv_bytes())
-        return b"".join(pieces)
+        if len(data) <= PIECE_BYTES:
+            self._theirs.send_bytes(data)
+            return self._ours.recv_bytes()
+        return self._through(data[:PIECE_BYTES]) + self._through(data[PIECE_BYTES:])
 
     def begin_event(self, seconds: float, picture: bytes) -> None:
         assert self.clips is not None

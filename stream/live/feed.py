@@ -252,7 +252,7 @@ class Feed:
             self._connect(frame)
         if self._packets is not None and frame.packets:
             shift = self._shift_seconds
-            self._packets([replace(each, time_seconds=each.time_seconds + shift) for each in frame.packets])
+            self._packets([each._replace(time_seconds=each.time_seconds + shift) for each in frame.packets])
         frame = replace(
             frame,
             stream=self.name,

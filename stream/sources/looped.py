@@ -41,7 +41,7 @@ class LoopedSource(Source):
                         index=count,
                         time_seconds=begin + last_seconds,
                         after_gap=frame.after_gap or count == first > 0,
-                        packets=tuple(replace(each, time_seconds=begin + each.time_seconds) for each in frame.packets),
+                        packets=tuple(each._replace(time_seconds=begin + each.time_seconds) for each in frame.packets),
                     )
                     count += 1
             begin += self._round.ends_at(last_seconds)

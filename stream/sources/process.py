@@ -90,7 +90,8 @@ class ProcessSource(Source):
             return wire.recv_bytes()
 
         while True:
-            message = json.loads(receive())
+            head, _, data = receive().partition(b"\n")
+            message = json.loads(head)
             self.lost = before + Counter(message["lost"])
             self.live = message["live"]
             if "frame" not in message:
@@ -100,7 +101,7 @@ class ProcessSource(Source):
                 return
             self.rate = message["rate"]
             image = np.frombuffer(receive(), np.uint8).reshape(message["shape"])
-            packets = unpack(described, receive()) if (described := message.get("packets")) else ()
+            packets = unpack(message["packets"], data) if data else ()
             yield Frame(stream=self.name, image=image, packets=packets, **message["frame"])
             limit, missing = self._connection.stall_seconds, "stalled: no frame"
 
@@ -141,12 +142,11 @@ def _main(descriptor: int) -> None:
                 "rate": source.rate,
                 "lost": source.lost,
             }
+            data = b""
             if frame.packets:
                 message["packets"], data = pack(frame.packets)
-            wire.send_bytes(json.dumps(message).encode())
+            wire.send_bytes(json.dumps(message).encode() + b"\n" + data)
             wire.send_bytes(np.ascontiguousarray(frame.image).data.cast("B"))
-            if frame.packets:
-                wire.send_bytes(data)
     except SourceError as failure:
         error, refused = str(failure), isinstance(failure, AccessRefused)
     except Exception as failure:  # noqa: BLE001  the parent process reports it

@@ -190,7 +190,7 @@ def test_packets_are_copied(tmp_path, name, options):
 
 def test_parameter_sets_in_the_packets_are_enough(tmp_path):
     packets = packets_of(video(tmp_path / "a.ts", 120, bf="0"))
-    bare = [replace(each, track=replace(each.track, extradata=b"")) for each in packets]
+    bare = [each._replace(track=replace(each.track, extradata=b"")) for each in packets]
     path, _ = one_clip(tmp_path / "clips", bare, 1.5, 2.0)
     assert len(decoded(path)) == len(nals(path)) >= 60
 
@@ -233,7 +233,7 @@ def test_files_beside_a_clip(tmp_path):
 def test_a_gap_stays_a_gap(tmp_path):
     """The second connection has a clock of its own in its packets, and begins 3 s later; its track is the same."""
     packets = packets_of(video(tmp_path / "a.mp4", 90, bf="2"))
-    later = [replace(packet, time_seconds=packet.time_seconds + 6.0) for packet in packets]
+    later = [packet._replace(time_seconds=packet.time_seconds + 6.0) for packet in packets]
     path, _ = one_clip(tmp_path / "clips", packets + later, 2.0, 7.0)
     times = [seconds for seconds, _ in decoded(path)]
     assert all(b > a for a, b in pairwise(times))
@@ -243,7 +243,7 @@ def test_a_gap_stays_a_gap(tmp_path):
 
 def test_times_that_go_back_do_not_end_a_clip(tmp_path):
     packets = packets_of(video(tmp_path / "a.mp4", 90, bf="0"))
-    back = [replace(packet, time_seconds=packet.time_seconds - 100.0) for packet in packets[45:]]
+    back = [packet._replace(time_seconds=packet.time_seconds - 100.0) for packet in packets[45:]]
     record = event(1.0)
     with clips_in(tmp_path / "clips") as clips:
         take = clips.camera("door")
@@ -262,7 +262,7 @@ def test_times_that_go_back_do_not_end_a_clip(tmp_path):
 def test_another_size_goes_on_in_another_file(tmp_path):
     small = packets_of(video(tmp_path / "a.mp4", 60))
     large = packets_of(video(tmp_path / "b.mp4", 60, size=(96, 128)))
-    large = [replace(packet, time_seconds=packet.time_seconds + 3.0) for packet in large]
+    large = [packet._replace(time_seconds=packet.time_seconds + 3.0) for packet in large]
     path, _ = one_clip(tmp_path / "clips", small + large[5:] + large, 1.0, 3.5)  # the new one begins with no key frame
     second = path.with_name(f"{path.stem}_2.mp4")
     assert {picture.shape for _, picture in decoded(path)} == {(72, 64)}
@@ -505,7 +505,7 @@ def test_a_disk_that_stalls(tmp_path):
         time.sleep(0.3)  # it opens the pipe
         ring = clips._rings["door"]
         for n in range(1, 20):
-            take([replace(packet, time_seconds=packet.time_seconds + 4.0 * n) for packet in packets])
+            take([packet._replace(time_seconds=packet.time_seconds + 4.0 * n) for packet in packets])
             other = event(4.0 * n + 1)
             clips.begin(other, None)
             clips.end(ended(other, 4.0 * n + 1.5))
