@@ -179,6 +179,41 @@ def test_a_file_ends_once(run):
     assert door.status("door") == "ended"
 
 
+def test_a_camera_is_stopped_just_after_it_has_ended_by_itself(tmp_path):
+    door = Running(tmp_path, "[cameras.door]\nloop = false\nrealtime = false\n")
+    door.service.tick()
+    (watch,) = door.service._cameras._watches.values()
+    end = time.monotonic() + 30
+    while not watch.is_unused:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    door.service.stop()  # the service has not taken note of the end
+    check_pairs(door.records())
+
+
+def test_of_a_camera_that_is_removed_nothing_is_true(run):
+    both = run("[cameras.door]\n[cameras.hall]\n")
+    both.until(lambda: both.status("door") == "live")
+    both.service.apply(both.settings("[cameras.hall]\n"))
+    both.service._board.set(Fact("status", "door"), ("live", None))  # as a frame does that was on its way
+    both.until(lambda: set(both.service.counts()) == {"hall"})
+    assert {fact.camera for fact in both.service._board.facts()} == {"hall"}
+
+
+def test_a_failure_after_a_long_time_is_the_first_one(run, monkeypatch):
+    monkeypatch.setattr(cameras_module, "FIRST_WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(cameras_module, "LONGEST_WAIT_SECONDS", 0.3)
+    door = run("[cameras.door]\n")
+    for _ in range(2):
+        door.until(lambda: door.status("door") == "live")
+        time.sleep(0.4)
+        (watch,) = door.service._cameras._watches.values()
+        with monkeypatch.context() as patched:
+            patched.setattr(watch.engine, "score", lambda pairs: 1 / 0)
+            door.until(lambda: door.status("door") == "failed")
+        assert door.service._cameras._failures["door"].count == 1
+
+
 def test_a_model_that_fails_begins_anew(run, monkeypatch):
     monkeypatch.setattr(cameras_module, "FIRST_WAIT_SECONDS", 0.2)
     door = run("[cameras.door]\n")
