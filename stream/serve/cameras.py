@@ -59,7 +59,7 @@ class Cameras:
 
     `set`, `tick` and `stop` belong to one thread; `enable` and `counts` may be called from any.
 
-    kept  what the streams left when the service ended, by camera, with their open events; each is used once
+    kept  what the streams left when the service ended, by camera, with their open events; used at the first `tick`
     """
 
     def __init__(

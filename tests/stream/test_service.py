@@ -1,12 +1,14 @@
 """A service: cameras that come and go, events that end, settings that change, restarts."""
 
 import json
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
 from contextlib import closing
+from dataclasses import replace
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -16,6 +18,7 @@ from servers import free_port
 from actionstream.benchmarks.outages import measure_outages
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.serve import cameras as cameras_module
+from actionstream.serve import kept
 from actionstream.serve.board import Fact
 from actionstream.serve.reading import parse_settings
 from actionstream.serve.service import Service
@@ -31,6 +34,7 @@ class Running:
     """A service in this process, from the text of its settings."""
 
     def __init__(self, folder, text, **options):
+        folder.mkdir(exist_ok=True)
         self.folder = folder
         self.said = []
         self.service = Service(self.settings(text), say=self.said.append, **options)
@@ -237,6 +241,64 @@ def test_clips_that_cannot_be_written_end_nothing_before_they_are_wanted(tmp_pat
     with pytest.raises(ActionstreamError, match="clips cannot be the folder of clips"):
         Running(tmp_path, '[clips]\nfolder = "clips"\n[cameras.door]\n')
     Store(tmp_path / "state").close()  # nothing holds it
+
+
+def with_long_gap(source):
+    return f'[cameras.door]\nsource = "{source}"\nsmoothing_seconds = 3\ngap_seconds = 600\n'
+
+
+@pytest.fixture
+def broken_off(tmp_path):
+    """The folder of a service that was killed while an event went on, which the kept state knows, and its source."""
+    film = tmp_path / "film.mp4"
+    film.write_bytes(SAMPLE.read_bytes())
+    door = Running(tmp_path / "before", with_long_gap(film))
+
+    def kept_event():
+        left = door.service._left()
+        return left and left["door"].resume.open_events & {record.id for record in door.service._store.open_events()}
+
+    door.until(kept_event)
+    door.service._keep(door.service._left())
+    folder = tmp_path / "after"
+    shutil.copytree(door.folder, folder)
+    door.service.stop()
+    return folder, film
+
+
+def ended_by_restart(folder):
+    return {each["id"] for each in records_of(folder) if each["reason"] == "restart"}
+
+
+def test_an_event_that_the_stream_knows_goes_on_after_a_restart(broken_off):
+    folder, film = broken_off
+    door = Running(folder, with_long_gap(film))
+    open_before = {record.id for record in door.service._store.open_events()}
+    door.until(lambda: open_before & {each["id"] for each in door.records() if each["type"] == "end"})
+    door.service.stop()
+    check_pairs(door.records())
+    assert not open_before & ended_by_restart(folder)
+
+
+@pytest.mark.parametrize("why", ["started later", "disabled", "no source", "another source"])
+def test_an_event_that_cannot_go_on_ends_at_the_restart(broken_off, why):
+    folder, film = broken_off
+    with closing(Store(folder / "state")) as store:
+        open_before = {record.id for record in store.open_events()}
+        if why == "disabled":
+            store.set_enabled("door", False)
+    if why == "started later":
+        (each,) = kept.read(folder / "state").values()
+        kept.write(folder / "state", {"door": replace(each, resume=each.resume.without_events())})
+    elif why == "no source":
+        film.unlink()
+    elif why == "another source":
+        film = SAMPLE
+    door = Running(folder, with_long_gap(film))
+    door.service.tick()
+    assert ended_by_restart(folder) == open_before
+    door.service.stop()
+    check_pairs(door.records())
 
 
 def command(folder, text):
