@@ -99,11 +99,14 @@ class Service:
         sd_notify("READY=1")
 
     def apply(self, settings: Settings) -> None:
-        """Take new settings: only what is not as before is begun anew."""
+        """Take new settings: only what is not as before is begun anew.
+
+        sqlite3.Error where the store cannot be written: then these settings do not count.
+        """
         if settings.server != self._settings.server or settings.clips != self._settings.clips:
             self._say("[server] and [clips] have changed; they count from the next start of the service on")
-        self._settings = settings
         self._sinks.set(settings)
+        self._settings = settings
         self._cameras.set(settings.cameras)
 
     def tick(self) -> None:

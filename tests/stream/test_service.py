@@ -163,6 +163,37 @@ def test_only_what_changes_begins_anew(run):
     assert "removed" in ends(both.records())
 
 
+def test_a_sink_that_cannot_be_opened_ends_nothing(run, tmp_path):
+    door = run("[cameras.door]\n")
+    door.until(lambda: door.records())
+    new = '[json]\npath = "folder/events.jsonl"\n[webhooks.alarm]\nurl = "http://127.0.0.1:1"\n[cameras.door]\n'
+    door.service.apply(door.settings(new))
+    assert [each.sink.name for each in door.service._sinks.deliveries()] == ["webhook alarm"]
+    assert "json is left out" in door.said[-1] or "json is left out" in door.said[-2]
+    (tmp_path / "folder").mkdir()
+    door.service.apply(door.settings(new))
+    door.until(lambda: (tmp_path / "folder" / "events.jsonl").read_text().count("\n") > 2)
+    lines = [json.loads(line) for line in (tmp_path / "folder" / "events.jsonl").read_text().splitlines()]
+    records = door.records()
+    first = next(n for n, each in enumerate(records) if each["id"] == lines[0]["id"] and each["seq"] == lines[0]["seq"])
+    told = [(each["id"], each["seq"]) for each in records[first:]]
+    assert [(each["id"], each["seq"]) for each in lines] == told[: len(lines)]
+
+
+def test_settings_do_not_count_while_the_store_cannot_be_written(run):
+    text = '[cameras.door]\n[json]\npath = "{}"\n'
+    door = run(text.format("one.jsonl"))
+    (before,) = door.service._sinks.deliveries()
+    door.service._store._database.execute("PRAGMA query_only = 1")
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        door.service.apply(door.settings(text.format("two.jsonl") + '[webhooks.alarm]\nurl = "http://127.0.0.1:1"\n'))
+    assert door.service._sinks.deliveries() == [before]
+    door.service._store._database.execute("PRAGMA query_only = 0")
+    door.service.apply(door.settings(text.format("two.jsonl")))
+    (after,) = door.service._sinks.deliveries()
+    assert after is not before
+
+
 def test_a_camera_that_fails_is_tried_again(run, monkeypatch, tmp_path):
     monkeypatch.setattr(cameras_module, "FIRST_WAIT_SECONDS", 0.2)
     film = tmp_path / "film.mp4"
