@@ -6,7 +6,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -183,7 +183,9 @@ class Service:
     def _fitting(self, name: str) -> str:
         """What the state of a camera fits: this version, the camera's settings, and the file of its model."""
         camera = self._settings.cameras.get(name)
-        changed = os.stat(camera.model).st_mtime_ns if camera and os.path.isfile(camera.model) else None
+        changed = None
+        with suppress(OSError):  # the model has a name, and is in the package
+            changed = os.stat(camera.model).st_mtime_ns if camera else None
         source = masked(camera.source.get_secret_value()) if camera else None  # which repr hides
         return f"{version('actionstream')} {camera!r} {source} {changed}"
 
