@@ -158,7 +158,7 @@ class Store:
         )
 
     def prune(self, before_wall: float, *, most: int = MOST_RECORDS) -> int:
-        """Delete records from before a time that all sinks have taken; and pictures, where all have, or there are too many.
+        """Delete records from before a time that all sinks have taken, and pictures that all have or that are too many.
 
         Returns how many records were deleted before a sink had taken them, since there were more than `most`.
         """
