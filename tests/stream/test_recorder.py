@@ -92,6 +92,7 @@ def test_what_is_lost_are_whole_events_and_pictures(recorded, monkeypatch):
     recorded.full(True)
     for name in "bcdefg":
         recorded.tell(("start", name))
+        wait_for(lambda: not recorded.recorder._waiting)  # else there is no picture in the first place
     wait_for(lambda: recorded.recorder.lost == 3)  # the new records of e, f and g
     for name in "gfabc":
         recorded.tell(("end", name))
