@@ -1,6 +1,7 @@
 """A service: cameras that come and go, events that end, settings that change, restarts."""
 
 import json
+import pickle
 import shutil
 import signal
 import sqlite3
@@ -351,7 +352,25 @@ def wait(folder, process, holds):
 
 def wait_for_new(folder, process, count=1):
     database = folder / "state" / FILE
-    wait(folder, process, lambda: database.exists() and sum(e["type"] == "new" for e in records_of(folder)) >= count)
+
+    def has_new():
+        try:
+            return sum(each["type"] == "new" for each in records_of(folder)) >= count
+        except sqlite3.OperationalError:  # it has no tables yet
+            return False
+
+    wait(folder, process, lambda: database.exists() and has_new())
+
+
+def open_events(records):
+    return {each["id"] for each in records} - {each["id"] for each in records if each["type"] == "end"}
+
+
+def kept_events(folder):
+    """The events that go on in the states that were kept last."""
+    path = folder / "state" / kept.FILE
+    left = pickle.loads(path.read_bytes()) if path.exists() else {}
+    return {event for each in left.values() for event in each.resume.open_events}
 
 
 @pytest.mark.alone
@@ -362,11 +381,11 @@ def test_after_kill_9_events_go_on_where_the_gap_is_short_and_end_where_it_is_lo
         text = f"{SERVER}{DEFAULTS}[cameras.door]\nsmoothing_seconds = 3\ngap_seconds = {gap}\n"
         process = command(folder, text)
         wait_for_new(folder, process)
-        time.sleep(4.0)  # states are kept every few seconds
+        wait(folder, process, lambda at=folder: kept_events(at) & open_events(records_of(at)))
         process.send_signal(signal.SIGKILL)
         process.wait()
         before = records_of(folder)
-        is_open = {each["id"] for each in before} - {each["id"] for each in before if each["type"] == "end"}
+        is_open = kept_events(folder) & open_events(before)
         assert is_open
         process = command(folder, text)
         wait_for_new(folder, process, sum(each["type"] == "new" for each in before) + 1)
