@@ -13,7 +13,6 @@ PARTIAL = ".partial"
 _FILE = re.compile(
     r"(?P<stem>\d\d-\d\d-\d\d_.+_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})(_\d+)?(\.partial)?\.(mp4|jpg|json)"
 )
-_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 def slug(text: str) -> str:
@@ -43,7 +42,14 @@ def partial(path: Path) -> Path:
 def stem_of_file(path: Path) -> Path | None:
     """The stem of the clip that a file belongs to; None for a file that is not of a clip."""
     match = _FILE.fullmatch(path.name)
-    return path.with_name(match["stem"]) if match and _DAY.fullmatch(path.parent.name) else None
+    if match is None:
+        return None
+    stem = path.with_name(match["stem"])
+    try:
+        start_of(stem)
+    except ValueError:  # 99-99-99 is no time
+        return None
+    return stem
 
 
 def start_of(stem: Path) -> float:

@@ -189,7 +189,7 @@ class Clips:
             recording.closed = True
             self._recordings[camera].remove(recording)
             self._counts["written" if whole else "failed"] += 1
-        self._retention.add(recording.writer.stem, recording.writer.files)
+        self._or_tell(partial(self._retention.add, recording.writer.stem, recording.writer.files))
 
     def _write(self, recording: Recording) -> bool:
         """Write the packets and events that are new; returns whether the recording is finished."""
@@ -223,13 +223,15 @@ class Clips:
         return True
 
     def _or_tell(self, do: Callable[[], None]) -> None:
-        """Do something in the folder; what goes wrong is told once."""
+        """Do something in the folder; what goes wrong is told once, until it works again."""
         try:
             do()
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001  new clips are written
             if "" not in self._failing:
                 self._failing.add("")
                 self._say(f"old clips in {self._folder} cannot be deleted: {in_a_line(error)}")
+        else:
+            self._failing.discard("")
 
 
 def _shared(recordings: Sequence[Recording], start_seconds: float, position: int) -> Recording | None:

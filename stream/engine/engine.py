@@ -41,6 +41,11 @@ class Snapshot:
     _scored: Any
     _labelling: Labelling
 
+    @property
+    def open_events(self) -> set[str]:
+        """The ids of the events that have started and not ended."""
+        return self._labelling.detector.open_ids
+
     def without_events(self) -> Snapshot:
         """A copy without open events: labels that are still up start anew."""
         labelling = copy.deepcopy(self._labelling)

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.errors import ActionstreamError, in_a_line
 from actionstream.models.common.files import read_text
 
 POLL_SECONDS = 0.4
@@ -96,6 +96,8 @@ class FollowedFile:
                 except ActionstreamError as error:
                     for line in str(error).splitlines():
                         self._say(line)
+                except Exception as error:  # noqa: BLE001  a fault is told as one, and the file is followed on
+                    self._say(in_a_line(error))
 
 
 def _reason(error: Exception) -> str:

@@ -31,6 +31,11 @@ class Resume:
     last_seconds: float
     wall_seconds: float
 
+    @property
+    def open_events(self) -> set[str]:
+        """The ids of the events that have started and not ended."""
+        return {event for each in self.snapshots.values() for event in each.open_events}
+
     def without_events(self) -> Resume:
         """The same without open events: labels that are still up start anew."""
         return replace(self, snapshots={part: each.without_events() for part, each in self.snapshots.items()})

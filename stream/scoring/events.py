@@ -61,6 +61,11 @@ class EventDetector:
         self._told = np.zeros(len(self.names), bool)
         self._last = np.zeros(len(self.names))
 
+    @property
+    def open_ids(self) -> set[str]:
+        """The ids of the events that have started and not ended."""
+        return {self._ids[index] for index in np.flatnonzero(self._told).tolist()}
+
     def set_thresholds(self, start: Threshold, end: Threshold | None = None) -> None:
         """Other thresholds from the next row on; labels that are up stay so until they fall below the new end."""
         self._start = thresholds(start, self.names)

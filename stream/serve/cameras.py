@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import monotonic
@@ -37,11 +36,13 @@ FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 5.0, 300.0
 class _Started:
     """A camera as it was started, until its last notice.
 
+    began   when, on the clock of `monotonic`
     wanted  whether it was not told to stop
     """
 
     recorded: RecordedCamera
     watch: ModelWatch
+    began: float
     wanted: bool = True
 
 
@@ -58,7 +59,7 @@ class Cameras:
 
     `set`, `tick` and `stop` belong to one thread; `enable` and `counts` may be called from any.
 
-    kept  what the streams left when the service ended, by camera, with their open events; each is used once
+    kept  what the streams left when the service ended, by camera, with their open events; used at the first `tick`
     """
 
     def __init__(
@@ -72,7 +73,6 @@ class Cameras:
         say: Callable[[str], None],
         clock: Callable[[], float],
     ):
-        self.clips = clips
         self.kept: dict[str, tuple[Resume, list[EventRecord]]] = {}
         self._server = server
         self._recorder = recorder
@@ -80,11 +80,11 @@ class Cameras:
         self._store = store
         self._say = say
         self._clock = clock
+        self._clips = clips
         self._settings: dict[str, Camera] = {}
         self._started: dict[str, _Started] = {}
         self._failures: dict[str, _Failure] = {}
         self._watches: dict[tuple[str, float | None], ModelWatch] = {}
-        self._lock = threading.Lock()
 
     def set(self, cameras: Mapping[str, Camera]) -> None:
         """Take new settings: a camera that is gone, or is not as before, is stopped; `tick` starts what is new."""
@@ -94,7 +94,7 @@ class Cameras:
         for name in [*gone, *changed]:
             self._failures.pop(name, None)
             self._end(name, "removed" if name in gone else "settings changed")
-        for name in gone:
+        for name in gone - self._started.keys():
             self._board.forget(name)
         for name in changed:
             self._board.set(Fact("enabled", name), self._store.enabled(name))
@@ -174,8 +174,12 @@ class Cameras:
         if notice is None:
             return
         del self._started[name]
+        if name not in self._settings:
+            self._board.forget(name)  # not before: its last frames set facts again
         if not started.wanted:
             return
+        if monotonic() - started.began > LONGEST_WAIT_SECONDS:  # it worked, so this is the first failure in a row
+            self._failures.pop(name, None)
         if notice.reason is None:
             self._failures[name] = _Failure(0, None)
             self._board.set(Fact("status", name), ("ended", None))
@@ -226,11 +230,11 @@ class Cameras:
             )
             for region in (*regions,) or (None,)
         }
-        clips = self.clips if camera.clips else None
+        clips = self._clips if camera.clips else None
         recorded = RecordedCamera(name, streams, camera.snapshots, clips)
-        started = _Started(recorded, watch)
+        started = _Started(recorded, watch, monotonic())
         sink = CameraSink(recorded, self._recorder, say=self._say)
-        resume, records = self.kept.pop(name, (None, []))
+        resume, records = self.kept.get(name, (None, []))
         for events in streams.values():
             events.resume(record for record in records if record.region == events.region)
         self._started[name] = started
@@ -254,6 +258,7 @@ class Cameras:
         except Exception:
             del self._started[name]
             raise
+        self.kept.pop(name, None)
 
 
 def _open(camera: Camera) -> Source:

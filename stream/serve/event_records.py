@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
@@ -18,7 +19,7 @@ class EventRecords:
     cooldown_seconds       after an event a label is not told again for this long; one that goes on longer is told then
     update_seconds         an open event has an update at most so often, where its best score has risen
 
-    All intervals are on the wall clock. Everything here belongs to one thread.
+    All intervals are on the wall clock, and over where it is set back. Everything here belongs to one thread.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class EventRecords:
         for event in list(self._waiting.values()):
             if not self._is_told(event.label):
                 del self._waiting[event.id]
-            elif now >= self._ended.get(event.label, -self._cooldown_seconds) + self._cooldown_seconds:
+            elif not 0 <= now - self._ended.get(event.label, math.inf) < self._cooldown_seconds:
                 del self._waiting[event.id]
                 records.append(self._begin(event, now))
         if self._open and not prediction.warming_up:
@@ -124,7 +125,8 @@ class EventRecords:
             score = float(prediction.smoothed[prediction.names.index(record.label)])
             record = replace(record, type="update", score=score, best_score=max(record.best_score, score))
             told_at, told_score = self._told[event]
-            if now - told_at >= self._update_seconds and round(record.best_score, 2) > round(told_score, 2):
+            due = not 0 <= now - told_at < self._update_seconds
+            if due and round(record.best_score, 2) > round(told_score, 2):
                 record = replace(record, seq=record.seq + 1)
                 self._told[event] = now, record.best_score
                 records.append(record)

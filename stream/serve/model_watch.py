@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from time import perf_counter
 from typing import Any
 
 from actionstream.engine.engine import Engine
 from actionstream.live.watch import Watch
 from actionstream.live.watched_stream import Resume
-from actionstream.models.common.errors import in_a_line
+from actionstream.models.common.errors import ActionstreamError, in_a_line
 from actionstream.results import Counts, Notice, Update
 from actionstream.serve.recorder import RecordedCamera, Recorder
 from actionstream.sources import Source
@@ -66,12 +67,18 @@ class ModelWatch:
 
     def add(self, name: str, source: Source, sink: CameraSink, **options: Any) -> None:
         """Begin to watch a camera; `options` are those of `Watch.add`."""
-        self._watch.add(source, name=name, sinks=lambda _: [sink], **options)
-        self._sinks[name] = sink
+        # first here: the thread may end at any time, and then closes all sinks that are here
+        self._sinks = {other: each for other, each in self._sinks.items() if not each.is_closed} | {name: sink}
+        try:
+            self._watch.add(source, name=name, sinks=lambda _: [sink], **options)
+        except Exception:
+            sink.is_closed = True
+            raise
 
     def remove(self, name: str) -> None:
-        """Stop to watch a camera; its sink is closed soon."""
-        self._watch.remove(name)
+        """Stop to watch a camera; its sink is closed soon, or was a moment ago where its source has ended by itself."""
+        with suppress(ActionstreamError):
+            self._watch.remove(name)
 
     @property
     def is_unused(self) -> bool:

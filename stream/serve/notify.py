@@ -24,14 +24,3 @@ def sd_notify(state: str) -> bool:
     except OSError:
         return False
     return True
-
-
-def watchdog_seconds() -> float | None:
-    """The interval to tell "WATCHDOG=1" in: half of the time after which the manager ends a silent service.
-
-    None where there is no watchdog, or it watches another process.
-    """
-    microseconds, process = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", "")
-    if not microseconds.isdecimal() or int(microseconds) == 0 or (process and process != str(os.getpid())):
-        return None
-    return int(microseconds) / 2e6

@@ -16,7 +16,7 @@ from actionstream.serve.camera_checks import check_cameras
 from actionstream.serve.places import Places
 from actionstream.serve.settings import Settings
 from actionstream.serve.values import kind_of
-from actionstream.serve.wording import DEFAULTS, Problem, dotted, in_a_line, problems_of
+from actionstream.serve.wording import DEFAULTS, Problem, dotted, escaped, problems_of
 
 MOST_CHARACTERS = 1 << 20
 
@@ -28,7 +28,7 @@ class SettingsError(ActionstreamError):
     """
 
     def __init__(self, problems: list[str]):
-        self.problems = [in_a_line(problem) for problem in problems]
+        self.problems = [escaped(problem) for problem in problems]
         super().__init__("\n".join(self.problems))
 
 

@@ -10,12 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from PIL import Image
 
-from actionstream.models.common.errors import in_a_line
+from actionstream.models.common.errors import in_a_line, where
 from actionstream.records import EventRecord
 from actionstream.results import Notice, Update
 from actionstream.serve.board import Board, Fact
@@ -27,6 +28,8 @@ MOST_WAITING = 10_000
 """Updates in the queue; while there are more, as the disk hangs, those without events are dropped, and pictures."""
 MOST_UNSTORED = 100_000
 """Records that wait for a disk that cannot be written; further ones are lost, and counted."""
+MOST_PICTURES = 1000
+"""Pictures are kept of so many of them, and while no more updates are in the queue."""
 RETRY_SECONDS = 1.0
 JPEG_QUALITY = 85
 
@@ -92,8 +95,9 @@ class Recorder:
         self._changed = threading.Condition()
         self._stopped = False
         self._unstored: list[tuple[EventRecord, bytes | None]] = []
-        self._failing = False
-        self._faults: set[str] = set()
+        self._lost_events: set[str] = set()  # whose new records were lost, until they end
+        self._retry_at: float | None = None  # None while the store can be written
+        self._faults: set[tuple[type, str]] = set()
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
 
@@ -102,10 +106,10 @@ class Recorder:
         frame, update = update.frame, replace(update, frame=None)
         starts = camera.snapshots and any(event.event == "start" for event in update.events)
         with self._changed:
-            full = len(self._waiting) >= MOST_WAITING
-            if full and not update.events and update.notice is None:
+            length = len(self._waiting)
+            if length >= MOST_WAITING and not update.events and update.notice is None:
                 return
-            image = frame.image if frame is not None and starts and not full else None
+            image = frame.image if frame is not None and starts and length < MOST_PICTURES else None
             self._waiting.append(_Item(camera, update, image))
             self._changed.notify()
 
@@ -147,10 +151,10 @@ class Recorder:
         try:
             work()
         except Exception as error:  # noqa: BLE001
-            text = in_a_line(error)
-            if text not in self._faults:
-                self._say(text)
-            self._faults.add(text)
+            fault = type(error), where(error)
+            if fault not in self._faults:
+                self._say(in_a_line(error))
+            self._faults.add(fault)
 
     def _take(self, item: _Item) -> None:
         """Make the records of an update; what is true now goes to the board."""
@@ -164,7 +168,8 @@ class Recorder:
             records += camera.streams[event.stream].end([event], reason=camera.ending)
         if update.notice is not None:
             records += self._notice(camera, update.notice)
-        self._unstored += [self._with_files(camera, record, item.image) for record in records]
+        for record in records:  # the ends come first: a fault of a picture or a clip does not lose them
+            self._unstored.append(self._with_files(camera, record, item.image))
         if update.prediction is not None or records:
             self._show(camera)
 
@@ -210,24 +215,42 @@ class Recorder:
                 self._board.set(Fact("on", camera.name, events.region, label), is_open)
 
     def _store_all(self) -> None:
-        if not self._unstored:
+        early = self._retry_at is not None and monotonic() < self._retry_at and not self._stopped
+        if not self._unstored or early:
             return
         try:
             self._store.append(self._unstored)
         except sqlite3.Error as error:
-            if not self._failing:
+            if self._retry_at is None:
                 self._say(f"events cannot be stored: {error}; they wait in memory")
-            self._failing = True
-            self.lost += max(len(self._unstored) - MOST_UNSTORED, 0)
-            del self._unstored[MOST_UNSTORED:]
+            self._retry_at = monotonic() + RETRY_SECONDS
+            self._lose_what_is_too_much()
             return
-        if self._failing:
-            self._say("events are stored again")
-        self._failing = False
+        if self._retry_at is not None:
+            self._say(f"events are stored again; {self.lost:,} records were lost so far")
+        self._retry_at = None
+        self._lost_events.clear()  # the store takes no more records of them
         for record, _ in self._unstored:
             if record.type == "new":
                 self._metrics.event(record.camera, record.label)
         self._unstored.clear()
+
+    def _lose_what_is_too_much(self) -> None:
+        """Lose pictures and records beyond what may wait, but no end of an event whose new record is kept."""
+        kept = [
+            (record, picture if number < MOST_PICTURES else None)
+            for number, (record, picture) in enumerate(self._unstored[:MOST_UNSTORED])
+        ]
+        for record, _ in self._unstored[MOST_UNSTORED:]:
+            if record.type == "end" and record.id not in self._lost_events:
+                kept.append((record, None))
+                continue
+            self.lost += 1
+            if record.type == "new":
+                self._lost_events.add(record.id)
+            elif record.type == "end":
+                self._lost_events.remove(record.id)
+        self._unstored = kept
 
 
 def _jpeg(image: np.ndarray) -> bytes:

@@ -13,9 +13,6 @@ from zoneinfo import ZoneInfo
 
 from actionstream.serve.settings import Period
 
-FURTHEST_DAYS = 8
-"""The days after which a schedule has repeated itself."""
-
 
 def clock_time(wall_seconds: float, time_zone: str | None) -> datetime:
     """Seconds since 1970 on a clock of this time zone; None: a naive time, of the machine's zone."""
@@ -25,22 +22,14 @@ def clock_time(wall_seconds: float, time_zone: str | None) -> datetime:
 def is_on(periods: Sequence[Period], now: datetime) -> bool:
     """Whether a camera is watched now; without periods always."""
     return not periods or any(
-        start.timestamp() <= now.timestamp() < end.timestamp() for start, end in _spans(periods, now, 0)
+        start.timestamp() <= now.timestamp() < end.timestamp() for start, end in _spans(periods, now)
     )
 
 
-def next_change(periods: Sequence[Period], now: datetime) -> datetime | None:
-    """The next time at which `is_on` changes; None where it never does."""
-    times = {each for span in _spans(periods, now, FURTHEST_DAYS) for each in span}
-    later = sorted((each for each in times if each.timestamp() > now.timestamp()), key=datetime.timestamp)
-    return next((each for each in later if is_on(periods, each) != is_on(periods, now)), None)
-
-
-def _spans(periods: Sequence[Period], now: datetime, days: int) -> Iterator[tuple[datetime, datetime]]:
-    """Begins and ends from yesterday on."""
+def _spans(periods: Sequence[Period], now: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """Begins and ends of yesterday and today."""
     for period in periods:
-        for number in range(-1, days + 1):
-            day = now.date() + timedelta(days=number)
+        for day in (now.date() - timedelta(days=1), now.date()):
             if day.weekday() in period.days:
                 start, end = (_at(day, minutes, now) for minutes in period.hours)
                 yield start, end

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -30,6 +29,7 @@ from actionstream.serve.recorder import Recorder
 from actionstream.serve.settings import ClipSettings, Settings
 from actionstream.serve.sinks import Sinks
 from actionstream.serve.store import Store
+from actionstream.sources.address import masked
 
 KEEP_SECONDS = 3.0
 PRUNE_SECONDS = 600.0
@@ -99,16 +99,21 @@ class Service:
         sd_notify("READY=1")
 
     def apply(self, settings: Settings) -> None:
-        """Take new settings: only what is not as before is begun anew."""
+        """Take new settings: only what is not as before is begun anew.
+
+        sqlite3.Error where the store cannot be written: then these settings do not count.
+        """
         if settings.server != self._settings.server or settings.clips != self._settings.clips:
             self._say("[server] and [clips] have changed; they count from the next start of the service on")
-        self._settings = settings
         self._sinks.set(settings)
+        self._settings = settings
         self._cameras.set(settings.cameras)
 
     def tick(self) -> None:
         """Start and stop cameras as they are wanted; keep states and delete old records when it is time."""
         self._cameras.tick()
+        if self._cameras.kept:
+            self._end_what_does_not_go_on()
         now = time.monotonic()
         if now - self._kept_at >= KEEP_SECONDS:
             self._kept_at = now
@@ -145,16 +150,31 @@ class Service:
         return "alive" if self._cameras.quiet_seconds() < QUIET_SECONDS else None
 
     def _go_on(self, folder: Path) -> None:
-        """Take up the streams that a short time ago another process had; end all other events that it left open."""
-        open_events: dict[str, list[EventRecord]] = defaultdict(list)
-        for record in self._store.open_events():
-            open_events[record.camera].append(record)
+        """Take up the streams that a short time ago another process had; end all other events that it left open.
+
+        An event may have started after the state of its stream was kept: the stream knows nothing of it, so it ends.
+        """
+        left_open = self._store.open_events()
         for name, each in kept.read(folder).items():
             if each.fits == self._fitting(name) and each.is_fresh(time.time()):
-                self._cameras.kept[name] = each.resume, open_events.pop(name, [])
+                going_on = [record for record in left_open if record.id in each.resume.open_events]
+                self._cameras.kept[name] = each.resume, going_on
+                left_open = [record for record in left_open if record not in going_on]
+        self._end_by_restart(left_open)
+
+    def _end_by_restart(self, records: Iterable[EventRecord]) -> None:
         last = self._store.last_beat() or 0.0
-        broken_off = [ended_by_restart(record, last) for records in open_events.values() for record in records]
-        self._store.append((record, None) for record in broken_off)
+        self._store.append((ended_by_restart(record, last), None) for record in records)
+
+    def _end_what_does_not_go_on(self) -> None:
+        """End the events of streams that were kept, and whose cameras cannot start, or are not watched now."""
+        records = [record for _, records in self._cameras.kept.values() for record in records]
+        try:
+            self._end_by_restart(records)
+        except sqlite3.Error as error:
+            self._complain("events of before the start cannot be ended", error)
+        else:
+            self._cameras.kept.clear()
 
     def _left(self) -> dict[str, Kept]:
         left = self._cameras.left()
@@ -163,8 +183,11 @@ class Service:
     def _fitting(self, name: str) -> str:
         """What the state of a camera fits: this version, the camera's settings, and the file of its model."""
         camera = self._settings.cameras.get(name)
-        changed = os.stat(camera.model).st_mtime_ns if camera and os.path.isfile(camera.model) else None
-        return f"{version('actionstream')} {camera!r} {changed}"
+        changed = None
+        with suppress(OSError):  # the model has a name, and is in the package
+            changed = os.stat(camera.model).st_mtime_ns if camera else None
+        source = masked(camera.source.get_secret_value()) if camera else None  # which repr hides
+        return f"{version('actionstream')} {camera!r} {source} {changed}"
 
     def _keep(self, left: Mapping[str, Kept]) -> None:
         """Note that the service is alive, and keep what streams leave."""

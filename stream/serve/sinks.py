@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from time import monotonic
 
 from pydantic import SecretStr
 
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.serve.board import Board
 from actionstream.serve.delivery import Delivery, EventSink
 from actionstream.serve.json_file import JsonFileSink
@@ -18,7 +20,7 @@ from actionstream.serve.topics import CameraTopics
 from actionstream.serve.webhook import WebhookSink
 
 STOP_SECONDS = 3.0
-"""How long a sink may take for what waits, when it is stopped."""
+"""How long sinks may take for what waits, when they are stopped."""
 
 
 class Sinks:
@@ -45,7 +47,10 @@ class Sinks:
         self._deliveries: dict[str, Delivery] = {}
 
     def set(self, settings: Settings) -> None:
-        """Take new settings; a sink that cannot be opened is said and left out."""
+        """Take new settings; a sink that cannot be opened is said and left out, until settings come again.
+
+        sqlite3.Error where the store cannot be written: then all is as before.
+        """
         wanted: dict[str, Mqtt | Webhook | JsonFile] = {
             f"webhook {name}": each for name, each in settings.webhooks.items()
         }
@@ -53,15 +58,19 @@ class Sinks:
             wanted["mqtt"] = settings.mqtt
         if settings.json_file is not None:
             wanted["json"] = settings.json_file
+        self._store.set_sinks(list(wanted))
         for name, each in list(self._settings.items()):
             if wanted.get(name) != each:
                 del self._settings[name]
                 self._deliveries.pop(name).stop(STOP_SECONDS)
-        self._store.set_sinks(list(wanted))
         cameras = {name: _topics(camera) for name, camera in settings.cameras.items()}
         for name, each in wanted.items():
             if name not in self._settings:
-                sink = self._open(name, each, cameras)
+                try:
+                    sink = self._open(name, each, cameras)
+                except ActionstreamError as error:
+                    self._say(f"{name} is left out: {error}; its records wait in the store")
+                    continue
                 self._settings[name] = each
                 self._deliveries[name] = Delivery(sink, self._store, self._say)
                 self._deliveries[name].start()
@@ -75,8 +84,9 @@ class Sinks:
 
     def stop(self) -> None:
         """Send what waits, for some seconds, and close all sinks."""
+        end = monotonic() + STOP_SECONDS
         for delivery in self._deliveries.values():
-            delivery.stop(STOP_SECONDS)
+            delivery.stop(max(end - monotonic(), 0.0))
         self._deliveries.clear()
 
     def _open(self, name: str, settings: Mqtt | Webhook | JsonFile, cameras: Mapping[str, CameraTopics]) -> EventSink:

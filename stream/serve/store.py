@@ -17,6 +17,8 @@ LAYOUT = 1
 """The layout of the tables, in `user_version` of the database."""
 MOST_RECORDS = 1_000_000
 """The most records that are kept, also where a sink never takes them: about half a gigabyte."""
+MOST_PICTURES = 10_000
+"""Pictures are kept of so many of the newest records, also where a sink never takes them: about a gigabyte."""
 TABLES = """
     CREATE TABLE records (
         number INTEGER PRIMARY KEY AUTOINCREMENT, wall REAL NOT NULL, body TEXT NOT NULL, picture BLOB
@@ -53,16 +55,17 @@ class Store:
             self._database = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None, timeout=10)
         except (OSError, sqlite3.Error) as error:
             raise ActionstreamError(f"the state folder {folder} cannot be used: {error}") from error
+        self._changed = threading.Condition(threading.RLock())
         try:
             self._open()
+            self._newest = self._one("SELECT coalesce(max(seq), 0) FROM sqlite_sequence")
         except sqlite3.Error as error:
             self._database.close()
-            raise ActionstreamError(f"the store {self.path} cannot be used: {error}") from error
+            why = f"{error}; if it is damaged, move it away to begin anew"
+            raise ActionstreamError(f"the store {self.path} cannot be used: {why}") from error
         except ActionstreamError:
             self._database.close()
             raise
-        self._changed = threading.Condition(threading.RLock())
-        self._newest = self._one("SELECT coalesce(max(seq), 0) FROM sqlite_sequence")
 
     def _open(self) -> None:
         run = self._database.execute
@@ -155,7 +158,7 @@ class Store:
         )
 
     def prune(self, before_wall: float, *, most: int = MOST_RECORDS) -> int:
-        """Delete records from before a time that all sinks have taken, and pictures that all have taken.
+        """Delete records from before a time that all sinks have taken, and pictures that all have or that are too many.
 
         Returns how many records were deleted before a sink had taken them, since there were more than `most`.
         """
@@ -164,7 +167,8 @@ class Store:
             taken = self._one("SELECT coalesce(min(number), ?) FROM cursors", [self._newest])
             self._database.execute("DELETE FROM records WHERE number <= ? AND wall < ?", [taken, before_wall])
             self._database.execute(
-                "UPDATE records SET picture = NULL WHERE number <= ? AND picture IS NOT NULL", [taken]
+                "UPDATE records SET picture = NULL WHERE number <= ? AND picture IS NOT NULL",
+                [max(taken, self._newest - MOST_PICTURES)],
             )
             oldest = self._newest - most
             lost = self._one("SELECT count(*) FROM records WHERE number <= ? AND number > ?", [oldest, taken])

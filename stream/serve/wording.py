@@ -38,7 +38,7 @@ def dotted(path: Path) -> str:
     return text
 
 
-def in_a_line(text: str) -> str:
+def escaped(text: str) -> str:
     """A text whose line breaks and other characters that are not printable are escaped."""
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 

@@ -87,6 +87,11 @@ class RotatingText:
     def flush(self) -> None:
         """Nothing to do: nothing is buffered."""
 
+    def sync(self) -> None:
+        """Let what was written stand on the disk, also after a power cut; OSError where that fails."""
+        if self._number is not None:
+            os.fsync(self._number)
+
     def close(self) -> None:
         number, self._number = self._number, None
         if number is not None:
@@ -127,6 +132,7 @@ class RotatingText:
         now = max(datetime.fromtimestamp(self._clock(), UTC), self._rotated + timedelta(milliseconds=1))
         while (older := self._renamed(now)).exists():
             now += timedelta(milliseconds=1)
+        self.sync()
         os.rename(self.path, older)
         os.close(number)
         self._number, self._size, self._rotated = None, 0, now

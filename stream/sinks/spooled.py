@@ -146,15 +146,16 @@ class SpooledText:
 
     def _run(self) -> None:
         while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._memory or len(self._disk) or self._closed)
-                if self._closed:
-                    return
-                data = self._memory.popleft() if self._memory else self._disk.take(PIECE_BYTES)
+            data = b""
+            error: OSError | None = None
             try:
+                with self._changed:
+                    self._changed.wait_for(lambda: self._memory or len(self._disk) or self._closed)
+                    if self._closed:
+                        return
+                    data = self._memory.popleft() if self._memory else self._disk.take(PIECE_BYTES)
                 self._write(data)
-                error = None
-            except OSError as failure:
+            except OSError as failure:  # of the file, or of the disk with what waits
                 error = failure
             with self._changed:
                 self._waiting = 0 if error else self._waiting - len(data)

@@ -19,6 +19,8 @@ CODECS = (
     *("vp8", "vp9", "libdav1d", "av1", "theora"),
 )
 """Decoders of compressed videos whose key frames are marked; pictures of other codecs are encoded as JPEG."""
+MOST_WAITING = 1000
+"""Packets without a picture: a camera may send for days what cannot be decoded."""
 JPEG_QUALITY = 90
 JPEG_TIME_BASE = Fraction(1, 90_000)
 
@@ -44,7 +46,12 @@ class PacketLog:
 
         arrived  the time of the packet, where the times in it mean nothing
         """
-        if self._as_jpeg or not packet.size or (self._track is None and not packet.is_keyframe):
+        if self._as_jpeg or not packet.size:
+            return
+        if len(self._waiting) >= MOST_WAITING:
+            self._waiting.clear()
+            self._track = None
+        if self._track is None and not packet.is_keyframe:
             return
         pts, dts = (packet.pts, packet.dts) if arrived is None else (None, None)
         sent = arrived if pts is None else pts * self._tick_seconds

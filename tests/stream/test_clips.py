@@ -152,7 +152,8 @@ def test_paths_of_clips(tmp_path):
     assert str(stem) == f"a-b/2026-05-28/20-26-40_hand-up_{record.id}"
     for name in (f"{stem}.mp4", f"{stem}_2.mp4", f"{stem}.json", f"{stem}_12.partial.mp4"):
         assert stem_of_file(tmp_path / name) == tmp_path / stem
-    for name in ("a/2026-05-28/mine.mp4", f"a/b/{stem.name}.mp4", f"{stem}.txt"):
+    no_time = f"a-b/2026-05-28/99-26-40_hand-up_{record.id}.mp4"
+    for name in ("a/2026-05-28/mine.mp4", f"a/b/{stem.name}.mp4", f"{stem}.txt", no_time):
         assert stem_of_file(tmp_path / name) is None
 
 

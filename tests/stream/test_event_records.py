@@ -21,14 +21,15 @@ class Stream:
     def __init__(self, records, **options):
         self.records = records
         self.detector = EventDetector("door", NAMES, min_duration_seconds=0, background="nothing", **options)
-        self.detector.wall_offset = WALL
         self.told = []
 
-    def push(self, time_seconds, wave=0.0, fall=0.0, reset=None):
+    def push(self, time_seconds, wave=0.0, fall=0.0, reset=None, wall=WALL):
         smoothed = np.array([wave, fall, 0.0], np.float32)
+        self.detector.wall_offset = wall
         events = self.detector.flush(time_seconds - 1) if reset else []
         events += self.detector.push(smoothed, time_seconds)
-        new = self.records.push(prediction(time_seconds, smoothed, events, reset=reset))
+        told = prediction(time_seconds, smoothed, events, reset=reset)
+        new = self.records.push(replace(told, wall_seconds=wall + time_seconds))
         self.told += new
         return [(each.type, each.label) for each in new]
 
@@ -92,6 +93,16 @@ def test_a_cooldown():
     assert door.push(12, wave=0.9, fall=0.9) == [("new", "wave")]  # it goes on after the cooldown
     assert door.told[-1].start_seconds == 9
     assert door.push(13) == [("end", "wave"), ("end", "fall")]
+
+
+def test_a_wall_clock_that_is_set_back_stops_nothing():
+    door = stream(cooldown_seconds=2, update_seconds=2)
+    door.push(1, wave=0.7)
+    assert door.push(4, wave=0.9, wall=WALL - 3600) == [("update", "wave")]
+    assert door.push(5, wall=WALL - 3600) == [("end", "wave")]
+    assert door.push(8, wave=0.9, wall=WALL - 7200) == [("new", "wave")]
+    new, _, end, _ = door.told
+    assert end.end_wall == new.start_wall  # an event does not end before its start
 
 
 def test_a_reset_is_the_reason_of_an_end():

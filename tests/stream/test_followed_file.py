@@ -31,6 +31,8 @@ class Followed:
 
     def change(self, text):
         self.texts.append(text)
+        if "fault" in text:
+            raise ZeroDivisionError
         if "wrong" in text:
             raise ActionstreamError("line 1 is wrong\nline 2 is wrong")
 
@@ -90,6 +92,15 @@ def test_a_wrong_text_is_told_once_and_the_file_is_followed_on(followed):
     until(lambda: followed.texts[-1] == "right")
     assert followed.texts == ["first", "wrong", "right"]
     assert followed.said == ["line 1 is wrong", "line 2 is wrong"]
+
+
+def test_a_fault_does_not_end_it(followed):
+    followed.path.write_text("fault")
+    until(lambda: followed.said)
+    followed.path.write_text("right")
+    until(lambda: followed.texts[-1] == "right")
+    (fault,) = followed.said
+    assert "a fault in actionstream" in fault
 
 
 def test_a_file_that_goes_and_comes_back(followed):

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from actionstream.serve.notify import sd_notify, watchdog_seconds
+from actionstream.serve.notify import sd_notify
 
 
 @pytest.mark.parametrize("abstract", [False, True])
@@ -38,21 +38,3 @@ def test_a_manager_that_does_not_read_holds_nobody_up(tmp_path, monkeypatch):
             told += 1
             assert told < 10_000
         assert told > 0
-
-
-@pytest.mark.parametrize(
-    ("microseconds", "process", "seconds"),
-    [
-        ("30000000", "", 15.0),
-        ("30000000", str(os.getpid()), 15.0),
-        ("30000000", "1", None),
-        ("", "", None),
-        ("0", "", None),
-        ("-1", "", None),
-        ("soon", "", None),
-    ],
-)
-def test_the_interval_of_the_watchdog(monkeypatch, microseconds, process, seconds):
-    monkeypatch.setenv("WATCHDOG_USEC", microseconds)
-    monkeypatch.setenv("WATCHDOG_PID", process)
-    assert watchdog_seconds() == seconds

@@ -3,6 +3,7 @@
 import io
 import threading
 import time
+from contextlib import closing
 from itertools import islice
 
 import av
@@ -17,9 +18,11 @@ from servers import MotionJpeg, as_it_is, http_server, rtsp_server
 
 from actionstream import Connection, Frame, Source, SourceError, open_source
 from actionstream.live.feed import Feed
+from actionstream.models.video import Decoder
 from actionstream.packets import Packet, Track
 from actionstream.sources.camera import CameraSource
 from actionstream.sources.network import NetworkSource
+from actionstream.sources.packet_log import PacketLog
 from actionstream.sources.packet_message import PacketReceiver, PacketSender
 
 FILES = {
@@ -101,6 +104,19 @@ def test_packets_before_the_first_key_frame_are_not_there(tmp_path):
 def near(packet: Packet, image: np.ndarray) -> bool:
     shown = np.asarray(Image.open(io.BytesIO(packet.data)), int)
     return shown.shape == image.shape and np.abs(shown - image).mean() < 12
+
+
+def test_packets_without_pictures_are_bounded(tmp_path, monkeypatch):
+    """Those that are left out are so up to a key frame."""
+    monkeypatch.setattr("actionstream.sources.packet_log.MOST_WAITING", 10)
+    path = video(tmp_path / "a.mp4", 40, key=15)
+    with closing(Decoder(str(path), name="a.mp4")) as decoder:
+        log = PacketLog(decoder)
+        for packet in decoder.container.demux(decoder.track):
+            log.add(packet)
+        packets = log.take(np.zeros((48, 64, 3), np.uint8), 0.0, 0.0)
+    assert [packet.data for packet in packets] == demuxed(path)[30:]
+    assert packets[0].key
 
 
 @pytest.mark.parametrize("kind", ["folder", "webp", "gif", "y4m", "camera"])

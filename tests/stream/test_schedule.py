@@ -7,10 +7,8 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from actionstream.serve.schedule import clock_time, is_on, next_change
+from actionstream.serve.schedule import clock_time, is_on
 from actionstream.serve.settings import Period
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -46,26 +44,8 @@ def test_hours_and_days(period, on, off):
     assert [is_on(periods, at(each)) for each in off] == [False] * len(off)
 
 
-def test_next_changes():
-    office = Period(hours="08:00-18:00", days="mon-fri")
-    night = Period(hours="17:00-02:00", days="fri")
-    changes, now = [], at("thu 12:00")
-    for _ in range(5):
-        now = next_change((office, night), now)
-        changes.append(now)
-    assert changes == [
-        at("thu 18:00"),
-        at("fri 08:00"),
-        at("sat 02:00"),
-        at("mon 08:00") + timedelta(7),
-        at("mon 18:00") + timedelta(7),
-    ]
-    assert next_change((), MONDAY) is None
+def test_without_periods_it_is_always_on():
     assert is_on((), MONDAY)
-    always = (Period(hours="06:00-18:00"), Period(hours="18:00-06:00"))
-    assert next_change(always, MONDAY) is None
-    once = (Period(hours="08:00-09:00", days="mon"),)
-    assert next_change(once, at("mon 09:00")) == at("mon 08:00") + timedelta(7)
 
 
 SPRING, AUTUMN = datetime(2026, 3, 29, tzinfo=BERLIN), datetime(2026, 10, 25, tzinfo=BERLIN)
@@ -97,14 +77,6 @@ def test_clocks_that_change(hours, day, expected):
     assert lasts(hours, day) == (expected, 2)
 
 
-def test_the_next_change_counts_by_the_clock_of_its_own_day():
-    night = (Period(hours="22:00-06:00"),)
-    for day in (SPRING, AUTUMN):
-        end = next_change(night, day - timedelta(hours=1))
-        assert (end.hour, end.minute, end.tzinfo) == (6, 0, BERLIN)
-        assert end.timestamp() == datetime(day.year, day.month, day.day, 6, tzinfo=BERLIN).timestamp()
-
-
 def test_the_clock_of_the_machine(monkeypatch):
     """Naive times, as the fixed offset of today would be wrong after the next change of the clock."""
     monkeypatch.setenv("TZ", "Europe/Berlin")
@@ -113,8 +85,6 @@ def test_the_clock_of_the_machine(monkeypatch):
         wall = datetime(2026, 3, 28, 23, tzinfo=BERLIN).timestamp()
         now = clock_time(wall, None)
         assert now == datetime(2026, 3, 28, 23)
-        change = next_change((Period(hours="22:00-06:00"),), now)
-        assert change.timestamp() - wall == 6 * 3600
         assert is_on((Period(hours="22:00-06:00"),), clock_time(wall + 6 * 3600 - 1, None))
         assert not is_on((Period(hours="22:00-06:00"),), clock_time(wall + 6 * 3600, None))
     finally:
@@ -122,25 +92,3 @@ def test_the_clock_of_the_machine(monkeypatch):
         time.tzset()
     assert clock_time(wall, "Asia/Tokyo").isoformat() == "2026-03-29T07:00:00+09:00"
     assert os.environ.get("TZ") != "Europe/Berlin"
-
-
-clocks = st.tuples(st.integers(0, 23), st.integers(0, 59)).map(lambda each: "{:02}:{:02}".format(*each))
-spans = st.tuples(clocks, clocks).filter(lambda each: each[0] != each[1]).map("-".join)
-days = st.lists(st.sampled_from(["mon", "tue", "wed", "thu", "fri", "sat", "sun"]), min_size=1)
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    st.lists(st.builds(lambda hours, days: Period(hours=hours, days=days), spans, days), min_size=1, max_size=3),
-    st.integers(1_760_000_000, 1_800_000_000),
-    st.sampled_from(["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "UTC"]),
-)
-def test_nothing_changes_before_the_next_change(periods, wall, zone):
-    now = clock_time(wall, zone)
-    change = next_change(periods, now)
-    end = wall + 8 * 86_400 if change is None else change.timestamp()
-    assert end > wall
-    assert {is_on(periods, clock_time(wall + (end - wall) * n / 40, zone)) for n in range(40)} == {is_on(periods, now)}
-    if change is not None:
-        assert is_on(periods, change) != is_on(periods, now)
-        assert is_on(periods, clock_time(end, zone)) == is_on(periods, change)

@@ -1,12 +1,15 @@
 """A service: cameras that come and go, events that end, settings that change, restarts."""
 
 import json
+import pickle
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
 from contextlib import closing
+from dataclasses import replace
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -16,6 +19,7 @@ from servers import free_port
 from actionstream.benchmarks.outages import measure_outages
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.serve import cameras as cameras_module
+from actionstream.serve import kept
 from actionstream.serve.board import Fact
 from actionstream.serve.reading import parse_settings
 from actionstream.serve.service import Service
@@ -31,6 +35,7 @@ class Running:
     """A service in this process, from the text of its settings."""
 
     def __init__(self, folder, text, **options):
+        folder.mkdir(exist_ok=True)
         self.folder = folder
         self.said = []
         self.service = Service(self.settings(text), say=self.said.append, **options)
@@ -159,6 +164,37 @@ def test_only_what_changes_begins_anew(run):
     assert "removed" in ends(both.records())
 
 
+def test_a_sink_that_cannot_be_opened_ends_nothing(run, tmp_path):
+    door = run("[cameras.door]\n")
+    door.until(lambda: door.records())
+    new = '[json]\npath = "folder/events.jsonl"\n[webhooks.alarm]\nurl = "http://127.0.0.1:1"\n[cameras.door]\n'
+    door.service.apply(door.settings(new))
+    assert [each.sink.name for each in door.service._sinks.deliveries()] == ["webhook alarm"]
+    assert "json is left out" in door.said[-1] or "json is left out" in door.said[-2]
+    (tmp_path / "folder").mkdir()
+    door.service.apply(door.settings(new))
+    door.until(lambda: (tmp_path / "folder" / "events.jsonl").read_text().count("\n") > 2)
+    lines = [json.loads(line) for line in (tmp_path / "folder" / "events.jsonl").read_text().splitlines()]
+    records = door.records()
+    first = next(n for n, each in enumerate(records) if each["id"] == lines[0]["id"] and each["seq"] == lines[0]["seq"])
+    told = [(each["id"], each["seq"]) for each in records[first:]]
+    assert [(each["id"], each["seq"]) for each in lines] == told[: len(lines)]
+
+
+def test_settings_do_not_count_while_the_store_cannot_be_written(run):
+    text = '[cameras.door]\n[json]\npath = "{}"\n'
+    door = run(text.format("one.jsonl"))
+    (before,) = door.service._sinks.deliveries()
+    door.service._store._database.execute("PRAGMA query_only = 1")
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        door.service.apply(door.settings(text.format("two.jsonl") + '[webhooks.alarm]\nurl = "http://127.0.0.1:1"\n'))
+    assert door.service._sinks.deliveries() == [before]
+    door.service._store._database.execute("PRAGMA query_only = 0")
+    door.service.apply(door.settings(text.format("two.jsonl")))
+    (after,) = door.service._sinks.deliveries()
+    assert after is not before
+
+
 def test_a_camera_that_fails_is_tried_again(run, monkeypatch, tmp_path):
     monkeypatch.setattr(cameras_module, "FIRST_WAIT_SECONDS", 0.2)
     film = tmp_path / "film.mp4"
@@ -177,6 +213,41 @@ def test_a_file_ends_once(run):
     for _ in range(5):
         door.service.tick()
     assert door.status("door") == "ended"
+
+
+def test_a_camera_is_stopped_just_after_it_has_ended_by_itself(tmp_path):
+    door = Running(tmp_path, "[cameras.door]\nloop = false\nrealtime = false\n")
+    door.service.tick()
+    (watch,) = door.service._cameras._watches.values()
+    end = time.monotonic() + 30
+    while not watch.is_unused:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    door.service.stop()  # the service has not taken note of the end
+    check_pairs(door.records())
+
+
+def test_of_a_camera_that_is_removed_nothing_is_true(run):
+    both = run("[cameras.door]\n[cameras.hall]\n")
+    both.until(lambda: both.status("door") == "live")
+    both.service.apply(both.settings("[cameras.hall]\n"))
+    both.service._board.set(Fact("status", "door"), ("live", None))  # as a frame does that was on its way
+    both.until(lambda: set(both.service.counts()) == {"hall"})
+    assert {fact.camera for fact in both.service._board.facts()} == {"hall"}
+
+
+def test_a_failure_after_a_long_time_is_the_first_one(run, monkeypatch):
+    monkeypatch.setattr(cameras_module, "FIRST_WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(cameras_module, "LONGEST_WAIT_SECONDS", 0.3)
+    door = run("[cameras.door]\n")
+    for _ in range(2):
+        door.until(lambda: door.status("door") == "live")
+        time.sleep(0.4)
+        (watch,) = door.service._cameras._watches.values()
+        with monkeypatch.context() as patched:
+            patched.setattr(watch.engine, "score", lambda pairs: 1 / 0)
+            door.until(lambda: door.status("door") == "failed")
+        assert door.service._cameras._failures["door"].count == 1
 
 
 def test_a_model_that_fails_begins_anew(run, monkeypatch):
@@ -204,6 +275,64 @@ def test_clips_that_cannot_be_written_end_nothing_before_they_are_wanted(tmp_pat
     Store(tmp_path / "state").close()  # nothing holds it
 
 
+def with_long_gap(source):
+    return f'[cameras.door]\nsource = "{source}"\nsmoothing_seconds = 3\ngap_seconds = 600\n'
+
+
+@pytest.fixture
+def broken_off(tmp_path):
+    """The folder of a service that was killed while an event went on, which the kept state knows, and its source."""
+    film = tmp_path / "film.mp4"
+    film.write_bytes(SAMPLE.read_bytes())
+    door = Running(tmp_path / "before", with_long_gap(film))
+
+    def kept_event():
+        left = door.service._left()
+        return left and left["door"].resume.open_events & {record.id for record in door.service._store.open_events()}
+
+    door.until(kept_event)
+    door.service._keep(door.service._left())
+    folder = tmp_path / "after"
+    shutil.copytree(door.folder, folder)
+    door.service.stop()
+    return folder, film
+
+
+def ended_by_restart(folder):
+    return {each["id"] for each in records_of(folder) if each["reason"] == "restart"}
+
+
+def test_an_event_that_the_stream_knows_goes_on_after_a_restart(broken_off):
+    folder, film = broken_off
+    door = Running(folder, with_long_gap(film))
+    open_before = {record.id for record in door.service._store.open_events()}
+    door.until(lambda: open_before & {each["id"] for each in door.records() if each["type"] == "end"})
+    door.service.stop()
+    check_pairs(door.records())
+    assert not open_before & ended_by_restart(folder)
+
+
+@pytest.mark.parametrize("why", ["started later", "disabled", "no source", "another source"])
+def test_an_event_that_cannot_go_on_ends_at_the_restart(broken_off, why):
+    folder, film = broken_off
+    with closing(Store(folder / "state")) as store:
+        open_before = {record.id for record in store.open_events()}
+        if why == "disabled":
+            store.set_enabled("door", False)
+    if why == "started later":
+        (each,) = kept.read(folder / "state").values()
+        kept.write(folder / "state", {"door": replace(each, resume=each.resume.without_events())})
+    elif why == "no source":
+        film.unlink()
+    elif why == "another source":
+        film = SAMPLE
+    door = Running(folder, with_long_gap(film))
+    door.service.tick()
+    assert ended_by_restart(folder) == open_before
+    door.service.stop()
+    check_pairs(door.records())
+
+
 def command(folder, text):
     (folder / "cameras.toml").write_text(text)
     with open(folder / "log", "a") as log:
@@ -223,7 +352,25 @@ def wait(folder, process, holds):
 
 def wait_for_new(folder, process, count=1):
     database = folder / "state" / FILE
-    wait(folder, process, lambda: database.exists() and sum(e["type"] == "new" for e in records_of(folder)) >= count)
+
+    def has_new():
+        try:
+            return sum(each["type"] == "new" for each in records_of(folder)) >= count
+        except sqlite3.OperationalError:  # it has no tables yet
+            return False
+
+    wait(folder, process, lambda: database.exists() and has_new())
+
+
+def open_events(records):
+    return {each["id"] for each in records} - {each["id"] for each in records if each["type"] == "end"}
+
+
+def kept_events(folder):
+    """The events that go on in the states that were kept last."""
+    path = folder / "state" / kept.FILE
+    left = pickle.loads(path.read_bytes()) if path.exists() else {}
+    return {event for each in left.values() for event in each.resume.open_events}
 
 
 @pytest.mark.alone
@@ -234,11 +381,11 @@ def test_after_kill_9_events_go_on_where_the_gap_is_short_and_end_where_it_is_lo
         text = f"{SERVER}{DEFAULTS}[cameras.door]\nsmoothing_seconds = 3\ngap_seconds = {gap}\n"
         process = command(folder, text)
         wait_for_new(folder, process)
-        time.sleep(4.0)  # states are kept every few seconds
+        wait(folder, process, lambda at=folder: kept_events(at) & open_events(records_of(at)))
         process.send_signal(signal.SIGKILL)
         process.wait()
         before = records_of(folder)
-        is_open = {each["id"] for each in before} - {each["id"] for each in before if each["type"] == "end"}
+        is_open = kept_events(folder) & open_events(before)
         assert is_open
         process = command(folder, text)
         wait_for_new(folder, process, sum(each["type"] == "new" for each in before) + 1)
@@ -268,8 +415,15 @@ def test_the_command_follows_its_file_and_says_how_it_is(tmp_path):
     told = (tmp_path / "log").read_text().splitlines()
     assert "cameras are watched: door" in told[0]
     assert "cameras.toml has changed" in told[2]
-    with pytest.raises(HTTPError, match="503"):
-        urlopen(f"http://127.0.0.1:{port}/readiness", timeout=5)
+
+    def readiness():
+        try:
+            with urlopen(f"http://127.0.0.1:{port}/readiness", timeout=5) as answer:
+                return answer.status
+        except HTTPError as error:
+            return error.code
+
+    wait(tmp_path, process, lambda: readiness() == 503)  # the door is live until its last frame
     process.send_signal(signal.SIGINT)
     assert process.wait(30) == 130
     assert "Traceback" not in (tmp_path / "log").read_text()

@@ -149,6 +149,20 @@ def test_a_disk_without_room_is_no_end(reader, monkeypatch):
     ]
 
 
+def test_a_disk_that_cannot_be_read_is_an_error(reader, monkeypatch):
+    def broken(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    go_on = threading.Event()
+    text = SpooledText(reader.file, name="it", say=print, write=lambda _: go_on.wait(), memory_bytes=10)
+    for n in range(100):
+        text.write(line(n) + "\n")
+    monkeypatch.setattr(os, "pread", broken)
+    go_on.set()
+    with pytest.raises(OSError, match="Input/output error"):
+        text.close(10)
+
+
 def test_a_part_that_fits_on_the_disk_is_not_kept(monkeypatch):
     queue = DiskQueue(1000)
     assert queue.put(b"a\n")

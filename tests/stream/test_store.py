@@ -110,6 +110,17 @@ def test_pruning_keeps_what_a_sink_has_not_taken(store):
     assert store.newest == numbers[-1] + 1
 
 
+def test_pictures_are_bounded_where_a_sink_is_away(store, monkeypatch):
+    monkeypatch.setattr("actionstream.serve.store.MOST_PICTURES", 4)
+    store.set_sinks(["away"])
+    told = records(9)
+    tell(store, told, b"jpeg")
+    assert store.prune(before_wall=1e12) == 0
+    found = store.after("away", 100)
+    assert [stored.record for stored in found] == told
+    assert [stored.picture is not None for stored in found] == [False] * 5 + [True] * 4
+
+
 def test_pruning_without_sinks(store):
     tell(store, records(3))
     assert store.prune(before_wall=1e12) == 0
@@ -160,6 +171,17 @@ def test_a_store_of_another_layout_is_refused(tmp_path):
 def test_a_file_that_is_no_store_is_refused(tmp_path):
     (tmp_path / FILE).write_bytes(b"this is no database" * 1000)
     with pytest.raises(ActionstreamError, match=r"the store .* cannot be used: file is not a database"):
+        Store(tmp_path)
+
+
+def test_a_damaged_store_is_refused_with_what_to_do(tmp_path):
+    store = Store(tmp_path)
+    tell(store, records(300))
+    store.close()
+    path = tmp_path / FILE
+    data = path.read_bytes()
+    path.write_bytes(data[:4096] + bytes(len(data) - 4096))
+    with pytest.raises(ActionstreamError, match=r"cannot be used: .*malformed; if it is damaged, move it away"):
         Store(tmp_path)
 
 
