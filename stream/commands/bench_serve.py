@@ -45,7 +45,7 @@ def bench_clips(*, num_cameras: int, seconds: float, rounds: int, as_json: bool)
 
 def bench_serve_soak(*, minutes: float, num_cameras: int, say: Callable[[str], None], as_json: bool) -> None:
     """Measure whether anything grows in a service while its clock goes through a day."""
-    report = described("soak --serve")
+    report = described("soak", serve=True)
     with stages() as stage, tempfile.TemporaryDirectory(prefix="actionstream-") as folder:
         report |= measure_serve_soak(
             Path(folder), seconds=60 * minutes, num_cameras=num_cameras, say=say, done=stage("a day in short")

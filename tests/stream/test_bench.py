@@ -4,6 +4,7 @@ import io
 import json
 import math
 import os
+import re
 import time
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from rich.console import Console
 from actionstream.benchmarks.alternation import Quartiles, alternate, burst, percentiles, ratios, timed
 from actionstream.benchmarks.background_load import BackgroundLoad
 from actionstream.benchmarks.films import LiveFilm, encode_film, loop_video
+from actionstream.benchmarks.machine import machine
 from actionstream.benchmarks.networks import card_of, sample_snippets, write_checkpoint
 from actionstream.benchmarks.opening import thread_counts, threads
 from actionstream.benchmarks.peer import Peer
@@ -220,6 +222,43 @@ def test_soak(run, checkpoint, slowed):
     assert report["drift"] == pytest.approx(report["last_tenth_ms"] / report["first_tenth_ms"])
     assert report["latency_ms"]["p50"] <= report["latency_ms"]["p99"] <= report["latency_ms"]["max"]
     assert f"{report['drift']:.3f} times" in shown(bench_tables.show_soak, report)
+
+
+@pytest.mark.slow
+def test_clips(run):
+    report = measured(run, "clips", "--cameras", 2, "--seconds", 7, "--rounds", 1)
+    (row,) = report["rounds"]
+    assert row["added"] == pytest.approx(row["with"] - row["without"])
+    assert report["clips"]["written"] == 2
+    assert 3 < report["megabits_a_second"] < 5
+    assert f"median {report['added_percent']:.2f} %" in shown(bench_tables.show_clips, report)
+
+
+@pytest.mark.slow
+def test_serve_soak(run):
+    report = measured(run, "soak", "--serve", "--minutes", 0.25, "--cameras", 2)
+    hours = [look["hours"] for look in report["looks"]]
+    assert hours == sorted(hours)
+    assert {look["cameras"] for look in report["looks"]} >= {1, 2}  # the schedule was gone through
+    assert report["labelled"] > 100
+    assert report["looks"][-1]["json_files"] > 1
+    text = shown(bench_tables.show_serve_soak, report)
+    assert f"{report['growth']['megabytes']['to']:.1f}" in text
+
+
+def test_outages_are_shown():
+    """They are measured in test_service.py."""
+    sink = {"records": 1200, "missing": 0, "unknown": 0, "came_again": 7, "in_order": True}
+    report = {
+        **{"seconds": 1800.0, "cameras": 4, "kills": 100, "broker_away_seconds": 600.0, "events": 300},
+        **{"ended_by_restart": 80, "unpaired": 0, "sinks": {"mqtt": sink, "webhook": {**sink, "in_order": False}}},
+        "frames_a_second": {"with_broker": 60.0, "without_broker": 59.4, "ratio": 0.99},
+        "machine": machine(),
+    }
+    text = shown(bench_tables.show_outages, report)
+    assert re.search(r"mqtt +1200 +0 +0 +7 +yes", text)
+    assert re.search(r"webhook .*NO", text)
+    assert "0.990 times" in text
 
 
 @pytest.mark.alone
