@@ -18,9 +18,8 @@ class JsonFileSink:
 
     def __init__(self, path: Path, *, max_bytes: float, max_seconds: float, keep: int, clock: Callable[[], float]):
         self._file = RotatingText(
-            path, max_bytes=max_bytes, max_seconds=max_seconds, keep=keep, clock=clock, say=self._fail
+            path, max_bytes=max_bytes, max_seconds=max_seconds, keep=keep, clock=clock, say=lambda _: None
         )
-        self._failure = ""
 
     def send(self, batch: Sequence[Stored]) -> int:
         for number, stored in enumerate(batch):
@@ -28,12 +27,9 @@ class JsonFileSink:
             self._file.write(json.dumps(stored.record.to_dict(), ensure_ascii=False) + "\n")
             if self._file.num_lost > num_lost:  # it was not written, and is written later
                 if number == 0:
-                    raise SinkError(self._failure)
+                    raise SinkError(self._file.failure)
                 return number
         return len(batch)
 
     def close(self) -> None:
         self._file.close()
-
-    def _fail(self, text: str) -> None:
-        self._failure = text

@@ -107,12 +107,14 @@ class Service:
         self._cameras.set(settings.cameras)
 
     def tick(self) -> None:
-        """Start and stop cameras as they are wanted; keep states and delete old records when it is time."""
+        """Start and stop cameras as they are wanted; when it is time, keep states, try the sinks that could not be opened,
+        and delete old records."""
         self._cameras.tick()
         now = time.monotonic()
         if now - self._kept_at >= KEEP_SECONDS:
             self._kept_at = now
             self._keep(self._left())
+            self._sinks.open()
         if abs(self._clock() - self._pruned_at) >= PRUNE_SECONDS:  # a clock may be set back
             self._pruned_at = self._clock()
             self._prune()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.serve.board import Board
 from actionstream.serve.delivery import Delivery, EventSink
 from actionstream.serve.json_file import JsonFileSink
@@ -41,11 +42,14 @@ class Sinks:
         self._enable = enable
         self._say = say
         self._clock = clock
+        self._wanted: dict[str, Mqtt | Webhook | JsonFile] = {}
+        self._cameras: dict[str, CameraTopics] = {}
         self._settings: dict[str, Mqtt | Webhook | JsonFile] = {}
         self._deliveries: dict[str, Delivery] = {}
+        self._failures: dict[str, str] = {}
 
     def set(self, settings: Settings) -> None:
-        """Take new settings; a sink that cannot be opened is said and left out."""
+        """Take new settings."""
         wanted: dict[str, Mqtt | Webhook | JsonFile] = {
             f"webhook {name}": each for name, each in settings.webhooks.items()
         }
@@ -58,16 +62,30 @@ class Sinks:
                 del self._settings[name]
                 self._deliveries.pop(name).stop(STOP_SECONDS)
         self._store.set_sinks(list(wanted))
-        cameras = {name: _topics(camera) for name, camera in settings.cameras.items()}
-        for name, each in wanted.items():
-            if name not in self._settings:
-                sink = self._open(name, each, cameras)
-                self._settings[name] = each
-                self._deliveries[name] = Delivery(sink, self._store, self._say)
-                self._deliveries[name].start()
+        self._wanted, self._failures = wanted, {}
+        self._cameras = {name: _topics(camera) for name, camera in settings.cameras.items()}
+        self.open()
         for delivery in self._deliveries.values():
             if isinstance(delivery.sink, MqttSink):
-                delivery.sink.set_cameras(cameras)
+                delivery.sink.set_cameras(self._cameras)
+
+    def open(self) -> None:
+        """Open the sinks that are not open yet. What cannot be opened is said once; its records wait in the store."""
+        for name, each in self._wanted.items():
+            if name in self._settings:
+                continue
+            try:
+                sink = self._open(name, each, self._cameras)
+            except ActionstreamError as error:
+                if self._failures.get(name) != str(error):
+                    self._say(f"{name}: {error}; its records wait in the store")
+                self._failures[name] = str(error)
+                continue
+            self._settings[name] = each
+            self._deliveries[name] = Delivery(sink, self._store, self._say)
+            self._deliveries[name].start()
+            if self._failures.pop(name, None) is not None:
+                self._say(f"{name} is open now")
 
     def deliveries(self) -> list[Delivery]:
         """The deliveries to the sinks that are open. Any thread may call this."""

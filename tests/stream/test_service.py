@@ -197,6 +197,23 @@ def test_one_service_has_a_state_folder(run, tmp_path):
         Running(tmp_path, "[cameras.door]\n")
 
 
+def test_a_sink_that_cannot_be_opened_is_left_out_until_it_can(run, tmp_path):
+    text = '[cameras.door]\n[json]\npath = "later/events.jsonl"\n'
+    door = run("[cameras.door]\n")
+    door.service.apply(door.settings(text))
+    door.until(lambda: len(door.records()) > 4)
+    told = f"json: {tmp_path}/later/events.jsonl cannot be written: No such file or directory; its records wait"
+    assert [each for each in door.said if each.startswith("json")] == [f"{told} in the store"]
+    (tmp_path / "later").mkdir()
+    file = tmp_path / "later" / "events.jsonl"
+    door.until(lambda: file.exists() and file.read_text().count("\n") > 4)
+    ids = [(each["id"], each["seq"]) for each in door.records()]
+    told = [(each["id"], each["seq"]) for each in map(json.loads, file.read_text().splitlines())]
+    assert told[0] in ids[:3]
+    assert told == ids[ids.index(told[0]) :][: len(told)]
+    assert door.said[-1] == "json is open now"
+
+
 def test_clips_that_cannot_be_written_end_nothing_before_they_are_wanted(tmp_path):
     (tmp_path / "clips").write_text("a file")
     with pytest.raises(ActionstreamError, match="clips cannot be the folder of clips"):
