@@ -36,7 +36,8 @@ class Clips:
     A clip begins at the last key frame before that. Events of one camera share a clip, as long as it holds what is
     before their start. Packets of H.264 and H.265 are copied; all others are encoded anew, and `say` tells it. Beside
     <camera>/<date>/<time>_<label>_<id>.mp4 are the snapshot (.jpg) and the events (.json); where the pictures of the
-    camera change their size, and after `longest_seconds`, the clip goes on in <...>_2.mp4. A clip is there under its
+    camera change their size, and after `longest_seconds`, the clip goes on in <...>_2.mp4; an event that begins later than
+    that has a clip of its own. A clip is there under its
     name when it is whole; what a killed process leaves is finished by the next one.
 
     folder         folder of the clips; it may have other files
@@ -104,7 +105,7 @@ class Clips:
             ring = self._ring(record.camera)
             position = ring.position(record.start_seconds - self._before_seconds)
             recordings = self._recordings.setdefault(record.camera, [])
-            recording = _shared(recordings, record.start_seconds, position)
+            recording = _shared(recordings, record.start_seconds, position, self._longest_seconds)
             if recording is None:
                 stem = stem_of(record)
                 writer = Writer(
@@ -232,10 +233,16 @@ class Clips:
                 self._say(f"old clips in {self._folder} cannot be deleted: {in_a_line(error)}")
 
 
-def _shared(recordings: Sequence[Recording], start_seconds: float, position: int) -> Recording | None:
-    """The recording that holds what is from a position on, and goes on to `start_seconds`."""
+def _shared(
+    recordings: Sequence[Recording], start_seconds: float, position: int, longest_seconds: float
+) -> Recording | None:
+    """The recording that holds what is from a position on, and goes on to `start_seconds`.
+
+    One that began `longest_seconds` ago is not shared: where something happens all the time, it would never end.
+    """
     there = [recording for recording in recordings if not recording.closed]
     for recording in there:
-        if recording.first <= position and (recording.until is None or start_seconds <= recording.until):
+        goes_on = recording.until is None or start_seconds <= recording.until
+        if recording.first <= position and goes_on and start_seconds - recording.begun_seconds < longest_seconds:
             return recording
     return there[-1] if len(there) >= MOST_RECORDINGS else None

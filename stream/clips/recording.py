@@ -99,8 +99,8 @@ class Recording:
     closed    whether no more events can share it
     changed   whether its events are others than those in the JSON
 
-    The lock of the `Clips` guards `first`, `until`, `closed`, `changed`, `update`, `has` and `to_dict`; all else
-    belongs to its thread.
+    The lock of the `Clips` guards `first`, `until`, `closed`, `changed`, `begun_seconds`, `update`, `has` and
+    `to_dict`; all else belongs to its thread.
     """
 
     def __init__(
@@ -133,6 +133,11 @@ class Recording:
         known = [end for end in ends if end is not None]
         self.until = max(known) + self._after_seconds if len(known) == len(ends) else None
         self.changed = True
+
+    @property
+    def begun_seconds(self) -> float:
+        """The start of the first event."""
+        return next(iter(self._events.values())).start_seconds
 
     def has(self, identifier: str) -> bool:
         return identifier in self._events

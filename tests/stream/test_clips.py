@@ -310,6 +310,22 @@ def test_events_share_a_clip(tmp_path):
     assert {each["clip"] for each in told} == {path}
 
 
+def test_events_without_a_pause_do_not_make_one_endless_clip(tmp_path):
+    """A clip that has its longest time is shared no more, also where an event of it still goes on."""
+    packets = packets_of(video(tmp_path / "a.mp4", 300))
+    begun = [event(start / 2) for start in range(3, 16)]  # each goes on while the next one begins
+    with clips_in(tmp_path / "clips", longest_seconds=2.0) as clips:
+        take = clips.camera("door")
+        paths = []
+        for previous, each in zip([None, *begun], begun, strict=False):
+            take([packet for packet in packets if 0 <= each.start_seconds - packet.decode_seconds < 0.5])
+            paths.append(clips.begin(each, None))
+            if previous is not None:
+                clips.end(ended(previous, each.start_seconds + 0.1))
+        clips.end(ended(begun[-1], 8.0))
+        assert [paths.count(path) for path in dict.fromkeys(paths)] == [4, 4, 4, 1]
+
+
 def test_an_event_that_a_clip_does_not_hold_has_its_own(tmp_path):
     """One that is told late but began so early that the open clip has not what was before it."""
     packets = packets_of(video(tmp_path / "a.mp4", 300))
