@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -43,6 +44,7 @@ class Sinks:
         self._say = say
         self._clock = clock
         self._wanted: dict[str, Mqtt | Webhook | JsonFile] = {}
+        self._are_stored = False  # whether the wanted ones have their places in the store
         self._cameras: dict[str, CameraTopics] = {}
         self._settings: dict[str, Mqtt | Webhook | JsonFile] = {}
         self._deliveries: dict[str, Delivery] = {}
@@ -61,8 +63,7 @@ class Sinks:
             if wanted.get(name) != each:
                 del self._settings[name]
                 self._deliveries.pop(name).stop(STOP_SECONDS)
-        self._store.set_sinks(list(wanted))
-        self._wanted, self._failures = wanted, {}
+        self._wanted, self._are_stored, self._failures = wanted, False, {}
         self._cameras = {name: _topics(camera) for name, camera in settings.cameras.items()}
         self.open()
         for delivery in self._deliveries.values():
@@ -71,21 +72,30 @@ class Sinks:
 
     def open(self) -> None:
         """Open the sinks that are not open yet. What cannot be opened is said once; its records wait in the store."""
+        if not self._are_stored:
+            try:
+                self._store.set_sinks(list(self._wanted))
+            except sqlite3.Error as error:
+                return self._fail("the state folder", f"no sink can be added: {error}")
+            self._are_stored = True
         for name, each in self._wanted.items():
             if name in self._settings:
                 continue
             try:
                 sink = self._open(name, each, self._cameras)
             except ActionstreamError as error:
-                if self._failures.get(name) != str(error):
-                    self._say(f"{name}: {error}; its records wait in the store")
-                self._failures[name] = str(error)
+                self._fail(name, f"{error}; its records wait in the store")
                 continue
             self._settings[name] = each
             self._deliveries[name] = Delivery(sink, self._store, self._say)
             self._deliveries[name].start()
             if self._failures.pop(name, None) is not None:
                 self._say(f"{name} is open now")
+
+    def _fail(self, name: str, text: str) -> None:
+        if self._failures.get(name) != text:
+            self._say(f"{name}: {text}")
+        self._failures[name] = text
 
     def deliveries(self) -> list[Delivery]:
         """The deliveries to the sinks that are open. Any thread may call this."""

@@ -214,6 +214,28 @@ def test_a_sink_that_cannot_be_opened_is_left_out_until_it_can(run, tmp_path):
     assert door.said[-1] == "json is open now"
 
 
+def test_a_store_that_cannot_be_written_ends_nothing_when_settings_and_switches_change(run, tmp_path):
+    door = run("[cameras.door]\n")
+    written = door.service._store._database.execute
+    written("PRAGMA query_only = ON")
+    text = '[cameras.door]\n[json]\npath = "events.jsonl"\n'
+    door.service.apply(door.settings(text))
+    error = "attempt to write a readonly database"
+    assert door.said == [f"the state folder: no sink can be added: {error}"]
+    door.until(lambda: door.status("door") == "live")
+    door.service._enable("door", False)
+    assert f"door: its switch counts, but a restart forgets it: {error}" in door.said
+    door.until(lambda: door.status("door") == "disabled")
+    assert not (tmp_path / "events.jsonl").exists()
+    written("PRAGMA query_only = OFF")
+    door.until((tmp_path / "events.jsonl").exists)
+    door.service._enable("door", True)
+    told = len(door.records())
+    door.until(lambda: len(door.records()) > told + 2)
+    lines = [json.loads(line)["id"] for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert lines[0] in [each["id"] for each in door.records()]
+
+
 def test_clips_that_cannot_be_written_end_nothing_before_they_are_wanted(tmp_path):
     (tmp_path / "clips").write_text("a file")
     with pytest.raises(ActionstreamError, match="clips cannot be the folder of clips"):
