@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from actionstream.clips.disk import write_whole
 from actionstream.clips.paths import stem_of
-from actionstream.clips.recording import Recording, Writer
+from actionstream.clips.recording import Recording, Writer, json_of
 from actionstream.clips.retention import Retention
 from actionstream.clips.ring import Ring
 from actionstream.models.common.errors import ActionstreamError, in_a_line
@@ -79,6 +81,7 @@ class Clips:
         self._recordings: dict[str, list[Recording]] = {}
         self._counts: Counter[str] = Counter()
         self._failing: set[str] = set()  # cameras whose last clip failed; "" is the folder
+        self._late: deque[EventRecord] = deque()  # ends of events whose clips are over
         self._encoded: set[str] = set()  # cameras whose packets are encoded anew
         self._wake = threading.Event()
         self._closing = False
@@ -123,11 +126,14 @@ class Clips:
         return recording.path
 
     def end(self, record: EventRecord) -> None:
-        """An event has ended: its clip ends `after_seconds` later, unless other events share it."""
+        """An event has ended: its clip ends `after_seconds` later, unless other events share it. Where its clip is over,
+        as that of an earlier process, the end is noted in the JSON."""
         with self._lock:
-            for recording in self._recordings.get(record.camera, []):
-                if recording.has(record.id):
-                    recording.update(record)
+            there = [each for each in self._recordings.get(record.camera, []) if each.has(record.id)]
+            for recording in there:
+                recording.update(record)
+            if not there:
+                self._late.append(record)
         self._wake.set()
 
     def forget(self, name: str) -> None:
@@ -167,6 +173,8 @@ class Clips:
                 recordings = [(camera, each) for camera, some in self._recordings.items() for each in some]
             for camera, recording in recordings:
                 self._go_on(camera, recording)
+            while self._late:
+                self._or_tell(partial(self._note_end, self._late.popleft()))
             self._or_tell(self._retention.tidy)
             if closing and not recordings:
                 return
@@ -191,6 +199,15 @@ class Clips:
             self._recordings[camera].remove(recording)
             self._counts["written" if whole else "failed"] += 1
         self._retention.add(recording.writer.stem, recording.writer.files)
+
+    def _note_end(self, record: EventRecord) -> None:
+        path = (self._folder / str(record.clip)).with_suffix(".json")
+        try:
+            told = json.loads(path.read_text("utf-8"))
+        except (FileNotFoundError, ValueError):  # it was deleted, or somebody else has changed it
+            return
+        events = [record.to_dict() if each["id"] == record.id else each for each in told["events"]]
+        write_whole(path, json_of({**told, "events": events}), self._retention.delete_oldest)
 
     def _write(self, recording: Recording) -> bool:
         """Write the packets and events that are new; returns whether the recording is finished."""
@@ -230,7 +247,7 @@ class Clips:
         except OSError as error:
             if "" not in self._failing:
                 self._failing.add("")
-                self._say(f"old clips in {self._folder} cannot be deleted: {in_a_line(error)}")
+                self._say(f"files in {self._folder} cannot be changed: {in_a_line(error)}")
 
 
 def _shared(

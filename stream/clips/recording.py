@@ -21,6 +21,11 @@ from actionstream.results import SCHEMA
 QUIET_SECONDS = 10.0  # how long a clip waits for packets besides the time after the event
 
 
+def json_of(description: dict[str, Any]) -> bytes:
+    """The file beside a clip."""
+    return (json.dumps(description, indent=2, ensure_ascii=False) + "\n").encode()
+
+
 class Writer:
     """Writes the packets of a recording, to one file after another.
 
@@ -66,7 +71,7 @@ class Writer:
             self.files.append(path)
 
     def add_json(self, description: dict[str, Any]) -> None:
-        self.add_file(".json", (json.dumps(description, indent=2, ensure_ascii=False) + "\n").encode())
+        self.add_file(".json", json_of(description))
 
     def close(self) -> None:
         """Finish the file that is open."""

@@ -88,7 +88,7 @@ class Service:
                 say=say,
                 clock=clock,
             )
-            self._go_on(folder)
+            self._go_on(folder, clips)
             if settings.server.http is not None:
                 status = StatusServer(
                     settings.server.http, metrics=self._metrics.render, alive=self._alive, board=self._board
@@ -146,7 +146,7 @@ class Service:
         """A text where all engines turn; None where one hangs."""
         return "alive" if self._cameras.quiet_seconds() < QUIET_SECONDS else None
 
-    def _go_on(self, folder: Path) -> None:
+    def _go_on(self, folder: Path, clips: Clips | None) -> None:
         """Take up the streams that a short time ago another process had; end all other events that it left open."""
         open_events: dict[str, list[EventRecord]] = defaultdict(list)
         for record in self._store.open_events():
@@ -156,7 +156,13 @@ class Service:
                 self._cameras.kept[name] = each.resume, open_events.pop(name, [])
         last = self._store.last_beat() or 0.0
         broken_off = [ended_by_restart(record, last) for records in open_events.values() for record in records]
-        self._store.append((record, None) for record in broken_off)
+        try:
+            self._store.append((record, None) for record in broken_off)
+        except sqlite3.Error:  # the recorder tries again, and says so
+            self._recorder.store(broken_off)
+        for record in broken_off:
+            if clips is not None:
+                clips.end(record)
 
     def _left(self) -> dict[str, Kept]:
         left = self._cameras.left()

@@ -585,6 +585,27 @@ def test_a_clip_survives_kill(tmp_path):
     assert sorted(path.suffix for path in folder.rglob("*.*")) == [".jpg", ".json", ".mp4"]
 
 
+def test_an_event_that_ends_after_its_clip(tmp_path):
+    """As after a crash, or where the clip failed: the JSON has the end, and the other events stay as they are."""
+    packets = packets_of(video(tmp_path / "a.mp4", 90))
+    folder = tmp_path / "clips"
+    first, other = event(1.0), event(1.1, label="nod")
+    with clips_in(folder) as clips:
+        clips.camera("door")(packets)
+        path = clips.begin(first, None)
+        clips.begin(other, None)
+    file = (folder / path).with_suffix(".json")
+    before = json.loads(file.read_text())
+    assert [each["end_seconds"] for each in before["events"]] == [None, None]
+    last = replace(ended(first, 9.0), clip=path, reason="restart")
+    with clips_in(folder, keep_days=1e9) as clips:
+        clips.end(replace(last, clip="door/2026-01-01/deleted.mp4"))
+        clips.end(last)
+    assert json.loads(file.read_text()) == {**before, "events": [last.to_dict(), before["events"][1]]}
+    assert clips.said == []
+    assert not list(tmp_path.rglob("deleted*"))
+
+
 # cameras
 
 

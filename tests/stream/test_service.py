@@ -11,6 +11,7 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
+from event_records import records
 from servers import free_port
 
 from actionstream.benchmarks.outages import measure_outages
@@ -234,6 +235,25 @@ def test_a_store_that_cannot_be_written_ends_nothing_when_settings_and_switches_
     door.until(lambda: len(door.records()) > told + 2)
     lines = [json.loads(line)["id"] for line in (tmp_path / "events.jsonl").read_text().splitlines()]
     assert lines[0] in [each["id"] for each in door.records()]
+
+
+def test_a_start_with_a_store_that_cannot_be_written(run, tmp_path, monkeypatch):
+    """Events that a crash left open end when the store can be written again."""
+    (first,) = records(1)
+    with closing(Store(tmp_path / "state")) as store:
+        store.append([(first, None)])
+    open_store = Store._open
+
+    def _open(store):
+        open_store(store)
+        store._database.execute("PRAGMA query_only = ON")
+
+    monkeypatch.setattr(Store, "_open", _open)
+    door = run("[cameras.door]\n")
+    door.until(lambda: any(each.startswith("events cannot be stored: attempt to write") for each in door.said))
+    assert [each["type"] for each in door.records()] == ["new"]
+    door.service._store._database.execute("PRAGMA query_only = OFF")
+    door.until(lambda: ends(door.records(), first.camera) == ["restart"])
 
 
 def test_clips_that_cannot_be_written_end_nothing_before_they_are_wanted(tmp_path):
