@@ -38,9 +38,9 @@ class Clips:
     A clip begins at the last key frame before that. Events of one camera share a clip, as long as it holds what is
     before their start. Packets of H.264 and H.265 are copied; all others are encoded anew, and `say` tells it. Beside
     <camera>/<date>/<time>_<label>_<id>.mp4 are the snapshot (.jpg) and the events (.json); where the pictures of the
-    camera change their size, and after `longest_seconds`, the clip goes on in <...>_2.mp4; an event that begins later than
-    that has a clip of its own. A clip is there under its
-    name when it is whole; what a killed process leaves is finished by the next one.
+    camera change their size, and after `longest_seconds`, the clip goes on in <...>_2.mp4; an event that begins after
+    that has a clip of its own. A clip is there under its name when it is whole; what a killed process leaves is
+    finished by the next one.
 
     folder         folder of the clips; it may have other files
     say            gets messages for the user, each once as long as it is true
@@ -126,8 +126,10 @@ class Clips:
         return recording.path
 
     def end(self, record: EventRecord) -> None:
-        """An event has ended: its clip ends `after_seconds` later, unless other events share it. Where its clip is over,
-        as that of an earlier process, the end is noted in the JSON."""
+        """An event has ended: its clip ends `after_seconds` later, unless other events share it.
+
+        Where the clip is over, as that of an earlier process, the end is noted in its JSON.
+        """
         with self._lock:
             there = [each for each in self._recordings.get(record.camera, []) if each.has(record.id)]
             for recording in there:

@@ -107,8 +107,10 @@ class Service:
         self._cameras.set(settings.cameras)
 
     def tick(self) -> None:
-        """Start and stop cameras as they are wanted; when it is time, keep states, try the sinks that could not be opened,
-        and delete old records."""
+        """Start and stop cameras as they are wanted.
+
+        When it is time, keep states, try the sinks that could not be opened, and delete old records.
+        """
         self._cameras.tick()
         now = time.monotonic()
         if now - self._kept_at >= KEEP_SECONDS:

@@ -687,7 +687,8 @@ def test_a_check_looks_at_the_files_that_are_used(run, tmp_path):
         code, _, err = run("serve", file, "--check")
         told = err.splitlines()
         assert (code, len(told)) == (2, 4)
-        assert f"mqtt.ca_file is {tmp_path / ca_file}, which cannot be used" in told[0] and problem in told[0]
+        assert f"mqtt.ca_file is {tmp_path / ca_file}, which cannot be used" in told[0]
+        assert problem in told[0]
         assert f"the state folder is {tmp_path / 'file/state'}, which cannot be written" in told[1]
         assert f"clips.folder is {tmp_path / 'file'}, which cannot be written" in told[2]
         assert f"json.path is {tmp_path / json_path}, which cannot be written" in told[3]
