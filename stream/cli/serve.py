@@ -45,7 +45,7 @@ def serve(
         if check:
             from actionstream.commands.serve_check import check as check_file
 
-            code = check_file(file, say=say)
+            code = check_file(file, state_folder=state, say=say)
         else:
             from actionstream.commands.serve import serve as serve_file
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from actionstream.clips.disk import write_whole
 from actionstream.clips.paths import stem_of
-from actionstream.clips.recording import Recording, Writer
+from actionstream.clips.recording import Recording, Writer, json_of
 from actionstream.clips.retention import Retention
 from actionstream.clips.ring import Ring
 from actionstream.models.common.errors import ActionstreamError, in_a_line
@@ -36,8 +38,9 @@ class Clips:
     A clip begins at the last key frame before that. Events of one camera share a clip, as long as it holds what is
     before their start. Packets of H.264 and H.265 are copied; all others are encoded anew, and `say` tells it. Beside
     <camera>/<date>/<time>_<label>_<id>.mp4 are the snapshot (.jpg) and the events (.json); where the pictures of the
-    camera change their size, and after `longest_seconds`, the clip goes on in <...>_2.mp4. A clip is there under its
-    name when it is whole; what a killed process leaves is finished by the next one.
+    camera change their size, and after `longest_seconds`, the clip goes on in <...>_2.mp4; an event that begins after
+    that has a clip of its own. A clip is there under its name when it is whole; what a killed process leaves is
+    finished by the next one.
 
     folder         folder of the clips; it may have other files
     say            gets messages for the user, each once as long as it is true
@@ -78,6 +81,7 @@ class Clips:
         self._recordings: dict[str, list[Recording]] = {}
         self._counts: Counter[str] = Counter()
         self._failing: set[str] = set()  # cameras whose last clip failed; "" is the folder
+        self._late: deque[EventRecord] = deque()  # ends of events whose clips are over
         self._encoded: set[str] = set()  # cameras whose packets are encoded anew
         self._wake = threading.Event()
         self._closing = False
@@ -104,7 +108,7 @@ class Clips:
             ring = self._ring(record.camera)
             position = ring.position(record.start_seconds - self._before_seconds)
             recordings = self._recordings.setdefault(record.camera, [])
-            recording = _shared(recordings, record.start_seconds, position)
+            recording = _shared(recordings, record.start_seconds, position, self._longest_seconds)
             if recording is None:
                 stem = stem_of(record)
                 writer = Writer(
@@ -122,11 +126,16 @@ class Clips:
         return recording.path
 
     def end(self, record: EventRecord) -> None:
-        """An event has ended: its clip ends `after_seconds` later, unless other events share it."""
+        """An event has ended: its clip ends `after_seconds` later, unless other events share it.
+
+        Where the clip is over, as that of an earlier process, the end is noted in its JSON.
+        """
         with self._lock:
-            for recording in self._recordings.get(record.camera, []):
-                if recording.has(record.id):
-                    recording.update(record)
+            there = [each for each in self._recordings.get(record.camera, []) if each.has(record.id)]
+            for recording in there:
+                recording.update(record)
+            if not there:
+                self._late.append(record)
         self._wake.set()
 
     def forget(self, name: str) -> None:
@@ -166,6 +175,8 @@ class Clips:
                 recordings = [(camera, each) for camera, some in self._recordings.items() for each in some]
             for camera, recording in recordings:
                 self._go_on(camera, recording)
+            while self._late:
+                self._or_tell(partial(self._note_end, self._late.popleft()))
             self._or_tell(self._retention.tidy)
             if closing and not recordings:
                 return
@@ -190,6 +201,15 @@ class Clips:
             self._recordings[camera].remove(recording)
             self._counts["written" if whole else "failed"] += 1
         self._or_tell(partial(self._retention.add, recording.writer.stem, recording.writer.files))
+
+    def _note_end(self, record: EventRecord) -> None:
+        path = (self._folder / str(record.clip)).with_suffix(".json")
+        try:
+            told = json.loads(path.read_text("utf-8"))
+        except (FileNotFoundError, ValueError):  # it was deleted, or somebody else has changed it
+            return
+        events = [record.to_dict() if each["id"] == record.id else each for each in told["events"]]
+        write_whole(path, json_of({**told, "events": events}), self._retention.delete_oldest)
 
     def _write(self, recording: Recording) -> bool:
         """Write the packets and events that are new; returns whether the recording is finished."""
@@ -229,15 +249,21 @@ class Clips:
         except Exception as error:  # noqa: BLE001  new clips are written
             if "" not in self._failing:
                 self._failing.add("")
-                self._say(f"old clips in {self._folder} cannot be deleted: {in_a_line(error)}")
+                self._say(f"files in {self._folder} cannot be changed: {in_a_line(error)}")
         else:
             self._failing.discard("")
 
 
-def _shared(recordings: Sequence[Recording], start_seconds: float, position: int) -> Recording | None:
-    """The recording that holds what is from a position on, and goes on to `start_seconds`."""
+def _shared(
+    recordings: Sequence[Recording], start_seconds: float, position: int, longest_seconds: float
+) -> Recording | None:
+    """The recording that holds what is from a position on, and goes on to `start_seconds`.
+
+    One that began `longest_seconds` ago is not shared: where something happens all the time, it would never end.
+    """
     there = [recording for recording in recordings if not recording.closed]
     for recording in there:
-        if recording.first <= position and (recording.until is None or start_seconds <= recording.until):
+        goes_on = recording.until is None or start_seconds <= recording.until
+        if recording.first <= position and goes_on and start_seconds - recording.begun_seconds < longest_seconds:
             return recording
     return there[-1] if len(there) >= MOST_RECORDINGS else None

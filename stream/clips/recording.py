@@ -21,6 +21,11 @@ from actionstream.results import SCHEMA
 QUIET_SECONDS = 10.0  # how long a clip waits for packets besides the time after the event
 
 
+def json_of(description: dict[str, Any]) -> bytes:
+    """The file beside a clip."""
+    return (json.dumps(description, indent=2, ensure_ascii=False) + "\n").encode()
+
+
 class Writer:
     """Writes the packets of a recording, to one file after another.
 
@@ -66,7 +71,7 @@ class Writer:
             self.files.append(path)
 
     def add_json(self, description: dict[str, Any]) -> None:
-        self.add_file(".json", (json.dumps(description, indent=2, ensure_ascii=False) + "\n").encode())
+        self.add_file(".json", json_of(description))
 
     def close(self) -> None:
         """Finish the file that is open."""
@@ -99,8 +104,8 @@ class Recording:
     closed    whether no more events can share it
     changed   whether its events are others than those in the JSON
 
-    The lock of the `Clips` guards `first`, `until`, `closed`, `changed`, `update`, `has` and `to_dict`; all else
-    belongs to its thread.
+    The lock of the `Clips` guards `first`, `until`, `closed`, `changed`, `begun_seconds`, `update`, `has` and
+    `to_dict`; all else belongs to its thread.
     """
 
     def __init__(
@@ -133,6 +138,11 @@ class Recording:
         known = [end for end in ends if end is not None]
         self.until = max(known) + self._after_seconds if len(known) == len(ends) else None
         self.changed = True
+
+    @property
+    def begun_seconds(self) -> float:
+        """The start of the first event."""
+        return next(iter(self._events.values())).start_seconds
 
     def has(self, identifier: str) -> bool:
         return identifier in self._events

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import queue
-import sqlite3
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stderr
@@ -49,9 +48,6 @@ def serve(path: Path, *, state_folder: Path | None, say: Callable[[str], None]) 
                 try:
                     service.apply(changes.get(timeout=TICK_SECONDS))
                 except queue.Empty:
-                    continue
-                except sqlite3.Error as error:
-                    say(f"{path} has changed, and does not count: {error}; save it again when the disk can be written")
                     continue
                 say(f"{path} has changed, and counts")
         finally:

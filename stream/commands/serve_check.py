@@ -1,8 +1,10 @@
-"""`serve --check`: opens each source of the settings once, and says what it gives."""
+"""`serve --check`: opens each source of the settings once, says what it gives, and looks at the files that are used."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+import ssl
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
 from dataclasses import dataclass
@@ -15,7 +17,7 @@ from actionstream.commands.tables import open_console, print_table
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.serve.model_labels import labels_of
 from actionstream.serve.reading import read_settings
-from actionstream.serve.settings import Camera
+from actionstream.serve.settings import Camera, Settings
 from actionstream.sources import SourceError, open_source
 from actionstream.sources.address import masked
 from actionstream.sources.connection import Connection
@@ -35,12 +37,16 @@ class Opened:
     rate: float
 
 
-def check(path: Path, *, say: Callable[[str], None]) -> int:
+def check(path: Path, *, state_folder: Path | None, say: Callable[[str], None]) -> int:
     """Open the source of each camera, and print a table of them; returns the exit code, 2 where one cannot be opened.
 
     Raises SettingsError for a file with mistakes.
     """
-    cameras = read_settings(path).cameras
+    settings = read_settings(path)
+    cameras = settings.cameras
+    unusable = list(_unusable(settings, state_folder or settings.server.state_folder))
+    for problem in unusable:
+        say(problem)
     found = _open_all(cameras)
     rows = []
     for name, camera in cameras.items():
@@ -55,7 +61,29 @@ def check(path: Path, *, say: Callable[[str], None]) -> int:
         regions = ", ".join(camera.regions) or "whole picture"
         rows.append([name, masked(camera.source.get_secret_value()), *gives, camera.model, str(len(told)), regions])
     print_table(open_console(), HEAD, rows)
-    return 0 if all(isinstance(each, Opened) for each in found.values()) else 2
+    return 2 if unusable or not all(isinstance(each, Opened) for each in found.values()) else 0
+
+
+def _unusable(settings: Settings, state_folder: Path) -> Iterator[str]:
+    """The files and folders of the settings that cannot be used, as they are now; nothing is made."""
+    if settings.mqtt is not None and settings.mqtt.ca_file is not None:
+        try:
+            ssl.create_default_context(cafile=settings.mqtt.ca_file)
+        except OSError as error:
+            yield f"mqtt.ca_file is {settings.mqtt.ca_file}, which cannot be used: {error.strerror}"
+    yield from _no_folder("the state folder", state_folder)
+    if settings.clips is not None:
+        yield from _no_folder("clips.folder", settings.clips.folder)
+    if settings.json_file is not None:
+        file = settings.json_file.path
+        if not file.parent.is_dir() or (file.exists() and not (file.is_file() and os.access(file, os.W_OK))):
+            yield f"json.path is {file}, which cannot be written; expected an ordinary file in a folder that is there"
+
+
+def _no_folder(key: str, folder: Path) -> Iterator[str]:
+    there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    if not (there.is_dir() and os.access(there, os.W_OK)):
+        yield f"{key} is {folder}, which cannot be written; expected a folder, or the name of a new one"
 
 
 def _open_all(cameras: Mapping[str, Camera]) -> dict[str, Opened | Exception]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import monotonic
@@ -100,8 +101,11 @@ class Cameras:
             self._board.set(Fact("enabled", name), self._store.enabled(name))
 
     def enable(self, name: str, enabled: bool) -> None:
-        """Switch a camera on or off; the switch is kept over restarts."""
-        self._store.set_enabled(name, enabled)
+        """Switch a camera on or off; the switch is kept over restarts, where the store can be written."""
+        try:
+            self._store.set_enabled(name, enabled)
+        except sqlite3.Error as error:
+            self._say(f"{name}: its switch counts, but a restart forgets it: {error}")
         self._board.set(Fact("enabled", name), enabled)
 
     def tick(self) -> None:

@@ -21,9 +21,8 @@ class JsonFileSink:
 
     def __init__(self, path: Path, *, max_bytes: float, max_seconds: float, keep: int, clock: Callable[[], float]):
         self._file = RotatingText(
-            path, max_bytes=max_bytes, max_seconds=max_seconds, keep=keep, clock=clock, say=self._fail
+            path, max_bytes=max_bytes, max_seconds=max_seconds, keep=keep, clock=clock, say=lambda _: None
         )
-        self._failure = ""
 
     def send(self, batch: Sequence[Stored]) -> int:
         num_written = 0
@@ -34,12 +33,9 @@ class JsonFileSink:
                 break
             num_written += 1
         if num_written == 0:
-            raise SinkError(self._failure)
+            raise SinkError(self._file.failure)
         self._file.sync()
         return num_written
 
     def close(self) -> None:
         self._file.close()
-
-    def _fail(self, text: str) -> None:
-        self._failure = text

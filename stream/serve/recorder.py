@@ -6,7 +6,7 @@ import io
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -111,6 +111,12 @@ class Recorder:
                 return
             image = frame.image if frame is not None and starts and length < MOST_PICTURES else None
             self._waiting.append(_Item(camera, update, image))
+            self._changed.notify()
+
+    def store(self, records: Iterable[EventRecord]) -> None:
+        """Store records that come from no update, before the first `push`."""
+        with self._changed:
+            self._unstored += [(record, None) for record in records]
             self._changed.notify()
 
     @property

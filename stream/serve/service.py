@@ -88,7 +88,7 @@ class Service:
                 say=say,
                 clock=clock,
             )
-            self._go_on(folder)
+            self._go_on(folder, clips)
             if settings.server.http is not None:
                 status = StatusServer(
                     settings.server.http, metrics=self._metrics.render, alive=self._alive, board=self._board
@@ -99,10 +99,7 @@ class Service:
         sd_notify("READY=1")
 
     def apply(self, settings: Settings) -> None:
-        """Take new settings: only what is not as before is begun anew.
-
-        sqlite3.Error where the store cannot be written: then these settings do not count.
-        """
+        """Take new settings: only what is not as before is begun anew."""
         if settings.server != self._settings.server or settings.clips != self._settings.clips:
             self._say("[server] and [clips] have changed; they count from the next start of the service on")
         self._sinks.set(settings)
@@ -110,7 +107,10 @@ class Service:
         self._cameras.set(settings.cameras)
 
     def tick(self) -> None:
-        """Start and stop cameras as they are wanted; keep states and delete old records when it is time."""
+        """Start and stop cameras as they are wanted.
+
+        When it is time, keep states, try the sinks that could not be opened, and delete old records.
+        """
         self._cameras.tick()
         if self._cameras.kept:
             self._end_what_does_not_go_on()
@@ -118,6 +118,7 @@ class Service:
         if now - self._kept_at >= KEEP_SECONDS:
             self._kept_at = now
             self._keep(self._left())
+            self._sinks.open()
         if abs(self._clock() - self._pruned_at) >= PRUNE_SECONDS:  # a clock may be set back
             self._pruned_at = self._clock()
             self._prune()
@@ -149,7 +150,7 @@ class Service:
         """A text where all engines turn; None where one hangs."""
         return "alive" if self._cameras.quiet_seconds() < QUIET_SECONDS else None
 
-    def _go_on(self, folder: Path) -> None:
+    def _go_on(self, folder: Path, clips: Clips | None) -> None:
         """Take up the streams that a short time ago another process had; end all other events that it left open.
 
         An event may have started after the state of its stream was kept: the stream knows nothing of it, so it ends.
@@ -160,17 +161,24 @@ class Service:
                 going_on = [record for record in left_open if record.id in each.resume.open_events]
                 self._cameras.kept[name] = each.resume, going_on
                 left_open = [record for record in left_open if record not in going_on]
-        self._end_by_restart(left_open)
+        broken_off = self._ended_by_restart(left_open)
+        try:
+            self._store.append((record, None) for record in broken_off)
+        except sqlite3.Error:  # the recorder tries again, and says so
+            self._recorder.store(broken_off)
+        for record in broken_off:
+            if clips is not None:
+                clips.end(record)
 
-    def _end_by_restart(self, records: Iterable[EventRecord]) -> None:
+    def _ended_by_restart(self, records: Iterable[EventRecord]) -> list[EventRecord]:
         last = self._store.last_beat() or 0.0
-        self._store.append((ended_by_restart(record, last), None) for record in records)
+        return [ended_by_restart(record, last) for record in records]
 
     def _end_what_does_not_go_on(self) -> None:
         """End the events of streams that were kept, and whose cameras cannot start, or are not watched now."""
         records = [record for _, records in self._cameras.kept.values() for record in records]
         try:
-            self._end_by_restart(records)
+            self._store.append((record, None) for record in self._ended_by_restart(records))
         except sqlite3.Error as error:
             self._complain("events of before the start cannot be ended", error)
         else:

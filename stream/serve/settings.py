@@ -200,6 +200,12 @@ class Camera(Part):
             raise told("has a password and no user; give both")
         return self
 
+    @model_validator(mode="after")
+    def _check_labels(self) -> Camera:
+        if self.labels is not None and set(self.labels) <= set(self.ignored_labels):
+            raise told("ignores all of its labels; expected one label or more that is not in ignored_labels")
+        return self
+
     @field_validator("model")
     @classmethod
     def _find_model(cls, model: str, info: ValidationInfo) -> str:

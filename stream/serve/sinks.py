@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import monotonic
@@ -43,14 +44,15 @@ class Sinks:
         self._enable = enable
         self._say = say
         self._clock = clock
+        self._wanted: dict[str, Mqtt | Webhook | JsonFile] = {}
+        self._are_stored = False  # whether the wanted ones have their places in the store
+        self._cameras: dict[str, CameraTopics] = {}
         self._settings: dict[str, Mqtt | Webhook | JsonFile] = {}
         self._deliveries: dict[str, Delivery] = {}
+        self._failures: dict[str, str] = {}
 
     def set(self, settings: Settings) -> None:
-        """Take new settings; a sink that cannot be opened is said and left out, until settings come again.
-
-        sqlite3.Error where the store cannot be written: then all is as before.
-        """
+        """Take new settings."""
         wanted: dict[str, Mqtt | Webhook | JsonFile] = {
             f"webhook {name}": each for name, each in settings.webhooks.items()
         }
@@ -58,25 +60,43 @@ class Sinks:
             wanted["mqtt"] = settings.mqtt
         if settings.json_file is not None:
             wanted["json"] = settings.json_file
-        self._store.set_sinks(list(wanted))
         for name, each in list(self._settings.items()):
             if wanted.get(name) != each:
                 del self._settings[name]
                 self._deliveries.pop(name).stop(STOP_SECONDS)
-        cameras = {name: _topics(camera) for name, camera in settings.cameras.items()}
-        for name, each in wanted.items():
-            if name not in self._settings:
-                try:
-                    sink = self._open(name, each, cameras)
-                except ActionstreamError as error:
-                    self._say(f"{name} is left out: {error}; its records wait in the store")
-                    continue
-                self._settings[name] = each
-                self._deliveries[name] = Delivery(sink, self._store, self._say)
-                self._deliveries[name].start()
+        self._wanted, self._are_stored, self._failures = wanted, False, {}
+        self._cameras = {name: _topics(camera) for name, camera in settings.cameras.items()}
+        self.open()
         for delivery in self._deliveries.values():
             if isinstance(delivery.sink, MqttSink):
-                delivery.sink.set_cameras(cameras)
+                delivery.sink.set_cameras(self._cameras)
+
+    def open(self) -> None:
+        """Open the sinks that are not open yet. What cannot be opened is said once; its records wait in the store."""
+        if not self._are_stored:
+            try:
+                self._store.set_sinks(list(self._wanted))
+            except sqlite3.Error as error:
+                return self._fail("the state folder", f"no sink can be added: {error}")
+            self._are_stored = True
+        for name, each in self._wanted.items():
+            if name in self._settings:
+                continue
+            try:
+                sink = self._open(name, each, self._cameras)
+            except ActionstreamError as error:
+                self._fail(name, f"{error}; its records wait in the store")
+                continue
+            self._settings[name] = each
+            self._deliveries[name] = Delivery(sink, self._store, self._say)
+            self._deliveries[name].start()
+            if self._failures.pop(name, None) is not None:
+                self._say(f"{name} is open now")
+
+    def _fail(self, name: str, text: str) -> None:
+        if self._failures.get(name) != text:
+            self._say(f"{name}: {text}")
+        self._failures[name] = text
 
     def deliveries(self) -> list[Delivery]:
         """The deliveries to the sinks that are open. Any thread may call this."""

@@ -82,7 +82,9 @@ def _read_secret_file(path: Path) -> str:
 def _web_address(secret: SecretStr) -> SecretStr:
     try:
         parts = urlsplit(secret.get_secret_value())
+        _ = parts.port  # ValueError where it is none
         is_address = parts.scheme in ("http", "https") and bool(parts.hostname)
+        is_address = is_address and re.fullmatch("[!-~]+", secret.get_secret_value()) is not None
     except ValueError:
         is_address = False
     if not is_address:
@@ -117,8 +119,8 @@ def _name(value: str) -> str:
 
 
 def _topic(value: str) -> str:
-    if not all(value.split("/")) or re.search(r"[+#\0\s]", value):
-        raise wanted("a topic such as home/actionstream, without spaces, + and #")
+    if not all(value.split("/")) or value.startswith("$") or re.search(r"[+#\0\s]", value):
+        raise wanted("a topic such as home/actionstream, without spaces, + and #, and no $ in front")
     return value
 
 
@@ -129,8 +131,8 @@ def _header(value: str) -> str:
 
 
 def _header_value(secret: SecretStr) -> SecretStr:
-    if not secret.get_secret_value().isprintable():
-        raise told("has a line break or a control character; an HTTP header has one line")
+    if not re.fullmatch("[ -~]*", secret.get_secret_value()):
+        raise told("has a line break, a control character or a letter beyond ASCII; an HTTP header has one plain line")
     return secret
 
 

@@ -57,6 +57,8 @@ class RotatingText:
         self._failed_at: float | None = None
         self._rotated = datetime.min.replace(tzinfo=UTC)
         self.num_lost = 0
+        self.failure = ""
+        """Why lines could not be written the last time."""
         if self.path.exists() and not self.path.is_file():
             raise ActionstreamError(f"{self.path} cannot be written: it is not an ordinary file")
         try:
@@ -101,10 +103,11 @@ class RotatingText:
 
     def _lose(self, data: bytes, error: OSError) -> None:
         self.num_lost += data.count(b"\n")
+        self.failure = f"{self.path} cannot be written: {error.strerror}"
         if self._number is not None:
             os.ftruncate(self._number, self._size)  # what was written of them
         if self._failed_at is None:
-            self._say(f"{self.path} cannot be written: {error.strerror}; lines are missing until it can")
+            self._say(f"{self.failure}; lines are missing until it can")
         self._failed_at = self._clock()
 
     def _open_for(self, num_bytes: int) -> int:

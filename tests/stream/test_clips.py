@@ -311,6 +311,22 @@ def test_events_share_a_clip(tmp_path):
     assert {each["clip"] for each in told} == {path}
 
 
+def test_events_without_a_pause_do_not_make_one_endless_clip(tmp_path):
+    """A clip that has its longest time is shared no more, also where an event of it still goes on."""
+    packets = packets_of(video(tmp_path / "a.mp4", 300))
+    begun = [event(start / 2) for start in range(3, 16)]  # each goes on while the next one begins
+    with clips_in(tmp_path / "clips", longest_seconds=2.0) as clips:
+        take = clips.camera("door")
+        paths = []
+        for previous, each in zip([None, *begun], begun, strict=False):
+            take([packet for packet in packets if 0 <= each.start_seconds - packet.decode_seconds < 0.5])
+            paths.append(clips.begin(each, None))
+            if previous is not None:
+                clips.end(ended(previous, each.start_seconds + 0.1))
+        clips.end(ended(begun[-1], 8.0))
+        assert [paths.count(path) for path in dict.fromkeys(paths)] == [4, 4, 4, 1]
+
+
 def test_an_event_that_a_clip_does_not_hold_has_its_own(tmp_path):
     """One that is told late but began so early that the open clip has not what was before it."""
     packets = packets_of(video(tmp_path / "a.mp4", 300))
@@ -568,6 +584,27 @@ def test_a_clip_survives_kill(tmp_path):
         wait_for(lambda: clip.exists() and not empty.exists())
     assert num_shown(clip) == before
     assert sorted(path.suffix for path in folder.rglob("*.*")) == [".jpg", ".json", ".mp4"]
+
+
+def test_an_event_that_ends_after_its_clip(tmp_path):
+    """As after a crash, or where the clip failed: the JSON has the end, and the other events stay as they are."""
+    packets = packets_of(video(tmp_path / "a.mp4", 90))
+    folder = tmp_path / "clips"
+    first, other = event(1.0), event(1.1, label="nod")
+    with clips_in(folder) as clips:
+        clips.camera("door")(packets)
+        path = clips.begin(first, None)
+        clips.begin(other, None)
+    file = (folder / path).with_suffix(".json")
+    before = json.loads(file.read_text())
+    assert [each["end_seconds"] for each in before["events"]] == [None, None]
+    last = replace(ended(first, 9.0), clip=path, reason="restart")
+    with clips_in(folder, keep_days=1e9) as clips:
+        clips.end(replace(last, clip="door/2026-01-01/deleted.mp4"))
+        clips.end(last)
+    assert json.loads(file.read_text()) == {**before, "events": [last.to_dict(), before["events"][1]]}
+    assert clips.said == []
+    assert not list(tmp_path.rglob("deleted*"))
 
 
 # cameras

@@ -14,6 +14,7 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
+from event_records import records
 from servers import free_port
 
 from actionstream.benchmarks.outages import measure_outages
@@ -164,37 +165,6 @@ def test_only_what_changes_begins_anew(run):
     assert "removed" in ends(both.records())
 
 
-def test_a_sink_that_cannot_be_opened_ends_nothing(run, tmp_path):
-    door = run("[cameras.door]\n")
-    door.until(lambda: door.records())
-    new = '[json]\npath = "folder/events.jsonl"\n[webhooks.alarm]\nurl = "http://127.0.0.1:1"\n[cameras.door]\n'
-    door.service.apply(door.settings(new))
-    assert [each.sink.name for each in door.service._sinks.deliveries()] == ["webhook alarm"]
-    assert "json is left out" in door.said[-1] or "json is left out" in door.said[-2]
-    (tmp_path / "folder").mkdir()
-    door.service.apply(door.settings(new))
-    door.until(lambda: (tmp_path / "folder" / "events.jsonl").read_text().count("\n") > 2)
-    lines = [json.loads(line) for line in (tmp_path / "folder" / "events.jsonl").read_text().splitlines()]
-    records = door.records()
-    first = next(n for n, each in enumerate(records) if each["id"] == lines[0]["id"] and each["seq"] == lines[0]["seq"])
-    told = [(each["id"], each["seq"]) for each in records[first:]]
-    assert [(each["id"], each["seq"]) for each in lines] == told[: len(lines)]
-
-
-def test_settings_do_not_count_while_the_store_cannot_be_written(run):
-    text = '[cameras.door]\n[json]\npath = "{}"\n'
-    door = run(text.format("one.jsonl"))
-    (before,) = door.service._sinks.deliveries()
-    door.service._store._database.execute("PRAGMA query_only = 1")
-    with pytest.raises(sqlite3.OperationalError, match="readonly"):
-        door.service.apply(door.settings(text.format("two.jsonl") + '[webhooks.alarm]\nurl = "http://127.0.0.1:1"\n'))
-    assert door.service._sinks.deliveries() == [before]
-    door.service._store._database.execute("PRAGMA query_only = 0")
-    door.service.apply(door.settings(text.format("two.jsonl")))
-    (after,) = door.service._sinks.deliveries()
-    assert after is not before
-
-
 def test_a_camera_that_fails_is_tried_again(run, monkeypatch, tmp_path):
     monkeypatch.setattr(cameras_module, "FIRST_WAIT_SECONDS", 0.2)
     film = tmp_path / "film.mp4"
@@ -266,6 +236,64 @@ def test_one_service_has_a_state_folder(run, tmp_path):
     run("[cameras.door]\n")
     with pytest.raises(ActionstreamError, match=r"state is used by another service.* take another one with --state"):
         Running(tmp_path, "[cameras.door]\n")
+
+
+def test_a_sink_that_cannot_be_opened_is_left_out_until_it_can(run, tmp_path):
+    text = '[cameras.door]\n[json]\npath = "later/events.jsonl"\n'
+    door = run("[cameras.door]\n")
+    door.service.apply(door.settings(text))
+    door.until(lambda: len(door.records()) > 4)
+    told = f"json: {tmp_path}/later/events.jsonl cannot be written: No such file or directory; its records wait"
+    assert [each for each in door.said if each.startswith("json")] == [f"{told} in the store"]
+    (tmp_path / "later").mkdir()
+    file = tmp_path / "later" / "events.jsonl"
+    door.until(lambda: file.exists() and file.read_text().count("\n") > 4)
+    ids = [(each["id"], each["seq"]) for each in door.records()]
+    told = [(each["id"], each["seq"]) for each in map(json.loads, file.read_text().splitlines())]
+    assert told[0] in ids[:3]
+    assert told == ids[ids.index(told[0]) :][: len(told)]
+    assert door.said[-1] == "json is open now"
+
+
+def test_a_store_that_cannot_be_written_ends_nothing_when_settings_and_switches_change(run, tmp_path):
+    door = run("[cameras.door]\n")
+    written = door.service._store._database.execute
+    written("PRAGMA query_only = ON")
+    text = '[cameras.door]\n[json]\npath = "events.jsonl"\n'
+    door.service.apply(door.settings(text))
+    error = "attempt to write a readonly database"
+    assert door.said == [f"the state folder: no sink can be added: {error}"]
+    door.until(lambda: door.status("door") == "live")
+    door.service._enable("door", False)
+    assert f"door: its switch counts, but a restart forgets it: {error}" in door.said
+    door.until(lambda: door.status("door") == "disabled")
+    assert not (tmp_path / "events.jsonl").exists()
+    written("PRAGMA query_only = OFF")
+    door.until((tmp_path / "events.jsonl").exists)
+    door.service._enable("door", True)
+    told = len(door.records())
+    door.until(lambda: len(door.records()) > told + 2)
+    lines = [json.loads(line)["id"] for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert lines[0] in [each["id"] for each in door.records()]
+
+
+def test_a_start_with_a_store_that_cannot_be_written(run, tmp_path, monkeypatch):
+    """Events that a crash left open end when the store can be written again."""
+    (first,) = records(1)
+    with closing(Store(tmp_path / "state")) as store:
+        store.append([(first, None)])
+    open_store = Store._open
+
+    def _open(store):
+        open_store(store)
+        store._database.execute("PRAGMA query_only = ON")
+
+    monkeypatch.setattr(Store, "_open", _open)
+    door = run("[cameras.door]\n")
+    door.until(lambda: any(each.startswith("events cannot be stored: attempt to write") for each in door.said))
+    assert [each["type"] for each in door.records()] == ["new"]
+    door.service._store._database.execute("PRAGMA query_only = OFF")
+    door.until(lambda: ends(door.records(), first.camera) == ["restart"])
 
 
 def test_clips_that_cannot_be_written_end_nothing_before_they_are_wanted(tmp_path):

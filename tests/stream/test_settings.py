@@ -232,6 +232,11 @@ BAD = [
         '5: webhooks.x.headers."a b" is no name of an HTTP',
     ),
     (f"{CAMERA}[webhooks.x]\nurl = 'http://a'\nheaders.a = \"b\\nc\"", "5: webhooks.x.headers.a has a line break"),
+    (f"{CAMERA}[webhooks.x]\nurl = 'http://a'\nheaders.a = 'ä'", "5: webhooks.x.headers.a has a line break"),
+    (f"{CAMERA}[webhooks.x]\nurl = 'http://a:99999/'", "4: webhooks.x.url is no address"),
+    (f"{CAMERA}[webhooks.x]\nurl = 'http://a/b c'", "4: webhooks.x.url is no address"),
+    (f"{CAMERA}[mqtt]\nhost = 'h'\nbase_topic = '$SYS'", "5: mqtt.base_topic is '$SYS'; expected a topic"),
+    (f"{CAMERA}labels = ['up']\nignored_labels = ['up', 'left']", "1: cameras.door ignores all of its labels"),
     (
         f"{CAMERA}[webhooks.x]\nurl = 'http://a'\ntimeout_second = 1",
         "5: webhooks.x.timeout_second is no key; nearest is timeout_seconds",
@@ -667,6 +672,29 @@ def test_a_check_opens_each_source_once(run, tmp_path):
     assert "film" in out
     assert err.startswith("actionstream: door: http://127.0.0.1:9/x cannot be opened: ")
     assert (err.count("\n"), SECRET in out + err) == (1, False)
+
+
+def test_a_check_looks_at_the_files_that_are_used(run, tmp_path):
+    file = tmp_path / "cameras.toml"
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("no certificate")
+    text = (
+        "[cameras.hall]\nsource = 'sample'\n[server]\nstate_folder = 'file/state'\n[json]\npath = '{json}'\n"
+        "[clips]\nfolder = 'file'\n[mqtt]\nhost = 'h'\ntls = true\nca_file = '{ca}'\n"
+    )
+    for json_path, ca_file, problem in (("folder", "file", "NO_CERT"), ("missing/a.jsonl", "missing", "No such file")):
+        file.write_text(text.format(json=json_path, ca=ca_file))
+        code, _, err = run("serve", file, "--check")
+        told = err.splitlines()
+        assert (code, len(told)) == (2, 4)
+        assert f"mqtt.ca_file is {tmp_path / ca_file}, which cannot be used" in told[0]
+        assert problem in told[0]
+        assert f"the state folder is {tmp_path / 'file/state'}, which cannot be written" in told[1]
+        assert f"clips.folder is {tmp_path / 'file'}, which cannot be written" in told[2]
+        assert f"json.path is {tmp_path / json_path}, which cannot be written" in told[3]
+    file.write_text("[cameras.hall]\nsource = 'sample'\n[json]\npath = 'a.jsonl'\n[clips]\nfolder = 'a/b'\n")
+    assert run("serve", file, "--check", "--state", tmp_path / "c" / "d")[0] == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cameras.toml", "file", "folder"]
 
 
 def test_settings_do_not_change():
