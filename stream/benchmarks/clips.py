@@ -12,9 +12,8 @@ from dataclasses import dataclass, field, replace
 from multiprocessing import Pipe
 from pathlib import Path
 from time import perf_counter, process_time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import av
 import numpy as np
 
 from actionstream.benchmarks.alternation import Done, nobody
@@ -25,6 +24,9 @@ from actionstream.packets import Packet
 from actionstream.records import EventRecord
 from actionstream.sources.packet_log import PacketLog
 from actionstream.sources.packet_message import PacketReceiver, PacketSender
+
+if TYPE_CHECKING:
+    import av
 
 EVENT_EVERY_SECONDS, EVENT_SECONDS = 15.0, 3.0
 """An event of each camera begins so often, and lasts so long: with five seconds before and after, most is recorded."""
@@ -97,6 +99,8 @@ class _Camera:
 
 def encode_noise(target: Path) -> None:
     """Write ten seconds of moving noise, which needs all the bits of BIT_RATE, as a busy camera's pictures do."""
+    import av
+
     width, height = SIZE
     noise = np.random.default_rng(0).integers(0, 64, (height, width, 3), dtype=np.uint8)
     options = {"g": "50", "preset": "ultrafast", "maxrate": str(BIT_RATE), "bufsize": str(BIT_RATE), "bf": "0"}
