@@ -29,6 +29,15 @@ def checkpoint(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def playwright():
+    """One for all browsers: a process can have no second one."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as one:
+        yield one
+
+
+@pytest.fixture(scope="session")
 def wheel(tmp_path_factory) -> Path:
     """The wheel of the project, built from a copy of what git knows of."""
     folder = tmp_path_factory.mktemp("wheel")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,7 +31,7 @@ class WatchCommand(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Give --json the value -, standard output, where no name of a JSON file follows."""
         options = args[: args.index("--")] if "--" in args else args
-        for place, (word, after) in enumerate(zip(options, [*options[1:], ""], strict=True)):
+        for place, (word, after) in enumerate(pairwise([*options, ""])):
             if word == "--json" and (after.startswith("-") or not after.lower().endswith(JSON_SUFFIXES)):
                 args[place] = "--json=-"
         return super().parse_args(ctx, args)

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from itertools import chain, count
 from pathlib import Path
@@ -325,20 +326,22 @@ class Watch:
         self._batcher.forget(stream)
         if feed.error is not None:
             stream.fail(feed.error)
-        self._tell(stream, self._last_update(stream, events))
+        notice = self._last_notice(stream)
+        self._tell(stream, Update(stream=name, events=tuple(events), notice=notice))
         for sink in stream.sinks:
             try:
                 sink.close()
             except Exception as error:  # noqa: BLE001  as above
                 stream.fail(error)
         stream.sinks.clear()
-        self._pending.append((stream, self._last_update(stream, events)))
+        notice = replace(notice, reason=stream.failure)
+        self._pending.append((stream, Update(stream=name, events=tuple(events), notice=notice)))
 
-    def _last_update(self, stream: WatchedStream, events: list[Event]) -> Update:
+    def _last_notice(self, stream: WatchedStream) -> Notice:
         feed = stream.feed
         with self._changed:
             counts = stream.counts()
-        notice = Notice(
+        return Notice(
             stream=feed.name,
             event="close",
             time_seconds=feed.last_seconds,
@@ -347,7 +350,6 @@ class Watch:
             refused=isinstance(feed.error, AccessRefused),
             warnings=tuple(feed.source.warnings),
         )
-        return Update(stream=feed.name, events=tuple(events), notice=notice)
 
     def _free_name(self, wanted: str) -> str:
         taken = {*self._streams, *self.engine.streams}

@@ -23,6 +23,7 @@ from actionstream.serve.cameras import Cameras
 from actionstream.serve.event_records import ended_by_restart
 from actionstream.serve.http import StatusServer
 from actionstream.serve.kept import Kept
+from actionstream.serve.memory import limit_arenas
 from actionstream.serve.metrics import Metrics
 from actionstream.serve.notify import sd_notify
 from actionstream.serve.recorder import Recorder
@@ -54,6 +55,7 @@ class Service:
     """
 
     def __init__(self, settings: Settings, *, say: Callable[[str], None], clock: Callable[[], float] = time.time):
+        limit_arenas()
         self._say = say
         self._clock = clock
         self._settings = settings

@@ -15,15 +15,6 @@ def site(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def playwright():
-    """One for all browsers: a process can have no second one."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as one:
-        yield one
-
-
-@pytest.fixture(scope="session")
 def browser(playwright, tmp_path_factory):
     with chromium(playwright, write_camera(tmp_path_factory.mktemp("camera") / "camera.y4m")) as one:
         yield one

@@ -682,9 +682,7 @@ v.onended = () => document.title = [v.videoWidth, v.videoHeight, v.currentTime].
 
 @pytest.mark.slow
 @pytest.mark.alone
-def test_a_browser_plays_a_clip(tmp_path):
-    from playwright.sync_api import sync_playwright
-
+def test_a_browser_plays_a_clip(tmp_path, playwright):
     packets = packets_of(video(tmp_path / "a.mp4", 150, bf="2"))
     folder = tmp_path / "clips"
     path, _ = one_clip(folder, packets, 2.0, 2.5)
@@ -692,7 +690,6 @@ def test_a_browser_plays_a_clip(tmp_path):
     (folder / "page.html").write_text(PAGE.format(name=path.relative_to(folder)))
     with (
         http_server(folder) as address,
-        sync_playwright() as playwright,
         chromium(playwright, tmp_path / "no camera") as browser,
     ):
         page = browser.new_page()

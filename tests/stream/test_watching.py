@@ -716,10 +716,10 @@ def test_a_stream_that_cannot_be_opened_leaves_the_files_of_others_whole(monkeyp
     machine = Engine(NullRuntime())
     opening, sinks = machine.open, {name: Kept() for name in "ab"}
 
-    def full(name):
+    def full(name, **options):
         if name == "b":
             raise MemoryError("no room for another state")
-        return opening(name)
+        return opening(name, **options)
 
     monkeypatch.setattr(machine, "open", full)
     session = Watch(machine)

@@ -1,0 +1,22 @@
+"""The memory of a process whose threads come and go for months."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from contextlib import suppress
+
+M_ARENA_MAX = -8
+"""mallopt(3): the largest number of arenas, from which threads take memory."""
+MOST_ARENAS = 2
+
+
+def limit_arenas() -> None:
+    """Let all threads share few arenas of glibc; elsewhere nothing is done.
+
+    glibc gives a new thread an arena of its own, up to eight for each core. A decoder's threads leave theirs full of
+    holes when a camera is restarted: with four cameras, `bench soak --serve` grew by 15 MB at each restart.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # another C library
+            ctypes.CDLL(None).mallopt(M_ARENA_MAX, MOST_ARENAS)
