@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 EVENT_EVERY_SECONDS, EVENT_SECONDS = 15.0, 3.0
 """An event of each camera begins so often, and lasts so long: with five seconds before and after, most is recorded."""
 SIZE, RATE, BIT_RATE = (1280, 720), 25, 4_000_000
+WARM_UP_SECONDS = 20.0
+"""Packets for so long come at once, before anything is measured: then the rings are full, as they are all day."""
 PIECE_BYTES = 32_768
 """One thread writes and reads the pipes here: what is in them must fit."""
 
@@ -56,11 +58,11 @@ class _Camera:
         data = b""
         if self._take is not None:
             self.log.add(packet)
-            message["packets"], data = self.pack(self.log.take(image, seconds, 0.0))
+            message["tracks"], data = self.pack(self.log.take(image, seconds, 0.0))
         head, _, received = self._through(json.dumps(message).encode() + b"\n" + data).partition(b"\n")
         message = json.loads(head)
         if self._take is not None:
-            packets: Sequence[Packet] = self.unpack(message["packets"], received)
+            packets: Sequence[Packet] = self.unpack(message["tracks"], received)
             self._take([each._replace(time_seconds=each.time_seconds + 1.0) for each in packets])
 
     def _through(self, data: bytes) -> bytes:
@@ -149,20 +151,23 @@ def _percent(
     image, picture = np.zeros((16, 16, 3), np.uint8), bytes(50_000)
     cameras = [_Camera(f"camera{n}", PacketLog(decoder), clips) for n in range(num_cameras)]
     every, lasts = round(EVENT_EVERY_SECONDS * decoder.rate), round(EVENT_SECONDS * decoder.rate)
-    begin, spent = perf_counter(), process_time()
-    for index in range(round(seconds * decoder.rate)):
+    warm_up = round(WARM_UP_SECONDS * decoder.rate)
+    for index in range(warm_up + round(seconds * decoder.rate)):
         now = index / decoder.rate
+        if index == warm_up:
+            begin, spent = perf_counter() - now, process_time()
         for camera in cameras:
             camera.push(packets[index % len(packets)], image, now)
-            if clips is not None and index % every == every // 3:
+            if clips is not None and index >= warm_up and (index - warm_up) % every == every // 3:
                 camera.begin_event(now, picture)
-            if camera.event is not None and index % every == every // 3 + lasts:
+            if camera.event is not None and (index - warm_up) % every == every // 3 + lasts:
                 camera.end_event(now)
-        time.sleep(max(begin + (index + 1) / decoder.rate - perf_counter(), 0.0))
+        if index >= warm_up:
+            time.sleep(max(begin + (index + 1) / decoder.rate - perf_counter(), 0.0))
     if clips is not None:
         for camera in cameras:
             if camera.event is not None:
-                camera.end_event(seconds)
+                camera.end_event(WARM_UP_SECONDS + seconds)
         clips.close()
     spent = process_time() - spent
     for camera in cameras:

@@ -20,7 +20,7 @@ from actionstream.packets import Packet
 from actionstream.records import EventRecord
 
 LATE_SECONDS = 10.0  # how long after its start an event may begin, besides the time before it
-POLL_SECONDS = 0.25
+POLL_SECONDS = 1.0
 TIDY_SECONDS = 60.0
 CLOSE_SECONDS = 10.0
 MOST_RECORDINGS = 8  # of a camera: more only come where the disk stalls, and then events share the last one

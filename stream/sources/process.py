@@ -101,7 +101,7 @@ class ProcessSource(Source):
                 return
             self.rate = message["rate"]
             image = np.frombuffer(receive(), np.uint8).reshape(message["shape"])
-            packets = unpack(message["packets"], data) if data else ()
+            packets = unpack(message["tracks"], data) if data else ()
             yield Frame(stream=self.name, image=image, packets=packets, **message["frame"])
             limit, missing = self._connection.stall_seconds, "stalled: no frame"
 
@@ -144,7 +144,7 @@ def _main(descriptor: int) -> None:
             }
             data = b""
             if frame.packets:
-                message["packets"], data = pack(frame.packets)
+                message["tracks"], data = pack(frame.packets)
             wire.send_bytes(json.dumps(message).encode() + b"\n" + data)
             wire.send_bytes(np.ascontiguousarray(frame.image).data.cast("B"))
     except SourceError as failure:
