@@ -15,7 +15,7 @@ def limit_arenas() -> None:
     """Let all threads share few arenas of glibc; elsewhere nothing is done.
 
     glibc gives a new thread an arena of its own, up to eight for each core. A decoder's threads leave theirs full of
-    holes when a camera is restarted: with four cameras, `bench soak --serve` grew by 15 MB at each restart.
+    holes when a camera is restarted: in `bench soak --serve` memory grew by 9 to 16 MB whenever four cameras were.
     """
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):  # another C library

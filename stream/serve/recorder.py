@@ -141,6 +141,8 @@ class Recorder:
             for item in items:
                 self._or_tell(partial(self._take, item))
             self._or_tell(self._store_all)
+            for camera in {item.camera.name: item.camera for item in items}.values():
+                self._or_tell(partial(self._show, camera))
             for item in items:
                 if item.update.notice is not None and item.update.notice.event == "close":
                     self._close(item.camera, item.update.notice)
@@ -163,7 +165,7 @@ class Recorder:
             self._faults.add(fault)
 
     def _take(self, item: _Item) -> None:
-        """Make the records of an update; what is true now goes to the board."""
+        """Make the records of an update; the status of its camera goes to the board."""
         camera, update = item.camera, item.update
         records: list[EventRecord] = []
         if update.prediction is not None:
@@ -176,8 +178,6 @@ class Recorder:
             records += self._notice(camera, update.notice)
         for record in records:  # the ends come first: a fault of a picture or a clip does not lose them
             self._unstored.append(self._with_files(camera, record, item.image))
-        if update.prediction is not None or records:
-            self._show(camera)
 
     def _notice(self, camera: RecordedCamera, notice: Notice) -> list[EventRecord]:
         """Set the status of a camera; while it is disconnected, no event of it goes on."""
@@ -214,7 +214,7 @@ class Recorder:
         return record, picture
 
     def _show(self, camera: RecordedCamera) -> None:
-        """Put the open events of a camera on the board."""
+        """Put the open events of a camera on the board, after their records are stored."""
         for events in camera.streams.values():
             self._board.set(Fact("label", camera.name, events.region), events.best_label)
             for label, is_open in events.labels.items():
