@@ -25,7 +25,8 @@ class Recorded:
     def __init__(self, store):
         self.store, self.said = store, []
         metrics = Metrics(store=store, frames=dict, deliveries=list)
-        self.recorder = Recorder(store, Board(), metrics, say=self.said.append)
+        self.board = Board()
+        self.recorder = Recorder(store, self.board, metrics, say=self.said.append)
         self.camera = RecordedCamera("door", {"door": EventRecords("door", None, "motion")}, snapshots=True)
         store.set_sinks(["sink"])
 
@@ -67,6 +68,17 @@ def recorded(tmp_path, monkeypatch):
         made = Recorded(store)
         yield made
         made.recorder.stop()
+
+
+def test_the_board_shows_what_is_stored(recorded):
+    shown = []
+    recorded.board.listen(lambda fact, value: shown.append((fact.kind, value, recorded.stored())))
+    recorded.tell(("start", "a"))
+    wait_for(lambda: len(shown) == 3)
+    assert [each for each in shown if each[0] != "status"] == [
+        ("label", "wave", [("new", "a")]),
+        ("on", True, [("new", "a")]),
+    ]
 
 
 def test_records_wait_for_a_full_disk(recorded):
