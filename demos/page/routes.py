@@ -231,9 +231,12 @@ class Routes:
         finished = self._site.finished(request.path_params["token"])
         if finished is None:
             return GONE
+        await request.body()  # what comes after it is that the client has hung up
         try:
             time_seconds = number_of(request, "time")
             async with finished.turn, self._looking_back:  # many requests for one video do not delay another's
+                if await request.is_disconnected():  # while it waited for its turn
+                    return GONE
                 prediction = await run_in_threadpool(finished.clip.at, time_seconds)
         except ActionstreamError as error:
             return PlainTextResponse(str(error), status_code=400)
