@@ -1,4 +1,8 @@
-"""The processor time that rings and clips take: packets of many cameras at their own pace, with and without."""
+"""The processor time that clips take: packets of many cameras at their own pace.
+
+Turns compare three services: without packets; with packets that go from the processes of the cameras to nobody; and
+with rings and clips.
+"""
 
 from __future__ import annotations
 
@@ -43,6 +47,7 @@ class _Camera:
 
     name: str
     log: PacketLog
+    with_packets: bool
     clips: Clips | None
     pack: PacketSender = field(default_factory=PacketSender)
     unpack: PacketReceiver = field(default_factory=PacketReceiver)
@@ -55,15 +60,16 @@ class _Camera:
     def push(self, packet: av.Packet, image: np.ndarray, seconds: float) -> None:
         """A frame and its packet, as the process of a source sends them; without the pixels."""
         message: dict[str, Any] = {"frame": {"index": 0, "time_seconds": seconds, "available": seconds}, "lost": {}}
-        data = b""
-        if self._take is not None:
+        sent: Sequence[Packet] = ()
+        if self.with_packets:
             self.log.add(packet)
-            message["tracks"], data = self.pack(self.log.take(image, seconds, 0.0))
-        head, _, received = self._through(json.dumps(message).encode() + b"\n" + data).partition(b"\n")
-        message = json.loads(head)
+            sent = self.log.take(image, seconds, 0.0)
+        message["tracks"], parts = self.pack(sent)
+        data = self._through(b"".join((json.dumps(message).encode(), b"\n", *parts)))
+        begin = data.index(b"\n") + 1
+        received = self.unpack(json.loads(data[:begin])["tracks"], memoryview(data)[begin:])
         if self._take is not None:
-            packets: Sequence[Packet] = self.unpack(message["tracks"], received)
-            self._take([each._replace(time_seconds=each.time_seconds + 1.0) for each in packets])
+            self._take([each._replace(time_seconds=each.time_seconds + 1.0) for each in received])
 
     def _through(self, data: bytes) -> bytes:
         if len(data) <= PIECE_BYTES:
@@ -117,20 +123,23 @@ def encode_noise(target: Path) -> None:
 def measure_clips(
     folder: Path, *, num_cameras: int, seconds: float, rounds: int, done: Done = nobody
 ) -> dict[str, Any]:
-    """Percent of a core for the packets of cameras, in turns without and with rings and clips."""
+    """Percent of a core for the packets of cameras: of their way to the service, and of rings and clips."""
     film = folder / "film.mp4"
     encode_noise(film)
     with closing(Decoder(film, name=film.name)) as decoder:
         packets = [packet for packet in decoder.container.demux(decoder.track) if packet.size]
-        rows, counts = [], dict[str, int]()
+        rows = []
         for turn in range(rounds):
-            without, _ = _percent(decoder, packets, None, num_cameras, seconds)
-            done((turn + 0.5) / rounds)
-            clips = Clips(folder / "clips", say=print)
-            with_clips, counts = _percent(decoder, packets, clips, num_cameras, seconds)
+            measured = []
+            for with_packets, with_clips in ((False, False), (True, False), (True, True)):
+                clips = Clips(folder / "clips", say=print) if with_clips else None
+                cameras = [_Camera(f"camera{n}", PacketLog(decoder), with_packets, clips) for n in range(num_cameras)]
+                measured.append(_percent(cameras, decoder.rate, packets, clips, seconds))
+                done((3 * turn + len(measured)) / (3 * rounds))
+            counts = dict(clips.counts) if clips else {}
             shutil.rmtree(folder / "clips")
-            done((turn + 1) / rounds)
-            rows.append({"without": without, "with": with_clips, "added": with_clips - without})
+            base, with_way, with_all = measured
+            rows.append({"base": base, "way": with_way - base, "clips": with_all - with_way, "all": with_all - base})
         size, rate = sum(packet.size for packet in packets), decoder.rate
     return {
         "cameras": num_cameras,
@@ -138,22 +147,21 @@ def measure_clips(
         "seconds": seconds,
         "megabits_a_second": 8e-6 * size * rate / len(packets),
         "rate": rate,
-        "clips": dict(counts),
+        "clips": counts,
         "rounds": rows,
-        "added_percent": statistics.median(row["added"] for row in rows),
+        "median_percent": {name: statistics.median(row[name] for row in rows) for name in rows[0]},
     }
 
 
 def _percent(
-    decoder: Decoder, packets: Sequence[av.Packet], clips: Clips | None, num_cameras: int, seconds: float
-) -> tuple[float, dict[str, int]]:
-    """Percent of a core for some time of all cameras, and what became of the clips."""
+    cameras: Sequence[_Camera], rate: float, packets: Sequence[av.Packet], clips: Clips | None, seconds: float
+) -> float:
+    """Percent of a core for some time of all cameras."""
     image, picture = np.zeros((16, 16, 3), np.uint8), bytes(50_000)
-    cameras = [_Camera(f"camera{n}", PacketLog(decoder), clips) for n in range(num_cameras)]
-    every, lasts = round(EVENT_EVERY_SECONDS * decoder.rate), round(EVENT_SECONDS * decoder.rate)
-    warm_up = round(WARM_UP_SECONDS * decoder.rate)
-    for index in range(warm_up + round(seconds * decoder.rate)):
-        now = index / decoder.rate
+    every, lasts = round(EVENT_EVERY_SECONDS * rate), round(EVENT_SECONDS * rate)
+    warm_up = round(WARM_UP_SECONDS * rate)
+    for index in range(warm_up + round(seconds * rate)):
+        now = index / rate
         if index == warm_up:
             begin, spent = perf_counter() - now, process_time()
         for camera in cameras:
@@ -163,7 +171,7 @@ def _percent(
             if camera.event is not None and (index - warm_up) % every == every // 3 + lasts:
                 camera.end_event(now)
         if index >= warm_up:
-            time.sleep(max(begin + (index + 1) / decoder.rate - perf_counter(), 0.0))
+            time.sleep(max(begin + (index + 1) / rate - perf_counter(), 0.0))
     if clips is not None:
         for camera in cameras:
             if camera.event is not None:
@@ -172,4 +180,4 @@ def _percent(
     spent = process_time() - spent
     for camera in cameras:
         camera.close()
-    return 100 * spent / seconds, {} if clips is None else dict(clips.counts)
+    return 100 * spent / seconds

@@ -177,16 +177,17 @@ def show_outages(console: Console, report: dict[str, Any]) -> None:
 
 
 def show_clips(console: Console, report: dict[str, Any]) -> None:
-    """Percent of a core in each round, without and with rings and clips."""
-    table = _table("percent of a core", "without", "with", "added")
-    for number, row in enumerate(report["rounds"], start=1):
-        table.add_row(f"round {number}", f"{row['without']:.2f}", f"{row['with']:.2f}", f"{row['added']:.2f}")
+    """Percent of a core in each round: without packets, and what their way and rings and clips add to it."""
+    table = _table("percent of a core", "without packets", "+ their way", "+ rings and clips", "both")
+    rounds = {f"round {number}": row for number, row in enumerate(report["rounds"], start=1)}
+    for name, row in {**rounds, "median": report["median_percent"]}.items():
+        table.add_row(name, *(f"{row[part]:.2f}" for part in ("base", "way", "clips", "all")))
     console.print(table)
     clips = ", ".join(f"{count} {what}" for what, count in report["clips"].items())
     console.print(
         f"{report['cameras']} cameras of {report['size']} at {report['rate']:g} frames/s and "
         f"{report['megabits_a_second']:.1f} Mbit/s, {report['seconds']:g} s a round\n"
-        f"clips in the last round: {clips}; added: median {report['added_percent']:.2f} %"
+        f"clips in the last round: {clips}"
     )
 
 

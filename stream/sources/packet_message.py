@@ -22,8 +22,8 @@ class PacketSender:
     def __init__(self) -> None:
         self._track: Track | None = None
 
-    def __call__(self, packets: Sequence[Packet]) -> tuple[Tracks, bytes]:
-        """The new tracks, for JSON, and the bytes."""
+    def __call__(self, packets: Sequence[Packet]) -> tuple[Tracks, list[bytes]]:
+        """The new tracks, for JSON, and the parts of the message."""
         tracks: Tracks = []
         parts: list[bytes] = []
         for number, (track, time_seconds, pts, dts, key, data) in enumerate(packets):
@@ -31,7 +31,7 @@ class PacketSender:
                 self._track = track
                 tracks.append((number, _described(track)))
             parts += (HEAD.pack(time_seconds, pts, dts, key, len(data)), data)
-        return tracks, b"".join(parts)
+        return tracks, parts
 
 
 class PacketReceiver:
@@ -40,7 +40,7 @@ class PacketReceiver:
     def __init__(self) -> None:
         self._track: Track | None = None
 
-    def __call__(self, tracks: Tracks, message: bytes) -> tuple[Packet, ...]:
+    def __call__(self, tracks: Tracks, message: memoryview) -> tuple[Packet, ...]:
         new = dict(tracks)
         packets: list[Packet] = []
         begin = 0
@@ -51,7 +51,7 @@ class PacketReceiver:
             assert self._track is not None
             time_seconds, pts, dts, key, size = HEAD.unpack_from(message, begin)
             begin += HEAD.size + size
-            packets.append(Packet(self._track, time_seconds, pts, dts, key, message[begin - size : begin]))
+            packets.append(Packet(self._track, time_seconds, pts, dts, key, bytes(message[begin - size : begin])))
         return tuple(packets)
 
 

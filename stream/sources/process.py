@@ -90,8 +90,9 @@ class ProcessSource(Source):
             return wire.recv_bytes()
 
         while True:
-            head, _, data = receive().partition(b"\n")
-            message = json.loads(head)
+            data = receive()
+            begin = data.index(b"\n") + 1
+            message = json.loads(data[:begin])
             self.lost = before + Counter(message["lost"])
             self.live = message["live"]
             if "frame" not in message:
@@ -101,7 +102,7 @@ class ProcessSource(Source):
                 return
             self.rate = message["rate"]
             image = np.frombuffer(receive(), np.uint8).reshape(message["shape"])
-            packets = unpack(message["tracks"], data) if data else ()
+            packets = unpack(message["tracks"], memoryview(data)[begin:])
             yield Frame(stream=self.name, image=image, packets=packets, **message["frame"])
             limit, missing = self._connection.stall_seconds, "stalled: no frame"
 
@@ -142,10 +143,8 @@ def _main(descriptor: int) -> None:
                 "rate": source.rate,
                 "lost": source.lost,
             }
-            data = b""
-            if frame.packets:
-                message["tracks"], data = pack(frame.packets)
-            wire.send_bytes(json.dumps(message).encode() + b"\n" + data)
+            message["tracks"], parts = pack(frame.packets)
+            wire.send_bytes(b"".join((json.dumps(message).encode(), b"\n", *parts)))
             wire.send_bytes(np.ascontiguousarray(frame.image).data.cast("B"))
     except SourceError as failure:
         error, refused = str(failure), isinstance(failure, AccessRefused)
@@ -154,7 +153,7 @@ def _main(descriptor: int) -> None:
         error = f"{source.name} failed: {what.replace(order['target'], source.name)}"
     last: dict[str, Any] = {"warnings": source.warnings, "lost": source.lost, "live": source.live}
     last |= {"error": error, "refused": refused}
-    wire.send_bytes(json.dumps(last).encode())
+    wire.send_bytes(json.dumps(last).encode() + b"\n")
 
 
 def _leave_with(wire: Wire) -> None:

@@ -154,7 +154,7 @@ def test_packets_between_processes():
     pack, unpack = PacketSender(), PacketReceiver()
     messages = [pack(packets) for packets in sent]
     assert [len(tracks) for tracks, _ in messages] == [1, 0, 1, 0, 1]
-    assert [list(unpack(*message)) for message in messages] == sent
+    assert [list(unpack(tracks, memoryview(b"".join(parts)))) for tracks, parts in messages] == sent
 
 
 class Connections(Source):
