@@ -148,7 +148,7 @@ def test_a_reader_that_halts_between_the_head_and_the_picture(monkeypatch):
         "import sys, json, time; from multiprocessing.connection import Connection\n"
         "wire = Connection(int(sys.argv[1])); wire.recv_bytes()\n"
         "head = {'frame': {'index': 0, 'time_seconds': 0, 'available': 0}, 'shape': [1, 1, 3], 'live': True}\n"
-        "wire.send_bytes(json.dumps({**head, 'rate': 30, 'lost': {}}).encode()); time.sleep(100)"
+        "wire.send_bytes(json.dumps({**head, 'rate': 30, 'lost': {}}).encode() + b'\\n'); time.sleep(100)"
     )
 
     def start(wire):
@@ -173,7 +173,7 @@ def test_a_reader_that_dies_is_told():
 def test_a_reader_leaves_with_who_started_it():
     """Killed without a chance to clean up, the program leaves no reader behind, not even one that hangs."""
     with silent_server() as port:
-        program = f"from stream import open_source; list(open_source('rtsp://127.0.0.1:{port}/x'))"
+        program = f"from actionstream import open_source; list(open_source('rtsp://127.0.0.1:{port}/x'))"
         parent = subprocess.Popen([sys.executable, "-c", program])
         children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
         for _ in range(1000):
