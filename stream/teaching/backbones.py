@@ -11,7 +11,8 @@ from actionstream.models.card import Card
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.locate import Model
 from actionstream.models.network import Network
-from actionstream.models.networks.taught import Backbone, Taught
+from actionstream.models.networks.frozen_backbones import Backbone
+from actionstream.models.networks.taught import Taught
 from actionstream.models.preprocessing import Preprocessing
 from actionstream.models.weights.loading import load
 

@@ -17,7 +17,8 @@ from actionstream.frame import Frame
 from actionstream.models.card import Card
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.locate import Model
-from actionstream.models.networks.taught import Looking, Taught
+from actionstream.models.networks.frozen_backbones import Looking
+from actionstream.models.networks.taught import Taught
 from actionstream.models.weights.checkpoint import read_attached, save
 from actionstream.models.weights.loading import load
 from actionstream.scoring.calibration import FalseStarts, count_false_starts

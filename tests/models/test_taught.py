@@ -7,7 +7,7 @@ from helpers import random_card, random_network
 from torch.nn import functional
 
 from actionstream.models.catalogue import create
-from actionstream.models.networks.taught import part_weights
+from actionstream.models.networks.frozen_backbones import part_weights
 
 BACKBONE = {
     "network": "tsn_resnet18",
