@@ -16,7 +16,7 @@ from actionstream.models.common.processes import leave_with_parent
 from actionstream.models.preprocessing import Preprocessing
 from actionstream.models.training.augmentation import Augmentation
 from actionstream.models.training.datasets import Clip
-from actionstream.models.training.loop import Batch
+from actionstream.models.training.loss import Batch
 from actionstream.models.training.reading import stretch_of
 from actionstream.models.training.sampling import FrameSampling
 from actionstream.models.training.snippets import read_snippets

@@ -17,7 +17,8 @@ from actionstream.models.common.choices import Shift
 from actionstream.models.network import Network
 from actionstream.models.preprocessing import Preprocessing
 from actionstream.models.training.batches import begin_worker
-from actionstream.models.training.loop import Batch, train
+from actionstream.models.training.loop import train
+from actionstream.models.training.loss import Batch
 from actionstream.models.training.optimisation import Optimisation
 from actionstream.models.training.scenes import MOVEMENTS, SHAKING, STILL, Mover, join, make_pose, make_scene, render
 

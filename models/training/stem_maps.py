@@ -27,7 +27,7 @@ from actionstream.models.preprocessing import Preprocessing
 from actionstream.models.training.batches import ClipBatches, Loaded
 from actionstream.models.training.datasets import Clip
 from actionstream.models.training.features import digest
-from actionstream.models.training.loop import Batch
+from actionstream.models.training.loss import Batch
 from actionstream.models.training.sampling import segments
 from actionstream.models.video import every_frame
 

@@ -25,7 +25,8 @@ from actionstream.models.locate import PACKAGED
 from actionstream.models.network import Network
 from actionstream.models.networks.timeception import SCALES, segment_maps
 from actionstream.models.preprocessing import Preprocessing
-from actionstream.models.training.loop import Batch, train
+from actionstream.models.training.loop import train
+from actionstream.models.training.loss import Batch
 from actionstream.models.training.motion import SIZE
 from actionstream.models.training.optimisation import Optimisation
 from actionstream.models.training.scenes import Mover, Random, make_pose, make_scene, render

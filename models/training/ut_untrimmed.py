@@ -20,7 +20,8 @@ from actionstream.models.labels import BACKGROUND
 from actionstream.models.preprocessing import Preprocessing
 from actionstream.models.training.annotations import ut_interaction
 from actionstream.models.training.datasets import Clip
-from actionstream.models.training.loop import Batch, train
+from actionstream.models.training.loop import train
+from actionstream.models.training.loss import Batch
 from actionstream.models.training.stem_maps import VIEWS, join, make_maps, read_maps, split
 from actionstream.models.training.ut_interaction import EVERY, HOW, NETWORK, RATE, STEM, Recipe
 from actionstream.models.weights.checkpoint import save

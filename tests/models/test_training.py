@@ -11,8 +11,9 @@ from helpers import images, scores_of
 from precision import EXACT, apart
 
 from actionstream.models.common.errors import ActionstreamError
-from actionstream.models.training import loop, scenes, textures
-from actionstream.models.training.loop import Batch, train
+from actionstream.models.training import scenes, textures
+from actionstream.models.training.loop import train
+from actionstream.models.training.loss import Batch, Loss
 from actionstream.models.training.motion import MOVEMENTS, PREPROCESSING, MotionBatches, motion_card, train_motion
 from actionstream.models.training.motion_accuracy import motion_accuracy
 from actionstream.models.training.optimisation import Optimisation, freeze, sync_norms
@@ -241,12 +242,42 @@ def test_a_warm_state_is_that_of_the_frames_before():
     network.fc.train()
     modes = [module.training for module in network.modules()]
     frames = torch.rand(2, 5, 3, 32, 32, dtype=torch.float64)
-    scores = loop._scores(network, network, frames, 3)
+    batch = Batch(frames.numpy(), np.zeros((2, 2, 2)), np.ones((2, 2)), num_warm=3)
+    scores = Loss(network, network, Optimisation(), PREPROCESSING, "softmax", "cpu")._scores(frames, batch)
     assert [module.training for module in network.modules()] == modes
     with torch.no_grad():
         whole, later = network(frames)[0][:, 3:], network(frames[:, 3:])[0]
     assert apart(scores.detach(), whole) < EXACT
     assert apart(later, whole) > 1e-3
+
+
+def test_streams_go_on_from_batch_to_batch():
+    """A row that begins is scored as alone, the others as in the whole stream; the gradient ends at the border."""
+    network = toy_network().double().eval()
+    frames = torch.rand(2, 6, 3, 32, 32, dtype=torch.float64)
+    loss = Loss(network, network, Optimisation(), PREPROCESSING, "sigmoid", "cpu")
+    found, states = [], []
+    for begin, begins in ((0, [True, True]), (2, [False, True]), (4, [False, False])):
+        piece = frames[:, begin : begin + 2]
+        batch = Batch(piece.numpy(), np.zeros((2, 2, 2)), np.ones((2, 2)), begins=np.array(begins))
+        found.append(loss._scores(piece, batch))
+        states.append(loss.carried)
+    with torch.no_grad():
+        whole, late = network(frames)[0], network(frames[1:, 2:])[0]
+    assert apart(torch.cat(found, dim=1)[0].detach(), whole[0]) < EXACT
+    assert apart(torch.cat(found[1:], dim=1)[1].detach(), late[0]) < EXACT
+    assert apart(found[1][1].detach(), whole[1, 2:4]) > 1e-3
+    (gradient,) = torch.autograd.grad(found[2].sum(), states[1][0], allow_unused=True)
+    assert gradient is None
+
+
+def test_labels_that_are_rare_count_more():
+    network, (batch,) = toy_network().eval(), toy_batches(1)
+    losses = [
+        Loss(network, network, Optimisation(), PREPROCESSING, "sigmoid", "cpu", weights)(batch)[0].item()
+        for weights in (None, (1.0, 1.0), (3.0, 1.0))
+    ]
+    assert losses[0] == losses[1] < losses[2]
 
 
 def test_a_gradient_that_is_no_number_stops():
@@ -308,7 +339,7 @@ def test_a_real_network_doubles_the_rate_of_the_last_bias_alone():
 
 def loss_of(network, batch, **how):
     how = Optimisation(**how)
-    return loop._loss(network, network, batch, how, PREPROCESSING, "softmax", None, "cpu")[0]
+    return Loss(network, network, how, PREPROCESSING, "softmax", "cpu")(batch)[0]
 
 
 @pytest.mark.parametrize("clip_targets", [False, True])
@@ -333,7 +364,7 @@ def test_mixup_mixes_what_clips_count(monkeypatch, clip_targets, activation):
 
     how = Optimisation(mixup=0.2)
     batch = Batch(batch.clips, targets, weights)
-    loss = loop._loss(network, learner, batch, how, PREPROCESSING, activation, None, "cpu")[0]
+    loss = Loss(network, learner, how, PREPROCESSING, activation, "cpu")(batch)[0]
     scores = seen["scores"][0].mean(dim=1) if clip_targets else seen["scores"][0]
 
     def each(targets):
