@@ -127,7 +127,7 @@ _3X3X3: dict[str, Any] = {"stem": (3, 1), "middle": 3, "strides": (1, 2, 2, 2)}
 _SLOW: dict[str, Any] = {"first": ((1,), (1,), (3,), (3,))}
 _HARA: dict[str, Any] = {"stem": (7, 1), "pool": (3, 2), "middle": 3, "strides": (1, 2, 2, 2)}
 
-# the packaged checkpoints "imagenet" and "motion" as the backbones of a taught network
+# the packaged checkpoints "imagenet" and "motion" as the backbones of a taught network and of a detector
 _APPEARANCE: dict[str, Any] = {
     "network": "tsn_efficientnet_lite0",
     "arguments": {"same": True},
@@ -168,6 +168,17 @@ NETWORKS: dict[str, Entry] = {
         step=4,
         mean=(0.0,),
         std=(1.0,),
+    ),
+    "detector": Entry(
+        module="detector",
+        name="Detector",
+        paper="actionstream train --annotations",
+        arguments={"backbones": (_APPEARANCE, _MOTION)},
+        size=192,
+        step=4,
+        mean=(0.0,),
+        std=(1.0,),
+        many_labels=True,
     ),
     "tsn": Entry(module="tsn", name="TSN", paper=TSN, num_frames=3, step=30),
     # with a temporal shift, or aggregation
@@ -254,6 +265,18 @@ NETWORKS: dict[str, Entry] = {
     "slowfast_r101_8x8": _slowfast(arguments={"depth": 101, "alpha": 4, "lateral_size": 7}),
     "smallbig_r50": _smallbig(arguments={"depth": 50}),
     "smallbig_r101": _smallbig(arguments={"depth": 101}),
+    # features of snippets
+    "gru": Entry(
+        module="gru",
+        name="GRU",
+        paper="MiniROAD, ICCV 2023",
+        arguments={"in_channels": 1024},
+        size=1,
+        step=4,
+        mean=(0.0,),
+        std=(1.0,),
+        many_labels=True,
+    ),
     # minutes of video
     "timeception": _timeception(
         arguments={"trunk": None, "segment": 1, "in_channels": 1024}, num_frames=128, size=7, mean=(0.0,), std=(1.0,)

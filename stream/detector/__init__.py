@@ -1,0 +1,1 @@
+"""Live detectors of actions, learnt from long videos in which they are annotated."""
