@@ -14,6 +14,7 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
+from broker import kept_by, listener, mosquitto
 from event_records import records
 from servers import free_port
 
@@ -103,6 +104,19 @@ def test_events_are_told_until_the_service_stops(tmp_path):
     assert [(each["id"], each["seq"]) for each in lines] == [(each["id"], each["seq"]) for each in records]
     assert {each["schema"] for each in lines} == {"actionstream/1"}
     assert not door.said
+
+
+def test_at_the_end_retained_topics_say_that_all_has_stopped(tmp_path):
+    with mosquitto(tmp_path) as broker:
+        text = f'[mqtt]\nhost = "127.0.0.1"\nport = {broker.port}\n[cameras.door]\n[cameras.hall]\nsource = "none.mp4"\n'
+        both = Running(tmp_path, text)
+        with listener(broker.port, "actionstream/#") as heard:
+            both.until(lambda: heard.last("actionstream/hall/status") == "failed")
+            both.until(lambda: '"ON"' in str(heard.retained) and heard.last("actionstream/door/status") == "live")
+            both.service.stop()
+        kept = kept_by(broker.port)
+    assert {kept[f"actionstream/{name}"] for name in ("available", "door/status", "hall/status")} == {"stopped"}
+    assert not [topic for topic, payload in kept.items() if "/labels/" in topic and '"ON"' in payload]
 
 
 def test_settings_choose_what_is_told(run):
