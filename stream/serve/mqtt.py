@@ -129,7 +129,8 @@ class MqttSink:
         numbers: list[int] = []
         ends: list[int] = []
         for stored in batch:
-            numbers += [connection.publish(*message, retain=retain) for message, retain in self._record_messages(stored)]
+            messages = self._record_messages(stored)
+            numbers += [connection.publish(*message, retain=retain) for message, retain in messages]
             ends.append(len(numbers))
         taken = bisect_right(ends, connection.acknowledged(numbers))
         if not taken:
@@ -158,7 +159,7 @@ class MqttSink:
         self._wake.set()
 
     def close(self) -> None:
-        """Publish the changes that wait, and that the cameras and the service have stopped; for some seconds at most."""
+        """Publish the changes that wait and that all has stopped, and disconnect; for some seconds at most."""
         self._stop_listening()
         self._stopping.set()
         self._wake.set()
@@ -293,10 +294,11 @@ class MqttSink:
                 with self._lock:
                     self._retained_before.append(old)
                     self._afresh = True
-        elif topic == topics.available and message.payload != b"online":  # the will of the connection before, too late
-            self._afresh = True
-        elif topic == f"{self._prefix}/status" and message.payload == b"online":  # Home Assistant has started
-            self._afresh = True
+        else:
+            is_online = message.payload == b"online"
+            is_late_will = topic == topics.available and not is_online  # of the connection before
+            if is_late_will or (topic == f"{self._prefix}/status" and is_online):  # Home Assistant has started
+                self._afresh = True
         self._wake.set()
 
     def _read_retained(self, payload: bytes | bytearray) -> Retained | None:

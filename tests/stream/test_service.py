@@ -108,8 +108,8 @@ def test_events_are_told_until_the_service_stops(tmp_path):
 
 def test_at_the_end_retained_topics_say_that_all_has_stopped(tmp_path):
     with mosquitto(tmp_path) as broker:
-        text = f'[mqtt]\nhost = "127.0.0.1"\nport = {broker.port}\n[cameras.door]\n[cameras.hall]\nsource = "none.mp4"\n'
-        both = Running(tmp_path, text)
+        cameras = '[cameras.door]\n[cameras.hall]\nsource = "none.mp4"\n'
+        both = Running(tmp_path, f'[mqtt]\nhost = "127.0.0.1"\nport = {broker.port}\n{cameras}')
         with listener(broker.port, "actionstream/#") as heard:
             both.until(lambda: heard.last("actionstream/hall/status") == "failed")
             both.until(lambda: '"ON"' in str(heard.retained) and heard.last("actionstream/door/status") == "live")
