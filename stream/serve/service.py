@@ -17,16 +17,16 @@ from actionstream.clips import Clips
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.records import EventRecord
 from actionstream.results import Counts
-from actionstream.serve import kept
+from actionstream.serve import saved_streams
 from actionstream.serve.board import Board
 from actionstream.serve.cameras import Cameras
 from actionstream.serve.event_records import ended_by_restart
 from actionstream.serve.http import StatusServer
-from actionstream.serve.kept import Kept
 from actionstream.serve.memory import limit_arenas
 from actionstream.serve.metrics import Metrics
 from actionstream.serve.notify import sd_notify
 from actionstream.serve.recorder import Recorder
+from actionstream.serve.saved_streams import SavedStream
 from actionstream.serve.settings import ClipSettings, Settings
 from actionstream.serve.sinks import Sinks
 from actionstream.serve.store import Store
@@ -114,7 +114,7 @@ class Service:
         When it is time, keep states, try the sinks that could not be opened, and delete old records.
         """
         self._cameras.tick()
-        if self._cameras.kept:
+        if self._cameras.to_resume:
             self._end_what_does_not_go_on()
         now = time.monotonic()
         if now - self._kept_at >= KEEP_SECONDS:
@@ -158,10 +158,10 @@ class Service:
         An event may have started after the state of its stream was kept: the stream knows nothing of it, so it ends.
         """
         left_open = self._store.open_events()
-        for name, each in kept.read(folder).items():
+        for name, each in saved_streams.read(folder).items():
             if each.fits == self._fitting(name) and each.is_fresh(time.time()):
                 going_on = [record for record in left_open if record.id in each.resume.open_events]
-                self._cameras.kept[name] = each.resume, going_on
+                self._cameras.to_resume[name] = each.resume, going_on
                 left_open = [record for record in left_open if record not in going_on]
         broken_off = self._ended_by_restart(left_open)
         try:
@@ -178,17 +178,19 @@ class Service:
 
     def _end_what_does_not_go_on(self) -> None:
         """End the events of streams that were kept, and whose cameras cannot start, or are not watched now."""
-        records = [record for _, records in self._cameras.kept.values() for record in records]
+        records = [record for _, records in self._cameras.to_resume.values() for record in records]
         try:
             self._store.append((record, None) for record in self._ended_by_restart(records))
         except sqlite3.Error as error:
             self._complain("events of before the start cannot be ended", error)
         else:
-            self._cameras.kept.clear()
+            self._cameras.to_resume.clear()
 
-    def _left(self) -> dict[str, Kept]:
+    def _left(self) -> dict[str, SavedStream]:
         left = self._cameras.left()
-        return {name: Kept(self._fitting(name), gap_seconds, resume) for name, (gap_seconds, resume) in left.items()}
+        return {
+            name: SavedStream(self._fitting(name), gap_seconds, resume) for name, (gap_seconds, resume) in left.items()
+        }
 
     def _fitting(self, name: str) -> str:
         """What the state of a camera fits: this version, the camera's settings, and the file of its model."""
@@ -199,11 +201,11 @@ class Service:
         source = masked(camera.source.get_secret_value()) if camera else None  # which repr hides
         return f"{version('actionstream')} {camera!r} {source} {changed}"
 
-    def _keep(self, left: Mapping[str, Kept]) -> None:
+    def _keep(self, left: Mapping[str, SavedStream]) -> None:
         """Note that the service is alive, and keep what streams leave."""
         try:
             self._store.beat(self._clock())
-            kept.write(self._settings.server.state_folder, left)
+            saved_streams.write(self._settings.server.state_folder, left)
         except (OSError, sqlite3.Error) as error:
             self._complain("states cannot be kept", error)
         else:

@@ -21,7 +21,7 @@ from servers import as_it_is, ball, http_server, rtsp_server
 from actionstream import Connection, Engine, Watch
 from actionstream.clips import Clips, recorder
 from actionstream.clips.disk import File
-from actionstream.clips.paths import partial, slug, stem_of, stem_of_file
+from actionstream.clips.paths import file_part, partial, stem_of, stem_of_file
 from actionstream.clips.retention import Retention
 from actionstream.clips.ring import PACKET_BYTES, Ring
 from actionstream.event_id import new_event_id
@@ -142,8 +142,8 @@ def test_positions_in_a_ring():
         ("手" * 100, "手" * 26),
     ],
 )
-def test_slugs(text, part):
-    assert slug(text) == part
+def test_parts_of_file_names(text, part):
+    assert file_part(text) == part
 
 
 def test_paths_of_clips(tmp_path):

@@ -21,7 +21,7 @@ from servers import free_port
 from actionstream.benchmarks.outages import measure_outages
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.serve import cameras as cameras_module
-from actionstream.serve import kept
+from actionstream.serve import saved_streams
 from actionstream.serve.board import Fact
 from actionstream.serve.reading import parse_settings
 from actionstream.serve.service import Service
@@ -362,8 +362,8 @@ def test_an_event_that_cannot_go_on_ends_at_the_restart(broken_off, why):
         if why == "disabled":
             store.set_enabled("door", False)
     if why == "started later":
-        (each,) = kept.read(folder / "state").values()
-        kept.write(folder / "state", {"door": replace(each, resume=each.resume.without_events())})
+        (each,) = saved_streams.read(folder / "state").values()
+        saved_streams.write(folder / "state", {"door": replace(each, resume=each.resume.without_events())})
     elif why == "no source":
         film.unlink()
     elif why == "another source":
@@ -410,7 +410,7 @@ def open_events(records):
 
 def kept_events(folder):
     """The events that go on in the states that were kept last."""
-    path = folder / "state" / kept.FILE
+    path = folder / "state" / saved_streams.FILE
     left = pickle.loads(path.read_bytes()) if path.exists() else {}
     return {event for each in left.values() for event in each.resume.open_events}
 
