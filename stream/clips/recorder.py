@@ -134,7 +134,7 @@ class Clips:
             there = [each for each in self._recordings.get(record.camera, []) if each.has(record.id)]
             for recording in there:
                 recording.update(record)
-            if not there:
+            if not there and record.clip is not None:
                 self._late.append(record)
         self._wake.set()
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -64,10 +64,10 @@ class Service:
         self._board = Board()
         folder = settings.server.state_folder
         with ExitStack() as stack:
-            stack.enter_context(_only_one(folder))
+            stack.callback(_lock(folder).release)
             self._store = Store(folder)
             stack.callback(self._store.close)
-            clips = _open_clips(settings.clips, say, clock)
+            self._clips = clips = _open_clips(settings.clips, say, clock)
             if clips is not None:
                 stack.callback(clips.close)
             self._sinks = Sinks(self._store, self._board, enable=self._enable, say=say, clock=clock)
@@ -90,12 +90,12 @@ class Service:
                 say=say,
                 clock=clock,
             )
-            self._go_on(folder, clips)
             if settings.server.http is not None:
                 status = StatusServer(
                     settings.server.http, metrics=self._metrics.render, alive=self._alive, board=self._board
                 )
                 stack.callback(status.close)
+            self._go_on(folder)  # last: what a start that fails had read would be lost
             self.apply(settings)
             self._stack = stack.pop_all()
         sd_notify("READY=1")
@@ -152,7 +152,7 @@ class Service:
         """A text where all engines turn; None where one hangs."""
         return "alive" if self._cameras.quiet_seconds() < QUIET_SECONDS else None
 
-    def _go_on(self, folder: Path, clips: Clips | None) -> None:
+    def _go_on(self, folder: Path) -> None:
         """Take up the streams that a short time ago another process had; end all other events that it left open.
 
         An event may have started after the state of its stream was kept: the stream knows nothing of it, so it ends.
@@ -168,9 +168,7 @@ class Service:
             self._store.append((record, None) for record in broken_off)
         except sqlite3.Error:  # the recorder tries again, and says so
             self._recorder.store(broken_off)
-        for record in broken_off:
-            if clips is not None:
-                clips.end(record)
+        self._end_clips(broken_off)
 
     def _ended_by_restart(self, records: Iterable[EventRecord]) -> list[EventRecord]:
         last = self._store.last_beat() or 0.0
@@ -179,12 +177,19 @@ class Service:
     def _end_what_does_not_go_on(self) -> None:
         """End the events of streams that were kept, and whose cameras cannot start, or are not watched now."""
         records = [record for _, records in self._cameras.to_resume.values() for record in records]
+        broken_off = self._ended_by_restart(records)
         try:
-            self._store.append((record, None) for record in self._ended_by_restart(records))
+            self._store.append((record, None) for record in broken_off)
         except sqlite3.Error as error:
             self._complain("events of before the start cannot be ended", error)
         else:
             self._cameras.to_resume.clear()
+            self._end_clips(broken_off)
+
+    def _end_clips(self, records: Iterable[EventRecord]) -> None:
+        if self._clips is not None:
+            for record in records:
+                self._clips.end(record)
 
     def _left(self) -> dict[str, SavedStream]:
         left = self._cameras.left()
@@ -244,16 +249,16 @@ def _open_clips(settings: ClipSettings | None, say: Callable[[str], None], clock
     )
 
 
-@contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
-    """Hold the state folder; ActionstreamError where another service has it."""
+def _lock(folder: Path) -> FileLock:
+    """Take the state folder until `release`; ActionstreamError where another service has it."""
+    lock = FileLock(folder / "lock", timeout=0)
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with FileLock(folder / "lock", timeout=0):
-            yield
+        lock.acquire()
     except Timeout:
         raise ActionstreamError(
             f"the state folder {folder} is used by another service that runs; stop it, or take another one with --state"
         ) from None
     except OSError as error:
         raise ActionstreamError(f"the state folder {folder} cannot be used: {error.strerror}") from error
+    return lock

@@ -4,6 +4,7 @@ import json
 import pickle
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -373,6 +374,46 @@ def test_an_event_that_cannot_go_on_ends_at_the_restart(broken_off, why):
     assert ended_by_restart(folder) == open_before
     door.service.stop()
     check_pairs(door.records())
+
+
+def test_the_end_of_an_event_that_cannot_go_on_is_noted_beside_its_clip(broken_off):
+    folder, film = broken_off
+    beside = folder / "clips" / "door" / "2026-01-01" / "clip.json"
+    beside.parent.mkdir(parents=True)
+    with closing(Store(folder / "state")) as store:
+        store.set_enabled("door", False)
+        left_open = [replace(record, clip="door/2026-01-01/clip.mp4") for record in store.open_events()]
+        store.append((replace(record, type="update", seq=record.seq + 1), None) for record in left_open)
+    beside.write_text(json.dumps({"events": [record.to_dict() for record in left_open]}))
+    door = Running(folder, with_long_gap(film) + '[clips]\nfolder = "clips"\nkeep_days = 36500\n')
+    door.until(lambda: {each["reason"] for each in json.loads(beside.read_text())["events"]} == {"restart"})
+    door.service.stop()
+
+
+def test_a_start_that_fails_leaves_the_saved_streams(tmp_path):
+    saved = tmp_path / "state" / saved_streams.FILE
+    saved.parent.mkdir()
+    saved.write_bytes(b"of an earlier process")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        server = SERVER.replace("off", f"127.0.0.1:{taken.getsockname()[1]}")
+        settings = parse_settings(f'{server}[cameras.door]\nsource = "sample"\n', tmp_path / "cameras.toml")
+        with pytest.raises(ActionstreamError, match=r"the address 127\.0\.0\.1:.* cannot be used"):
+            Service(settings, say=print)
+    assert saved.exists()
+
+
+def test_an_error_of_something_else_is_not_told_as_one_of_the_state_folder(tmp_path):
+    (tmp_path / "events.jsonl").mkdir()
+    settings = parse_settings(
+        f'{SERVER}[json]\npath = "events.jsonl"\n[cameras.door]\nsource = "sample"\n', tmp_path / "c"
+    )
+
+    def say(text):
+        raise BrokenPipeError(text)
+
+    for _ in range(2):  # it holds nothing
+        with pytest.raises(BrokenPipeError, match=r"^json: .*events.jsonl cannot be written"):
+            Service(settings, say=say)
 
 
 def command(folder, text):
