@@ -210,7 +210,7 @@ class Camera(Part):
     @classmethod
     def _find_model(cls, model: str, info: ValidationInfo) -> str:
         path = folder_of(info) / model
-        return str(path) if path.is_file() or (path / BEST).is_file() else model
+        return str(path) if os.path.isfile(path) or os.path.isfile(path / BEST) else model
 
     @field_validator("labels")
     @classmethod
@@ -234,11 +234,12 @@ class Camera(Part):
             if known not in SCHEMES:
                 raise told(f"has the scheme {known}; expected {', '.join(SCHEMES)}")
             return SecretStr(_with_login(text, info.data.get("user"), info.data.get("password")))
-        path = folder_of(info) / Path(text).expanduser()
-        if (meant := mistyped(text)) and not path.exists():
+        path = folder_of(info) / os.path.expanduser(text)
+        exists = os.path.exists(path)
+        if (meant := mistyped(text)) and not exists:
             raise told(f"is no address; expected {meant}://, as in {meant}://host/path")
         is_name = text.isdecimal() or text == "sample"
-        return source if is_name and not path.exists() else SecretStr(str(path))
+        return source if is_name and not exists else SecretStr(str(path))
 
 
 def _with_login(address: str, user: SecretStr | None, password: SecretStr | None) -> str:
