@@ -57,9 +57,9 @@ def check(path: Path, *, state_folder: Path | None, say: Callable[[str], None]) 
             say(f"{name}: {reason(opened)}")
             gives = ["not opened", ""]
         labels, _ = labels_of(camera.model, path.parent)
-        told = [label for label in camera.labels or labels if label not in camera.ignored_labels]
+        num_labels = len(camera.labels_told(labels))
         regions = ", ".join(camera.regions) or "whole picture"
-        rows.append([name, masked(camera.source.get_secret_value()), *gives, camera.model, str(len(told)), regions])
+        rows.append([name, masked(camera.source.get_secret_value()), *gives, camera.model, str(num_labels), regions])
     print_table(open_console(), HEAD, rows)
     return 2 if unusable or not all(isinstance(each, Opened) for each in found.values()) else 0
 

@@ -98,7 +98,8 @@ class Cameras:
         for name in gone - self._started.keys():
             self._board.forget(name)
         for name in changed:
-            self._board.set(Fact("enabled", name), self._store.enabled(name))
+            if self._board.get(Fact("enabled", name)) is None:  # else the store may not have the last switch
+                self._board.set(Fact("enabled", name), self._store.enabled(name))
 
     def enable(self, name: str, enabled: bool) -> None:
         """Switch a camera on or off; the switch is kept over restarts, where the store can be written."""

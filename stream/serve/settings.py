@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -193,6 +194,11 @@ class Camera(Part):
         default=False, description="Whether to go on trying where the camera refuses the user and the password."
     )
     update_seconds: Timeout = Field(default=5, description="The interval between two updates of an event that goes on.")
+
+    def labels_told(self, labels: Iterable[str]) -> tuple[str, ...]:
+        """Those of its model's labels that make events."""
+        wanted = [label for label in labels if self.labels is None or label in self.labels]
+        return tuple(label for label in wanted if label not in self.ignored_labels)
 
     @model_validator(mode="after")
     def _check_login(self) -> Camera:

@@ -283,6 +283,10 @@ def test_a_store_that_cannot_be_written_ends_nothing_when_settings_and_switches_
     assert f"door: its switch counts, but a restart forgets it: {error}" in door.said
     door.until(lambda: door.status("door") == "disabled")
     assert not (tmp_path / "events.jsonl").exists()
+    door.service.apply(door.settings(text.replace("[json]", "threshold = 0.4\n[json]")))
+    door.service.tick()
+    assert door.status("door") == "disabled"  # the switch counts on
+    door.service.apply(door.settings(text))
     written("PRAGMA query_only = OFF")
     door.until((tmp_path / "events.jsonl").exists)
     door.service._enable("door", True)
