@@ -22,7 +22,7 @@ from actionstream.serve.board import Board
 from actionstream.serve.cameras import Cameras
 from actionstream.serve.event_records import ended_by_restart
 from actionstream.serve.http import StatusServer
-from actionstream.serve.memory import limit_arenas
+from actionstream.serve.memory import give_back, limit_arenas
 from actionstream.serve.metrics import Metrics
 from actionstream.serve.notify import sd_notify
 from actionstream.serve.recorder import Recorder
@@ -111,7 +111,8 @@ class Service:
     def tick(self) -> None:
         """Start and stop cameras as they are wanted.
 
-        When it is time, keep states, try the sinks that could not be opened, and delete old records.
+        When it is time, keep states, try the sinks that could not be opened, delete old records, and give free memory
+        back.
         """
         self._cameras.tick()
         if self._cameras.to_resume:
@@ -124,6 +125,7 @@ class Service:
         if abs(self._clock() - self._pruned_at) >= PRUNE_SECONDS:  # a clock may be set back
             self._pruned_at = self._clock()
             self._prune()
+            give_back()
         if self._alive():
             sd_notify("WATCHDOG=1")
 
