@@ -205,8 +205,15 @@ def test_empty_results_are_no_error(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"database": {"a": {"annotations": []}}}', "video a does not say which subset"),
-        ('{"database": {"a": {"subset": "validation", "annotations": [{"segment": [0, 1]}]}}}', "has no 'label'"),
+        (
+            '{"database": {"a": {"annotations": []}, "b": {"subset": "validation"}}}',
+            "video a of .* does not say which subset it is in, and others do",
+        ),
+        ('{"database": {"a": {"annotations": []}}}', "no annotations of subset 'validation'; there are none"),
+        (
+            '{"database": {"a": {"subset": "validation", "annotations": [{"segment": [0, 1]}]}}}',
+            "annotation 1 of video a",
+        ),
         ('{"database": {"a": {"subset": "validation", "duration": "long", "annotations": []}}}', "duration is 'long'"),
         ('{"results": {}}', "no object 'database'"),
     ],
@@ -217,7 +224,7 @@ def test_bad_truth(tmp_path, content, message):
 
 
 def test_bad_annotation_folders(tmp_path):
-    with pytest.raises(ValueError, match=r"no annotations CLASS_test\.txt"):
+    with pytest.raises(ValueError, match=r"no annotations CLASS_val\.txt or CLASS_test\.txt"):
         thumos14.read_truth(tmp_path)
     written(tmp_path, "Diving_test.txt", "video_test_1 0.5 1.5\n\nvideo_test_1 2\n")
     with pytest.raises(ValueError, match=r"line 3 of .*Diving_test.txt has 2 fields instead of 3: VIDEO START END"):
