@@ -75,9 +75,7 @@ class AnnotationSet:
 
         A name that no video has stands for the subsets that mean the same: "validation" for "val" or "dev".
         """
-        return [video for video in self.videos if video.subset is None or self._is(video.subset, name)]
-
-    def _is(self, subset: str, name: str) -> bool:
-        if name in self.subsets:
-            return subset == name
-        return side_of(name) is not None and side_of(subset) == side_of(name)
+        subsets = self.subsets
+        same = {each for each in subsets if side_of(each) is not None and side_of(each) == side_of(name)}
+        chosen = {name} if name in subsets else same
+        return [video for video in self.videos if video.subset is None or video.subset in chosen]

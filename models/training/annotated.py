@@ -58,8 +58,6 @@ def read_annotated_videos(source: Path, root: Path) -> AnnotatedData:
         [_usable(video, left_out) for video in _readable(side, videos, left_out)]
         for side in (sides.training, sides.validation)
     )
-    left_out.merge(videos.left_out)
-    _name_strangers(annotations, videos, left_out)
     learnt = {annotation.label for video in training for annotation in video.annotations}
     if not learnt:
         why = "; ".join(left_out.lines()) or "its videos have no annotations"
@@ -73,6 +71,8 @@ def read_annotated_videos(source: Path, root: Path) -> AnnotatedData:
         raise ActionstreamError(f"all segments of {source} are {background}; expected segments of actions, too")
     unlearnt = {*annotations.labels, *learnt} - {*labels, background, AMBIGUOUS}
     left_out.add("labels without a segment to learn from", *sorted(unlearnt))
+    left_out.merge(videos.left_out)
+    _name_strangers(annotations, videos, left_out)
     return AnnotatedData(
         tuple(_of_labels(video, labels, background) for video in training),
         tuple(_of_labels(video, labels, background) for video in validation),
