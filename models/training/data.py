@@ -161,11 +161,15 @@ class Data:
             is_test = self.format == "thumos14" and bool(sides.test)
             validation = segment_clips(sides.test if is_test else sides.validation, videos)
         training.left_out.merge(left_out)
-        if validation.clips or not self.hold_out:
+        learnt = {label for clip in training for label in clip.labels}
+        if self.validation is not None or any(learnt.issuperset(clip.labels) for clip in validation):
             return training, replace(validation, is_test=is_test)
         training.left_out.merge(validation.left_out)
-        learnt, held = split_by_group(training, seed=self.seed)
-        return replace(training, clips=learnt), Listing(held)
+        training.left_out.add("labels of validation that no clip of training has", *sorted(validation.labels - learnt))
+        if not self.hold_out:
+            return training, Listing()
+        clips, held_out_clips = split_by_group(training, seed=self.seed)
+        return replace(training, clips=clips), Listing(held_out_clips)
 
     def _read(self, name: str, tree: Listing, *, test: bool) -> Listing:
         file, root = Path(name), Path(self.root)

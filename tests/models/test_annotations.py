@@ -89,6 +89,7 @@ def test_videos_that_are_not_there_are_counted_once(tmp_path):
         ("activitynet", {"gone": ("validation", KNOWN)}),
         ("activitynet", {"c": ("test", KNOWN)}),
         ("thumos14", {"gone": ("test", KNOWN)}),
+        ("activitynet", {"c": ("validation", [segment(1, 2, "jump")])}),
     ],
 )
 def test_a_part_is_held_out_where_no_clip_is_for_validation(format, videos, tmp_path):
@@ -99,10 +100,23 @@ def test_a_part_is_held_out_where_no_clip_is_for_validation(format, videos, tmp_
     training, validation, labels = data.open()
     assert (len(training), len(validation), labels) == (2, 2, ("left", "right"))
     assert {clip.group for clip in training}.isdisjoint(clip.group for clip in validation)
-    missing = ["left out: videos that are not there: 1 (gone)"] if "gone" in videos else []
-    assert report(data, training, validation, labels)[1:] == missing
-    training, validation, _ = replace(data, hold_out=False).open()
+    said = ["left out: videos that are not there: 1 (gone)"] * ("gone" in videos)
+    said += ["left out: labels of validation that no clip of training has: 1 (jump)"] * ("jump" in str(videos))
+    assert report(data, training, validation, labels)[1:] == said
+
+
+def test_nothing_is_held_out_of_few_clips(tmp_path):
+    file = written(tmp_path, "truth.json", database(a=("train", KNOWN), b=("train", KNOWN)))
+    root = touch(tmp_path, "a.mp4", "b.mp4")
+    data = Data(root=str(root), format="activitynet", training=str(file), hold_out=False)
+    training, validation, _ = data.open()
     assert (len(training), len(validation)) == (4, 0)
+    videos = database(a=("train", KNOWN), b=("val", [segment(1, 2, "jump")]))
+    other = replace(data, training=str(written(tmp_path, "other.json", videos)))
+    training, validation, _ = other.open()
+    assert (len(training), len(validation)) == (2, 0)
+    with pytest.raises(ValueError, match=r"jump; none is left to validate on; expected labels of training, such as le"):
+        replace(other, validation=other.training).open()
 
 
 def test_one_subset_of_thumos14_alone(tmp_path):
