@@ -205,15 +205,15 @@ def summary(data: AnnotatedData) -> list[str]:
     counts = Counter(each.label for each in segments)
     lasting = sorted(each.end_seconds - each.start_seconds for each in segments)
     empty = 1 - sum(map(annotated_seconds, every)) / sum(seconds)
-    num_quiet = sum(not video.annotations for video in every)
+    num_quiet = sum(not (video.annotations or video.ignored) for video in every)
     subsets = ", ".join(sorted({video.subset for video in data.training if video.subset}))
     return [
         f"read: {len(data.training)} videos to learn from{subsets and f' ({subsets})'}, "
         f"{len(data.validation)} of validation, "
-        f"{sum(seconds) / 3600:.2g} hours, {num_quiet} videos in which nothing happens",
+        f"{sum(seconds) / 3600:.2f} hours, {num_quiet} videos in which nothing happens",
         f"{len(segments)} segments of {len(data.labels)} labels: "
         + ", ".join(f"{label} {counts[label]}" for label in data.labels),
-        f"segments last {lasting[0]:.2g} to {lasting[-1]:.2g} s, {np.median(lasting):.2g} s at the median; "
+        f"segments last {lasting[0]:.1f} to {lasting[-1]:.1f} s, {np.median(lasting):.1f} s at the median; "
         f"{100 * empty:.0f} % of the time is not annotated",
         *data.left_out.lines(),
     ]

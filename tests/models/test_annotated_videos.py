@@ -145,7 +145,7 @@ def test_a_subset_by_its_own_name_comes_first(tmp_path):
 
 def test_videos_in_full(tmp_path, videos):
     """What cannot be used is named, and the rest is learnt from."""
-    root = videos("v_a.mp4", "deep/b.mkv", "quiet.mp4", "c.mp4", "t.mp4", "stranger.mp4")
+    root = videos("v_a.mp4", "deep/b.mkv", "quiet.mp4", "c.mp4", "j.mp4", "t.mp4", "stranger.mp4")
     (root / "broken.mp4").write_text("no video")
     (root / "notes.xyz").touch()
     odd = [(5, 4, "wave"), (6, 6, "wave"), (-1, 2, "wave"), (30, 40, "wave"), (1, 3, "wave"), (2, 4, "Ambiguous")]
@@ -156,10 +156,11 @@ def test_videos_in_full(tmp_path, videos):
         gone=("train", (1, 2, "nod")),
         broken=("train", (1, 2, "wave")),
         c=("val", (1, 2, "wave"), (4, 5, "jump")),
+        j=("val", (1, 2, "jump")),
         t=("test", (1, 2, "swim")),
         f=("fold 3", (1, 2, "wave")),
     )
-    content["database"]["a"]["duration"] = 500
+    content["database"]["a"] |= {"duration": 500, "group": "monday"}
     data = read_annotated_videos(written(tmp_path / "a.json", content), root)
     assert data.labels == ("clap", "wave")
     assert [(each.name, each.path.relative_to(root).as_posix()) for each in data.training] == [
@@ -173,7 +174,9 @@ def test_videos_in_full(tmp_path, videos):
     assert a.duration_seconds == SECONDS, "that of the video, not of the file"
     assert (b.annotations, b.ignored) == ((Annotation(2, 4, "clap"), Annotation(3, 5, "clap")), ())
     assert (quiet.annotations, quiet.ignored, quiet.duration_seconds) == ((), (), SECONDS)
-    (held_out,) = data.validation
+    assert (a.group, b.group) == ("monday", "b")
+    held_out, of_jumps = data.validation
+    assert (of_jumps.annotations, of_jumps.ignored) == ((), (Annotation(1, 2, "jump"),))
     assert (held_out.annotations, held_out.ignored) == ((Annotation(1, 2, "wave"),), (Annotation(4, 5, "jump"),))
     broken = f"{root / 'broken.mp4'} is not a video that can be read: invalid data found when processing input"
     assert data.left_out == {
@@ -193,9 +196,9 @@ def test_videos_in_full(tmp_path, videos):
         "labels without a segment to learn from": {"jump": None, "nod": None, "swim": None},
     }
     assert summary(data)[:3] == [
-        "read: 3 videos to learn from (Train, train), 1 of validation, 0.013 hours, 1 videos in which nothing happens",
+        "read: 3 videos to learn from (Train, train), 2 of validation, 0.02 hours, 1 videos in which nothing happens",
         "5 segments of 2 labels: clap 3, wave 2",
-        "segments last 1 to 2 s, 2 s at the median; 83 % of the time is not annotated",
+        "segments last 1.0 to 2.0 s, 2.0 s at the median; 87 % of the time is not annotated",
     ]
     assert summary(data)[3:] == data.left_out.lines()
 
