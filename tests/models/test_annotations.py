@@ -152,6 +152,11 @@ def test_validation_in_a_file_of_its_own(tmp_path):
         assert said == (
             ["the best epoch is chosen on clips for testing; the last one is kept, too"] * (subset == "test")
         )
+    both = written(tmp_path, "both.json", database(b=("validation", KNOWN), c=("test", KNOWN)))
+    touch(tmp_path, "c.mp4")
+    for format, group in (("activitynet", "b"), ("thumos14", "c")):
+        _, validation, _ = replace(data, format=format, validation=str(both)).open()
+        assert {clip.group for clip in validation} == {group}
     second = written(tmp_path, "val.json", database(b=("training", KNOWN)))
     with pytest.raises(ValueError, match=r"val.json has no videos of the subset 'validation'; its subsets: training"):
         replace(data, validation=str(second)).open()
