@@ -21,6 +21,7 @@ ROOMS = {
         "common",
         "labels",
         "video",
+        "annotations",
         "network",
         "window",
         "preprocessing",

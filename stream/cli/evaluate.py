@@ -18,7 +18,11 @@ from actionstream.models.common.limits import MAX_PIXELS
 def evaluate(
     challenge: Annotated[Challenge, typer.Argument(help="The challenge whose rules are followed.")],
     truth: Annotated[
-        Path, typer.Option(help="The annotations: JSON in ActivityNet's layout, or the folder of THUMOS14.")
+        Path,
+        typer.Option(
+            help="The annotations: JSON in ActivityNet's layout, CSV with the columns video, start_seconds, "
+            "end_seconds, label, or the folder of THUMOS14."
+        ),
     ],
     results: Annotated[
         Path | None,
@@ -42,7 +46,10 @@ def evaluate(
     task: Annotated[EvaluationTask, typer.Option(help="The task of the challenge.")] = "detection",
     subset: Annotated[
         str | None,
-        typer.Option(help="The subset of the truth.", show_default="test of THUMOS14, validation of ActivityNet"),
+        typer.Option(
+            help="The subset of the truth, where it has subsets.",
+            show_default="test of THUMOS14, validation of ActivityNet",
+        ),
     ] = None,
     iou: Annotated[
         list[float] | None,

@@ -25,6 +25,7 @@ from actionstream.evaluation.detection_table import read_table
 from actionstream.evaluation.proposals import activitynet_proposals
 from actionstream.evaluation.remarks import MEANINGS, remarks
 from actionstream.evaluation.segments import Segments, Truth
+from actionstream.models.annotations.thumos14 import CLASS_LIST, read_class_list
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.common.files import read_text
 
@@ -145,7 +146,7 @@ def read_results(path: Path, truth: Path, dataset: Challenge, task: EvaluationTa
             raise ActionstreamError(
                 f"{path} has class numbers; expected the folder of THUMOS14's annotations as --truth, not {truth}"
             )
-        return thumos14.read_detections(path, classes=thumos14.read_class_list(truth / "detclasslist.txt"))
+        return thumos14.read_detections(path, classes=read_class_list(truth / CLASS_LIST))
     if kind == ".json":
         return activitynet.read_results(path, task=task)
     raise ActionstreamError(f"{path} ends in {kind!r}; for {dataset} {task} see evaluate --help")

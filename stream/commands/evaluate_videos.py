@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,10 +28,8 @@ from actionstream.evaluation.segments import SegmentRow, Segments, Truth
 from actionstream.models.card import Card
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.labels import find_background
-from actionstream.models.training.datasets import NOT_THERE
-from actionstream.models.training.folders import videos_under
+from actionstream.models.training.folders import Videos, find_videos
 from actionstream.models.training.left_out import LeftOut
-from actionstream.models.video import FEATURES
 from actionstream.videos.label import LabelledVideo
 
 UNIFORM, THRESHOLDED = "uniform segments with video-level labels", "thresholded raw frame scores"
@@ -68,7 +65,7 @@ def evaluate_videos(
     subset = subset or SUBSETS[dataset]
     known = read_truth(dataset, truth, subset).without(() if blocked is None else read_blocked(blocked))
     left_out = LeftOut()
-    files = find_videos(videos, known, left_out)
+    files = _find(videos, known, left_out)
     scorer = open_scorer(model, device=device)
     labels = scorer.card.labels
     background = find_background(labels, background)
@@ -121,33 +118,18 @@ def evaluate_videos(
     return 0 if len(done) == len(files) else 1
 
 
-def find_videos(folder: Path, known: Truth, left_out: LeftOut) -> dict[str, Path]:
-    """The videos of the truth, by name: NAME.mp4 and the like, or v_NAME.mp4, in folders of any depth.
-
-    Files that are not videos, and missing videos of the truth, are added to `left_out`.
-
-    ValueError where there is no video, or two of one name.
-    """
+def _find(folder: Path, known: Truth, left_out: LeftOut) -> dict[str, Path]:
+    """The videos of the truth in a folder, by name; what is left out is named. ValueError where none is there."""
     if not folder.is_dir():
         raise ActionstreamError(f"no folder {folder}; --videos is one with the videos of the truth")
-    there = defaultdict(list)
-    for path in videos_under(folder, left_out):
-        if path.suffix != FEATURES:
-            there[path.name if path.is_dir() else path.stem].append(path)
-    files: dict[str, Path] = {}
-    for name in known.durations_seconds:
-        paths = there.get(name, []) + there.get(f"v_{name}", [])
-        if len(paths) > 1:
-            raise ActionstreamError(f"the video {name} is there twice, {paths[0]} and {paths[1]}; remove one")
-        if paths:
-            files[name] = paths[0]
-        else:
-            left_out.add(NOT_THERE, name)
+    videos = Videos(folder)
+    files = find_videos(videos, known.durations_seconds, left_out)
     if not files:
         raise ActionstreamError(
             f"{folder} has none of the {len(known.durations_seconds)} videos of the truth, such as "
-            f"{next(iter(known.durations_seconds))}.mp4, but {sum(map(len, there.values()))} others"
+            f"{next(iter(known.durations_seconds))}.mp4, but {sum(map(len, videos.everywhere.values()))} others"
         )
+    left_out.merge(videos.left_out)
     return files
 
 
