@@ -9,8 +9,10 @@ from PIL import Image
 from actionstream import Frame
 from actionstream.results import Segment
 from actionstream.videos.label import LabelledVideo
-from actionstream.videos.picture import MAX_CLASSES, Thumbnails, choose_classes, clock, draw_timeline, score_columns
+from actionstream.videos.picture import MAX_CLASSES, choose_classes, draw_timeline, score_columns
 from actionstream.videos.scores import VideoScores
+from actionstream.videos.sheet import clock
+from actionstream.videos.thumbnails import Thumbnails
 
 
 def found(probabilities, times, segments=(), duration=None):
