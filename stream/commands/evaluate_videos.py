@@ -138,7 +138,7 @@ def evaluate_videos(
 
     figures = {**describe(dataset, task, subset, known, ours), **measured(ours)}
     if task == "detection":
-        figures["online"] = online_figures(live_accuracy(known, live, judged))
+        figures["online"] = online_figures(live_accuracy(known, live))
         figures["baselines"] = {
             name: {key: value for key, value in measured(Segments.from_rows(detectors[name])).items() if key != "AP"}
             for name in (UNIFORM, THRESHOLDED)

@@ -26,13 +26,15 @@ from actionstream.videos.scores import VideoScores
 class LiveVideo:
     """What the live path gave for a video.
 
-    probabilities  float32 (n, K): of the rows after the warm-up, as they come; the columns are the labels that count
+    labels         the K labels that count
+    probabilities  float32 (n, K): of the rows after the warm-up, as they come
     starts_seconds, ends_seconds
                    (n,): from when to when each row stands
-    segments       in the order of their announcements
+    segments       of these labels, in the order of their announcements
     """
 
     name: str
+    labels: tuple[str, ...]
     probabilities: np.ndarray
     starts_seconds: np.ndarray
     ends_seconds: np.ndarray
@@ -47,6 +49,7 @@ class LiveVideo:
         _, ends = break_up(scores.times_seconds, interval_seconds=card.interval_seconds, begins_anew=scores.begins_anew)
         return cls(
             name=name,
+            labels=tuple(labels),
             probabilities=card.probabilities(scores.scores)[:, [card.labels.index(label) for label in labels]],
             starts_seconds=scores.times_seconds,
             ends_seconds=np.minimum(ends, max(scores.duration_seconds, scores.times_seconds[-1])),
@@ -81,11 +84,10 @@ class LiveAccuracy:
     by_label: dict[str, AnnouncementCounts]
 
 
-def live_accuracy(truth: Truth, videos: Sequence[LiveVideo], labels: Sequence[str]) -> LiveAccuracy:
-    """The figures of the live path, of these videos and labels alone.
+def live_accuracy(truth: Truth, videos: Sequence[LiveVideo]) -> LiveAccuracy:
+    """The figures of the live path, of these videos and their labels alone; the truth may have more.
 
-    truth   of these and perhaps more videos; segments of other labels do not count
-    labels  the K labels that the model and the truth know
+    videos  one or more; all have the same labels, which model and truth know
 
     Frame mAP and calibrated mAP (De Geest et al., ECCV 2016, arXiv:1604.06506): of the probabilities of single rows,
     not smoothed, of all videos together. A true segment holds in every row that it touches; rows that an Ambiguous
@@ -96,7 +98,7 @@ def live_accuracy(truth: Truth, videos: Sequence[LiveVideo], labels: Sequence[st
     The counts are those of `match_announcements`.
     """
     truth = truth.only([video.name for video in videos])
-    truth = replace(truth, segments=truth.segments[np.isin(truth.segments.labels, labels)])
+    truth = replace(truth, segments=truth.segments[np.isin(truth.segments.labels, videos[0].labels)])
     parts = [video.announcements for video in videos]
     announced = Announcements(
         Segments.from_rows(row for part in parts for row in part.segments.rows()),
@@ -112,7 +114,7 @@ def live_accuracy(truth: Truth, videos: Sequence[LiveVideo], labels: Sequence[st
     return LiveAccuracy(
         num_videos=len(videos),
         hours=hours,
-        frames=_frames(truth, videos, labels),
+        frames=_frames(truth, videos),
         starts=start_accuracy(truth, announced.segments) if wanted else None,
         f1=segmental_f1(truth, announced.segments, iou_thresholds=F1_IOU_THRESHOLDS) if wanted else None,
         counts=counts(),
@@ -123,7 +125,7 @@ def live_accuracy(truth: Truth, videos: Sequence[LiveVideo], labels: Sequence[st
     )
 
 
-def _frames(truth: Truth, videos: Sequence[LiveVideo], labels: Sequence[str]) -> FrameAccuracy | None:
+def _frames(truth: Truth, videos: Sequence[LiveVideo]) -> FrameAccuracy | None:
     def held(segments: Segments, labels: Sequence[str]) -> np.ndarray:
         return np.concatenate(
             [
@@ -137,7 +139,7 @@ def _frames(truth: Truth, videos: Sequence[LiveVideo], labels: Sequence[str]) ->
             ]
         )
 
-    holds = held(truth.segments, labels)
+    holds = held(truth.segments, videos[0].labels)
     unclear = held(truth.ambiguous, np.unique(truth.ambiguous.labels).tolist()).sum(axis=1) > 0
     if not holds[~unclear].any():
         return None
