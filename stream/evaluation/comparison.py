@@ -65,11 +65,13 @@ def draw_comparison(
     starts, times = wanted.start_seconds[matched.taken[late]], announced.times_seconds[late]
     rows = _heights(found.labels[late], names, FOUND_TOP)
     sheet.axis.hlines(rows, starts, times, color=LATE, linewidth=3, zorder=3)
-    sheet.axis.plot(times, rows, linestyle="none", zorder=4, **MARKS["late"])
     middles = wanted.intervals[missed].mean(axis=1).clip(0, duration_seconds)
-    sheet.axis.plot(middles, _heights(wanted.labels[missed], names, FOUND_TOP), linestyle="none", **MARKS["missed"])
-    times = announced.times_seconds[matched.false]
-    sheet.axis.plot(times, _heights(found.labels[matched.false], names, TRUE_TOP), linestyle="none", **MARKS["false"])
+    for name, seconds, heights in (
+        ("late", times, rows),
+        ("missed", middles, _heights(wanted.labels[missed], names, FOUND_TOP)),
+        ("false", announced.times_seconds[matched.false], _heights(found.labels[matched.false], names, TRUE_TOP)),
+    ):
+        sheet.axis.plot(seconds, heights, linestyle="none", clip_on=False, zorder=4, **MARKS[name])
     _add_legend(sheet)
     sheet.write(path)
 
@@ -107,6 +109,7 @@ def _heights(labels: np.ndarray, names: list[str], top: float) -> list[float]:
 
 
 def _add_legend(sheet: Sheet) -> None:
+    from matplotlib.legend_handler import HandlerTuple
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -124,6 +127,7 @@ def _add_legend(sheet: Sheet) -> None:
     sheet.figure.legend(
         list(entries.values()),
         list(entries),
+        handler_map={tuple: HandlerTuple(ndivide=None)},
         loc="lower right",
         bbox_to_anchor=sheet.corner,
         ncols=len(entries),
