@@ -30,7 +30,7 @@ from actionstream.evaluation.baselines import thresholded_scores, uniform_segmen
 from actionstream.evaluation.comparison import draw_comparison
 from actionstream.evaluation.live import LiveVideo, live_accuracy
 from actionstream.evaluation.remarks import MEANINGS, remarks
-from actionstream.evaluation.segments import SegmentRow, Segments, Truth
+from actionstream.evaluation.segments import SegmentRow, Segments, Truth, check_times
 from actionstream.models.card import Card
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.common.files import atomic_write
@@ -79,6 +79,8 @@ def evaluate_videos(
         raise ActionstreamError(f"no folder {results.parent} for the results")
     subset = subset or SUBSETS[dataset]
     known = read_truth(dataset, truth, subset).without(() if blocked is None else read_blocked(blocked))
+    if task != "classification":
+        check_times(known.segments, "an annotation")
     left_out = LeftOut()
     files = find_videos(videos, known, left_out)
     scorer = open_scorer(model, device=device)
@@ -113,6 +115,8 @@ def evaluate_videos(
             continue
         for detector, rows in detect(name, found, scorer.card, background).items():
             detectors[detector] += rows
+        if task == "proposals":
+            continue
         announced = live_segments(found.scores, scorer.card, events)
         live.append(LiveVideo.of(name, found.scores, scorer.card, announced, labels=judged))
         if pictures is not None:

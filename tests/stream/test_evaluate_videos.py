@@ -161,11 +161,14 @@ def test_classification(run, folder):
         (["--videos", "videos", "--results", "gone/r.json"], "no folder gone for the results"),
         (["--videos", "videos", "--background", "swim"], "no label is called 'swim'"),
         (["--videos", "videos", "--model", "random.safetensors"], "random.safetensors has no label of the truth"),
+        (["--videos", "videos", "--truth", "whole.json"], "an annotation of video sample has no start and end"),
         (["--videos", "videos", "--iou", "30"], "--iou is 30.0; expected a number from 0 to 1"),
     ],
 )
 def test_bad_input_is_one_line_before_anything_is_labelled(run, folder, checkpoint, arguments, message):
     shutil.copy(checkpoint, folder / "random.safetensors")
+    whole = {"subset": "validation", "duration": 22, "annotations": [{"label": "left"}]}
+    (folder / "whole.json").write_text(json.dumps({"taxonomy": [], "database": {"sample": whole}}))
     (folder / "clips").mkdir()
     write_video(folder / "clips" / "a.mp4", images(3))
     for name in ("twice/sample.mkv", "twice/v_sample.mp4", "unreadable/broken.mp4"):
