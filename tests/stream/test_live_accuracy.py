@@ -79,6 +79,12 @@ def test_announced_after_the_warm_up_and_ended_by_a_reset():
     assert [each[:3] for each in found] == [pytest.approx(each[:3]) for each in expected]
 
 
+def test_the_minimum_duration_delays_the_announcement():
+    scores = rows((2, 3.5, "x"), (6, 6.8, "x")).after(CARD.context)
+    (found,) = live_segments(scores, CARD, replace(EVENTS, min_duration_seconds=1.0))
+    assert (found.start_seconds, found.announced_seconds) == pytest.approx((2.0, 3.0))
+
+
 def video(name, *spans, labels=("x", "y"), **options):
     scores = rows(*spans, **options).after(CARD.context)
     return LiveVideo.of(name, scores, CARD, live_segments(scores, CARD, EVENTS), labels=labels)
