@@ -33,7 +33,9 @@ def test_annotations_beyond_the_end_and_other_labels():
 
 def test_rows_at_any_distance():
     starts, ends = np.array([0.0, 0.5, 2.0, 3.0]), np.array([0.5, 0.9, 3.0, 3.2])
-    found = segments(("a", 0.5, 2.0, "x"), ("a", 2.5, 2.6, "y"), ("a", 0.95, 1.5, "y"), ("a", 3.1, 0.2, "y"))
+    found = segments(
+        ("a", 0.5 - 1e-9, 2.0 + 1e-9, "x"), ("a", 2.5, 2.6, "y"), ("a", 0.95, 1.5, "y"), ("a", 3.1, 0.2, "y")
+    )
     labels = row_labels(found, ["x", "y"], starts_seconds=starts, ends_seconds=ends)
     assert labels.T.tolist() == [[False, True, False, False], [False, False, True, False]]
 
