@@ -12,6 +12,7 @@ from actionstream.choices import Challenge, EvaluationTask
 from actionstream.cli.messages import refuse, say
 from actionstream.cli.options import Background, DeviceName, Json, MaxPixels
 from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.extras import needs
 from actionstream.models.common.limits import MAX_PIXELS
 
 
@@ -66,13 +67,20 @@ def evaluate(
     device: Annotated[
         DeviceName | None, typer.Option(help="For --videos: the network runs on this device.", show_default="auto")
     ] = None,
+    pictures: Annotated[
+        Path | None,
+        typer.Option(
+            help="For --videos: a folder for a picture of each video, with its true segments and those announced live."
+        ),
+    ] = None,
     json: Json = False,
     max_pixels: MaxPixels = MAX_PIXELS,
 ) -> None:
     """Evaluate a file of results, or a model on videos, exactly as the evaluator of a challenge does.
 
     With --videos, the figures of two baselines follow. Both use the scores of the model: ten equal parts of a video
-    with the labels of the whole video, and stretches of unsmoothed scores of 0.5 or more. A file may have 512 MiB of
+    with the labels of the whole video, and stretches of unsmoothed scores of 0.5 or more. The figures of online
+    detection are last: of the segments that watch announces live. A file may have 512 MiB of
     text, unpacked (ACTIONSTREAM_MAX_TEXT_BYTES).
     """
     from actionstream.commands.evaluate import evaluate_results
@@ -81,9 +89,12 @@ def evaluate(
     if videos is None:
         if results is None:
             raise ActionstreamError("evaluate has no results; give --results FILE, or --videos DIR and a --model")
-        for_videos = {"--model": model, "--background": background, "--device": device}
+        for_videos = {"--model": model, "--background": background, "--device": device, "--pictures": pictures}
         refuse(for_videos, "is for --videos, which are labelled first; leave it out for --results")
     else:
+        if pictures is not None:
+            needs("pictures")
+
         from actionstream.commands.evaluate_videos import evaluate_videos
 
         measure = partial(
@@ -92,6 +103,7 @@ def evaluate(
             model=model or "motion",
             background=background,
             device=device or "auto",
+            pictures=pictures,
             say=say,
         )
     code = measure(

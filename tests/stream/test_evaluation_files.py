@@ -271,7 +271,7 @@ def test_files_as_windows_saves_them(encoding, tmp_path):
     database = '{"a": {"subset": "validation", "annotations": [{"segment": [0, 0], "label": "x"}]}}'
     known = activitynet.read_truth(saved("t.json", f'{{"database":\n{database}}}'), subset="validation")
     assert list(known.segments.rows()) == [("a", 0, 0, "x", 1)]
-    assert remarks(known, segments(), task="detection")["annotations_without_duration"] == 1
+    assert remarks(known, segments(), task="detection")["annotations_without_duration"] == ["a"]
     saved("Diving_test.txt", "a 0 1\na 2 2\n")
     saved("._Diving_test.txt", "Mac OS X")
     assert thumos14.read_truth(tmp_path).labels == ("Diving",)
@@ -289,6 +289,10 @@ def test_segments_check_themselves():
         Truth(segments(("b", 0, 1, "x")), segments(), {"a": 3.0}, ("x",))
     with pytest.raises(ValueError, match="label 'x' has annotations, but is not among"):
         Truth(segments(("a", 0, 1, "x")), segments(), {"a": 3.0}, ("y",))
+
+
+def counts(odd):
+    return {kind: len(names) for kind, names in odd.items()}
 
 
 def test_remarks():
@@ -310,12 +314,16 @@ def test_remarks():
         "results_twice": 1,
         "results_of_unknown_labels": 1,
     }
-    assert remarks(known, found, task="detection") == every
+    odd = remarks(known, found, task="detection")
+    assert counts(odd) == every
+    assert (odd["annotations_without_duration"], odd["annotations_beyond_the_end"]) == (["b"], ["b"])
+    assert (odd["labels_without_truth"], odd["results_of_unknown_labels"]) == (["z"], ["q"])
+    assert (odd["videos_without_truth"], odd["results_without_duration"]) == (["d"], ["a", "a", "c"])
     of_segments = {name: number for name, number in every.items() if "labels" not in name}
-    assert remarks(known, found, task="proposals") == of_segments
+    assert counts(remarks(known, found, task="proposals")) == of_segments
     of_videos = {name: number for name, number in every.items() if "annotations" not in name and "duration" not in name}
-    assert remarks(known, found, task="classification") == of_videos
-    assert remarks(known, segments(), task="detection")["videos_without_results"] == 2
+    assert counts(remarks(known, found, task="classification")) == of_videos
+    assert remarks(known, segments(), task="detection")["videos_without_results"] == ["a", "b"]
     perfect = truth(("a", 0, 5, "x"))
     assert remarks(perfect, perfect.segments, task="detection") == {}
 
