@@ -14,12 +14,14 @@ from typing import Any
 
 from actionstream.choices import RuntimeName
 from actionstream.demos.page.address import check_address
+from actionstream.demos.page.annotations import Annotations
 from actionstream.demos.page.clips import MAX_SNAPSHOTS, UploadedVideo
 from actionstream.demos.page.cost import Cost, check_cost
 from actionstream.demos.page.hub import Hub, Settings, SharedEngine
 from actionstream.demos.page.lesson import Lesson
 from actionstream.demos.page.lessons import Lessons
 from actionstream.demos.page.limits import Limits
+from actionstream.demos.page.projects import Project, Projects
 from actionstream.demos.page.sessions import Finished, Live, Session
 from actionstream.demos.page.storage import make_folder, remove_stale
 from actionstream.demos.page.taught import TaughtVisitor
@@ -45,10 +47,19 @@ BYTES_OF_LESSON = 20_000_000
 
 
 class Site:
-    """Everything of one server. Methods may be called from any thread."""
+    """Everything of one server. Methods may be called from any thread.
 
-    def __init__(self, *, model: str, runtime: RuntimeName, device: str, limits: Limits):
+    project  of the person who started it; None: visitors annotate what they upload
+    """
+
+    def __init__(
+        self, *, model: str, runtime: RuntimeName, device: str, limits: Limits, project: Project | None = None
+    ):
         self.limits = limits
+        self.project = project
+        self.projects = Projects()
+        if project is not None:
+            self.projects.add(project)
         self.model = locate(model)
         self.device = device
         self._runtime = runtime
@@ -109,6 +120,7 @@ class Site:
             if session.live:
                 self.end_live(session.live)
             self.forget_clip(session)
+            self.projects.remove(session.project)
             with self._lock:
                 own = [self._hubs.pop(each) for each in session.checkpoints.values() if each in self._hubs]
             for hub in own:
@@ -305,6 +317,27 @@ class Site:
         shutil.rmtree(session.folder / clip.token, ignore_errors=True)
         if clip.path.parent == session.folder:
             clip.path.unlink(missing_ok=True)
+
+    def open_project(self, session: Session, path: Path, name: str) -> Project:
+        """Begin to annotate a video of a session; it replaces the session's last one."""
+        limits = self.limits
+        if last := self.projects.remove(session.project):
+            for file in (last.annotations.path, *last.videos.values()):
+                if file.parent == session.folder:
+                    file.unlink(missing_ok=True)
+        annotations = Annotations(
+            session.folder / f"{path.stem}.json", max_bytes=1000 * limits.max_annotations_kilobytes
+        )
+        project = Project(
+            annotations,
+            {Path(name).stem or "video": path},
+            model=session.model,
+            max_minutes=limits.max_minutes,
+            max_height=limits.max_height,
+        )
+        session.project = project.token
+        self.projects.add(project)
+        return project
 
     def finished(self, token: str) -> Finished | None:
         return self._finished.get(token)
