@@ -201,12 +201,13 @@
         let why = "the server does not answer";
         try {
           const answer = await fetch(`annotate/${this.token}/save`, { method: "POST", body: this.body() });
-          if (answer.ok) {
-            this.version = (await answer.json()).version;
+          const { version, changed } = answer.ok ? await answer.json() : {};
+          if (version) {
+            this.version = version;
             continue;
           }
-          if (answer.status === 409) this.conflict = await answer.json();
-          why = answer.status === 409 ? "changed elsewhere" : await answer.text();
+          this.conflict = changed || null;
+          why = changed ? "changed elsewhere" : await answer.text();
         } catch {
           this.timer = setTimeout(() => this.save(), AGAIN_AFTER_MS);
         }
@@ -372,7 +373,7 @@
       if (!found) return this.render();
       const own = this.now.segments.filter(({ proposal }) => !proposal);
       const isNew = (each) => own.every((other) => other.label !== each.label || overlap(other, each) <= SAME);
-      const proposals = found.proposals.map((raw) => this.segment(raw, true)).filter(isNew);
+      const proposals = found.proposals.map((raw) => this.segment(raw, true)).filter(isNew).sort((a, b) => a.start - b.start);
       say(proposals.length ? `The model proposes ${proposals.length} segments` : "The model proposes nothing new");
       this.change([...own, ...proposals]);
     }
@@ -619,7 +620,7 @@
         });
         return made;
       };
-      const actions = [button("Accept", () => this.accept(id)), button("×", () => this.remove(id))];
+      const actions = [button("✓", () => this.accept(id)), button("×", () => this.remove(id))];
       for (const [place, elements] of [[label], [times[0]], [times[1]], actions].entries()) row.insertCell(place).append(...elements);
       row.addEventListener("click", (event) => this.select(id, !event.target.closest("input, select")));
       row.addEventListener("focusin", () => this.selected !== id && this.select(id));

@@ -35,12 +35,15 @@ EDITOR = """
   </div>
   <div class="as-work">
     <div class="as-screen">
-      <video class="as-player" data-part="annotate-player" controls playsinline preload="auto" aria-label="The video"></video>
+      <video class="as-player" data-part="annotate-player" controls playsinline preload="auto"
+        aria-label="The video"></video>
       <div class="as-new as-transport">
         <button type="button" data-part="annotate-play">Play</button>
-        <button type="button" data-part="annotate-back" aria-label="One frame back" aria-keyshortcuts=",">◂ <kbd>,</kbd></button>
+        <button type="button" data-part="annotate-back" aria-label="One frame back"
+          aria-keyshortcuts=",">◂ <kbd>,</kbd></button>
         <output class="as-time" data-part="annotate-time" aria-live="off">0:00.000</output>
-        <button type="button" data-part="annotate-forward" aria-label="One frame forward" aria-keyshortcuts="."><kbd>.</kbd> ▸</button>
+        <button type="button" data-part="annotate-forward" aria-label="One frame forward"
+          aria-keyshortcuts="."><kbd>.</kbd> ▸</button>
         <label>Speed <select data-part="annotate-speed">
           <option value="0.25">0.25</option><option value="0.5">0.5</option><option value="1" selected>1</option>
           <option value="1.5">1.5</option><option value="2">2</option><option value="4">4</option>
@@ -63,7 +66,7 @@ EDITOR = """
         <button type="button" data-part="annotate-redo">Redo</button>
         <button type="button" data-part="annotate-delete">Delete</button>
         <span class="as-gap"></span>
-        <button type="button" data-part="annotate-out" aria-label="Zoom out">−</button>
+        <button type="button" data-part="annotate-out" aria-label="Zoom out">&minus;</button>
         <button type="button" data-part="annotate-fit">Fit</button>
         <button type="button" data-part="annotate-in" aria-label="Zoom in">+</button>
       </div>
@@ -71,7 +74,8 @@ EDITOR = """
         <div class="as-heads" data-part="annotate-heads" role="group" aria-label="Labels"></div>
         <div class="as-scroll" data-part="annotate-scroll" tabindex="0" role="group" aria-label="Timeline">
           <div class="as-inner" data-part="annotate-inner">
-            <div class="as-ruler" data-part="annotate-ruler" role="slider" tabindex="0" aria-label="Time" aria-valuemin="0"></div>
+            <div class="as-ruler" data-part="annotate-ruler" role="slider" tabindex="0" aria-label="Time"
+              aria-valuemin="0"></div>
             <div data-part="annotate-lanes"></div>
             <div class="as-now" data-part="annotate-now"></div>
           </div>
@@ -81,7 +85,8 @@ EDITOR = """
         <label>New label <input type="text" data-part="annotate-name" maxlength="200" autocomplete="off"></label>
         <button type="button" data-part="annotate-add">Add</button>
       </div>
-      <details><summary>Names and colors of labels</summary><ul class="as-labels" data-part="annotate-labels"></ul></details>
+      <details><summary>Names and colors of labels</summary>
+        <ul class="as-labels" data-part="annotate-labels"></ul></details>
       <details><summary>Keys</summary><dl class="as-keys">
         <dt><kbd>1</kbd> to <kbd>9</kbd></dt><dd>start a segment of that label now; again: end it</dd>
         <dt><kbd>Esc</kbd></dt><dd>drop the segment that was started last, or the selection</dd>

@@ -49,13 +49,13 @@ class AnnotateRoutes:
         return FileResponse(path, media_type="application/json", filename="annotations.json") if path.exists() else GONE
 
     def save(self, project: Project, request: Request, body: str) -> Response:
-        """Save a video; where the page has not seen its newest entry, status 409 and that entry."""
+        """Save a video; where the page has not seen its newest entry, answer with that, and save nothing."""
         entry = parse_json(body, Entry, "the annotations")
         project.path(entry.video)
         try:
             return JSONResponse({"version": project.annotations.save(entry)})
         except Changed:
-            return JSONResponse(project.entry(entry.video), status_code=409)
+            return JSONResponse({"changed": project.entry(entry.video)})
 
     def label(self, project: Project, request: Request, body: str) -> Response:
         project.annotations.change_label(parse_json(body, LabelChange, "the label"))

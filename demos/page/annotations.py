@@ -1,7 +1,8 @@
 """A file of annotations in ActivityNet's layout that changes one video at a time, and keeps all else that it has.
 
-Besides the layout's own keys (`actionstream.evaluation.activitynet`), a video may have `reviewed`, true when a person is
-done with it, and `proposals`, segments of a model that nobody has accepted yet; a node of `taxonomy` may have `color`.
+Besides the layout's own keys (`actionstream.evaluation.activitynet`), a video may have `reviewed`, true when a person
+is done with it, and `proposals`, segments of a model that nobody has accepted yet.
+A node of `taxonomy` may have `color`.
 """
 
 from __future__ import annotations

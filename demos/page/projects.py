@@ -17,6 +17,7 @@ from typing import Any
 from actionstream.demos.page.annotations import Annotations
 from actionstream.demos.page.clips import UploadedVideo
 from actionstream.demos.page.hub import Hub
+from actionstream.demos.page.limits import Limits
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.common.limits import max_text_bytes
 from actionstream.models.labels import list_labels, read_labels
@@ -96,6 +97,14 @@ class Project:
         )
         return self.draft
 
+    def close(self) -> None:
+        """Stop the draft; what was uploaded, and its annotations, are removed."""
+        self.stop_draft()
+        folder = self.annotations.path.parent
+        for file in () if self.kept else (self.annotations.path, *self.videos.values()):
+            if file.resolve().parent == folder:  # the sample is not
+                file.unlink(missing_ok=True)
+
     def stop_draft(self) -> None:
         draft, self.draft = self.draft, None
         if draft is not None:
@@ -157,13 +166,12 @@ class Projects:
     def find(self, token: str) -> Project | None:
         return self._all.get(token)
 
-    def remove(self, token: str) -> Project | None:
-        """Forget a project; its files stay. Returns it, if there is one."""
+    def remove(self, token: str) -> None:
+        """End a project, if there is one."""
         with self._lock:
             project = self._all.pop(token, None)
         if project is not None:
-            project.stop_draft()
-        return project
+            project.close()
 
     def begin_draft(self, project: Project, video: str, hub: Hub) -> None:
         """See `Project.begin_draft`; ActionstreamError where too many videos are being labelled."""
@@ -190,6 +198,13 @@ def open_folder(videos: Sequence[Path], out: Path, *, labels: str | None) -> Pro
         if named.setdefault(name, file) != file:
             raise ActionstreamError(f"{named[name]} and {file} have the same name; give one of them another")
     return Project(annotations, named, kept=True)
+
+
+def open_upload(path: Path, name: str, folder: Path, *, model: Located, limits: Limits) -> Project:
+    """The project of an uploaded video, whose annotations are in `folder` while its page is open."""
+    annotations = Annotations(folder / f"{path.stem}.json", max_bytes=1000 * limits.max_annotations_kilobytes)
+    video = {Path(name).stem[:200] or "video": path}
+    return Project(annotations, video, model=model, max_minutes=limits.max_minutes, max_height=limits.max_height)
 
 
 def _videos_in(path: Path) -> list[Path]:

@@ -14,14 +14,13 @@ from typing import Any
 
 from actionstream.choices import RuntimeName
 from actionstream.demos.page.address import check_address
-from actionstream.demos.page.annotations import Annotations
 from actionstream.demos.page.clips import MAX_SNAPSHOTS, UploadedVideo
 from actionstream.demos.page.cost import Cost, check_cost
 from actionstream.demos.page.hub import Hub, Settings, SharedEngine
 from actionstream.demos.page.lesson import Lesson
 from actionstream.demos.page.lessons import Lessons
 from actionstream.demos.page.limits import Limits
-from actionstream.demos.page.projects import Project, Projects
+from actionstream.demos.page.projects import Project, Projects, open_upload
 from actionstream.demos.page.sessions import Finished, Live, Session
 from actionstream.demos.page.storage import make_folder, remove_stale
 from actionstream.demos.page.taught import TaughtVisitor
@@ -320,21 +319,8 @@ class Site:
 
     def open_project(self, session: Session, path: Path, name: str) -> Project:
         """Begin to annotate a video of a session; it replaces the session's last one."""
-        limits = self.limits
-        if last := self.projects.remove(session.project):
-            for file in (last.annotations.path, *last.videos.values()):
-                if file.parent == session.folder:
-                    file.unlink(missing_ok=True)
-        annotations = Annotations(
-            session.folder / f"{path.stem}.json", max_bytes=1000 * limits.max_annotations_kilobytes
-        )
-        project = Project(
-            annotations,
-            {Path(name).stem or "video": path},
-            model=session.model,
-            max_minutes=limits.max_minutes,
-            max_height=limits.max_height,
-        )
+        self.projects.remove(session.project)
+        project = open_upload(path, name, session.folder, model=session.model, limits=self.limits)
         session.project = project.token
         self.projects.add(project)
         return project

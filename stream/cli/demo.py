@@ -107,7 +107,7 @@ def demo(
     ] = None,
     max_pixels: MaxPixels = MAX_PIXELS,
 ) -> None:
-    """Open the web page: your camera or an address live, actions of your own, videos, annotations, two models side by side.
+    """Open the web page: your camera or an address live, actions of your own, videos, two models side by side.
 
     The limits are for strangers who open the page; a client is an IPv4 address, or an IPv6 /64 network.
     """

@@ -31,20 +31,24 @@ PHONE = {"width": 390, "height": 844}
 
 
 class Server:
-    """`actionstream demo` in a process of its own, whose temporary files are in `folder`."""
+    """`actionstream demo`, or another command, in a process of its own, whose temporary files are in `folder`.
 
-    def __init__(self, *options: str, folder: Path):
+    token  what the printed address has behind #
+    """
+
+    def __init__(self, *options: str, folder: Path, command: str = "demo"):
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}/"
         self.folder = folder
         here = {"TMPDIR": str(folder), "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
         environment = {**os.environ, **here}
-        command = [sys.executable, "-m", "actionstream", "demo", "--port", str(self.port), *options]
-        self.process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+        arguments = [sys.executable, "-m", "actionstream", command, "--port", str(self.port), *options]
+        self.process = subprocess.Popen(arguments, env=environment, stderr=subprocess.PIPE, text=True)
         first = self.process.stderr.readline()
         if self.address not in first:
             self.process.kill()
             raise AssertionError(first + self.process.communicate()[1])
+        self.token = first.partition(self.address)[2].partition(" ")[0].removeprefix("#")
 
     def num_streams(self) -> int:
         with urllib.request.urlopen(f"{self.address}live/status") as answer:
@@ -67,9 +71,9 @@ class Server:
 
 
 @contextmanager
-def server(*options: str, folder: Path) -> Iterator[Server]:
+def server(*options: str, folder: Path, command: str = "demo") -> Iterator[Server]:
     """A server that has said nothing on standard error when it ends, and leaves nothing in its folder."""
-    one = Server(*options, folder=folder)
+    one = Server(*options, folder=folder, command=command)
     try:
         yield one
         assert one.end() == ""
@@ -125,8 +129,10 @@ def chromium(playwright, camera: Path) -> Iterator:
 
 
 @contextmanager
-def visit(browser, address: str, **options) -> Iterator:
+def visit(browser, address: str, *, token: str = "", **options) -> Iterator:
     """An open page of a visitor of its own, which in the end has said no error and asked nobody else for anything.
+
+    token  of the project that `actionstream annotate` has open, so that its tab is shown first
 
     Gradio asks how far a small file has come when it has arrived already: what is said of that does not count.
     """
@@ -137,8 +143,8 @@ def visit(browser, address: str, **options) -> Iterator:
     page.on("console", lambda message: errors.append(said(message)) if message.type == "error" else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("request", lambda request: strangers.append(request.url) if is_strange(request.url, address) else None)
-    page.goto(address)
-    page.get_by_role("button", name="Start").wait_for()
+    page.goto(f"{address}#{token}" if token else address)
+    page.get_by_role("button", name="Draft" if token else "Start", exact=bool(token)).wait_for()
     try:
         yield page
         late = any("/upload_progress" in text for text in errors)
