@@ -37,10 +37,6 @@
       if (!ticket) return;
       this.token = ticket.token;
       this.listen();
-      if (!this.token) {
-        say("This page was opened without its whole address: copy the one that actionstream annotate prints, with what follows #");
-        return;
-      }
       const state = await this.ask("state");
       if (!state) return;
       find("annotate").hidden = false;
@@ -610,6 +606,7 @@
             if (end > this.duration) say(`the video ends at ${stamp(this.duration)}`);
           }
         });
+        field.addEventListener("keydown", (event) => event.key === "Enter" && field.blur()); // keys are for segments again
         return field;
       });
       const button = (text, does) => {
@@ -653,5 +650,15 @@
     }
   }
 
-  window.actionstream.annotate = new Annotate();
+  const annotate = (window.actionstream.annotate = new Annotate());
+
+  /* `actionstream annotate` prints an address with the token of its project, which browsers send to nobody. */
+  const token = location.hash.slice(1);
+  const begin = () => {
+    if (!find("annotate-address")) return;
+    clearInterval(waiting);
+    find("annotate-address").hidden = true;
+    annotate.open({ token });
+  };
+  const waiting = token ? setInterval(begin, 50) : 0;
 })();

@@ -105,11 +105,16 @@ EDITOR = """
 """
 
 
-def build(site: Site, blocks: gr.Blocks) -> None:
+WHOLE_ADDRESS = """
+<p class="as-message as-told" data-part="annotate-address">Open the whole address that actionstream annotate prints, with
+  what follows #.</p>
+"""
+
+
+def build(site: Site) -> None:
     """Put the tab into the Blocks that are open."""
     if site.project is not None:
-        gr.HTML(EDITOR, apply_default_css=False)
-        blocks.load(None, None, None, js="() => actionstream.annotate.open({ token: location.hash.slice(1) })")
+        gr.HTML(WHOLE_ADDRESS + EDITOR, apply_default_css=False)  # annotate.js opens it
         return
     limits = site.limits
 

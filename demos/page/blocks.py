@@ -26,7 +26,7 @@ def build(site: Site) -> gr.Blocks:
             with gr.Tab("Video"):
                 video.build(site)
             with gr.Tab("Annotate", id=annotate.TAB):
-                annotate.build(site, blocks)
+                annotate.build(site)
             with gr.Tab("Compare"):
                 compare.build(site)
             with gr.Tab("Models"):
