@@ -58,17 +58,21 @@ EDITOR = """
     </div>
     <div class="as-lower">
       <div class="as-new">
-        <button type="button" data-part="annotate-draft">Draft</button>
-        <button type="button" data-part="annotate-accept" hidden>Accept all</button>
-        <button type="button" data-part="annotate-reject" hidden>Reject all</button>
-        <span class="as-gap"></span>
-        <button type="button" data-part="annotate-undo">Undo</button>
-        <button type="button" data-part="annotate-redo">Redo</button>
-        <button type="button" data-part="annotate-delete">Delete</button>
-        <span class="as-gap"></span>
-        <button type="button" data-part="annotate-out" aria-label="Zoom out">&minus;</button>
-        <button type="button" data-part="annotate-fit">Fit</button>
-        <button type="button" data-part="annotate-in" aria-label="Zoom in">+</button>
+        <span class="as-group">
+          <button type="button" data-part="annotate-draft">Draft</button>
+          <button type="button" data-part="annotate-accept" hidden>Accept all</button>
+          <button type="button" data-part="annotate-reject" hidden>Reject all</button>
+        </span>
+        <span class="as-group">
+          <button type="button" data-part="annotate-undo">Undo</button>
+          <button type="button" data-part="annotate-redo">Redo</button>
+          <button type="button" data-part="annotate-delete">Delete</button>
+        </span>
+        <span class="as-group">
+          <button type="button" data-part="annotate-out" aria-label="Zoom out">&minus;</button>
+          <button type="button" data-part="annotate-fit">Fit</button>
+          <button type="button" data-part="annotate-in" aria-label="Zoom in">+</button>
+        </span>
       </div>
       <div class="as-timeline">
         <div class="as-heads" data-part="annotate-heads" role="group" aria-label="Labels"></div>

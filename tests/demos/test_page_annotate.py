@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import httpx
 import pytest
-from browser import PHONE, part, server, take_pictures, visit, wait_until
+from browser import PHONE, check_access, part, server, take_pictures, visit, wait_until
 
 from actionstream.evaluation.activitynet import read_truth
 from actionstream.sources import SAMPLE
@@ -291,6 +291,15 @@ def test_labels_are_added_renamed_coloured_and_removed(folder, browser):
         page.get_by_role("button", name="Remove the label <i>stand").click()
         page.get_by_role("button", name="Start a segment of <i>stand").wait_for(state="detached")
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
+def test_axe_finds_nothing(folder, browser):
+    with folder.visit(browser) as page:
+        choose(page, "door")
+        press(page, "1", "ArrowRight", "1", "2")  # one segment, and one that goes on
+        bar(page, "wave").first.wait_for()
+        page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
+        check_access(page, "annotate")
 
 
 def test_who_has_not_the_whole_address_gets_nothing(folder, browser):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import pytest
 from helpers import missing
 from servers import free_port
 
@@ -164,6 +165,19 @@ def is_strange(url: str, address: str) -> bool:
 
 def part(page, name: str):
     return page.locator(f'[data-part="{name}"]')
+
+
+def check_access(page, name: str) -> None:
+    """That axe finds no fault in a part of the page, light and dark; skips where axe is not installed."""
+    axe = pytest.importorskip("axe_playwright_python")
+    script = Path(axe.__file__).with_name("axe.min.js").read_text()
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_function("(dark) => document.body.classList.contains('dark') === dark", arg=scheme == "dark")
+        page.wait_for_timeout(500)  # colours change slowly
+        page.evaluate(script)
+        found = page.evaluate("(name) => axe.run(document.querySelector(`[data-part=${name}]`))", name)
+        assert [(each["id"], each["nodes"][0]["html"]) for each in found["violations"]] == []
 
 
 def wait_until(condition, seconds: float = 15.0) -> None:
