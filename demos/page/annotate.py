@@ -97,6 +97,7 @@ EDITOR = """
         <dt><kbd>Space</kbd></dt><dd>play or pause</dd>
         <dt><kbd>,</kbd> <kbd>.</kbd></dt><dd>one frame back or forward</dd>
         <dt><kbd>←</kbd> <kbd>→</kbd></dt><dd>one second; with Shift ten</dd>
+        <dt><kbd>Home</kbd> <kbd>End</kbd></dt><dd>begin and end of the video</dd>
         <dt><kbd>[</kbd> <kbd>]</kbd></dt><dd>the selected segment starts or ends now</dd>
         <dt><kbd>a</kbd></dt><dd>accept the selected proposal</dd>
         <dt><kbd>Del</kbd></dt><dd>delete the selected segment, or reject the proposal</dd>
@@ -110,8 +111,8 @@ EDITOR = """
 
 
 WHOLE_ADDRESS = """
-<p class="as-message as-told" data-part="annotate-address">Open the whole address that actionstream annotate prints, with
-  what follows #.</p>
+<p class="as-message as-told" data-part="annotate-address">Open the whole address that actionstream annotate prints,
+  with what follows #.</p>
 """
 
 

@@ -305,7 +305,10 @@ def test_axe_finds_nothing(folder, browser):
 def test_who_has_not_the_whole_address_gets_nothing(folder, browser):
     """Another user of this machine, or a page of another site: neither names nor videos."""
     page = browser.new_page()
-    for token, said in (("", "Open the whole address that actionstream annotate prints"), ("#x", "does not know this page any more")):
+    for token, said in (
+        ("", "Open the whole address that actionstream annotate prints"),
+        ("#x", "does not know this page any more"),
+    ):
         page.goto("about:blank")
         page.goto(folder.address + token)
         page.get_by_text(said).wait_for()
