@@ -253,6 +253,28 @@ def test_what_cannot_be_annotated(run, tmp_path, videos, out, words):
     assert words in err
 
 
+def test_only_this_machine_gets_the_folder(run, monkeypatch, tmp_path):
+    """There is no option for another address."""
+    given = []
+    monkeypatch.setattr("actionstream.demos.page.server.serve", lambda **options: given.append(options))
+    command = (
+        "annotate",
+        touch(tmp_path / "videos", "a.mp4"),
+        "-o",
+        tmp_path / "segments.json",
+        "--labels",
+        "wave,nod",
+    )
+    assert run(*command)[0] == 0
+    assert (given[0]["host"], given[0]["share"], given[0]["proxies"]) == ("127.0.0.1", False, ())
+    assert list(given[0]["project"].videos) == ["a"]
+    assert [each["nodeName"] for each in json.loads((tmp_path / "segments.json").read_text())["taxonomy"]] == [
+        "wave", "nod",
+    ]  # fmt: skip
+    assert run(*command, "--host", "0.0.0.0")[0] == 2
+    assert len(given) == 1
+
+
 def test_the_length_of_a_video(tmp_path):
     """As its file says, unless the annotations say it."""
     write_video(tmp_path / "film.mp4", images(20), rate=10)
