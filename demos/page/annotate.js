@@ -427,10 +427,10 @@
       document.addEventListener("keydown", (event) => this.key(event));
       document.addEventListener("visibilitychange", () => document.hidden && this.dirty && this.save());
       addEventListener("pagehide", () => {
-        if (this.dirty && !this.conflict) navigator.sendBeacon(`annotate/${this.token}/save`, this.body());
+        if ((this.dirty || this.saving) && !this.conflict) navigator.sendBeacon(`annotate/${this.token}/save`, this.body());
       });
       addEventListener("beforeunload", (event) => {
-        if (this.dirty || (!this.kept && !this.fresh)) event.preventDefault(); // the browser asks the person
+        if (this.dirty || this.saving || (!this.kept && !this.fresh)) event.preventDefault(); // the browser asks the person
       });
     }
 
