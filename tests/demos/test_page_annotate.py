@@ -108,7 +108,7 @@ def test_a_person_marks_by_keys_and_corrects(folder, browser):
         press(page, "ArrowLeft", "ArrowLeft", "2")  # backwards
         folder.becomes("kitchen", ("wave", 3, 7), ("clap", 5, 7))
         assert folder.database()["kitchen"]["subset"] == "training"
-        assert part(page, "annotate-saved").text_content() == "Saved"
+        page.get_by_text("Saved", exact=True).wait_for()
 
         press(page, "ArrowRight", "[")  # clap is selected
         folder.becomes("kitchen", ("wave", 3, 7), ("clap", 6, 7))
@@ -259,7 +259,7 @@ def test_two_tabs_do_not_lose_work(folder, browser):
         press(second, "2", "ArrowRight", "2")
         part(second, "annotate-conflict").wait_for()
         assert folder.segments("<b>attic") == [("wave", 0, 1)]
-        assert part(second, "annotate-saved").text_content() == "Not saved: changed elsewhere"
+        second.get_by_text("Not saved: changed elsewhere").wait_for()
         part(second, "annotate-theirs").click()
         bar(second, "wave").wait_for()
         assert bar(second, "clap").count() == 0
