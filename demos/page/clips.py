@@ -48,7 +48,7 @@ class UploadedVideo:
         name: str,
         hub: Hub,
         max_minutes: float,
-        max_height: int,
+        max_height: float,
         max_snapshots: int = MAX_SNAPSHOTS,
     ):
         self.token = secrets.token_urlsafe(16)
