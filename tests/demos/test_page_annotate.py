@@ -64,6 +64,11 @@ def folder(tmp_path_factory):
 
 def choose(page, video):
     part(page, "annotate-video").select_option(video)
+    wait_for_video(page, video)
+
+
+def wait_for_video(page, video):
+    """Until its segments are there, and it can be played: before that there is no time to go to."""
     page.wait_for_function("(name) => actionstream.annotate.video === name && actionstream.annotate.loaded", arg=video)
     page.wait_for_function("document.querySelector('[data-part=annotate-player]').readyState > 0")
 
@@ -342,6 +347,7 @@ def test_a_visitor_annotates_an_upload(site, browser, tmp_path):
     with visit(browser, site.address, accept_downloads=True) as page:
         page.get_by_role("tab", name="Annotate").click()
         page.locator("#annotate-upload input[type=file]").set_input_files(shutil.copy(SAMPLE, tmp_path / "my film.mp4"))
+        wait_for_video(page, "my film")
         part(page, "annotate-name").fill("wave")
         part(page, "annotate-name").press("Enter")
         page.get_by_role("button", name="Start a segment of wave").click()
