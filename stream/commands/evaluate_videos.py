@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,8 @@ from actionstream.sources.source import reason
 from actionstream.videos.label import LabelledVideo
 from actionstream.videos.live import live_segments
 
+FLAT = str.maketrans("/\\", "--")
+"""A name of a video may have folders."""
 UNIFORM, THRESHOLDED = "uniform segments with video-level labels", "thresholded raw frame scores"
 
 
@@ -97,12 +100,12 @@ def evaluate_videos(
     events = EventSettings(background=background)
     live: list[LiveVideo] = []
     all_drawn = True
-    done: list[str] = []
+    done: dict[str, float] = {}  # the videos, and how long they are
     detectors: dict[str, list[SegmentRow]] = {"ours": [], UNIFORM: [], THRESHOLDED: []}
     for name, found, thumbnails in label_each(files.items(), scorer, background=background, say=say):
         if found is None:
             continue
-        done.append(name)
+        done[name] = found.scores.duration_seconds
         if task == "classification":
             detectors["ours"] += [
                 (name, math.nan, math.nan, label, float(score))
@@ -118,7 +121,7 @@ def evaluate_videos(
         live.append(LiveVideo.of(name, found.scores, scorer.card, announced, labels=judged))
         if pictures is not None:
             try:
-                with atomic_write(pictures / f"{name}.png") as path:
+                with atomic_write(pictures / f"{name.translate(FLAT)}.png") as path:
                     draw_comparison(path, known.only([name]), live[-1], thumbnails=thumbnails)
             except OSError as error:
                 say(reason(error))
@@ -126,7 +129,7 @@ def evaluate_videos(
     if not done:
         raise ActionstreamError(f"none of the {len(files)} videos could be labelled: {results} is not written")
     ours = Segments.from_rows(detectors["ours"])
-    write_results(results, ours, task=task, videos=done)
+    write_results(results, ours, task=task, videos=list(done))
     missing = {
         "videos_not_there": [name for name in known.durations_seconds if name not in files],
         "videos_not_labelled": [name for name in files if name not in done],
@@ -144,7 +147,9 @@ def evaluate_videos(
             name: {key: value for key, value in measured(Segments.from_rows(detectors[name])).items() if key != "AP"}
             for name in (UNIFORM, THRESHOLDED)
         }
-    found_odd = {**remarks(known, ours, task=task), **missing}
+    said = {name: seconds for name, seconds in known.durations_seconds.items() if not math.isnan(seconds)}
+    measured_too = replace(known, durations_seconds={**known.durations_seconds, **done, **said})
+    found_odd = {**remarks(measured_too, ours, task=task), **missing}
     figures |= count_odd({kind: found_odd[kind] for kind in MEANINGS if found_odd.get(kind)})
     print_figures(figures, as_json=as_json)
     return 0 if len(done) == len(files) and all_drawn else 1

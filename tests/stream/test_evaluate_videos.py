@@ -135,6 +135,16 @@ def test_truth_that_is_odd_is_counted_named_and_passed_over(run, folder):
     assert (folder / "pictures" / "sample.png").exists()
 
 
+def test_a_table_that_names_a_video_by_its_path(run, folder):
+    """It has no durations, so that of the video counts; the picture lies in the folder of pictures."""
+    header = "video,start_seconds,end_seconds,label"
+    (folder / "t.csv").write_text(f"{header}\ndeep/v_sample,2,4,right\ndeep/v_sample,25,28,left\n")
+    arguments = ["--truth", "t.csv", "--videos", "videos", "--pictures", "pictures"]
+    code, out, _ = run("evaluate", "activitynet", *arguments, "--json")
+    assert (code, json.loads(out)["remarks"]["annotations_beyond_the_end"]) == (0, 1)
+    assert [path.name for path in (folder / "pictures").iterdir()] == ["deep-v_sample.png"]
+
+
 def test_classification(run, folder):
     arguments = ["--truth", "truth.json", "--task", "classification", "--videos", "videos"]
     code, out, _ = run("evaluate", "activitynet", *arguments, "--background", "still", "--json")
