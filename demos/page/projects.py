@@ -222,6 +222,10 @@ def _videos_in(path: Path) -> list[Path]:
 def _names(labels: str | None) -> Sequence[str]:
     if labels is None:
         return ()
-    if Path(labels).is_file() or labels in list_labels():
+    is_file = Path(labels).is_file() or ("," not in labels and Path(labels).suffix == ".txt")
+    if is_file or labels in list_labels():
         return read_labels(labels)
-    return [label.strip() for label in labels.split(",") if label.strip()]
+    names = [label.strip() for label in labels.split(",") if label.strip()]
+    if not names:
+        raise ActionstreamError(f"--labels is {labels!r}; expected names with commas between them, or a file of names")
+    return names

@@ -232,6 +232,10 @@ def test_the_videos_of_a_folder(tmp_path, path):
     assert "sit" in {each["name"] for each in project.state()["labels"]}
     assert list(open_folder([folder / "a.webm", folder / "in"], path, labels=None).videos) == ["a", "d"]
     (tmp_path / "labels.txt").write_text("one\ntwo\n")
+    for labels, message in ((" ,", "--labels is ' ,'; expected names"), ("lables.txt", "lables.txt")):
+        with pytest.raises(ActionstreamError, match=message):
+            open_folder([folder], tmp_path / "none.json", labels=labels)
+    assert not (tmp_path / "none.json").exists()
     named = open_folder([folder], tmp_path / "new.json", labels=str(tmp_path / "labels.txt"))
     assert [each["name"] for each in named.state()["labels"]] == ["one", "two"]
 
