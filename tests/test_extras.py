@@ -71,6 +71,7 @@ def test_what_is_missing_is_named(monkeypatch):
         ("train", ("train", "--data", "clips", "-o", "run")),
         ("export", ("export", "motion", "-o", "motion.onnx")),
         ("page", ("demo",)),
+        ("page", ("annotate", "videos", "-o", "segments.json")),
         ("camera", ("watch", "0")),
         ("camera", ("watch", "sample", "--save", "out.mp4")),
         ("openvino", ("watch", "sample", "--runtime", "openvino")),

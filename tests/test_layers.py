@@ -21,6 +21,7 @@ ROOMS = {
         "common",
         "labels",
         "video",
+        "annotations",
         "network",
         "window",
         "preprocessing",
@@ -63,7 +64,7 @@ ROOMS = {
 }
 """The folders and files of a package, each of which imports itself and those before it; "" is its own names."""
 PAGE = "actionstream.demos.page"
-"""What the command line imports inside a function, against the order: the command `demo` serves the page."""
+"""What the command line imports inside a function, against the order: `demo` and `annotate` serve the page."""
 MOST_LINES = 400
 
 

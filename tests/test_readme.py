@@ -136,8 +136,8 @@ def test_commands(run, weights, cameras):
         if "--watch-list" in arguments:
             follow(arguments, cameras)
             continue
-        if name == "demo":
-            serve(arguments)
+        if name in ("demo", "annotate"):
+            serve(name, arguments)
             continue
         if arguments == ["cameras.toml"]:
             serve_cameras(arguments)
@@ -168,13 +168,13 @@ def follow(arguments, cameras):
     assert process.wait(20) == 143
 
 
-def serve(arguments):
+def serve(name, arguments):
     """The page is there until somebody stops it."""
     port = free_port()
-    command = [Path(sys.executable).with_name("actionstream"), "demo", *arguments, "--port", str(port)]
+    command = [Path(sys.executable).with_name("actionstream"), name, *arguments, "--port", str(port)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     with process.stderr:
-        assert f":{port}/ (Ctrl-C ends)" in process.stderr.readline()
+        assert re.search(rf":{port}/(#[\w-]{{22}})? \(Ctrl-C ends\)$", process.stderr.readline())
         process.terminate()
         assert process.stderr.read() == ""
     assert process.wait(20) == 143

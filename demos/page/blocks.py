@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
-from actionstream.demos.page import compare, live, models, teach, video
+from actionstream.demos.page import annotate, compare, live, models, teach, video
 from actionstream.demos.page.site import Site
 
 TITLE = """
@@ -18,13 +18,15 @@ SYSTEM_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica N
 def build(site: Site) -> gr.Blocks:
     with gr.Blocks(title="actionstream", analytics_enabled=False) as blocks:
         gr.HTML(TITLE)
-        with gr.Tabs():
+        with gr.Tabs(selected=annotate.TAB if site.project else None):
             with gr.Tab("Live"):
                 live.build(site)
             with gr.Tab("Teach") as tab:
                 teach.build(site, tab)
             with gr.Tab("Video"):
                 video.build(site)
+            with gr.Tab("Annotate", id=annotate.TAB):
+                annotate.build(site)
             with gr.Tab("Compare"):
                 compare.build(site)
             with gr.Tab("Models"):

@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from actionstream.commands.label import rows_of, write_found
+from actionstream.commands.label import write_found
 from actionstream.demos.page.hub import Hub, Settings
 from actionstream.engine.engine import Snapshot
-from actionstream.evaluation.segments import Segments
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.labels import find_background
 from actionstream.results import Prediction, Update
@@ -23,8 +22,9 @@ from actionstream.scoring import sure_segments
 from actionstream.sources import SourceError
 from actionstream.sources.video import FileSource
 from actionstream.videos.label import LabelledVideo, label_scores
-from actionstream.videos.picture import Thumbnails, choose_classes, score_columns
+from actionstream.videos.picture import choose_classes, score_columns
 from actionstream.videos.scores import VideoScores
+from actionstream.videos.thumbnails import Thumbnails
 
 MAX_SNAPSHOTS = 600
 KINDS = ("json", "csv", "srt", "png")
@@ -48,7 +48,7 @@ class UploadedVideo:
         name: str,
         hub: Hub,
         max_minutes: float,
-        max_height: int,
+        max_height: float,
         max_snapshots: int = MAX_SNAPSHOTS,
     ):
         self.token = secrets.token_urlsafe(16)
@@ -155,10 +155,9 @@ class UploadedVideo:
         folder.mkdir(exist_ok=True)
         stem = Path(self.name).stem or "video"
         targets = {kind: folder / f"found.{kind}" for kind in KINDS}
-        segments = Segments.from_rows(rows_of(stem, found.segments))
         sure = sure_segments(found.segments)
         card = self.hub.engine.card
-        write_found(targets, stem, found, segments, sure, card=card, thumbnails=self.thumbnails)
+        write_found(targets, stem, found, sure, card=card, thumbnails=self.thumbnails)
         return targets
 
     def _keep(self, prediction: Prediction) -> None:

@@ -34,13 +34,15 @@ READ = re.compile(
     r"/|/(assets|static)/.{1,200}|/(config|theme\.css|favicon\.ico|manifest\.json)"
     r"|/gradio_api/(startup-events|info|queue/data|upload_progress|heartbeat/[\w-]{1,64})"
     r"|/page/[\w.]+|/live/(status|[\w-]+/picture)|/video/[\w-]+/(file|timeline|at|download/\w+)"
-    r"|/teach/[\w-]+/(state|checkpoint|picture)"
+    r"|/teach/[\w-]+/(state|checkpoint|picture)|/annotate/[\w-]+/(state|entry|video|file|draft)"
 )
 """The paths allowed with GET; without the list, gradio also serves files, fetches addresses, and more."""
 POSTED = (
     (re.compile(r"/live/[\w-]+/frame"), "max_frame_kilobytes"),
     (re.compile(CALL), "max_call_kilobytes"),
     (re.compile(r"/live/[\w-]+/(adjust|reset|leave)|/gradio_api/(cancel|reset)"), None),
+    (re.compile(r"/annotate/[\w-]+/save"), "max_annotations_kilobytes"),
+    (re.compile(r"/annotate/[\w-]+/(label|begin-draft|stop-draft)"), None),
     (re.compile(r"/teach/[\w-]+/(add-label|remove-label|add|correct|remove)"), None),
 )
 """The paths allowed with POST, with the limit of their bodies, else SMALL_BYTES; uploads have a limit of their own."""
@@ -54,6 +56,8 @@ POLICY = (
     "manifest-src 'self'; frame-ancestors 'none'; base-uri 'self'; form-action 'none'"
 )
 """The content security policy; gradio's page needs inline scripts and eval."""
+SANDBOXED = ("/video/", "/live/", "/teach/", "/annotate/")
+"""What begins so comes from visitors, and is no page."""
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -332,7 +336,7 @@ def _again(body: bytes, receive: Receive) -> Receive:
 def _with_headers(send: Send, path: str) -> Send:
     async def told(message: Message) -> None:
         if message["type"] == "http.response.start":
-            policy = "default-src 'none'; sandbox" if path.startswith(("/video/", "/live/", "/teach/")) else POLICY
+            policy = "default-src 'none'; sandbox" if path.startswith(SANDBOXED) else POLICY
             added = {**HEADERS, "Content-Security-Policy": policy}
             names = {name.lower().encode() for name in added}
             kept = [each for each in message.get("headers", ()) if each[0].lower() not in names]

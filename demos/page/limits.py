@@ -43,6 +43,7 @@ class Limits:
     max_lessons: Count = 64
     max_lessons_per_client: Count = 8
     lesson_seconds: Seconds = 600.0
+    max_annotations_kilobytes: Kilobytes = 2000.0
     max_frame_kilobytes: Kilobytes = 1000.0
     max_frame_pixels: Annotated[int, Field(ge=1, le=100_000_000)] = 1280 * 1280
     max_call_kilobytes: Kilobytes = 64.0

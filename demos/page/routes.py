@@ -31,7 +31,9 @@ from actionstream.demos.page.uploads import Progress
 from actionstream.demos.page.visitor import PageSource, read_picture
 from actionstream.models.common.errors import ActionstreamError
 
-FILES = {name: Path(__file__).with_name(name) for name in ("page.js", "teach.js", "page.css")}
+FILES = {
+    name: Path(__file__).with_name(name) for name in ("page.js", "teach.js", "timeline.js", "annotate.js", "page.css")
+}
 GONE = PlainTextResponse("this is not here any more", status_code=404)
 MEDIA_TYPES = {
     ".js": "text/javascript",

@@ -18,11 +18,12 @@ from actionstream.choices import RuntimeName
 from actionstream.commands import signals
 from actionstream.demos.page.hosts import Hosts
 from actionstream.demos.page.limits import Limits
+from actionstream.demos.page.projects import Project
 from actionstream.demos.page.site import Site
 from actionstream.models.common.errors import ActionstreamError
 
 HEAD = '<link rel="stylesheet" href="page/page.css">' + "".join(
-    f'<script src="page/{name}.js"></script>' for name in ("page", "teach")
+    f'<script src="page/{name}.js"></script>' for name in ("page", "teach", "timeline", "annotate")
 )
 PORTS = range(7860, 7960)
 END_SECONDS = 0.5
@@ -41,13 +42,17 @@ def serve(
     proxies: Sequence[str],
     allowed_hosts: Sequence[str],
     limits: Limits,
+    project: Project | None,
     say: Callable[[str], None],
 ) -> None:
-    """Serve the page until the program is stopped; ValueError or OSError where it cannot be served."""
+    """Serve the page until the program is stopped; ValueError or OSError where it cannot be served.
+
+    project  what is annotated; only who has the whole address that `say` is given gets it
+    """
     listening = _listen(host, PORTS if port is None else [port])
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported: no statistics are sent
     with listening:
-        site = Site(model=model, runtime=runtime, device=device, limits=limits)
+        site = Site(model=model, runtime=runtime, device=device, limits=limits, project=project)
         try:
             hosts = Hosts([host, *allowed_hosts])
             server = _server(site, root_path=root_path, proxies=proxies, hosts=hosts, any_of_proxies=not allowed_hosts)
@@ -61,6 +66,8 @@ def serve(
                 if share:
                     local = _public(listening)
                     hosts.add(str(urlsplit(local).hostname))
+                if project is not None:
+                    local += f"#{project.token}"  # browsers send this part to nobody
                 say(f"the page is at {local} (Ctrl-C ends)")
                 Event().wait()
             except signals.Stopped as stopped:
@@ -80,6 +87,7 @@ def _server(site: Site, *, root_path: str, proxies: Sequence[str], hosts: Hosts,
     from fastapi import FastAPI
     from gradio import queueing
 
+    from actionstream.demos.page.annotate_routes import AnnotateRoutes
     from actionstream.demos.page.blocks import build, theme
     from actionstream.demos.page.calls import Calls
     from actionstream.demos.page.connections import protocol
@@ -95,7 +103,8 @@ def _server(site: Site, *, root_path: str, proxies: Sequence[str], hosts: Hosts,
     blocks.has_launched = True  # else gradio accepts any file of this machine as an upload
     calls = Calls(blocks)
     site.forget_calls = calls.forget
-    app = FastAPI(routes=[*Routes(site).routes(), *TeachRoutes(site).routes()], openapi_url=None)
+    routes = [each for made in (Routes, TeachRoutes, AnnotateRoutes) for each in made(site).routes()]
+    app = FastAPI(routes=routes, openapi_url=None)
     gradio.mount_gradio_app(
         app,
         blocks,

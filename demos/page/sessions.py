@@ -43,6 +43,7 @@ class Session:
     pages   the number of open connections
     seen    when a connection last closed
     lesson  the token of its lesson
+    project  the token of its project in the tab Annotate
     max_snapshots  the most snapshots of a video, for each checkpoint
     """
 
@@ -53,6 +54,7 @@ class Session:
     seen: float = field(default_factory=perf_counter)
     live: str | None = None
     lesson: str = ""
+    project: str = ""
     clip: UploadedVideo | None = None
     checkpoints: dict[str, Located] = field(default_factory=dict)
     max_snapshots: dict[Located, int] = field(default_factory=dict)

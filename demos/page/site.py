@@ -20,6 +20,7 @@ from actionstream.demos.page.hub import Hub, Settings, SharedEngine
 from actionstream.demos.page.lesson import Lesson
 from actionstream.demos.page.lessons import Lessons
 from actionstream.demos.page.limits import Limits
+from actionstream.demos.page.projects import Project, Projects, open_upload
 from actionstream.demos.page.sessions import Finished, Live, Session
 from actionstream.demos.page.storage import make_folder, remove_stale
 from actionstream.demos.page.taught import TaughtVisitor
@@ -45,10 +46,19 @@ BYTES_OF_LESSON = 20_000_000
 
 
 class Site:
-    """Everything of one server. Methods may be called from any thread."""
+    """Everything of one server. Methods may be called from any thread.
 
-    def __init__(self, *, model: str, runtime: RuntimeName, device: str, limits: Limits):
+    project  of the person who started it; None: visitors annotate what they upload
+    """
+
+    def __init__(
+        self, *, model: str, runtime: RuntimeName, device: str, limits: Limits, project: Project | None = None
+    ):
         self.limits = limits
+        self.project = project
+        self.projects = Projects()
+        if project is not None:
+            self.projects.add(project)
         self.model = locate(model)
         self.device = device
         self._runtime = runtime
@@ -109,6 +119,7 @@ class Site:
             if session.live:
                 self.end_live(session.live)
             self.forget_clip(session)
+            self.projects.remove(session.project)
             with self._lock:
                 own = [self._hubs.pop(each) for each in session.checkpoints.values() if each in self._hubs]
             for hub in own:
@@ -305,6 +316,14 @@ class Site:
         shutil.rmtree(session.folder / clip.token, ignore_errors=True)
         if clip.path.parent == session.folder:
             clip.path.unlink(missing_ok=True)
+
+    def open_project(self, session: Session, path: Path, name: str) -> Project:
+        """Begin to annotate a video of a session; it replaces the session's last one."""
+        self.projects.remove(session.project)
+        project = open_upload(path, name, session.folder, model=session.model, limits=self.limits)
+        session.project = project.token
+        self.projects.add(project)
+        return project
 
     def finished(self, token: str) -> Finished | None:
         return self._finished.get(token)

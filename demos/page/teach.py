@@ -33,7 +33,7 @@ PANEL = """
 """
 
 LESSON = """
-<div class="as-panel as-lesson">
+<div class="as-panel as-form">
   <div class="as-new">
     <label>New label <input type="text" data-part="teach-name" maxlength="200" autocomplete="off"></label>
     <button type="button" data-part="teach-add">Add</button>

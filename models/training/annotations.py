@@ -12,17 +12,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from actionstream.models.annotations.annotated import AMBIGUOUS, AnnotatedVideo
 from actionstream.models.common.checked import read_json
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.common.files import find_columns, read_lines, read_table, split_row
+from actionstream.models.training.annotated import usable_annotations
 from actionstream.models.training.datasets import Clip, Listing
-from actionstream.models.training.folders import Side, Videos, side_of, stem_of
+from actionstream.models.training.folders import Videos, find_videos, stem_of
 from actionstream.models.training.frame_lists import name_of
 from actionstream.models.video import is_hidden
 
 JESTER_COLUMNS = {"id": ("id", "videoid", "video"), "label": ("label", "class", "template")}
 """Column names in the header of a table for Jester, without spaces or dashes; the header is optional."""
-AMBIGUOUS = "Ambiguous"
 
 
 def ucf101_split(clips: Sequence[Clip], file: Path) -> Listing:
@@ -132,96 +133,21 @@ def charades(file: Path, root: Path, labels: Sequence[str]) -> Listing:
     return listing.checked(file, root)
 
 
-def activitynet(file: Path, root: Path, *, subset: Side, instead: Side | None = None) -> Listing:
-    """ActivityNet's JSON, and THUMOS14's in its layout: a clip for each annotated segment of a subset.
+def segment_clips(annotated: Sequence[AnnotatedVideo], videos: Videos) -> Listing:
+    """A clip for each segment of annotated videos; unusable segments are left out.
 
-    instead  the subset to take where the file has no videos of `subset`: THUMOS14 is trained on its validation subset
-
-    Unusable segments are left out: without duration, before the video begins, after it ends, or marked as ambiguous
-    (THUMOS14). Raises ValueError, which names the video, for a file in another layout.
+    Without duration, before the video begins, after it ends, there twice, or marked as ambiguous (THUMOS14).
     """
-    videos, listing = Videos(root), Listing()
-    database = read_json(file, dict[str, Any]).get("database")
-    if not isinstance(database, dict):
-        raise ActionstreamError(f"{file} has no object 'database', which ActivityNet's layout asks for")
-    for name, video in database.items():
-        if not isinstance(video, dict) or "subset" not in video:
-            raise ActionstreamError(f"video {name} of {file} does not say which subset it is in")
-    sides = {name: side_of(str(video["subset"])) for name, video in database.items()}
-    chosen = subset if instead is None or subset in sides.values() else instead
-    if chosen not in sides.values():
-        there = ", ".join(sorted({str(video["subset"]) for video in database.values()})) or "none"
-        raise ActionstreamError(f"{file} has no videos of the subset {chosen!r}; its subsets: {there}")
-    for name, video in database.items():
-        if sides[name] is None:
-            listing.left_out.add("videos of a subset that is not for training, validation or test", name)
-        if sides[name] != chosen:
-            continue
-        path = videos.find_anywhere(name)
-        annotations, duration = video.get("annotations", []), video.get("duration")
-        if not isinstance(annotations, list):
-            raise ActionstreamError(f"video {name} of {file} has no list of annotations")
-        for number, annotation in enumerate(annotations, start=1):
-            where = f"annotation {number} of video {name} of {file}"
-            label, start, end = _annotation(annotation, where)
-            last = math.inf if duration is None else _number(duration, f"video {name} of {file}", "duration")
-            _add_segment(listing, path, name, label, start, end, last)
-    return listing.checked(file, root)
-
-
-def thumos14(source: Path, root: Path, *, test: bool) -> Listing:
-    """THUMOS14's annotations: a file in ActivityNet's layout, or a folder with CLASS_val.txt or CLASS_test.txt.
-
-    A line of these files is "VIDEO START END". Unusable segments are left out as in `activitynet`.
-    """
-    if not source.is_dir():
-        if test:
-            return activitynet(source, root, subset="test")
-        return activitynet(source, root, subset="training", instead="validation")
-    videos, listing = Videos(root), Listing()
-    ending = "_test.txt" if test else "_val.txt"
-    files = sorted(path for path in source.glob(f"*{ending}") if not is_hidden(path))
-    if not files:
-        raise ActionstreamError(f"{source} has no annotations CLASS{ending}; the other subset may be in another folder")
-    for file in files:
-        for where, line in read_lines(file):
-            fields = line.split()
-            if len(fields) != 3:
-                raise ActionstreamError(f"{where} is {line!r}; expected VIDEO START END")
-            start, end = (_number(field, where, what) for field, what in zip(fields[1:], ("start", "end"), strict=True))
-            label = file.name.removesuffix(ending)
-            _add_segment(listing, videos.find_anywhere(fields[0]), fields[0], label, start, end, math.inf)
-    return listing.checked(source, root)
-
-
-def _add_segment(
-    listing: Listing, path: Path | None, name: str, label: str, start: float, end: float, last: float
-) -> None:
-    """Add a segment of a video that is `last` seconds long, or leave it out where it is unusable."""
-    shown = f"{name} [{start:g}, {end:g}] {label}"
-    if label == AMBIGUOUS:
-        listing.left_out.add("segments that are marked as ambiguous", shown)
-        return
-    listing.labels.add(label)
-    if end <= start:
-        listing.left_out.add("segments that end where they begin, or before", shown)
-    elif start < 0:
-        listing.left_out.add("segments that begin before their video", shown)
-    elif start >= last:
-        listing.left_out.add("segments after the end of their video", shown)
-    else:
-        listing.add(path, name, [label], seconds=(start, end), group=name)
-
-
-def _annotation(annotation: Any, where: str) -> tuple[str, float, float]:
-    """Label, and start and end in seconds."""
-    if not isinstance(annotation, dict) or not {"label", "segment"} <= annotation.keys():
-        raise ActionstreamError(f"{where} is {annotation!r}; expected {{'segment': [start, end], 'label': ...}}")
-    segment = annotation["segment"]
-    if not isinstance(segment, list) or len(segment) != 2:
-        raise ActionstreamError(f"{where}: the segment is {segment!r}; expected [start, end] in seconds")
-    start, end = (_number(value, where, what) for value, what in zip(segment, ("start", "end"), strict=True))
-    return str(annotation["label"]), start, end
+    listing = Listing()
+    paths = find_videos(videos, (video.name for video in annotated), listing.left_out)
+    for video in annotated:
+        listing.labels.update(each.label for each in video.annotations if each.label != AMBIGUOUS)
+        last = math.inf if video.duration_seconds is None else video.duration_seconds
+        for each in usable_annotations(video, last, listing.left_out):
+            if video.name in paths:
+                seconds = each.start_seconds, each.end_seconds
+                listing.add(paths[video.name], video.name, [each.label], seconds=seconds, group=video.group)
+    return listing
 
 
 def ut_interaction(file: Path, root: Path) -> Listing:

@@ -9,23 +9,24 @@ from typing import Annotated
 
 from pydantic import Field
 
+from actionstream.models.annotations.read import read_annotations
 from actionstream.models.common.checked import Seed, ShortText, checked
 from actionstream.models.common.choices import DataFormat
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.labels import list_labels, read_labels
+from actionstream.models.training.annotated import choose_sides, divide, no_subset
 from actionstream.models.training.annotations import (
-    activitynet,
     charades,
     hmdb51_split,
     jester,
     kinetics,
+    segment_clips,
     something_something,
-    thumos14,
     ucf101_split,
     ut_interaction,
 )
 from actionstream.models.training.datasets import Listing, leave_one_out, split_by_group
-from actionstream.models.training.folders import find_sides, folder_tree
+from actionstream.models.training.folders import Videos, find_sides, folder_tree
 from actionstream.models.training.frame_lists import frame_list
 from actionstream.models.training.left_out import LeftOut
 from actionstream.models.video import is_hidden, is_video
@@ -42,7 +43,8 @@ class Data:
                 actionstream.models.training.annotations and actionstream.models.training.frame_lists
     training    list or annotations of the training clips; for hmdb51 the folder of its lists
     validation  list or annotations of the validation clips; hmdb51, activitynet and thumos14 find both sides in
-                `training` where this is None
+                `training` where this is None; where activitynet and thumos14 find no validation clip there, a fifth of
+                the groups is held out, as in folders
     labels      a list of models.labels or a file, for annotations with numbers; None: the labels that occur, sorted
     split       number of the official split (hmdb51), or of the sequence that is left out (ut-interaction)
     seed        of the split of folders
@@ -106,11 +108,13 @@ class Data:
             every = ut_interaction(Path(self.training), Path(self.root))
             learnt, held_out = leave_one_out(every, self.split)
             return replace(every, clips=learnt), Listing(held_out)
+        if self.format in ("activitynet", "thumos14"):
+            return self._segments(Path(self.training))
         # the lists name some of the videos in the folders
         tree = folder_tree(Path(self.root)) if self.format in ("ucf101", "hmdb51") else Listing()
         training = self._read(self.training, tree, test=False)
         validation = Listing()
-        if self.validation is not None or self.format in ("hmdb51", "activitynet", "thumos14"):
+        if self.validation is not None or self.format == "hmdb51":
             validation = self._read(self.validation or self.training, tree, test=True)
         unnamed = {clip.path for clip in tree} - {clip.path for clip in [*training, *validation]}
         training.left_out.merge(tree.left_out)
@@ -136,6 +140,37 @@ class Data:
         training, validation = split_by_group(tree, seed=self.seed)
         return replace(tree, clips=training), Listing(validation)
 
+    def _segments(self, source: Path) -> tuple[Listing, Listing]:
+        """The segments of annotated videos; without videos to validate on, a part of the training groups is held out.
+
+        THUMOS14 is validated on its test subset, as is usual.
+        """
+        root, left_out = Path(self.root), LeftOut()
+        sides = choose_sides(read_annotations(source), left_out)
+        videos = Videos(root)
+        training = segment_clips(sides.training, videos).checked(source, root)
+        if self.validation is not None:
+            second = read_annotations(Path(self.validation))
+            others = divide(second, left_out)
+            is_test = bool(others.test) and (self.format == "thumos14" or not others.validation)
+            held_out = others.test if is_test else others.validation
+            if not held_out and second.subsets:
+                raise no_subset(second, "validation")
+            validation = segment_clips(held_out or others.training, videos).checked(second.source, root)
+        else:
+            is_test = self.format == "thumos14" and bool(sides.test)
+            validation = segment_clips(sides.test if is_test else sides.validation, videos)
+        training.left_out.merge(left_out)
+        learnt = {label for clip in training for label in clip.labels}
+        if self.validation is not None or any(learnt.issuperset(clip.labels) for clip in validation):
+            return training, replace(validation, is_test=is_test)
+        training.left_out.merge(validation.left_out)
+        training.left_out.add("labels of validation that no clip of training has", *sorted(validation.labels - learnt))
+        if not self.hold_out:
+            return training, Listing()
+        clips, held_out_clips = split_by_group(training, seed=self.seed)
+        return replace(training, clips=clips), Listing(held_out_clips)
+
     def _read(self, name: str, tree: Listing, *, test: bool) -> Listing:
         file, root = Path(name), Path(self.root)
         if not file.exists():
@@ -149,8 +184,6 @@ class Data:
             "jester": lambda: jester(file, root),
             "kinetics": lambda: kinetics(file, root),
             "charades": lambda: charades(file, root, numbered),
-            "activitynet": lambda: activitynet(file, root, subset="validation" if test else "training"),
-            "thumos14": lambda: thumos14(file, root, test=test),
         }
         return readers[self.format]()
 
@@ -158,7 +191,11 @@ class Data:
 def report(data: Data, training: Listing, validation: Listing, labels: Sequence[str]) -> list[str]:
     """What was read and what was left out, in lines."""
     lines = [f"read: {len(training)} clips to learn from, {len(validation)} of validation, {len(labels)} labels"]
-    if data.format in ("hmdb51", "thumos14") or (data.validation and "test" in Path(data.validation).stem.lower()):
+    if (
+        data.format == "hmdb51"
+        or validation.is_test
+        or (data.validation and "test" in Path(data.validation).stem.lower())
+    ):
         lines.append("the best epoch is chosen on clips for testing; the last one is kept, too")
     left_out = left_out_of(training, validation)
     used = {label for clip in [*training, *validation] for label in clip.labels}
@@ -189,7 +226,8 @@ def _known(validation: Listing, labels: Collection[str]) -> Listing:
         what = f"labels of {left_out} clips of validation that no clip of training has"
         if not known:
             raise ActionstreamError(
-                f"{len(strange)} {what}: {', '.join(sorted(strange)[:5])}; none is left to validate on"
+                f"{len(strange)} {what}: {', '.join(sorted(strange)[:5])}; none is left to validate on; expected "
+                f"labels of training, such as {min(labels)}; give training clips of these labels, too"
             )
         validation.left_out.add(what, *sorted(strange))
     return replace(validation, clips=known)

@@ -45,12 +45,14 @@ class Clip:
 class Listing(Sequence[Clip]):
     """The clips of a data set in order, and what of it was left out.
 
-    labels  all labels that were read, also those of clips that were left out
+    labels   all labels that were read, also those of clips that were left out
+    is_test  whether the clips are of the subset that the data set has for testing
     """
 
     clips: list[Clip] = field(default_factory=list)
     left_out: LeftOut = field(default_factory=LeftOut)
     labels: set[str] = field(default_factory=set)
+    is_test: bool = False
 
     @overload
     def __getitem__(self, index: int) -> Clip: ...

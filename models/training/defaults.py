@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import safe_open
 
 from actionstream.models.card import Card
 from actionstream.models.catalogue import NETWORKS, Entry, create_empty, find_entry
 from actionstream.models.common.choices import FrameModality, Shift
 from actionstream.models.common.errors import ActionstreamError
-from actionstream.models.locate import locate
+from actionstream.models.locate import CHECKPOINTS, locate
 from actionstream.models.preprocessing import Preprocessing
 from actionstream.models.published import PUBLISHED
 from actionstream.models.training.augmentation import Augmentation, find_opposites
@@ -88,7 +89,11 @@ def begin_with(network: str | None, start: str | None) -> Beginning:
         if start is None:
             why = f"{START} is {theirs}; --start CHECKPOINT gives it others"
             return Beginning(network, None, remark=f"{network} starts from random weights: {why}")
-        return Beginning(network, start, remark=remark)  # whether it fits is seen when it is built
+        remark = (
+            f"of {start}, which is {theirs}, only weights that fit {network} are taken, not its padding and "
+            "preprocessing"
+        )
+        return Beginning(network, start, remark=remark)  # whether they fit is seen when it is built
     own = ("num_classes", "in_channels", "shift", "dropout")
     arguments = {} if card is None else {key: value for key, value in card.arguments.items() if key not in own}
     return Beginning(network, name, arguments, card, remark)
@@ -134,10 +139,25 @@ def optimisation_for(num_clips: int, *, network: str, start: str | None) -> Opti
     if start is None:
         return Optimisation()
     if num_clips >= FEW:
-        return Optimisation(learning_rate=5e-4)
+        return Optimisation(learning_rate=5e-4, norms="none" if has_folded_norms(start) else "all")
     first = NUM_FROZEN if find_entry(network).module in ("mobilenet_v2", "efficientnet_lite") else 0
     frozen = tuple(f"features.{number}" for number in range(first))
     return Optimisation(learning_rate=3e-4, norms="none", label_smoothing=0.1, frozen=frozen)
+
+
+def has_folded_norms(start: str) -> bool:
+    """Whether the batch norms of a checkpoint are folded into its convolutions: no mean is left, and biases are."""
+    found = locate(start)
+    if found.kind == "published":  # their batch norms are as they were trained
+        return False
+    with safe_open(found.file(*CHECKPOINTS), framework="numpy") as file:
+        means = [name for name in file.keys() if name.endswith(".running_mean")]  # noqa: SIM118  it is no mapping
+        biases = [name.replace(".running_mean", ".bias") for name in means]
+        return (
+            bool(means)
+            and not any(file.get_tensor(name).any() for name in means)
+            and any(file.get_tensor(name).any() for name in biases)
+        )
 
 
 def augmentation_for(num_clips: int, labels: Sequence[str]) -> Augmentation:
@@ -189,8 +209,15 @@ def settings_for(
         sampled = FrameSampling(num_frames=features.num_segments, interval_seconds=entry.step / 30, sampling="segments")
     else:
         preprocessing = entry.preprocessing(in_channels, modality=modality)
-        if beginning.card is not None and beginning.card.preprocessing.modality == preprocessing.modality:
-            preprocessing = beginning.card.preprocessing
+        if beginning.card is not None:
+            if beginning.card.preprocessing.modality == preprocessing.modality:
+                preprocessing = beginning.card.preprocessing
+            else:
+                theirs = beginning.card.preprocessing.modality
+                say(
+                    f"the preprocessing of {beginning.start} is for {theirs}; that for {preprocessing.modality} is the "
+                    "network's own"
+                )
         sampled = _sampling_for(clips, entry, beginning.card, preprocessing, say)
     if size is None and beginning.start == START and len(clips) < FEW:
         size = FEW_SIZE

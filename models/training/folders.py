@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
-from pathlib import Path
-from typing import Literal
+from pathlib import Path, PurePosixPath
 
+from actionstream.models.annotations.subsets import Side, side_of
 from actionstream.models.common.errors import ActionstreamError
-from actionstream.models.training.datasets import Listing
+from actionstream.models.training.datasets import NOT_THERE, Listing
 from actionstream.models.training.left_out import LeftOut
 from actionstream.models.video import FEATURES, NOTES, PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_hidden, is_video
 
-Side = Literal["training", "validation", "test"]
-SIDES: dict[Side, tuple[str, ...]] = {
-    "training": ("train", "training", "trainset"),
-    "validation": ("val", "valid", "validation", "validate", "valset", "dev", "eval", "evaluation"),
-    "test": ("test", "testing", "tests", "testset"),
-}
-"""Names of the sides of data sets, in folders and in annotations; capitals, spaces and dashes do not matter."""
 TOO_DEEP = "videos in folders that are deeper than CLASS/VIDEO"
-
-
-def side_of(name: str) -> Side | None:
-    """The side that a name means."""
-    letters = re.sub(r"[\W_]", "", name.lower())
-    return next((side for side, names in SIDES.items() if letters in names), None)
 
 
 def find_sides(root: Path) -> dict[Side, Path]:
@@ -139,10 +126,14 @@ def stem_of(name: str) -> str:
 
 
 class Videos:
-    """The videos of a folder by the names that lists give them; each folder is read once."""
+    """The videos of a folder by the names that lists give them; each folder is read once.
+
+    left_out  files that are no videos, once videos were looked for in folders of any depth
+    """
 
     def __init__(self, root: Path):
         self.root = root
+        self.left_out = LeftOut()
         self._known: dict[Path, dict[str, Path]] = {}
 
     def find(self, name: str) -> Path | None:
@@ -165,8 +156,23 @@ class Videos:
         found = self.find(name)
         if found is not None:
             return found
-        places = self._everywhere.get(name) or self._everywhere.get(f"v_{name}") or []
+        places = self.everywhere.get(name) or self.everywhere.get(f"v_{name}") or []
         return next((path for path in places if path.parent.name == folder), places[0] if places else None)
+
+    def find_all(self, name: str) -> list[Path]:
+        """All videos of a name in folders of any depth, except files of features: NAME.mp4 and the like, v_NAME.mp4.
+
+        A name may have folders before it, and a suffix, which says nothing where the video has another one.
+        """
+        wanted = PurePosixPath(name.replace("\\", "/"))
+        stem, folders = stem_of(wanted.name), wanted.parent.parts
+        places = [*self.everywhere.get(stem, []), *self.everywhere.get(f"v_{stem}", [])]
+        found = [
+            path
+            for path in places
+            if path.suffix != FEATURES and path.parent.parts[len(path.parent.parts) - len(folders) :] == folders
+        ]
+        return [path for path in found if path.name == wanted.name] or found
 
     def _in(self, folder: Path) -> dict[str, Path]:
         """The entries of a folder, by name and by name without suffix; folders win over files."""
@@ -179,8 +185,26 @@ class Videos:
         return self._known[folder]
 
     @cached_property
-    def _everywhere(self) -> dict[str, list[Path]]:
+    def everywhere(self) -> dict[str, list[Path]]:
+        """All videos in folders of any depth, by name without suffix."""
         found: dict[str, list[Path]] = {}
-        for path in videos_under(self.root, LeftOut()):
+        for path in videos_under(self.root, self.left_out):
             found.setdefault(path.name if path.is_dir() else path.stem, []).append(path)
         return found
+
+
+def find_videos(videos: Videos, names: Iterable[str], left_out: LeftOut) -> dict[str, Path]:
+    """The videos of these names that are there; those that are not are added to `left_out`.
+
+    ValueError where two videos have one name.
+    """
+    found: dict[str, Path] = {}
+    for name in names:
+        paths = videos.find_all(name)
+        if len(paths) > 1:
+            raise ActionstreamError(f"the video {name} is there twice, {paths[0]} and {paths[1]}; remove one")
+        if paths:
+            found[name] = paths[0]
+        else:
+            left_out.add(NOT_THERE, name)
+    return found

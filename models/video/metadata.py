@@ -1,18 +1,20 @@
 """Checks of a picture's metadata, which can be made to cost more memory than its pixels.
 
 A compressed text or colour profile of a PNG inflates a thousandfold. The entries of an EXIF or TIFF directory may all
-claim the same bytes, and each gets a copy of them.
+claim the same bytes, and each gets a copy of them. A chunk of a PNG may claim gigabytes that the file does not have.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from os import SEEK_CUR
 from pathlib import Path
 from typing import BinaryIO
 
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 """Bytes of a value by the type of a TIFF entry."""
+PNG = b"\x89PNG\r\n\x1a\n"
 MAX_DIRECTORY_BYTES = 1 << 24
 MAX_COMPRESSED_BYTES = 1 << 16
 """The most bytes of compressed texts and colour profiles in a PNG."""
@@ -54,11 +56,25 @@ def _claimed_bytes(file: BinaryIO) -> Iterator[int]:
 
 
 def file_claims_too_much(path: Path) -> bool:
-    """`claims_too_much` for a TIFF file; False for any other file."""
+    """Whether a TIFF's directories (`claims_too_much`) or a chunk of a PNG claim more than the file has.
+
+    False for any other file.
+    """
+    size = path.stat().st_size
     with path.open("rb") as file:
-        is_tiff = file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+        kind = file.read(8)
+        if kind == PNG:
+            return any(length > max(size, MAX_DIRECTORY_BYTES) for length in _chunk_lengths(file))
         file.seek(0)
-        return is_tiff and claims_too_much(file, path.stat().st_size)
+        return kind[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+") and claims_too_much(file, size)
+
+
+def _chunk_lengths(file: BinaryIO) -> Iterator[int]:
+    """The lengths that the chunks of a PNG claim, after its signature."""
+    while len(head := file.read(8)) == 8:
+        (length,) = struct.unpack_from(">I", head)
+        yield length
+        file.seek(length + 4, SEEK_CUR)
 
 
 def inflates(png: bytes) -> bool:

@@ -79,7 +79,7 @@ def open_picture(path: Path) -> Image.Image:
     """Open a picture by its content, without decoding it. SourceError where it is too large, or is no file."""
     check_file(path)
     if file_claims_too_much(path):
-        raise SourceError(f"{path.name} is not an image that can be read: its directory claims more than the file has")
+        raise SourceError(f"{path.name} is not an image that can be read: its metadata claims more than the file has")
     try:
         opened = Image.open(path)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:

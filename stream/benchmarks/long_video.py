@@ -32,8 +32,8 @@ from actionstream.models.common.errors import ActionstreamError
 from actionstream.runtimes.threads import core_left_free
 from actionstream.sources import open_source
 from actionstream.videos.label import label_video
-from actionstream.videos.picture import Thumbnails
 from actionstream.videos.scores import scored_chunks
+from actionstream.videos.thumbnails import Thumbnails
 
 PASS_SECONDS = 120.0
 

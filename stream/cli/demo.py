@@ -65,6 +65,7 @@ def demo(
     lesson_seconds: Annotated[
         float, typer.Option(help="Time until the examples of a visitor whose page has ended are forgotten.")
     ] = 600,
+    max_annotations_kilobytes: Annotated[float, typer.Option(help="Size of the annotations of a video, in kB.")] = 2000,
     max_frame_kilobytes: Annotated[float, typer.Option(help="Size of a frame of a camera, in kB.")] = 1000,
     max_frame_pixels: Annotated[int, typer.Option(help="Pixels of a frame of a camera.")] = 1_638_400,
     max_call_kilobytes: Annotated[float, typer.Option(help="Size of a call, the settings of a tab, in kB.")] = 64,
@@ -126,5 +127,6 @@ def demo(
         proxies=proxy or (),
         allowed_hosts=allow_host or (),
         limits=Limits(**{each.name: context.params[each.name] for each in fields(Limits)}),
+        project=None,
         say=say,
     )

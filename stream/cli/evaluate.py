@@ -12,13 +12,18 @@ from actionstream.choices import Challenge, EvaluationTask
 from actionstream.cli.messages import refuse, say
 from actionstream.cli.options import Background, DeviceName, Json, MaxPixels
 from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.extras import needs
 from actionstream.models.common.limits import MAX_PIXELS
 
 
 def evaluate(
     challenge: Annotated[Challenge, typer.Argument(help="The challenge whose rules are followed.")],
     truth: Annotated[
-        Path, typer.Option(help="The annotations: JSON in ActivityNet's layout, or the folder of THUMOS14.")
+        Path,
+        typer.Option(
+            help="The annotations: JSON in ActivityNet's layout, CSV with the columns video, start_seconds, "
+            "end_seconds, label, or the folder of THUMOS14."
+        ),
     ],
     results: Annotated[
         Path | None,
@@ -42,7 +47,10 @@ def evaluate(
     task: Annotated[EvaluationTask, typer.Option(help="The task of the challenge.")] = "detection",
     subset: Annotated[
         str | None,
-        typer.Option(help="The subset of the truth.", show_default="test of THUMOS14, validation of ActivityNet"),
+        typer.Option(
+            help="The subset of the truth, where it has subsets.",
+            show_default="test of THUMOS14, validation of ActivityNet",
+        ),
     ] = None,
     iou: Annotated[
         list[float] | None,
@@ -59,13 +67,20 @@ def evaluate(
     device: Annotated[
         DeviceName | None, typer.Option(help="For --videos: the network runs on this device.", show_default="auto")
     ] = None,
+    pictures: Annotated[
+        Path | None,
+        typer.Option(
+            help="For --videos: a folder for a picture of each video, with its true segments and those announced live."
+        ),
+    ] = None,
     json: Json = False,
     max_pixels: MaxPixels = MAX_PIXELS,
 ) -> None:
     """Evaluate a file of results, or a model on videos, exactly as the evaluator of a challenge does.
 
     With --videos, the figures of two baselines follow. Both use the scores of the model: ten equal parts of a video
-    with the labels of the whole video, and stretches of unsmoothed scores of 0.5 or more. A file may have 512 MiB of
+    with the labels of the whole video, and stretches of unsmoothed scores of 0.5 or more. The figures of online
+    detection are last: of the segments that watch announces live. A file may have 512 MiB of
     text, unpacked (ACTIONSTREAM_MAX_TEXT_BYTES).
     """
     from actionstream.commands.evaluate import evaluate_results
@@ -74,9 +89,12 @@ def evaluate(
     if videos is None:
         if results is None:
             raise ActionstreamError("evaluate has no results; give --results FILE, or --videos DIR and a --model")
-        for_videos = {"--model": model, "--background": background, "--device": device}
+        for_videos = {"--model": model, "--background": background, "--device": device, "--pictures": pictures}
         refuse(for_videos, "is for --videos, which are labelled first; leave it out for --results")
     else:
+        if pictures is not None:
+            needs("pictures")
+
         from actionstream.commands.evaluate_videos import evaluate_videos
 
         measure = partial(
@@ -85,6 +103,7 @@ def evaluate(
             model=model or "motion",
             background=background,
             device=device or "auto",
+            pictures=pictures,
             say=say,
         )
     code = measure(

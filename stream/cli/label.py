@@ -30,7 +30,10 @@ def label(
     model: Model = "motion",
     subtitles: Annotated[SubtitleFormat | None, typer.Option(help="Write the segments as subtitles, too.")] = None,
     csv: Annotated[
-        bool, typer.Option("--csv", help="Write the segments as a table, too, which evaluate reads.")
+        bool,
+        typer.Option(
+            "--csv", help="Write a table, too; of segments of one label that lie inside each other it has the best."
+        ),
     ] = False,
     scores: Annotated[bool, typer.Option("--scores", help="Write the scores of all frames, NAME.npz, too.")] = False,
     threshold: Annotated[
@@ -38,7 +41,7 @@ def label(
         typer.Option(
             metavar="NUMBER",
             help="A segment is shown, and is in the subtitles, when its score reaches this number from 0 to 1; JSON "
-            "and CSV have all segments.",
+            "has all segments, for evaluate.",
         ),
     ] = 0.3,
     background: Background = None,

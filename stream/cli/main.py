@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from actionstream.cli import label, serve, teach, watch
+from actionstream.cli.annotate import annotate
 from actionstream.cli.bench import bench
 from actionstream.cli.convert import convert
 from actionstream.cli.demo import demo
@@ -40,7 +41,7 @@ app.command(epilog=watch.EXIT_CODES, cls=watch.WatchCommand)(watch.watch)
 app.command(epilog=serve.EXIT_CODES)(serve.serve)
 app.command(epilog=label.EXIT_CODES)(label.label)
 app.command(epilog=teach.EXIT_CODES, cls=teach.TeachCommand)(teach.teach)
-for command in (demo, sources, record, frames, features, models, convert, train, export, test, evaluate):
+for command in (demo, annotate, sources, record, frames, features, models, convert, train, export, test, evaluate):
     app.command()(command)
 app.add_typer(bench, name="bench")
 

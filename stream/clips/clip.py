@@ -70,7 +70,8 @@ class ClipFile:
         if self._last_dts is not None:
             dts = max(dts, self._last_dts + 1)
         self._last_dts = dts
-        new = av.Packet(packet.data)
+        new = av.Packet(len(packet.data))
+        new.update(packet.data)  # av.Packet(data) has no padding: a decoder would read what lies behind it in memory
         new.pts, new.dts, new.time_base = max(shown, dts), dts, TIME_BASE
         new.is_keyframe = packet.key
         if self._encoder is not None:

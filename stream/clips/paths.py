@@ -15,7 +15,7 @@ _FILE = re.compile(
 )
 
 
-def slug(text: str) -> str:
+def file_part(text: str) -> str:
     """A text as a part of a file name: letters, digits, "_", "-" and "."; never empty, and it begins with none of these
     signs but "_"."""
     safe = re.sub(r"[^\w.-]+", "-", text).strip(".-")
@@ -25,8 +25,8 @@ def slug(text: str) -> str:
 def stem_of(record: EventRecord) -> PurePosixPath:
     """The path of an event's clip in the folder of clips, without a suffix; date and time are in UTC."""
     start = datetime.fromtimestamp(record.start_wall, UTC)
-    name = f"{start:%H-%M-%S}_{slug(record.label)}_{record.id}"
-    return PurePosixPath(slug(record.camera), f"{start:%Y-%m-%d}", name)
+    name = f"{start:%H-%M-%S}_{file_part(record.label)}_{record.id}"
+    return PurePosixPath(file_part(record.camera), f"{start:%Y-%m-%d}", name)
 
 
 def part_of(stem: Path, number: int) -> Path:

@@ -134,7 +134,7 @@ class Clips:
             there = [each for each in self._recordings.get(record.camera, []) if each.has(record.id)]
             for recording in there:
                 recording.update(record)
-            if not there:
+            if not there and record.clip is not None:
                 self._late.append(record)
         self._wake.set()
 
@@ -191,11 +191,11 @@ class Clips:
             whole = True
             self._failing.discard(camera)
         except Exception as error:  # noqa: BLE001  the other recordings go on
-            recording.writer.abandon()
             whole = False
             if camera not in self._failing:
                 self._failing.add(camera)
                 self._say(f"the clip {recording.path} cannot be written: {in_a_line(error)}")
+            self._or_tell(recording.writer.abandon)
         with self._lock:
             recording.closed = True
             self._recordings[camera].remove(recording)

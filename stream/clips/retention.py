@@ -15,7 +15,7 @@ from actionstream.clips.paths import PARTIAL, start_of, stem_of_file
 DAY_SECONDS = 86_400
 
 
-class Kept(NamedTuple):
+class FinishedClip(NamedTuple):
     """A clip on the disk, sorted by its start: all files of a stem, and their size."""
 
     start_seconds: float
@@ -36,7 +36,7 @@ class Retention:
         self._keep_seconds = keep_days * DAY_SECONDS
         self._keep_bytes = keep_bytes
         self._clock = clock
-        self._kept: list[Kept] = []
+        self._clips: list[FinishedClip] = []
         self._bytes = 0
         self.deleted = 0
 
@@ -63,20 +63,20 @@ class Retention:
         for path in files:
             with suppress(FileNotFoundError):
                 size += path.stat().st_size
-        insort(self._kept, Kept(start_of(stem), stem, size, files))
+        insort(self._clips, FinishedClip(start_of(stem), stem, size, files))
         self._bytes += size
 
     def tidy(self) -> None:
         """Delete the clips that are too old or too many."""
         oldest = self._clock() - self._keep_seconds
-        while self._kept and (self._bytes > self._keep_bytes or self._kept[0].start_seconds < oldest):
+        while self._clips and (self._bytes > self._keep_bytes or self._clips[0].start_seconds < oldest):
             self.delete_oldest()
 
     def delete_oldest(self) -> bool:
         """Delete the oldest clip; returns False where there is none."""
-        if not self._kept:
+        if not self._clips:
             return False
-        clip = self._kept.pop(0)
+        clip = self._clips.pop(0)
         self._bytes -= clip.num_bytes
         for path in clip.files:
             path.unlink(missing_ok=True)

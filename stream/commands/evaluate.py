@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from actionstream.choices import Challenge, EvaluationTask
+from actionstream.commands.evaluate_live import show_online
 from actionstream.commands.tables import open_console, print_table
 from actionstream.evaluation import activitynet, thumos14
 from actionstream.evaluation.classification import activitynet_classification, hit_at, thumos14_classification
@@ -25,8 +26,10 @@ from actionstream.evaluation.detection_table import read_table
 from actionstream.evaluation.proposals import activitynet_proposals
 from actionstream.evaluation.remarks import MEANINGS, remarks
 from actionstream.evaluation.segments import Segments, Truth
+from actionstream.models.annotations.thumos14 import CLASS_LIST, read_class_list
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.common.files import read_text
+from actionstream.models.training.left_out import NAMES_SHOWN
 
 SUBSETS: dict[Challenge, str] = {"thumos14": "test", "activitynet": "validation"}
 """The default subset of each challenge."""
@@ -53,7 +56,7 @@ def evaluate_results(
     figures = {
         **describe(dataset, task, subset, known, found),
         **measure(dataset, task, known, found, iou_thresholds),
-        "remarks": remarks(known, found, task=task),
+        **count_odd(remarks(known, found, task=task)),
     }
     print_figures(figures, as_json=as_json)
     return 0
@@ -92,6 +95,17 @@ def describe(dataset: Challenge, task: EvaluationTask, subset: str, known: Truth
         "annotations": len(known.segments),
         "classes": len(np.unique(known.segments.labels)),
         "results": len(found),
+    }
+
+
+def count_odd(odd: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """The counts of what `remarks` found, and the first names of each."""
+    names = {kind: list(dict.fromkeys(each)) for kind, each in odd.items()}
+    return {
+        "remarks": {kind: len(each) for kind, each in odd.items()},
+        "remarks_on": {
+            kind: [*each[:NAMES_SHOWN], *(["..."] if len(each) > NAMES_SHOWN else [])] for kind, each in names.items()
+        },
     }
 
 
@@ -145,7 +159,7 @@ def read_results(path: Path, truth: Path, dataset: Challenge, task: EvaluationTa
             raise ActionstreamError(
                 f"{path} has class numbers; expected the folder of THUMOS14's annotations as --truth, not {truth}"
             )
-        return thumos14.read_detections(path, classes=thumos14.read_class_list(truth / "detclasslist.txt"))
+        return thumos14.read_detections(path, classes=read_class_list(truth / CLASS_LIST))
     if kind == ".json":
         return activitynet.read_results(path, task=task)
     raise ActionstreamError(f"{path} ends in {kind!r}; for {dataset} {task} see evaluate --help")
@@ -193,5 +207,7 @@ def show(figures: dict[str, Any]) -> None:
     console.print(
         "\n{annotations} annotations of {classes} classes in {videos} videos, {results} results".format(**figures)
     )
-    for name, number in figures["remarks"].items():
-        console.print(f"{MEANINGS[name]}: {number}")
+    for kind, number in figures["remarks"].items():
+        console.print(f"{MEANINGS[kind]}: {number} ({', '.join(figures['remarks_on'][kind])})")
+    if "online" in figures:
+        show_online(console, figures["online"], max_classes=MAX_CLASSES_SHOWN)

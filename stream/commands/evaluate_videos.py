@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,27 +14,35 @@ from actionstream.choices import Challenge, EvaluationTask
 from actionstream.commands.evaluate import (
     SUBSETS,
     check_task,
+    count_odd,
     describe,
     measure,
     print_figures,
     read_blocked,
     read_truth,
 )
+from actionstream.commands.evaluate_live import online_figures
 from actionstream.commands.label import label_each, rows_of
 from actionstream.engine.fusion import open_scorer
+from actionstream.engine.labelling import EventSettings
 from actionstream.evaluation.activitynet import write_results
 from actionstream.evaluation.baselines import thresholded_scores, uniform_segments
+from actionstream.evaluation.comparison import draw_comparison
+from actionstream.evaluation.live import LiveVideo, live_accuracy
 from actionstream.evaluation.remarks import MEANINGS, remarks
-from actionstream.evaluation.segments import SegmentRow, Segments, Truth
+from actionstream.evaluation.segments import SegmentRow, Segments, Truth, check_times
 from actionstream.models.card import Card
 from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.files import atomic_write
 from actionstream.models.labels import find_background
-from actionstream.models.training.datasets import NOT_THERE
-from actionstream.models.training.folders import videos_under
+from actionstream.models.training.folders import Videos, find_videos
 from actionstream.models.training.left_out import LeftOut
-from actionstream.models.video import FEATURES
+from actionstream.sources.source import reason
 from actionstream.videos.label import LabelledVideo
+from actionstream.videos.live import live_segments
 
+FLAT = str.maketrans("/\\", "--")
+"""A name of a video may have folders."""
 UNIFORM, THRESHOLDED = "uniform segments with video-level labels", "thresholded raw frame scores"
 
 
@@ -51,14 +59,18 @@ def evaluate_videos(
     model: str,
     background: str | None,
     device: str,
+    pictures: Path | None,
     as_json: bool,
     say: Callable[[str], None],
 ) -> int:
     """Label the videos of the truth in a folder, write the results to a file, and print the figures.
 
-    The figures of two baselines with the same scores follow. Returns the exit code.
+    For detection, the figures of two baselines with the same scores follow, and those of online detection; `pictures`
+    is a folder for a picture of each video. Returns the exit code.
     """
     check_task(dataset, task, truth, iou_thresholds)
+    if pictures is not None and task != "detection":
+        raise ActionstreamError(f"--pictures is for detection; leave it out for {task}")
     if results.exists():
         raise ActionstreamError(
             f"{results} is there already; remove it, or give another name for the results, --results FILE"
@@ -67,8 +79,10 @@ def evaluate_videos(
         raise ActionstreamError(f"no folder {results.parent} for the results")
     subset = subset or SUBSETS[dataset]
     known = read_truth(dataset, truth, subset).without(() if blocked is None else read_blocked(blocked))
+    if task != "classification":
+        check_times(known.segments, "an annotation")
     left_out = LeftOut()
-    files = find_videos(videos, known, left_out)
+    files = _find(videos, known, left_out)
     scorer = open_scorer(model, device=device)
     labels = scorer.card.labels
     background = find_background(labels, background)
@@ -80,12 +94,18 @@ def evaluate_videos(
         )
     for line in left_out.lines():
         say(line)
-    done: list[str] = []
+    if pictures is not None:
+        pictures.mkdir(parents=True, exist_ok=True)
+    judged = [label for label in labels if label in known.labels]
+    events = EventSettings(background=background)
+    live: list[LiveVideo] = []
+    all_drawn = True
+    done: dict[str, float] = {}  # the videos, and how long they are
     detectors: dict[str, list[SegmentRow]] = {"ours": [], UNIFORM: [], THRESHOLDED: []}
-    for name, found, _ in label_each(files.items(), scorer, background=background, say=say):
+    for name, found, thumbnails in label_each(files.items(), scorer, background=background, say=say):
         if found is None:
             continue
-        done.append(name)
+        done[name] = found.scores.duration_seconds
         if task == "classification":
             detectors["ours"] += [
                 (name, math.nan, math.nan, label, float(score))
@@ -95,14 +115,25 @@ def evaluate_videos(
             continue
         for detector, rows in detect(name, found, scorer.card, background).items():
             detectors[detector] += rows
+        if task == "proposals":
+            continue
+        announced = live_segments(found.scores, scorer.card, events)
+        live.append(LiveVideo.of(name, found.scores, scorer.card, announced, labels=judged))
+        if pictures is not None:
+            try:
+                with atomic_write(pictures / f"{name.translate(FLAT)}.png") as path:
+                    draw_comparison(path, known.only([name]), live[-1], thumbnails=thumbnails)
+            except OSError as error:
+                say(reason(error))
+                all_drawn = False
     if not done:
         raise ActionstreamError(f"none of the {len(files)} videos could be labelled: {results} is not written")
     ours = Segments.from_rows(detectors["ours"])
-    write_results(results, ours, task=task, videos=done)
-    counts = {
-        "videos_not_there": len(known.durations_seconds) - len(files),
-        "videos_not_labelled": len(files) - len(done),
-        "labels_not_of_the_model": int(np.count_nonzero(~np.isin(wanted, labels))),
+    write_results(results, ours, task=task, videos=list(done))
+    missing = {
+        "videos_not_there": [name for name in known.durations_seconds if name not in files],
+        "videos_not_labelled": [name for name in files if name not in done],
+        "labels_not_of_the_model": wanted[~np.isin(wanted, labels)].tolist(),
     }
 
     def measured(rows: Segments) -> dict[str, Any]:
@@ -111,43 +142,31 @@ def evaluate_videos(
 
     figures = {**describe(dataset, task, subset, known, ours), **measured(ours)}
     if task == "detection":
+        figures["online"] = online_figures(live_accuracy(known, live))
         figures["baselines"] = {
             name: {key: value for key, value in measured(Segments.from_rows(detectors[name])).items() if key != "AP"}
             for name in (UNIFORM, THRESHOLDED)
         }
-    found_odd = {**remarks(known, ours, task=task), **counts}
-    figures["remarks"] = {name: found_odd[name] for name in MEANINGS if found_odd.get(name)}
+    said = {name: seconds for name, seconds in known.durations_seconds.items() if not math.isnan(seconds)}
+    measured_too = replace(known, durations_seconds={**known.durations_seconds, **done, **said})
+    found_odd = {**remarks(measured_too, ours, task=task), **missing}
+    figures |= count_odd({kind: found_odd[kind] for kind in MEANINGS if found_odd.get(kind)})
     print_figures(figures, as_json=as_json)
-    return 0 if len(done) == len(files) else 1
+    return 0 if len(done) == len(files) and all_drawn else 1
 
 
-def find_videos(folder: Path, known: Truth, left_out: LeftOut) -> dict[str, Path]:
-    """The videos of the truth, by name: NAME.mp4 and the like, or v_NAME.mp4, in folders of any depth.
-
-    Files that are not videos, and missing videos of the truth, are added to `left_out`.
-
-    ValueError where there is no video, or two of one name.
-    """
+def _find(folder: Path, known: Truth, left_out: LeftOut) -> dict[str, Path]:
+    """The videos of the truth in a folder, by name; what is left out is named. ValueError where none is there."""
     if not folder.is_dir():
         raise ActionstreamError(f"no folder {folder}; --videos is one with the videos of the truth")
-    there = defaultdict(list)
-    for path in videos_under(folder, left_out):
-        if path.suffix != FEATURES:
-            there[path.name if path.is_dir() else path.stem].append(path)
-    files: dict[str, Path] = {}
-    for name in known.durations_seconds:
-        paths = there.get(name, []) + there.get(f"v_{name}", [])
-        if len(paths) > 1:
-            raise ActionstreamError(f"the video {name} is there twice, {paths[0]} and {paths[1]}; remove one")
-        if paths:
-            files[name] = paths[0]
-        else:
-            left_out.add(NOT_THERE, name)
+    videos = Videos(folder)
+    files = find_videos(videos, known.durations_seconds, left_out)
     if not files:
         raise ActionstreamError(
             f"{folder} has none of the {len(known.durations_seconds)} videos of the truth, such as "
-            f"{next(iter(known.durations_seconds))}.mp4, but {sum(map(len, there.values()))} others"
+            f"{next(iter(known.durations_seconds))}.mp4, but {sum(map(len, videos.everywhere.values()))} others"
         )
+    left_out.merge(videos.left_out)
     return files
 
 

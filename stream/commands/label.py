@@ -31,8 +31,10 @@ from actionstream.scoring.segments import sure_segments
 from actionstream.sources import Source, SourceError, open_source
 from actionstream.sources.source import reason
 from actionstream.videos.label import LabelledVideo, label_video
-from actionstream.videos.picture import Thumbnails, clock, draw_timeline
+from actionstream.videos.picture import draw_timeline
+from actionstream.videos.sheet import clock
 from actionstream.videos.subtitles import subtitles
+from actionstream.videos.thumbnails import Thumbnails
 
 MAX_SEGMENTS_SHOWN = 40
 OVERALL_SHOWN = 3
@@ -55,9 +57,10 @@ def label_files(
 ) -> int:
     """Label each video and write its results into the folder; returns the exit code.
 
-    A video that fails, or with files that cannot be written, is reported and skipped. NAME.json has the segments in
-    ActivityNet's layout, NAME.png the timeline; with several videos results.json has all segments. The screen and the
-    subtitles have the segments with a score of `threshold` or more.
+    A video that fails, or with files that cannot be written, is reported and skipped. NAME.json has all segments in
+    ActivityNet's layout, for evaluation, and so has results.json of several videos. NAME.csv and NAME.png, the
+    timeline, have no segments of one label that lie inside each other. The screen and the subtitles have those with a
+    score of `threshold` or more.
 
     NAME.npz, with `scores`: times_seconds (n,), scores (n, K), logits, and probabilities (n, K), of the n rows after
     the warm-up; overall (K,), probabilities of the whole video; labels (K,); duration_seconds.
@@ -85,17 +88,16 @@ def label_files(
         if found is None:
             continue
         targets = {kind: folder / f"{name}.{kind}" for kind in kinds}
-        rows = rows_of(name, found.segments)
         sure = sure_segments(found.segments, threshold)
         try:
-            write_found(targets, name, found, Segments.from_rows(rows), sure, card=scorer.card, thumbnails=thumbnails)
+            write_found(targets, name, found, sure, card=scorer.card, thumbnails=thumbnails)
         except OSError as error:
             say(reason(error))
             all_whole = False
             continue
         _show(console, name, found, sure, scorer.card)
         console.print("written: " + ", ".join(map(str, targets.values())) + "\n", soft_wrap=True)
-        everything += rows
+        everything += rows_of(name, found.segments)
         done.append(name)
     if len(videos) > 1 and done:
         write_results(folder / f"{ALL}.json", Segments.from_rows(everything), videos=done)
@@ -193,7 +195,6 @@ def write_found(
     targets: dict[str, Path],
     name: str,
     found: LabelledVideo,
-    segments: Segments,
     sure: list[Segment],
     *,
     card: Card,
@@ -201,10 +202,9 @@ def write_found(
 ) -> None:
     """Write the results of a video, a file of each kind: json, png, srt, vtt, csv, npz.
 
-    segments  all segments, for json and csv
-    sure      segments above the threshold, for subtitles
+    sure  segments above the threshold, for subtitles
     """
-    write_results(targets["json"], segments, videos=[name])
+    write_results(targets["json"], Segments.from_rows(rows_of(name, found.segments)), videos=[name])
     with atomic_write(targets["png"]) as picture:
         draw_timeline(
             picture,
@@ -218,7 +218,7 @@ def write_found(
         if kind in targets:
             write_text(targets[kind], subtitles(sure, kind=kind))
     if "csv" in targets:
-        write_table(targets["csv"], segments)
+        write_table(targets["csv"], Segments.from_rows(rows_of(name, sure_segments(found.segments, 0.0))))
     if "npz" in targets:
         with atomic_write(targets["npz"]) as path, path.open("wb") as file:  # given a name, numpy would append .npz
             np.savez_compressed(
@@ -242,7 +242,7 @@ def _show(console: Console, title: str, found: LabelledVideo, sure: list[Segment
         times = clock(each.start_seconds, digits=1), clock(each.end_seconds, digits=1)
         table.add_row(*times, each.label, f"{each.score:.2f}")
     console.print(table)
-    if table.row_count < len(found.segments):
-        console.print(f"the best {table.row_count} of {len(found.segments)} segments")
+    if table.row_count < (num_all := len(sure_segments(found.segments, 0.0))):
+        console.print(f"the best {table.row_count} of {num_all} segments")
     top = np.argsort(-found.overall, kind="stable")[:OVERALL_SHOWN]
     console.print("as a whole: " + ", ".join(f"{card.labels[index]} {found.overall[index]:.2f}" for index in top))

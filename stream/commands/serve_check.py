@@ -57,9 +57,9 @@ def check(path: Path, *, state_folder: Path | None, say: Callable[[str], None]) 
             say(f"{name}: {reason(opened)}")
             gives = ["not opened", ""]
         labels, _ = labels_of(camera.model, path.parent)
-        told = [label for label in camera.labels or labels if label not in camera.ignored_labels]
+        num_labels = len(camera.labels_told(labels))
         regions = ", ".join(camera.regions) or "whole picture"
-        rows.append([name, masked(camera.source.get_secret_value()), *gives, camera.model, str(len(told)), regions])
+        rows.append([name, masked(camera.source.get_secret_value()), *gives, camera.model, str(num_labels), regions])
     print_table(open_console(), HEAD, rows)
     return 2 if unusable or not all(isinstance(each, Opened) for each in found.values()) else 0
 
@@ -76,12 +76,13 @@ def _unusable(settings: Settings, state_folder: Path) -> Iterator[str]:
         yield from _no_folder("clips.folder", settings.clips.folder)
     if settings.json_file is not None:
         file = settings.json_file.path
-        if not file.parent.is_dir() or (file.exists() and not (file.is_file() and os.access(file, os.W_OK))):
+        is_writable = os.path.isfile(file) and os.access(file, os.W_OK)
+        if not os.path.isdir(file.parent) or (os.path.exists(file) and not is_writable):
             yield f"json.path is {file}, which cannot be written; expected an ordinary file in a folder that is there"
 
 
 def _no_folder(key: str, folder: Path) -> Iterator[str]:
-    there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    there = next(each for each in (folder, *folder.absolute().parents) if os.path.exists(each))
     if not (there.is_dir() and os.access(there, os.W_OK)):
         yield f"{key} is {folder}, which cannot be written; expected a folder, or the name of a new one"
 

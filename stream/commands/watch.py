@@ -73,8 +73,7 @@ def watch_sources(
     saving = Saving(output.save, several=several) if output.save is not None else None
     files = [RotatingText(path, say=say, **output.rotation) for path in output.json_files]
     opened = engine()
-    threshold, end_threshold = opened.thresholds
-    overlay = partial(Overlay, top=output.top, threshold=threshold)
+    overlay = partial(Overlay, top=output.top, threshold=opened.thresholds[0])
     lines = partial(JsonLines, top=output.top, events_only=output.events_only)
     report = _Report(say)
     with ExitStack() as texts:
@@ -103,9 +102,7 @@ def watch_sources(
                 terminal = Terminal(watch, printed, top=output.top, events_only=output.events_only)
                 report.sinks.append(stack.enter_context(closing(terminal)))
             if output.timeline:
-                report.timelines = Timelines(
-                    watch.engine.card, threshold=threshold, end_threshold=end_threshold, is_live=watch.is_live
-                )
+                report.timelines = Timelines(opened.card, events=opened.events, is_live=watch.is_live)
 
             def saved(stream: str) -> list[Sink]:
                 if saving is None:

@@ -101,15 +101,15 @@ class Engine:
         self.card = self._scorer.card
         self._streams: dict[str, LabelledStream] = {}
         self._clock = clock
-        events = EventSettings(
+        self.events = EventSettings(
             threshold=threshold,
             end_threshold=end_threshold,
             smoothing_seconds=smoothing_seconds,
             min_duration_seconds=min_duration_seconds,
             background=background,
         )
-        self.thresholds = events.thresholds(self.card)
-        self._fresh = events.labelling(self.card)
+        self.thresholds = self.events.thresholds(self.card)
+        self._fresh = self.events.labelling(self.card)
 
     @property
     def gap_seconds(self) -> float:

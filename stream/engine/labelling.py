@@ -11,13 +11,13 @@ from actionstream.frame import Frame
 from actionstream.models.card import Card
 from actionstream.models.labels import find_background
 from actionstream.results import Event, Prediction
-from actionstream.scoring import EventDetector, Smoother
+from actionstream.scoring import EventDetector, SegmentTracker, Smoother
 from actionstream.scoring.events import Threshold, complete_thresholds
 
 
 @dataclass(frozen=True, kw_only=True)
 class EventSettings:
-    """How the events of a stream are found; see `Engine`."""
+    """How the events and segments of a stream are found; see `Engine`."""
 
     threshold: Threshold | None = None
     end_threshold: Threshold | None = None
@@ -41,6 +41,19 @@ class EventSettings:
             background=find_background(card.labels, self.background),
         )
         return Labelling(Smoother(self.smoothing_seconds), detector)
+
+    def tracker(self, card: Card) -> SegmentTracker:
+        """A tracker for the probabilities of a new stream, as they come; ActionstreamError as for `labelling`."""
+        start, end = self.thresholds(card)
+        return SegmentTracker(
+            card.labels,
+            interval_seconds=card.interval_seconds,
+            background=find_background(card.labels, self.background),
+            smoothing_seconds=self.smoothing_seconds,
+            start=start,
+            end=end,
+            min_duration_seconds=self.min_duration_seconds,
+        )
 
 
 @dataclass

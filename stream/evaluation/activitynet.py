@@ -1,10 +1,9 @@
 """Files in the layouts of the ActivityNet challenge, which many other data sets use too.
 
-truth     {"database": {VIDEO: {"subset": ..., "duration": ..., "annotations": [{"segment": [s, e], "label": ...}]}},
-           "taxonomy": [{"nodeName": LABEL, ...}], "version": ...}
+truth     see actionstream.models.annotations.activitynet
 results   {"results": {VIDEO: [{"segment": [s, e], "label": ..., "score": ...}]}, "version": ..., "external_data": ...}
 
-Only `database` and `results` are required; names may end in .gz. v1.2 and v1.3 differ in the truth file alone.
+Only `results` is required; names may end in .gz. v1.2 and v1.3 differ in the truth file alone.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from typing import Any
 from actionstream.choices import EvaluationTask
 from actionstream.evaluation.files import read_object, write_text
 from actionstream.evaluation.segments import SegmentRow, Segments, Truth
+from actionstream.models.annotations.read import read_annotations
 from actionstream.models.common.errors import ActionstreamError
 
 NEEDED: dict[EvaluationTask, tuple[str, ...]] = {
@@ -29,33 +29,24 @@ NEEDED: dict[EvaluationTask, tuple[str, ...]] = {
 
 
 def read_truth(path: Path, *, subset: str) -> Truth:
-    """The annotations of a subset, such as "validation".
+    """The annotations of a subset, such as "validation", in any layout of actionstream.models.annotations.
 
-    An annotation without a segment is a label of the whole video. Raises ValueError for a file in another layout, and
-    for a subset that has no annotations.
+    All annotations where the file has no subsets. An annotation without a segment is a label of the whole video. Raises
+    ValueError for a file in another layout, and for a subset that has no annotations.
     """
-    data = read_object(path, key="database")
-    rows: list[SegmentRow] = []
-    durations: dict[str, float] = {}
-    labels = {str(node["nodeName"]) for node in data.get("taxonomy", []) if "nodeName" in node}
-    subsets = set()
-    for video, entry in data["database"].items():
-        where = f"{path}: video {video}"
-        if not isinstance(entry, dict) or "subset" not in entry:
-            raise ActionstreamError(f"{where} does not say which subset it is in")
-        subsets.add(str(entry["subset"]))
-        annotations = _entries(entry.get("annotations", []), where, ("label",))
-        labels.update(str(annotation["label"]) for annotation in annotations)
-        if entry["subset"] == subset:
-            durations[video] = _number(entry.get("duration", math.nan), where, "duration")
-            for annotation in annotations:
-                start, end = _segment(annotation, where)
-                rows.append((video, start, end, str(annotation["label"]), 1.0))
+    every = read_annotations(path)
+    videos = every.of_subset(subset)
+    rows = [
+        (video.name, annotation.start_seconds, annotation.end_seconds, annotation.label, 1.0)
+        for video in videos
+        for annotation in video.annotations
+    ]
     if not rows:
         raise ActionstreamError(
-            f"{path} has no annotations of subset {subset!r}; there are {', '.join(sorted(subsets))}"
+            f"{path} has no annotations of subset {subset!r}; there are {', '.join(every.subsets) or 'none'}"
         )
-    return Truth(Segments.from_rows(rows), Segments.from_rows([]), durations, tuple(sorted(labels)))
+    durations = {video.name: math.nan if video.duration_seconds is None else video.duration_seconds for video in videos}
+    return Truth(Segments.from_rows(rows), Segments.from_rows([]), durations, every.labels)
 
 
 def read_results(path: Path, *, task: EvaluationTask) -> Segments:

@@ -12,7 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from actionstream.evaluation.average_precision import average_precision, interpolated_average_precision
-from actionstream.evaluation.matching import iou_activitynet, match, number, pairs_in_groups, places_in_groups
+from actionstream.evaluation.matching import (
+    iou_activitynet,
+    iou_thumos14,
+    match,
+    number,
+    pairs_in_groups,
+    places_in_groups,
+)
 from actionstream.evaluation.segments import Segments, Truth, check_comparable, check_known, check_times
 
 THUMOS14_IOU_THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
@@ -66,11 +73,11 @@ def thumos14_detection(
 
     i, j = pairs_in_groups(unclear_video, video)
     touches = np.zeros(len(detections), bool)
-    touches[j[_iou_thumos14(unclear.intervals[i], detections.intervals[j]) > 0]] = True
+    touches[j[iou_thumos14(unclear.intervals[i], detections.intervals[j]) > 0]] = True
 
     group = true_label * num_videos + true_video
     i, j = pairs_in_groups(group, label * num_videos + video)
-    iou = _iou_thumos14(wanted.intervals[i], detections.intervals[j])
+    iou = iou_thumos14(wanted.intervals[i], detections.intervals[j])
     best_first = np.lexsort((j, -iou, i))
     i, j, iou = i[best_first], j[best_first], iou[best_first]
 
@@ -166,11 +173,3 @@ def _compared(truth: Truth, detections: Segments, blocked: Collection[str]) -> t
 def _accuracy(iou_thresholds: Sequence[float], wanted: Segments, ap: np.ndarray) -> DetectionAccuracy:
     labels = tuple(np.unique(wanted.labels).tolist())
     return DetectionAccuracy(iou_thresholds=tuple(iou_thresholds), labels=labels, ap=ap)
-
-
-def _iou_thumos14(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Intersection of two intervals (N, 2) over their common span, row by row; 0 without an intersection."""
-    a, b = np.sort(a, axis=1), np.sort(b, axis=1)
-    shared = np.minimum(a[:, 1], b[:, 1]) - np.maximum(a[:, 0], b[:, 0])
-    span = np.maximum(a[:, 1], b[:, 1]) - np.minimum(a[:, 0], b[:, 0])
-    return np.divide(shared, span, out=np.zeros(len(a)), where=shared > 0)

@@ -56,6 +56,17 @@ def match(chooser: np.ndarray, target: np.ndarray, *, places: np.ndarray, num_ta
     return taken
 
 
+def iou_thumos14(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Intersection of two intervals (N, 2) over their common span, row by row; 0 without an intersection.
+
+    An interval that ends before it starts is turned round.
+    """
+    a, b = np.sort(a, axis=1), np.sort(b, axis=1)
+    shared = np.minimum(a[:, 1], b[:, 1]) - np.maximum(a[:, 0], b[:, 0])
+    span = np.maximum(a[:, 1], b[:, 1]) - np.minimum(a[:, 0], b[:, 0])
+    return np.divide(shared, span, out=np.zeros(len(a)), where=shared > 0)
+
+
 def iou_activitynet(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Intersection over union of intervals (N, 2), row by row; infinite for 0/0, two intervals without duration."""
     shared = (np.minimum(a[:, 1], b[:, 1]) - np.maximum(a[:, 0], b[:, 0])).clip(0)

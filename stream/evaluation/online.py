@@ -36,15 +36,26 @@ def frame_labels(
         raise ActionstreamError(
             f"{frames_per_second} frames a second in chunks of {chunk} make no rows; both must be above 0"
         )
+    edges = np.arange(num_rows + 1) * chunk / frames_per_second
+    return row_labels(segments, labels, starts_seconds=edges[:-1], ends_seconds=edges[1:])
+
+
+def row_labels(
+    segments: Segments, labels: Sequence[str], *, starts_seconds: np.ndarray, ends_seconds: np.ndarray
+) -> np.ndarray:
+    """Which labels hold in rows that stand from `starts_seconds` to `ends_seconds`, both (n,) and increasing.
+
+    Bool (n, K): a segment of one of the K labels holds in every row that it touches; all are of one video.
+    """
     check_times(segments, "a segment")
-    table = np.zeros((num_rows, len(labels)), bool)
-    rows = segments.intervals * frames_per_second / chunk
+    table = np.zeros((len(starts_seconds), len(labels)), bool)
     # Rounding errors must not move a segment by a row: 4.1 s at 30 frames a second is row 122.99999999999999.
-    starts, ends = np.floor(rows[:, 0] + 1e-6).astype(int), np.ceil(rows[:, 1] - 1e-6).astype(int)
+    firsts = np.searchsorted(ends_seconds, segments.start_seconds + 1e-6, "right")
+    lasts = np.searchsorted(starts_seconds, segments.end_seconds - 1e-6, "left")
     index = {label: number for number, label in enumerate(labels)}
-    for start, end, label in zip(starts, ends, segments.labels.tolist(), strict=True):
+    for first, last, label in zip(firsts, lasts, segments.labels.tolist(), strict=True):
         if label in index:
-            table[max(start, 0) : max(end, 0), index[label]] = True
+            table[first:last, index[label]] = True
     return table
 
 

@@ -1,4 +1,4 @@
-"""Counts of what is odd in truth and results; the evaluators say how they treat it."""
+"""What is odd in truth and results; the evaluators say how they treat it."""
 
 from __future__ import annotations
 
@@ -21,29 +21,31 @@ MEANINGS = {
     "videos_not_labelled": "videos that could not be labelled",
     "labels_not_of_the_model": "labels with annotations that the model does not know",
 }
-"""The text of each count."""
+"""The text of each kind."""
 
 
-def remarks(truth: Truth, results: Segments, *, task: EvaluationTask) -> dict[str, int]:
-    """The counts that are not 0, by their names in `MEANINGS`."""
+def remarks(truth: Truth, results: Segments, *, task: EvaluationTask) -> dict[str, list[str]]:
+    """What is odd, by its name in `MEANINGS`: for each odd thing the label, or the name of its video."""
     wanted = truth.segments
-    counts = {
-        "videos_without_results": ~np.isin(np.unique(wanted.videos), results.videos),
-        "videos_without_truth": ~np.isin(np.unique(results.videos), list(truth.durations_seconds)),
+    annotated, with_results = np.unique(wanted.videos), np.unique(results.videos)
+    odd = {
+        "videos_without_results": annotated[~np.isin(annotated, with_results)],
+        "videos_without_truth": with_results[~np.isin(with_results, list(truth.durations_seconds))],
     }
     if task != "proposals":
-        counts["labels_without_truth"] = ~np.isin(list(truth.labels), wanted.labels)
-        counts["results_of_unknown_labels"] = ~np.isin(results.labels, truth.labels)
+        labels = np.array(truth.labels, np.str_)
+        odd["labels_without_truth"] = labels[~np.isin(labels, wanted.labels)]
+        odd["results_of_unknown_labels"] = results.labels[~np.isin(results.labels, labels)]
     if task == "classification":
-        counts["results_twice"] = _again(results.videos, results.labels)
+        odd["results_twice"] = results.videos[_again(results.videos, results.labels)]
     else:
         ends = np.array([truth.durations_seconds[video] for video in wanted.videos.tolist()])
-        counts["annotations_beyond_the_end"] = wanted.end_seconds > ends
+        odd["annotations_beyond_the_end"] = wanted.videos[wanted.end_seconds > ends]
         for name, segments in (("annotations", wanted), ("results", results)):
-            counts[f"{name}_without_duration"] = segments.end_seconds <= segments.start_seconds
+            odd[f"{name}_without_duration"] = segments.videos[segments.end_seconds <= segments.start_seconds]
             columns = (segments.videos, segments.labels, segments.start_seconds, segments.end_seconds)
-            counts[f"{name}_twice"] = _again(*columns)
-    return {name: num for name in MEANINGS if name in counts and (num := int(np.count_nonzero(counts[name])))}
+            odd[f"{name}_twice"] = segments.videos[_again(*columns)]
+    return {name: names for name in MEANINGS if name in odd and (names := odd[name].tolist())}
 
 
 def _again(*columns: np.ndarray) -> np.ndarray:

@@ -104,6 +104,10 @@ class Truth:
             durations_seconds={name: s for name, s in self.durations_seconds.items() if name not in set(videos)},
         )
 
+    def only(self, videos: Collection[str]) -> Truth:
+        """These videos alone."""
+        return self.without(set(self.durations_seconds) - set(videos))
+
 
 def check_comparable(truth: Truth, results: Segments) -> None:
     """Raise ValueError when there is no truth, or when truth and results have no video or no label in common."""

@@ -47,6 +47,8 @@ def watch(
     Raises ValueError when a source, the model or an option is wrong. Raises SourceError, a ValueError, after all
     predictions when a source ended too early.
     """
+    if not sources:
+        raise ActionstreamError("no source to watch; give a file, an address or a camera")
     session = Watch(
         Engine(model, **options),
         policy=policy,
@@ -54,8 +56,6 @@ def watch(
         realtime=realtime,
         max_frames=max_frames,
     )
-    if not sources:
-        raise ActionstreamError("no source to watch; give a file, an address or a camera")
     for source in sources:
         session.add(source, rate=rate)
 

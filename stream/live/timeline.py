@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from actionstream.engine.labelling import EventSettings
 from actionstream.models.card import Card
 from actionstream.results import Label, OpenSegment, Prediction, Segment, TimelineNews, Update, VideoLabels
-from actionstream.scoring import Integrator, SegmentTracker, WindowPlan
-from actionstream.scoring.events import Threshold
+from actionstream.scoring import Integrator, WindowPlan
 
 HORIZON_SECONDS = 60.0
 """How far back M-TWI reaches where a source is live."""
@@ -23,9 +23,7 @@ class Timeline:
     """The timeline of one stream, from its predictions.
 
     card             card of the model
-    background       the label that has no segments
-    threshold, end_threshold
-                     as for `Engine`: a label at `threshold` or above is a segment
+    events           how its segments are found; those of the engine that makes the predictions
     horizon_seconds  how far back M-TWI reaches; None: to the beginning
 
     Predictions during the warm-up do not count. Where the times of a stream jump back, M-TWI starts again.
@@ -36,23 +34,14 @@ class Timeline:
         stream: str,
         card: Card,
         *,
-        threshold: Threshold,
-        background: str | None = None,
-        end_threshold: Threshold | None = None,
+        events: EventSettings,
         horizon_seconds: float | None = None,
     ):
         self._stream = stream
         self._card = card
         self._plan = WindowPlan(horizon_seconds=horizon_seconds)
         self._integrator = Integrator(self._plan)
-        self._tracker = SegmentTracker(
-            card.labels,
-            interval_seconds=card.interval_seconds,
-            background=background,
-            smoothing_seconds=0,  # the engine smooths
-            start=threshold,
-            end=end_threshold,
-        )
+        self._tracker = events.tracker(card)
         self._last_seconds = self._asked_seconds = -math.inf
         self._video: VideoLabels | None = None
 
@@ -69,7 +58,7 @@ class Timeline:
         is_due = False
         if prediction.frames_since_reset > self._card.context:
             self._last_seconds = now
-            news += self._tracker.push(prediction.smoothed, now)
+            news += self._tracker.push(prediction.probabilities, now)
             self._integrator.push(prediction.scores, now)
             is_due = now >= self._asked_seconds + VIDEO_EVERY_SECONDS
         return self._tell(news, is_due)
@@ -105,20 +94,13 @@ class Timeline:
 class Timelines:
     """Adds timelines to the updates of all watched streams.
 
+    events   as for `Timeline`
     is_live  whether the source of a stream, given by name, is live: then M-TWI has a horizon
     """
 
-    def __init__(
-        self,
-        card: Card,
-        *,
-        threshold: Threshold,
-        is_live: Callable[[str], bool],
-        end_threshold: Threshold | None = None,
-    ):
+    def __init__(self, card: Card, *, events: EventSettings, is_live: Callable[[str], bool]):
         self._card = card
-        self._threshold = threshold
-        self._end_threshold = end_threshold
+        self._events = events
         self._is_live = is_live
         self._timelines: dict[str, Timeline] = {}
 
@@ -128,14 +110,7 @@ class Timelines:
         if update.prediction is not None:
             if name not in self._timelines:
                 horizon_seconds = HORIZON_SECONDS if self._is_live(name) else None
-                self._timelines[name] = Timeline(
-                    name,
-                    self._card,
-                    threshold=self._threshold,
-                    background=update.prediction.background,
-                    end_threshold=self._end_threshold,
-                    horizon_seconds=horizon_seconds,
-                )
+                self._timelines[name] = Timeline(name, self._card, events=self._events, horizon_seconds=horizon_seconds)
             return replace(update, timeline=self._timelines[name].push(update.prediction))
         if update.notice is not None and update.notice.event == "close" and name in self._timelines:
             return replace(update, timeline=self._timelines.pop(name).flush())

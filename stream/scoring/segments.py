@@ -38,18 +38,21 @@ GRID = tuple(round(0.05 * step, 2) for step in range(1, 20))
 def sure_segments(segments: Iterable[Segment], min_score: float = SURE) -> list[Segment]:
     """The segments worth showing, of segments that are given best first.
 
-    Segments below `min_score` are left out, and segments that lie mostly inside a better one of the same label.
+    Segments below `min_score` are left out. Of two of the same label of which one lies mostly inside the other, the
+    worse one is left out, be it the longer or the shorter.
     """
     shown: list[Segment] = []
     for each in segments:
-        within = (
-            min(each.end_seconds, better.end_seconds) - max(each.start_seconds, better.start_seconds)
-            for better in shown
-            if better.label == each.label
-        )
-        if each.score >= min_score and max(within, default=0.0) <= (each.end_seconds - each.start_seconds) / 2:
+        if each.score >= min_score and not any(_is_nested(each, better) for better in shown):
             shown.append(each)
     return shown
+
+
+def _is_nested(a: Segment, b: Segment) -> bool:
+    """Whether the labels are the same and more than half of the shorter segment lies inside the longer one."""
+    shared = min(a.end_seconds, b.end_seconds) - max(a.start_seconds, b.start_seconds)
+    shorter = min(a.end_seconds - a.start_seconds, b.end_seconds - b.start_seconds)
+    return a.label == b.label and shared > shorter / 2
 
 
 @dataclass(frozen=True, kw_only=True)

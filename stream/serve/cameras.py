@@ -60,7 +60,7 @@ class Cameras:
 
     `set`, `tick` and `stop` belong to one thread; `enable` and `counts` may be called from any.
 
-    kept  what the streams left when the service ended, by camera, with their open events; used at the first `tick`
+    to_resume  what the streams left when the service ended, by camera, with their open events; used at the first `tick`
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Cameras:
         say: Callable[[str], None],
         clock: Callable[[], float],
     ):
-        self.kept: dict[str, tuple[Resume, list[EventRecord]]] = {}
+        self.to_resume: dict[str, tuple[Resume, list[EventRecord]]] = {}
         self._server = server
         self._recorder = recorder
         self._board = board
@@ -98,7 +98,8 @@ class Cameras:
         for name in gone - self._started.keys():
             self._board.forget(name)
         for name in changed:
-            self._board.set(Fact("enabled", name), self._store.enabled(name))
+            if self._board.get(Fact("enabled", name)) is None:  # else the store may not have the last switch
+                self._board.set(Fact("enabled", name), self._store.enabled(name))
 
     def enable(self, name: str, enabled: bool) -> None:
         """Switch a camera on or off; the switch is kept over restarts, where the store can be written."""
@@ -238,7 +239,7 @@ class Cameras:
         recorded = RecordedCamera(name, streams, camera.snapshots, clips)
         started = _Started(recorded, watch, monotonic())
         sink = CameraSink(recorded, self._recorder, say=self._say)
-        resume, records = self.kept.get(name, (None, []))
+        resume, records = self.to_resume.get(name, (None, []))
         for events in streams.values():
             events.resume(record for record in records if record.region == events.region)
         self._started[name] = started
@@ -262,7 +263,7 @@ class Cameras:
         except Exception:
             del self._started[name]
             raise
-        self.kept.pop(name, None)
+        self.to_resume.pop(name, None)
 
 
 def _open(camera: Camera) -> Source:

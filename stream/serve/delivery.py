@@ -53,28 +53,36 @@ class Delivery:
         self._store = store
         self._say = say
         self._stopped = threading.Event()
+        self._abandoned = False  # another delivery may go on from the same place in the store
         self._thread = threading.Thread(target=self._run, name=f"delivery to {sink.name}", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self, seconds: float) -> None:
-        """Send what waits, for some seconds at most, and end; what was not sent stays in the store."""
+        """Send what waits, for some seconds at most, and end; what was not sent stays in the store.
+
+        A `send` that takes longer counts for nothing: its records come again.
+        """
         self._stopped.set()
         self._store.wake()
         self._thread.join(seconds)
+        self._abandoned = True
         self.sink.close()
 
     def _run(self) -> None:
         failures_in_a_row = 0
-        while True:
+        while not self._abandoned:
             stopping, newest = self._stopped.is_set(), self._store.newest
             try:
                 batch = self._store.after(self.sink.name, BATCH)
                 if batch:
                     taken = self.sink.send(batch)
-                    self._store.taken(self.sink.name, batch[taken - 1].number)
+                    if not self._abandoned:
+                        self._store.taken(self.sink.name, batch[taken - 1].number)
             except Exception as error:  # noqa: BLE001  a fault of ours is told as one, and the other sinks go on
+                if self._abandoned:
+                    return
                 failures_in_a_row += 1
                 self.failures += 1
                 self._fail(error)

@@ -13,8 +13,6 @@ from typing import Any
 from actionstream.serve.board import Fact
 from actionstream.serve.topics import Topics
 
-Components = Mapping[str, Mapping[str, Any]]
-
 
 def devices(topics: Topics, *, prefix: str, snapshots: bool) -> dict[str, dict[str, Any]]:
     """The topic and the payload of the discovery of each camera.

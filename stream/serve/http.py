@@ -44,8 +44,9 @@ class StatusServer:
         host, port = _parse(address)
         try:
             self._server = _Server(host, port, pages)
-        except OSError as error:
-            raise ActionstreamError(f"the address {address} cannot be used: {error.strerror or error}") from error
+        except (OSError, UnicodeError) as error:  # UnicodeError: DNS cannot have the host
+            why = getattr(error, "strerror", None) or error
+            raise ActionstreamError(f"the address {address} cannot be used: {why}") from error
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(POLL_SECONDS,), name="http", daemon=True
         )

@@ -40,8 +40,10 @@ class CameraSink:
             self._away = False
         elif notice.event == "close":
             self.is_closed = True
-        elif notice.event == "warning" or not self._away:  # of a month without a camera, the first try is enough
-            self._away = notice.event != "warning"
+        elif notice.event == "warning":
+            self._say(f"{self._camera.name}: {notice.reason}")
+        elif not self._away:  # of a month without a camera, the first try is enough
+            self._away = True
             self._say(f"{self._camera.name}: {notice.reason}")
 
     def close(self) -> None:

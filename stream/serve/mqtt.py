@@ -30,7 +30,7 @@ AT_ONCE = 100
 PATIENCE_SECONDS = 5.0
 
 Message = tuple[str, str | bytes]
-Kept = Mapping[str, Any]
+Retained = Mapping[str, Any]
 """What a process retains at the broker: "topics", and "components" of Home Assistant's devices with their platforms."""
 
 
@@ -96,7 +96,7 @@ class MqttSink:
         self._live = False
         self._afresh = False
         self._waiting: deque[Message] = deque()
-        self._kept_before: list[Kept] = []
+        self._retained_before: list[Retained] = []
         self._commands: deque[tuple[str, bool]] = deque()
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -129,7 +129,8 @@ class MqttSink:
         numbers: list[int] = []
         ends: list[int] = []
         for stored in batch:
-            numbers += [connection.publish(*message, retain=kept) for message, kept in self._record_messages(stored)]
+            messages = self._record_messages(stored)
+            numbers += [connection.publish(*message, retain=retain) for message, retain in messages]
             ends.append(len(numbers))
         taken = bisect_right(ends, connection.acknowledged(numbers))
         if not taken:
@@ -152,13 +153,13 @@ class MqttSink:
     def set_cameras(self, cameras: Mapping[str, CameraTopics]) -> None:
         """Publish these cameras from now on; what is retained of others is removed."""
         with self._lock:
-            self._kept_before.append(self._kept(self._topics, self._devices(self._topics)))
+            self._retained_before.append(self._retained(self._topics, self._devices(self._topics)))
             self._topics = Topics(self._base, cameras)
             self._afresh = True
         self._wake.set()
 
     def close(self) -> None:
-        """Publish the changes that wait, say that the service has stopped, and disconnect; for some seconds at most."""
+        """Publish the changes that wait and that all has stopped, and disconnect; for some seconds at most."""
         self._stop_listening()
         self._stopping.set()
         self._wake.set()
@@ -213,16 +214,15 @@ class MqttSink:
                 self._say_once(self._connected_text)
                 self._connection = connection
                 self._tried.set()
-            while self._publish(connection):
-                if self._stopping.is_set():
-                    connection.acknowledged([connection.publish(available, "stopped", retain=True)])
-                    break
+            while not self._stopping.is_set() and self._publish(connection):
                 self._switch()
                 self._wake.wait(1.0)
                 self._wake.clear()
                 if time.monotonic() - begun > LONGEST_WAIT_SECONDS:  # no other client takes the connection away
                     self._failures = 0
                     self._told = {self._connected_text}
+            if self._publish(connection):  # what came before the stop
+                self._publish_end(connection)
         finally:
             self._connection = None
             with self._lock:
@@ -238,34 +238,41 @@ class MqttSink:
                 self._refill()
             with self._lock:
                 batch = [self._waiting.popleft() for _ in range(min(AT_ONCE, len(self._waiting)))]
-            if not batch:
-                return True
+                if not batch and not self._afresh:
+                    self._retained_before.clear()  # the broker has removed it
+                    return True
             numbers = [connection.publish(*message, retain=True) for message in batch]
             connection.acknowledged(numbers)
         return False
+
+    def _publish_end(self, connection: BrokerConnection) -> None:
+        """Publish that the cameras and the service have stopped."""
+        statuses = [topic for fact, topic in self._topics.facts.items() if fact.kind == "status"]
+        ends = [*statuses, self._topics.available]
+        connection.acknowledged([connection.publish(topic, "stopped", retain=True) for topic in ends])
 
     def _refill(self) -> None:
         """Let all that is true wait, before the changes that come from now on."""
         with self._lock:
             self._afresh = False
             self._waiting.clear()
-            topics, before, self._kept_before = self._topics, self._kept_before, []
+            topics, before = self._topics, list(self._retained_before)
         facts = self._board.facts()
         found = self._devices(topics)
-        kept = self._kept(topics, found)
+        retained = self._retained(topics, found)
         messages: list[Message] = [(topics.available, "online")]
         for old in before:
-            messages += _removals(old, kept, found)
+            messages += _removals(old, retained, found)
         messages += [(topic, _json(device)) for topic, device in found.items()]
         messages += topics.messages(facts).items()
-        messages.append((topics.topics, _json(kept)))
+        messages.append((topics.topics, _json(retained)))
         with self._lock:
             self._waiting.extendleft(reversed(messages))
 
     def _devices(self, topics: Topics) -> dict[str, dict[str, Any]]:
         return devices(topics, prefix=self._prefix, snapshots=self._snapshots) if self._home_assistant else {}
 
-    def _kept(self, topics: Topics, found: Mapping[str, Mapping[str, Any]]) -> Kept:
+    def _retained(self, topics: Topics, found: Mapping[str, Mapping[str, Any]]) -> Retained:
         return {
             "topics": [*topics.facts.values(), *(topics.snapshots if self._snapshots else ()), *found],
             "components": {
@@ -282,19 +289,20 @@ class MqttSink:
         if (camera := topics.camera_set(topic)) is not None:
             if not message.retain and (value := message.payload.strip().upper()) in (b"ON", b"OFF"):
                 self._commands.append((camera, value == b"ON"))
-        elif topic == topics.topics and message.retain:
-            if (old := self._read_kept(message.payload)) is not None:
+        elif message.retain:
+            if topic == topics.topics and (old := self._read_retained(message.payload)) is not None:
                 with self._lock:
-                    self._kept_before.append(old)
+                    self._retained_before.append(old)
                     self._afresh = True
-        elif topic == topics.available and not message.retain:
-            self._afresh = self._afresh or message.payload != b"online"  # the will of the connection before, too late
-        elif topic == f"{self._prefix}/status" and not message.retain:
-            self._afresh = self._afresh or message.payload == b"online"  # Home Assistant has started
+        else:
+            is_online = message.payload == b"online"
+            is_late_will = topic == topics.available and not is_online  # of the connection before
+            if is_late_will or (topic == f"{self._prefix}/status" and is_online):  # Home Assistant has started
+                self._afresh = True
         self._wake.set()
 
-    def _read_kept(self, payload: bytes | bytearray) -> Kept | None:
-        """What an earlier process kept; None where this one keeps all of it, or the payload is from elsewhere."""
+    def _read_retained(self, payload: bytes | bytearray) -> Retained | None:
+        """What an earlier process retained; None where this one retains all of it, or the payload is from elsewhere."""
         try:
             values = json.loads(payload)
             ours = (f"{self._base}/", f"{self._prefix}/device/")
@@ -302,7 +310,7 @@ class MqttSink:
             components = {topic: {**parts} for topic, parts in values["components"].items()}
         except (ValueError, TypeError, KeyError, AttributeError):
             return None
-        now = self._kept(self._topics, self._devices(self._topics))
+        now = self._retained(self._topics, self._devices(self._topics))
         same = set(topics) <= set(now["topics"]) and components == now["components"]
         return None if same else {"topics": topics, "components": components}
 
@@ -322,8 +330,8 @@ class MqttSink:
             self._say(f"mqtt: {text}")
 
 
-def _removals(old: Kept, kept: Kept, found: Mapping[str, Mapping[str, Any]]) -> list[Message]:
-    """The messages that remove what is kept no more: components of devices that stay, devices, then other topics.
+def _removals(old: Retained, now: Retained, found: Mapping[str, Mapping[str, Any]]) -> list[Message]:
+    """The messages that remove what is retained no more: components of devices that stay, devices, then other topics.
 
     In this order Home Assistant does not read empty payloads as states.
     """
@@ -332,7 +340,7 @@ def _removals(old: Kept, kept: Kept, found: Mapping[str, Mapping[str, Any]]) -> 
         parts = old["components"].get(topic, {})
         if gone := {key: platform for key, platform in parts.items() if key not in device["cmps"]}:
             messages.append((topic, _json(without(device, gone))))
-    gone_topics = [topic for topic in old["topics"] if topic not in kept["topics"]]
+    gone_topics = [topic for topic in old["topics"] if topic not in now["topics"]]
     gone_topics.sort(key=lambda topic: topic not in old["components"])
     return messages + [(topic, "") for topic in gone_topics]
 

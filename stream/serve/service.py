@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -17,16 +17,16 @@ from actionstream.clips import Clips
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.records import EventRecord
 from actionstream.results import Counts
-from actionstream.serve import kept
+from actionstream.serve import saved_streams
 from actionstream.serve.board import Board
 from actionstream.serve.cameras import Cameras
 from actionstream.serve.event_records import ended_by_restart
 from actionstream.serve.http import StatusServer
-from actionstream.serve.kept import Kept
-from actionstream.serve.memory import limit_arenas
+from actionstream.serve.memory import give_back, limit_arenas
 from actionstream.serve.metrics import Metrics
 from actionstream.serve.notify import sd_notify
 from actionstream.serve.recorder import Recorder
+from actionstream.serve.saved_streams import SavedStream
 from actionstream.serve.settings import ClipSettings, Settings
 from actionstream.serve.sinks import Sinks
 from actionstream.serve.store import Store
@@ -64,10 +64,10 @@ class Service:
         self._board = Board()
         folder = settings.server.state_folder
         with ExitStack() as stack:
-            stack.enter_context(_only_one(folder))
+            stack.callback(_lock(folder).release)
             self._store = Store(folder)
             stack.callback(self._store.close)
-            clips = _open_clips(settings.clips, say, clock)
+            self._clips = clips = _open_clips(settings.clips, say, clock)
             if clips is not None:
                 stack.callback(clips.close)
             self._sinks = Sinks(self._store, self._board, enable=self._enable, say=say, clock=clock)
@@ -90,12 +90,12 @@ class Service:
                 say=say,
                 clock=clock,
             )
-            self._go_on(folder, clips)
             if settings.server.http is not None:
                 status = StatusServer(
                     settings.server.http, metrics=self._metrics.render, alive=self._alive, board=self._board
                 )
                 stack.callback(status.close)
+            self._go_on(folder)  # last: what a start that fails had read would be lost
             self.apply(settings)
             self._stack = stack.pop_all()
         sd_notify("READY=1")
@@ -111,10 +111,11 @@ class Service:
     def tick(self) -> None:
         """Start and stop cameras as they are wanted.
 
-        When it is time, keep states, try the sinks that could not be opened, and delete old records.
+        When it is time, keep states, try the sinks that could not be opened, delete old records, and give free memory
+        back.
         """
         self._cameras.tick()
-        if self._cameras.kept:
+        if self._cameras.to_resume:
             self._end_what_does_not_go_on()
         now = time.monotonic()
         if now - self._kept_at >= KEEP_SECONDS:
@@ -124,6 +125,7 @@ class Service:
         if abs(self._clock() - self._pruned_at) >= PRUNE_SECONDS:  # a clock may be set back
             self._pruned_at = self._clock()
             self._prune()
+            give_back()
         if self._alive():
             sd_notify("WATCHDOG=1")
 
@@ -152,25 +154,23 @@ class Service:
         """A text where all engines turn; None where one hangs."""
         return "alive" if self._cameras.quiet_seconds() < QUIET_SECONDS else None
 
-    def _go_on(self, folder: Path, clips: Clips | None) -> None:
+    def _go_on(self, folder: Path) -> None:
         """Take up the streams that a short time ago another process had; end all other events that it left open.
 
         An event may have started after the state of its stream was kept: the stream knows nothing of it, so it ends.
         """
         left_open = self._store.open_events()
-        for name, each in kept.read(folder).items():
+        for name, each in saved_streams.read(folder).items():
             if each.fits == self._fitting(name) and each.is_fresh(time.time()):
                 going_on = [record for record in left_open if record.id in each.resume.open_events]
-                self._cameras.kept[name] = each.resume, going_on
+                self._cameras.to_resume[name] = each.resume, going_on
                 left_open = [record for record in left_open if record not in going_on]
         broken_off = self._ended_by_restart(left_open)
         try:
             self._store.append((record, None) for record in broken_off)
         except sqlite3.Error:  # the recorder tries again, and says so
             self._recorder.store(broken_off)
-        for record in broken_off:
-            if clips is not None:
-                clips.end(record)
+        self._end_clips(broken_off)
 
     def _ended_by_restart(self, records: Iterable[EventRecord]) -> list[EventRecord]:
         last = self._store.last_beat() or 0.0
@@ -178,17 +178,26 @@ class Service:
 
     def _end_what_does_not_go_on(self) -> None:
         """End the events of streams that were kept, and whose cameras cannot start, or are not watched now."""
-        records = [record for _, records in self._cameras.kept.values() for record in records]
+        records = [record for _, records in self._cameras.to_resume.values() for record in records]
+        broken_off = self._ended_by_restart(records)
         try:
-            self._store.append((record, None) for record in self._ended_by_restart(records))
+            self._store.append((record, None) for record in broken_off)
         except sqlite3.Error as error:
             self._complain("events of before the start cannot be ended", error)
         else:
-            self._cameras.kept.clear()
+            self._cameras.to_resume.clear()
+            self._end_clips(broken_off)
 
-    def _left(self) -> dict[str, Kept]:
+    def _end_clips(self, records: Iterable[EventRecord]) -> None:
+        if self._clips is not None:
+            for record in records:
+                self._clips.end(record)
+
+    def _left(self) -> dict[str, SavedStream]:
         left = self._cameras.left()
-        return {name: Kept(self._fitting(name), gap_seconds, resume) for name, (gap_seconds, resume) in left.items()}
+        return {
+            name: SavedStream(self._fitting(name), gap_seconds, resume) for name, (gap_seconds, resume) in left.items()
+        }
 
     def _fitting(self, name: str) -> str:
         """What the state of a camera fits: this version, the camera's settings, and the file of its model."""
@@ -199,11 +208,11 @@ class Service:
         source = masked(camera.source.get_secret_value()) if camera else None  # which repr hides
         return f"{version('actionstream')} {camera!r} {source} {changed}"
 
-    def _keep(self, left: Mapping[str, Kept]) -> None:
+    def _keep(self, left: Mapping[str, SavedStream]) -> None:
         """Note that the service is alive, and keep what streams leave."""
         try:
             self._store.beat(self._clock())
-            kept.write(self._settings.server.state_folder, left)
+            saved_streams.write(self._settings.server.state_folder, left)
         except (OSError, sqlite3.Error) as error:
             self._complain("states cannot be kept", error)
         else:
@@ -242,16 +251,16 @@ def _open_clips(settings: ClipSettings | None, say: Callable[[str], None], clock
     )
 
 
-@contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
-    """Hold the state folder; ActionstreamError where another service has it."""
+def _lock(folder: Path) -> FileLock:
+    """Take the state folder until `release`; ActionstreamError where another service has it."""
+    lock = FileLock(folder / "lock", timeout=0)
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with FileLock(folder / "lock", timeout=0):
-            yield
+        lock.acquire()
     except Timeout:
         raise ActionstreamError(
             f"the state folder {folder} is used by another service that runs; stop it, or take another one with --state"
         ) from None
     except OSError as error:
         raise ActionstreamError(f"the state folder {folder} cannot be used: {error.strerror}") from error
+    return lock

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -194,6 +195,11 @@ class Camera(Part):
     )
     update_seconds: Timeout = Field(default=5, description="The interval between two updates of an event that goes on.")
 
+    def labels_told(self, labels: Iterable[str]) -> tuple[str, ...]:
+        """Those of its model's labels that make events."""
+        wanted = [label for label in labels if self.labels is None or label in self.labels]
+        return tuple(label for label in wanted if label not in self.ignored_labels)
+
     @model_validator(mode="after")
     def _check_login(self) -> Camera:
         if self.password is not None and self.user is None:
@@ -210,7 +216,7 @@ class Camera(Part):
     @classmethod
     def _find_model(cls, model: str, info: ValidationInfo) -> str:
         path = folder_of(info) / model
-        return str(path) if path.is_file() or (path / BEST).is_file() else model
+        return str(path) if os.path.isfile(path) or os.path.isfile(path / BEST) else model
 
     @field_validator("labels")
     @classmethod
@@ -234,11 +240,12 @@ class Camera(Part):
             if known not in SCHEMES:
                 raise told(f"has the scheme {known}; expected {', '.join(SCHEMES)}")
             return SecretStr(_with_login(text, info.data.get("user"), info.data.get("password")))
-        path = folder_of(info) / Path(text).expanduser()
-        if (meant := mistyped(text)) and not path.exists():
+        path = folder_of(info) / os.path.expanduser(text)
+        exists = os.path.exists(path)
+        if (meant := mistyped(text)) and not exists:
             raise told(f"is no address; expected {meant}://, as in {meant}://host/path")
         is_name = text.isdecimal() or text == "sample"
-        return source if is_name and not path.exists() else SecretStr(str(path))
+        return source if is_name and not exists else SecretStr(str(path))
 
 
 def _with_login(address: str, user: SecretStr | None, password: SecretStr | None) -> str:

@@ -143,9 +143,7 @@ class Sinks:
 def _topics(camera: Camera) -> CameraTopics:
     """The labels and the regions of a camera that are told."""
     labels, _ = labels_of(camera.model, Path())
-    told = [label for label in labels if camera.labels is None or label in camera.labels]
-    told = [label for label in told if label not in camera.ignored_labels]
-    return CameraTopics(labels=tuple(told), regions=tuple(camera.regions))
+    return CameraTopics(labels=camera.labels_told(labels), regions=tuple(camera.regions))
 
 
 def _revealed(secret: SecretStr | None) -> str | None:

@@ -3,7 +3,7 @@
     <base>/available                            online | stopped | offline (the will of the connection)
     <base>/events                               each record as JSON; not retained, as all that has "events" in its name
     <base>/topics                               what this process retains, as JSON: the next one removes what it has not
-    <base>/<camera>/status                      connecting | live | disconnected | ...
+    <base>/<camera>/status                      connecting | live | disconnected | ... | stopped
     <base>/<camera>/enabled/state               ON | OFF
     <base>/<camera>/enabled/set                 ON | OFF, from others
     <base>/<camera>/events                      each record of type new, with the label as "event_type"

@@ -82,8 +82,8 @@ def _read_secret_file(path: Path) -> str:
 def _web_address(secret: SecretStr) -> SecretStr:
     try:
         parts = urlsplit(secret.get_secret_value())
-        _ = parts.port  # ValueError where it is none
-        is_address = parts.scheme in ("http", "https") and bool(parts.hostname)
+        _ = parts.port  # ValueError where it is none, as of a host that DNS cannot have
+        is_address = parts.scheme in ("http", "https") and bool((parts.hostname or "").encode("idna"))
         is_address = is_address and re.fullmatch("[!-~]+", secret.get_secret_value()) is not None
     except ValueError:
         is_address = False
@@ -100,7 +100,7 @@ def shares(count: int) -> Schema:
 
 def _path(value: Any, info: ValidationInfo) -> Any:
     if isinstance(value, str) and value.strip() and "\0" not in value:
-        return folder_of(info) / Path(value).expanduser()
+        return folder_of(info) / os.path.expanduser(value)
     if isinstance(value, Path):
         return value
     raise wanted("a path")

@@ -58,6 +58,7 @@ class WebhookSink:
         try:
             address = urlsplit(url)
             host, self._port = address.hostname, address.port
+            (host or "").encode("idna")  # ValueError where DNS cannot have it
         except ValueError as error:
             raise ActionstreamError(f"the address of {self.name} cannot be read: expected https://host/path") from error
         if address.scheme not in ("http", "https") or not host or not _is_printable(url):

@@ -6,6 +6,7 @@ import os
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -59,7 +60,7 @@ class RotatingText:
         self.num_lost = 0
         self.failure = ""
         """Why lines could not be written the last time."""
-        if self.path.exists() and not self.path.is_file():
+        if os.path.exists(self.path) and not os.path.isfile(self.path):
             raise ActionstreamError(f"{self.path} cannot be written: it is not an ordinary file")
         try:
             self._open()
@@ -136,7 +137,8 @@ class RotatingText:
         while (older := self._renamed(now)).exists():
             now += timedelta(milliseconds=1)
         self.sync()
-        os.rename(self.path, older)
+        with suppress(FileNotFoundError):  # somebody has moved it away
+            os.rename(self.path, older)
         os.close(number)
         self._number, self._size, self._rotated = None, 0, now
         pattern = re.compile(rf"{re.escape(self.path.stem)}\.\d{{8}}T\d{{6}}\.\d{{3}}Z{re.escape(self.path.suffix)}")

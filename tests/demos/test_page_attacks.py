@@ -264,6 +264,7 @@ def test_the_page_may_do_little(strict):
         ("POST", "/gradio_api/process_recording"), ("POST", "/gradio_api/vibe-edit"), ("POST", "/gradio_api/run/begin"),
         ("POST", "/gradio_api/call/begin"), ("POST", "/login"), ("PUT", "/"), ("DELETE", "/"), ("OPTIONS", "*"),
         ("GET", "/teach/x/add-label"), ("POST", "/teach/x/state"), ("GET", "/teach/x/lessons"),
+        ("GET", "/annotate/x/save"), ("POST", "/annotate/x/state"), ("GET", "/annotate/x/state/../../../etc/passwd"),
         ("GET", "/page/..%2fserver.py"), ("GET", "/page/server.py"), ("CONNECT", "/"), ("TRACE", "/"),
     ],
 )  # fmt: skip
@@ -281,7 +282,8 @@ def test_nothing_else_of_gradio_answers(strict, method, path):
     ("path", "limit"),
     [
         ("/gradio_api/queue/join", 64_000), ("/gradio_api/cancel", 1000), ("/live/x/leave", 1000),
-        ("/teach/x/add-label", 1000), ("/live/x/frame", 1_000_000), ("/gradio_api/upload", 2_010_000), ("/config", 0),
+        ("/teach/x/add-label", 1000), ("/annotate/x/save", 2_000_000), ("/annotate/x/label", 1000),
+        ("/live/x/frame", 1_000_000), ("/gradio_api/upload", 2_010_000), ("/config", 0),
     ],
 )  # fmt: skip
 def test_bodies_end_at_their_limit(strict, path, limit, kind):
@@ -511,6 +513,83 @@ def test_uploads_go_with_their_page(strict):
         assert ticket
         assert kept(strict)
     wait_until(lambda: kept(strict) == [])
+
+
+def project(site, key):
+    """The token of what a page annotates: the sample, uploaded."""
+    given = {"path": upload(site, "film.mp4", SAMPLE.read_bytes()), "meta": {"_type": "gradio.FileData"}}
+    messages = call(site, key, event_of(site, "annotate-upload", "upload"), [given])
+    (done,) = [each for each in messages if each["msg"] == "process_completed"]
+    return done["output"]["data"][-1]["token"]
+
+
+def test_a_visitor_annotates_what_they_uploaded_and_nothing_else(strict):
+    """The token names it, and a video of it is one that was uploaded; all goes with the page."""
+    entry = {"video": "film", "version": "", "duration": 22.0, "annotations": [], "proposals": [], "reviewed": False}
+    with page(strict, "mine"), page(strict, "other"):
+        mine, other = project(strict, "mine"), project(strict, "other")
+        status, headers, data = ask(strict, "GET", f"/annotate/{mine}/video?video=film", headers={"Range": "bytes=0-9"})
+        assert (status, headers["content-type"], data) == (206, "video/mp4", SAMPLE.read_bytes()[:10])
+        assert headers["content-security-policy"].endswith("sandbox")
+        for name in ("", "..", "/etc/passwd", "../uploads", "film.mp4", "film%00", "%2e%2e%2ffilm"):
+            assert ask(strict, "GET", f"/annotate/{mine}/video?video={name}")[0] == 400
+            body = json.dumps({**entry, "video": name}).encode()
+            assert ask(strict, "POST", f"/annotate/{mine}/save", body)[0] == 400
+        assert json.loads(ask(strict, "GET", f"/annotate/{mine}/state")[2])["file"] is None
+        entry["version"] = json.loads(ask(strict, "GET", f"/annotate/{mine}/entry?video=film")[2])["version"]
+        assert ask(strict, "POST", f"/annotate/{mine}/save", json.dumps(entry).encode())[0] == 200
+        assert json.loads(ask(strict, "GET", f"/annotate/{mine}/file")[2])["database"].keys() == {"film"}
+        assert ask(strict, "GET", f"/annotate/{other}/file")[0] == 404
+        assert project(strict, "mine") != mine  # another video takes its place
+        assert ask(strict, "GET", f"/annotate/{mine}/state")[0] == 404
+        assert len(kept(strict)) == 2
+    wait_until(lambda: kept(strict) == [])
+    assert ask(strict, "GET", f"/annotate/{other}/state")[0] == 404
+
+
+def test_annotations_that_are_something_else(strict):
+    version = ""
+
+    def entry(**wrong):
+        right = {
+            "video": "film",
+            "version": version,
+            "duration": 9,
+            "annotations": [],
+            "proposals": [],
+            "reviewed": False,
+        }
+        return json.dumps({**right, **wrong}).encode()
+
+    with page(strict, "wrong"):
+        token = project(strict, "wrong")
+        version = json.loads(ask(strict, "GET", f"/annotate/{token}/entry?video=film")[2])["version"]
+        wrong = [
+            entry(duration=float("nan")), entry(duration=float("inf")), entry(duration=-1), entry(duration="9"),
+            entry(annotations=[1]), entry(proposals={}), entry(reviewed=2), entry(more=1), entry(version=None),
+            entry(annotations=[{"label": "a", "segment": [float("nan"), 1]}]),
+            entry(annotations=[{"x": json.loads(40 * "[" + 40 * "]")}]), b'{"video": ' + 9999 * b"[",
+            b"", b"{", b"[]", b"null", b"\xff", b"{}", b"1e999", b'{"video": NaN}', 1_900_000 * b"[", 5000 * b"9",
+        ]  # fmt: skip
+        for body in wrong:
+            assert ask(strict, "POST", f"/annotate/{token}/save", body)[0] == 400, body[:100]
+            assert ask(strict, "POST", f"/annotate/{token}/label", body[:900])[0] == 400, body[:100]
+        assert ask(strict, "GET", f"/annotate/{token}/file")[0] == 404
+
+
+def test_few_videos_are_drafted_at_once(strict):
+    with ExitStack() as stack:
+        tokens = []
+        for key in ("first", "second", "third"):
+            stack.enter_context(page(strict, key))
+            tokens.append(project(strict, key))
+        answers = [ask(strict, "POST", f"/annotate/{token}/begin-draft?video=film") for token in tokens]
+        assert [status for status, *_ in answers] == [204, 204, 400]
+        assert answers[2][2] == b"other videos are being labelled; try again later"
+        assert ask(strict, "POST", f"/annotate/{tokens[0]}/stop-draft")[0] == 204
+        assert ask(strict, "GET", f"/annotate/{tokens[0]}/draft?video=film")[0] == 404
+        assert ask(strict, "POST", f"/annotate/{tokens[2]}/begin-draft?video=film")[0] == 204
+    wait_until(lambda: strict.num_streams() == 0)
 
 
 def test_a_client_is_who_connects_unless_a_proxy_says_so(strict):

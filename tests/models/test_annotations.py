@@ -1,12 +1,12 @@
 """Annotations that are not as they should be: what cannot be used is left out by name, what is not clear is refused."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from helpers import touch
 
 from actionstream.models.training.annotations import (
-    activitynet,
     charades,
     hmdb51_split,
     jester,
@@ -48,14 +48,15 @@ def names(listing):
 def test_segments_of_no_use_do_not_refuse_the_file(tmp_path):
     odd = [segment(0, 0), segment(5, 4), segment(-1, 2), segment(30, 40), segment(1, 2, "Ambiguous"), segment(29, 31)]
     file = written(tmp_path, "truth.json", database(a=("training", KNOWN + odd, 30.0)), "utf-8-sig")
-    listing = activitynet(file, touch(tmp_path, "v_a.mp4"), subset="training")
+    listing, _, _ = Data(root=str(touch(tmp_path, "v_a.mp4")), format="activitynet", training=str(file)).open()
     assert names(listing) == [
         ("v_a", "right", (2.5, 4.4)),
         ("v_a", "left", (4.6, 6.3)),
         ("v_a", "right", (29, 31)),  # what is beyond the end is cut off as it is read
     ]
     assert listing.left_out.lines() == [
-        "left out: segments that end where they begin, or before: 2 (a [0, 0] right, a [5, 4] right)",
+        "left out: segments that end where they begin: 1 (a [0, 0] right)",
+        "left out: segments that end before they begin: 1 (a [5, 4] right)",
         "left out: segments that begin before their video: 1 (a [-1, 2] right)",
         "left out: segments after the end of their video: 1 (a [30, 40] right)",
         "left out: segments that are marked as ambiguous: 1 (a [1, 2] Ambiguous)",
@@ -71,14 +72,94 @@ def test_videos_that_are_not_there_are_counted_once(tmp_path):
     assert (len(training), len(validation), labels) == (2, 2, ("left", "right"))
     assert report(data, training, validation, labels)[1:] == [
         "left out: videos that are not there: 1 (b)",
-        "left out: videos of a subset that is not for training, validation or test: 1 (d)",
         "left out: labels without a clip: 1 (jump)",
+        "left out: videos of a subset that is not for training, validation or test: 1 (d)",
     ]
     (root / "train" / "v_a.webm").unlink()
     with pytest.raises(
         ValueError, match=r"none of the clips of .*truth.json can be used, with videos in .*: 2 \(a, b\)"
     ):
         data.open()
+
+
+@pytest.mark.parametrize(
+    ("format", "videos"),
+    [
+        ("activitynet", {}),
+        ("activitynet", {"gone": ("validation", KNOWN)}),
+        ("activitynet", {"c": ("test", KNOWN)}),
+        ("thumos14", {"gone": ("test", KNOWN)}),
+        ("activitynet", {"c": ("validation", [segment(1, 2, "jump")])}),
+    ],
+)
+def test_a_part_is_held_out_where_no_clip_is_for_validation(format, videos, tmp_path):
+    learnt = dict.fromkeys(("a", "b"), ("train", KNOWN))
+    file = written(tmp_path, "truth.json", database(**learnt, **videos))
+    root = touch(tmp_path, "a.mp4", "b.mp4", "c.mp4")
+    data = Data(root=str(root), format=format, training=str(file))
+    training, validation, labels = data.open()
+    assert (len(training), len(validation), labels) == (2, 2, ("left", "right"))
+    assert {clip.group for clip in training}.isdisjoint(clip.group for clip in validation)
+    said = ["left out: videos that are not there: 1 (gone)"] * ("gone" in videos)
+    said += ["left out: labels of validation that no clip of training has: 1 (jump)"] * ("jump" in str(videos))
+    assert report(data, training, validation, labels)[1:] == said
+
+
+def test_nothing_is_held_out_of_few_clips(tmp_path):
+    file = written(tmp_path, "truth.json", database(a=("train", KNOWN), b=("train", KNOWN)))
+    root = touch(tmp_path, "a.mp4", "b.mp4")
+    data = Data(root=str(root), format="activitynet", training=str(file), hold_out=False)
+    training, validation, _ = data.open()
+    assert (len(training), len(validation)) == (4, 0)
+    videos = database(a=("train", KNOWN), b=("val", [segment(1, 2, "jump")]))
+    other = replace(data, training=str(written(tmp_path, "other.json", videos)))
+    training, validation, _ = other.open()
+    assert (len(training), len(validation)) == (2, 0)
+    with pytest.raises(ValueError, match=r"jump; none is left to validate on; expected labels of training, such as le"):
+        replace(other, validation=other.training).open()
+
+
+def test_one_subset_of_thumos14_alone(tmp_path):
+    """What is learnt from the validation subset is not validated on it."""
+    root, val = touch(tmp_path / "videos", "a.mp4", "b.mp4"), tmp_path / "val"
+    written(val, "Diving_val.txt", "a 1.5 2.5\na 4 5\nb 3 4\n")
+    data = Data(root=str(root), format="thumos14", training=str(val))
+    training, validation, labels = data.open()
+    assert len({clip.group for clip in training}) == len({clip.group for clip in validation}) == 1
+    assert len(training) + len(validation) == 3
+    assert report(data, training, validation, labels)[1:] == []
+    (val / "Diving_val.txt").rename(val / "Diving_test.txt")
+    with pytest.raises(ValueError, match="no videos of the subset 'training'; its subsets: test"):
+        data.open()
+
+
+def test_clips_from_a_table(tmp_path):
+    table = "video,start_seconds,end_seconds,label,subset\na.mp4,1,2.5,right,train\nb,0:03,4,right,val\nc,,,,val\n"
+    root = touch(tmp_path, "a.mp4", "deep/b.mp4", "c.mp4")
+    data = Data(root=str(root), format="activitynet", training=str(written(tmp_path, "truth.csv", table)))
+    training, validation, _ = data.open()
+    assert (names(training), names(validation)) == ([("a", "right", (1, 2.5))], [("b", "right", (3, 4))])
+
+
+def test_validation_in_a_file_of_its_own(tmp_path):
+    first = written(tmp_path, "train.json", database(a=("training", KNOWN)))
+    for subset in ("validation", "test", None):
+        second = written(tmp_path, "val.json", database(b=(subset, KNOWN)))
+        data = Data(root=str(touch(tmp_path, "a.mp4", "b.mp4")), format="activitynet", training=str(first))
+        training, validation, labels = replace(data, validation=str(second)).open()
+        assert ([clip.group for clip in training], [clip.group for clip in validation]) == (["a"] * 2, ["b"] * 2)
+        said = report(data, training, validation, labels)[1:]
+        assert said == (
+            ["the best epoch is chosen on clips for testing; the last one is kept, too"] * (subset == "test")
+        )
+    both = written(tmp_path, "both.json", database(b=("validation", KNOWN), c=("test", KNOWN)))
+    touch(tmp_path, "c.mp4")
+    for format, group in (("activitynet", "b"), ("thumos14", "c")):
+        _, validation, _ = replace(data, format=format, validation=str(both)).open()
+        assert {clip.group for clip in validation} == {group}
+    second = written(tmp_path, "val.json", database(b=("training", KNOWN)))
+    with pytest.raises(ValueError, match=r"val.json has no videos of the subset 'validation'; its subsets: training"):
+        replace(data, validation=str(second)).open()
 
 
 def test_labels_that_only_validation_has(tmp_path):
@@ -123,10 +204,12 @@ def test_subsets_by_the_names_they_have(format, subsets, tmp_path):
             database(a=("testing", KNOWN), b=("fold", KNOWN)),
             "no videos of the subset 'training'; its subsets: fold, testing",
         ),
-        ({"database": {}}, "has no videos of the subset 'training'; its subsets: none"),
-        ({"database": {"a": {}}}, "video a of .* does not say which subset it is in"),
+        ({"database": {}}, "has no videos of the subset 'training'; its subsets: none; expected one such as train or"),
+        ({"database": {"a": {}, "b": {"subset": "training"}}}, "video a of .* does not say which subset it is in"),
         (database(a=("training", {})), "video a of .* has no list of annotations"),
-        (database(a=("training", [{"label": "x"}])), "annotation 1 of video a of .* is .*; expected {'segment': "),
+        (database(a=("training", [{"segment": [0, 1]}])), "annotation 1 of video a of .* is .*; expected {'segment': "),
+        (database(a=("training", [{"label": "x"}])), "labels of whole videos, without a segment: 1 "),
+        ({"database": {"a": {"subset": "training"}}, "taxonomy": 3}, "the taxonomy is no list of objects"),
         (
             database(a=("training", [segment(0, "late")])),
             "annotation 1 of video a of .*: end is 'late'; expected a number",
@@ -140,13 +223,15 @@ def test_subsets_by_the_names_they_have(format, subsets, tmp_path):
     ],
 )
 def test_annotations_in_another_layout(content, message, tmp_path):
+    file = written(tmp_path, "truth.json", content)
+    data = Data(root=str(touch(tmp_path, "a.mp4")), format="activitynet", training=str(file))
     with pytest.raises(ValueError, match=message):
-        activitynet(written(tmp_path, "truth.json", content), touch(tmp_path, "a.mp4"), subset="training")
+        data.open()
 
 
-def test_a_folder_is_no_file_of_annotations(tmp_path):
+def test_a_folder_that_has_no_annotations(tmp_path):
     data = Data(root=str(tmp_path), format="activitynet", training=str(tmp_path))
-    with pytest.raises(ValueError, match="is a folder; expected a file"):
+    with pytest.raises(ValueError, match=r"has no annotations CLASS_val.txt or CLASS_test.txt"):
         data.open()
 
 
@@ -164,14 +249,15 @@ def test_annotations_of_thumos14_as_released(tmp_path):
         ("Diving",),
     )
     assert report(data, training, validation, labels)[2:] == [
-        "left out: segments that are marked as ambiguous: 1 (a [5, 6] Ambiguous)",
-        "left out: segments that end where they begin, or before: 1 (a [3, 3] Diving)",
         "left out: videos that are not there: 1 (gone)",
+        "left out: segments that are marked as ambiguous: 1 (a [5, 6] Ambiguous)",
+        "left out: segments that end where they begin: 1 (a [3, 3] Diving)",
     ]
-    with pytest.raises(ValueError, match=r"val has no annotations CLASS_test.txt; the other subset may be"):
-        Data(root=str(root), format="thumos14", training=str(val)).open()
+    written(val, "Diving_test.txt", "b 1 2\n")
+    both = Data(root=str(root), format="thumos14", training=str(val)).open()
+    assert (names(both[0]), names(both[1])) == (names(training), names(validation))
     written(val, "Diving_val.txt", "a 1 2\na 3\n")
-    with pytest.raises(ValueError, match=r"line 2 of .*Diving_val.txt is 'a 3'; expected VIDEO START END"):
+    with pytest.raises(ValueError, match=r"line 2 of .*Diving_val.txt has 2 fields instead of 3: VIDEO START END"):
         data.open()
 
 

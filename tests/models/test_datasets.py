@@ -7,7 +7,6 @@ from helpers import shared, touch
 
 from actionstream.models.labels import read_labels
 from actionstream.models.training.annotations import (
-    activitynet,
     charades,
     hmdb51_split,
     jester,
@@ -161,20 +160,15 @@ def test_activitynet_and_thumos14(tmp_path):
     annotations = [{"label": "Ballet", "segment": [8.3, "36.9"]}]
     database = {"QOlSCBRmfWY": {"subset": "training", "annotations": annotations}, "other": {"subset": "testing"}}
     (tmp_path / "truth.json").write_text(json.dumps({"database": database}))
-    assert list(activitynet(tmp_path / "truth.json", root, subset="training")) == [
-        Clip(tmp_path / "v_QOlSCBRmfWY.mp4", ("Ballet",), seconds=(8.3, 36.9), group="QOlSCBRmfWY")
-    ]
-    with pytest.raises(ValueError, match=r"has no videos of the subset 'validation'; its subsets: testing, training"):
-        activitynet(tmp_path / "truth.json", root, subset="validation")
+    learnt = Data(root=str(root), format="activitynet", training=str(tmp_path / "truth.json"), hold_out=False).open()[0]
+    assert list(learnt) == [Clip(tmp_path / "v_QOlSCBRmfWY.mp4", ("Ballet",), seconds=(8.3, 36.9), group="QOlSCBRmfWY")]
     real = shared("data", "thumos14", "thumos_gt.json")
     touch(root, *(f"{name}.mp4" for name in json.loads(real.read_text())["database"]))
-    real = activitynet(real, root, subset="test")
-    assert len(real) > 3000
-    assert {label for clip in real for label in clip.labels} == set(read_labels("thumos14"))
     truth = str(shared("data", "thumos14", "thumos_gt.json"))
     learnt, held_out, labels = Data(root=str(tmp_path), format="thumos14", training=truth).open()
-    assert len(held_out) == len(real) < len(learnt) + 500
+    assert 3000 < len(held_out) < len(learnt) + 500
     assert labels == tuple(sorted(read_labels("thumos14")))
+    assert {label for clip in held_out for label in clip.labels} == set(labels)
 
 
 def test_ut_interaction_leaves_a_sequence_out():

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from helpers import images, write_video
 
 from actionstream.models import create, save
@@ -76,7 +77,13 @@ def test_random_weights(clips):
         ("tsn_efficientnet_lite0", None, "tsn_efficientnet_lite0", {"same": True}, ""),
         (None, "mobilenet-v2-imagenet", "tsm_mobilenet_v2", {}, "the network is tsm_mobilenet_v2"),
         ("tsm_resnet50", "motion", "tsm_resnet50", {"width": 0.5, "n_div": 4}, ""),
-        ("tsm_mobilenet_v2", "motion", "tsm_mobilenet_v2", {}, ""),
+        (
+            "tsm_mobilenet_v2",
+            "motion",
+            "tsm_mobilenet_v2",
+            {},
+            "of motion, which is tsm_resnet18, only weights that fit",
+        ),
     ],
 )
 def test_a_start_brings_its_network(network, start, expected, arguments, remark):
@@ -147,6 +154,39 @@ def test_few_clips_change_less_of_what_was_learnt():
     assert "features.0" in few.frozen
     assert not more.frozen
     assert not optimisation_for(20, network="tsm_resnet18", start="motion").frozen
+
+
+def test_norms_that_are_folded_stay_as_they_are(clips, tmp_path):
+    """Also with many clips; padding and mean are those of the start."""
+    network = create("tsn_mobilenet_v2", num_classes=2, width=0.25, same=True)
+    preprocessing = Preprocessing(height=64, width=64, mean=(128.0,), std=(128.0,))
+    card = Card(
+        network="tsn_mobilenet_v2",
+        arguments={"num_classes": 2, "width": 0.25, "same": True},
+        labels=("a", "b"),
+        preprocessing=preprocessing,
+        interval_seconds=0.1,
+    )
+    norms = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    for name, fill in (("folded", lambda norm: norm.bias), ("learnt", lambda norm: norm.running_mean)):
+        torch.nn.init.normal_(fill(norms[3]))
+        start = str(tmp_path / f"{name}.safetensors")
+        save(start, network, card)
+        many = optimisation_for(5000, network="tsm_mobilenet_v2", start=start)
+        assert many.norms == {"folded": "none", "learnt": "all"}[name]
+        found, _ = settings(clips, start=start)
+        assert found.arguments == {"width": 0.25, "same": True}
+        assert found.preprocessing == preprocessing
+        assert found.network == "tsm_mobilenet_v2"
+    assert optimisation_for(5000, network="tsm_resnet18", start="mobilenet-v2-imagenet").norms == "all"
+    save(start, create("tsn_mobilenet_v2", num_classes=2, width=0.25, same=True), card)  # never trained
+    assert optimisation_for(5000, network="tsm_mobilenet_v2", start=start).norms == "all"
+
+
+def test_another_modality_has_its_own_preprocessing(clips):
+    found, said = settings(clips, model="tsn_efficientnet_lite0", start="imagenet", modality="rgb-difference")
+    assert found.preprocessing.modality == "rgb-difference"
+    assert said[0] == "the preprocessing of imagenet is for rgb; that for rgb-difference is the network's own"
 
 
 def test_few_clips_have_more_epochs():

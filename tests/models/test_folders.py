@@ -4,8 +4,9 @@ import pytest
 from helpers import images, touch
 from PIL import Image
 
+from actionstream.models.annotations.subsets import side_of
 from actionstream.models.training.data import Data, report
-from actionstream.models.training.folders import Videos, find_sides, folder_tree, side_of, videos_under
+from actionstream.models.training.folders import Videos, find_sides, folder_tree, videos_under
 from actionstream.models.training.left_out import LeftOut
 
 

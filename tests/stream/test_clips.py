@@ -1,5 +1,6 @@
 """Clips of events: what cameras sent, from before the event on, and what becomes of it on the disk."""
 
+import errno
 import json
 import os
 import re
@@ -21,7 +22,7 @@ from servers import as_it_is, ball, http_server, rtsp_server
 from actionstream import Connection, Engine, Watch
 from actionstream.clips import Clips, recorder
 from actionstream.clips.disk import File
-from actionstream.clips.paths import partial, slug, stem_of, stem_of_file
+from actionstream.clips.paths import file_part, partial, stem_of, stem_of_file
 from actionstream.clips.retention import Retention
 from actionstream.clips.ring import PACKET_BYTES, Ring
 from actionstream.event_id import new_event_id
@@ -142,8 +143,8 @@ def test_positions_in_a_ring():
         ("手" * 100, "手" * 26),
     ],
 )
-def test_slugs(text, part):
-    assert slug(text) == part
+def test_parts_of_file_names(text, part):
+    assert file_part(text) == part
 
 
 def test_paths_of_clips(tmp_path):
@@ -486,6 +487,29 @@ def test_a_disk_that_somebody_else_fills(tmp_path):
         clips.end(ended(record, 3.0))
         wait_for(lambda: clips.counts["written"])
         assert len(decoded(path)) >= 90
+
+
+def test_a_disk_that_fails_when_a_file_is_closed(tmp_path, monkeypatch):
+    """As network disks do: the clip fails, and the next one is written."""
+    packets = packets_of(video(tmp_path / "a.mp4", 150, bf="0"))
+
+    def close(file):
+        file._file.close()
+        if str(file._file.name).endswith(".mp4"):
+            raise OSError(errno.EIO, "Input/output error")
+
+    with clips_in(tmp_path / "clips") as clips:
+        clips.camera("door")(packets)
+        with monkeypatch.context() as failing:
+            failing.setattr(File, "close", close)
+            record = event(2.0)
+            clips.begin(record, None)
+            clips.end(ended(record, 3.0))
+            wait_for(lambda: clips.counts["failed"] == 1)
+        record = event(2.0)
+        clips.begin(record, None)
+        clips.end(ended(record, 3.0))
+        wait_for(lambda: clips.counts["written"] == 1)
 
 
 def test_a_write_that_fails_is_the_last_one(tmp_path):

@@ -20,6 +20,7 @@ COMMANDS = (
     "label",
     "teach",
     "demo",
+    "annotate",
     "sources",
     "record",
     "frames",

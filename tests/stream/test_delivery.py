@@ -125,6 +125,22 @@ def test_a_sink_that_hangs_does_not_hold_up_the_stop(store):
     delivery._thread.join(20)
 
 
+@pytest.mark.parametrize("fails", [{}, {1: SinkError("it was closed")}])
+def test_a_sink_that_hung_when_it_was_stopped_does_nothing_more(store, fails):
+    """Another sink of its name goes on from the same place: with other settings, such as another address."""
+    hanging, told = Memory(most=2, fails=fails), records(6)
+    hanging.free.clear()
+    (delivery,), said = deliver(store, hanging)
+    tell(store, told)
+    delivery.stop(0.05)
+    hanging.free.set()
+    delivery._thread.join(20)
+    assert (hanging.got, said) == ([] if fails else told[:2], [])
+    (other,), _ = deliver(store, following := Memory())
+    other.stop(20)
+    assert following.got == told
+
+
 def test_a_sink_that_fails_does_not_hold_up_the_stop(store):
     sink = Memory(fails=dict.fromkeys(range(1000), SinkError("away")))
     (delivery,), _ = deliver(store, sink)

@@ -138,7 +138,7 @@ def test_results_that_are_odd_or_empty(run, files):
         (["thumos14", "--iou", "50"], "--iou is 50.0; expected a number from 0 to 1"),
         (["thumos14", "--iou", "0.5", "--task", "classification"], "classification has no IoU thresholds"),
         (["thumos14", "--task", "classification"], "20 of THUMOS14's 101 classes"),
-        (["thumos14", "--subset", "val"], "no annotations CLASS_val.txt"),
+        (["thumos14", "--subset", "val"], "no annotations of subset 'val'; there are test"),
         (["thumos14", "--results", "results.xml"], "results.xml ends in '.xml'"),
         (["thumos14", "--results", "nowhere.json"], "no file nowhere.json"),
         (

@@ -60,6 +60,16 @@ def test_detection(run, folder):
     for each in beside.values():
         assert 0 < each["average_mAP"] <= figures["average_mAP"]
     assert beside[UNIFORM]["mAP"]["0.3"] < 0.5
+    assert "online" not in again, "a file of results has no rows, and no announcements"
+    online = figures["online"]
+    assert (online["videos"], online["hours"]) == (1, pytest.approx(22 / 3600, rel=0.01))
+    assert 0.9 < online["frame_mAP"] < online["frame_calibrated_mAP"] <= 1
+    assert list(online["start_mAP"]) == [str(n) for n in range(1, 11)]
+    assert online["start_mAP"]["1"] == online["F1"]["0.25"] == 1
+    assert list(online["segments_by_class"]) == sorted(MOVEMENTS), "those of the model"
+    every = online["segments"]
+    assert [every[name] for name in ("true", "announced", "in_time", "repeated", "false_alarms")] == [9, 9, 9, 0, 0]
+    assert 0.3 < every["lateness_seconds_median"] <= every["lateness_seconds_p90"] < 1
     code, _, err = run(*arguments, "--videos", "videos", "--results", "mine.json")
     assert (code, "mine.json is there already; remove it, or give another name" in err) == (2, True)
 
@@ -78,6 +88,61 @@ def test_the_screen_and_labels_that_are_not_of_the_truth(run, folder):
     found = activitynet.read_results(folder / "results.json", task="detection")
     unknown = np.count_nonzero(~np.isin(found.labels, ["left", "right"]))
     assert f"results of labels that the truth does not know, which do not count: {unknown}" in out
+
+
+def test_the_online_figures_on_the_screen_and_pictures(run, folder):
+    """One that starts 1.8 s before the model sees it is late; `still`, with annotations elsewhere, is a false alarm."""
+    rows = [("sample", 2, 4, "right"), ("sample", 4.2, 8, "down"), ("sample", 1, 21, "up"), ("gone", 0, 1, "still")]
+    activitynet.write_truth(folder / "few.json", truth(*rows), subset="validation")
+    few = ["evaluate", "activitynet", "--truth", "few.json", "--videos", "videos", "--pictures", "pictures/new"]
+    code, out, _ = run(*few)
+    lines = [line.split() for line in out.splitlines() if line.strip()]
+    assert code == 0
+    totals = next(line for line in lines if line[0] == "all")
+    assert (totals[1:4], totals[6:8]) == (["3", "3", "1"], ["0", "2"]), "number, announced, in 1 s; repeated, false"
+    for words in (["mAP", "of", "frames"], ["calibrated", "mAP"], ["mAP", "of", "starts"], ["F1", "of", "segments"]):
+        assert any(line[: len(words)] == words for line in lines)
+    assert "videos of the truth that were not there to be labelled: 1 (gone)" in out
+    assert [path.name for path in (folder / "pictures" / "new").iterdir()] == ["sample.png"]
+    (folder / "results.json").unlink()
+    (folder / "pictures" / "new" / "sample.png").unlink()
+    (folder / "pictures" / "new" / "sample.png").mkdir()
+    code, out, err = run(*few)
+    assert (code, "sample.png cannot be written" in err, "mAP of frames" in out) == (1, True, True)
+
+
+def test_truth_that_is_odd_is_counted_named_and_passed_over(run, folder):
+    """Beyond the end of the video, an end before the start, a video that is not there, and one that is none."""
+    segment = {"right": [2, 4], "left": [4, 90], "down": [9, 7], "up": [100, 120]}
+    entries = [{"segment": span, "label": label} for label, span in segment.items()]
+    database = {
+        name: {"subset": "validation", "duration": 22, "annotations": entries} for name in ("sample", "gone", "broken")
+    }
+    (folder / "odd.json").write_text(json.dumps({"taxonomy": [], "database": database}))
+    arguments = ["--truth", "odd.json", "--videos", "videos", "--pictures", "pictures"]
+    code, out, err = run("evaluate", "activitynet", *arguments, "--json")
+    figures = json.loads(out)
+    assert code == 1
+    assert "videos that are not there: 1 (gone)" in err
+    assert "broken.mkv is not a video that can be read" in err
+    assert figures["remarks"]["annotations_beyond_the_end"] == 6
+    assert figures["remarks"]["annotations_without_duration"] == 3
+    assert figures["remarks_on"]["annotations_without_duration"] == ["sample", "gone", "broken"]
+    assert figures["remarks_on"]["videos_not_there"] == ["gone"]
+    assert figures["remarks_on"]["videos_not_labelled"] == ["broken"]
+    assert (figures["online"]["segments"]["true"], figures["online"]["segments"]["announced"]) == (4, 2)
+    assert figures["AP"]["right"]["0.5"] == pytest.approx(1 / 3), "one of three videos is there"
+    assert (folder / "pictures" / "sample.png").exists()
+
+
+def test_a_table_that_names_a_video_by_its_path(run, folder):
+    """It has no durations, so that of the video counts; the picture lies in the folder of pictures."""
+    header = "video,start_seconds,end_seconds,label"
+    (folder / "t.csv").write_text(f"{header}\ndeep/v_sample,2,4,right\ndeep/v_sample,25,28,left\n")
+    arguments = ["--truth", "t.csv", "--videos", "videos", "--pictures", "pictures"]
+    code, out, _ = run("evaluate", "activitynet", *arguments, "--json")
+    assert (code, json.loads(out)["remarks"]["annotations_beyond_the_end"]) == (0, 1)
+    assert [path.name for path in (folder / "pictures").iterdir()] == ["deep-v_sample.png"]
 
 
 def test_classification(run, folder):
@@ -100,15 +165,20 @@ def test_classification(run, folder):
         (["--videos", "unreadable"], "none of the 1 videos could be labelled: results.json is not written"),
         (["--results", "r.json", "--device", "cpu"], "--device is for --videos, which are labelled first"),
         (["--results", "r.json", "--model", "motion"], "--model is for --videos"),
+        (["--results", "r.json", "--pictures", "p"], "--pictures is for --videos"),
+        (["--videos", "videos", "--pictures", "p", "--task", "proposals"], "--pictures is for detection"),
         (["--videos", "clips"], "clips has none of the 3 videos of the truth, such as broken.mp4, but 1 others"),
         (["--videos", "videos", "--results", "gone/r.json"], "no folder gone for the results"),
         (["--videos", "videos", "--background", "swim"], "no label is called 'swim'"),
         (["--videos", "videos", "--model", "random.safetensors"], "random.safetensors has no label of the truth"),
+        (["--videos", "videos", "--truth", "whole.json"], "an annotation of video sample has no start and end"),
         (["--videos", "videos", "--iou", "30"], "--iou is 30.0; expected a number from 0 to 1"),
     ],
 )
 def test_bad_input_is_one_line_before_anything_is_labelled(run, folder, checkpoint, arguments, message):
     shutil.copy(checkpoint, folder / "random.safetensors")
+    whole = {"subset": "validation", "duration": 22, "annotations": [{"label": "left"}]}
+    (folder / "whole.json").write_text(json.dumps({"taxonomy": [], "database": {"sample": whole}}))
     (folder / "clips").mkdir()
     write_video(folder / "clips" / "a.mp4", images(3))
     for name in ("twice/sample.mkv", "twice/v_sample.mp4", "unreadable/broken.mp4"):

@@ -106,6 +106,20 @@ def test_annotation_folders_as_released():
     assert (len(validation.segments), len(set(validation.segments.videos))) == (3007, 200)
 
 
+def test_truth_in_a_table(tmp_path):
+    """Whatever the subset is called: one that means the same, or none."""
+    head = "video,start_seconds,end_seconds,label"
+    written(tmp_path, "all.csv", f"{head}\na,1,0:02,x\nb,,,\na,3,4,Ambiguous\n")
+    written(tmp_path, "sides.csv", f"{head},subset\na,1,2,x,Test\nb,,,,Test\na,3,4,Ambiguous,Test\nc,5,6,y,train\n")
+    for name, labels in (("all.csv", ("x",)), ("sides.csv", ("x", "y"))):
+        known = thumos14.read_truth(tmp_path / name)
+        assert list(known.segments.rows()) == [("a", 1, 2, "x", 1)]
+        assert list(known.ambiguous.rows()) == [("a", 3, 4, "Ambiguous", 1)]
+        assert (list(known.durations_seconds), known.labels) == (["a", "b"], labels)
+    with pytest.raises(ValueError, match="no annotations of subset 'validation'; there are Test, train"):
+        activitynet.read_truth(tmp_path / "sides.csv", subset="validation")
+
+
 def test_text_of_thumos14(tmp_path):
     path = tmp_path / "run.txt"
     path.write_text("video_test_0000004.mp4 0.5 1.5 7 0.25\nvideo_test_0000004\t2\t3\t99\t1e-3\n")
@@ -205,8 +219,15 @@ def test_empty_results_are_no_error(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"database": {"a": {"annotations": []}}}', "video a does not say which subset"),
-        ('{"database": {"a": {"subset": "validation", "annotations": [{"segment": [0, 1]}]}}}', "has no 'label'"),
+        (
+            '{"database": {"a": {"annotations": []}, "b": {"subset": "validation"}}}',
+            "video a of .* does not say which subset it is in, and others do",
+        ),
+        ('{"database": {"a": {"annotations": []}}}', "no annotations of subset 'validation'; there are none"),
+        (
+            '{"database": {"a": {"subset": "validation", "annotations": [{"segment": [0, 1]}]}}}',
+            "annotation 1 of video a",
+        ),
         ('{"database": {"a": {"subset": "validation", "duration": "long", "annotations": []}}}', "duration is 'long'"),
         ('{"results": {}}', "no object 'database'"),
     ],
@@ -217,7 +238,7 @@ def test_bad_truth(tmp_path, content, message):
 
 
 def test_bad_annotation_folders(tmp_path):
-    with pytest.raises(ValueError, match=r"no annotations CLASS_test\.txt"):
+    with pytest.raises(ValueError, match=r"no annotations CLASS_val\.txt or CLASS_test\.txt"):
         thumos14.read_truth(tmp_path)
     written(tmp_path, "Diving_test.txt", "video_test_1 0.5 1.5\n\nvideo_test_1 2\n")
     with pytest.raises(ValueError, match=r"line 3 of .*Diving_test.txt has 2 fields instead of 3: VIDEO START END"):
@@ -250,7 +271,7 @@ def test_files_as_windows_saves_them(encoding, tmp_path):
     database = '{"a": {"subset": "validation", "annotations": [{"segment": [0, 0], "label": "x"}]}}'
     known = activitynet.read_truth(saved("t.json", f'{{"database":\n{database}}}'), subset="validation")
     assert list(known.segments.rows()) == [("a", 0, 0, "x", 1)]
-    assert remarks(known, segments(), task="detection")["annotations_without_duration"] == 1
+    assert remarks(known, segments(), task="detection")["annotations_without_duration"] == ["a"]
     saved("Diving_test.txt", "a 0 1\na 2 2\n")
     saved("._Diving_test.txt", "Mac OS X")
     assert thumos14.read_truth(tmp_path).labels == ("Diving",)
@@ -268,6 +289,10 @@ def test_segments_check_themselves():
         Truth(segments(("b", 0, 1, "x")), segments(), {"a": 3.0}, ("x",))
     with pytest.raises(ValueError, match="label 'x' has annotations, but is not among"):
         Truth(segments(("a", 0, 1, "x")), segments(), {"a": 3.0}, ("y",))
+
+
+def counts(odd):
+    return {kind: len(names) for kind, names in odd.items()}
 
 
 def test_remarks():
@@ -289,12 +314,16 @@ def test_remarks():
         "results_twice": 1,
         "results_of_unknown_labels": 1,
     }
-    assert remarks(known, found, task="detection") == every
+    odd = remarks(known, found, task="detection")
+    assert counts(odd) == every
+    assert (odd["annotations_without_duration"], odd["annotations_beyond_the_end"]) == (["b"], ["b"])
+    assert (odd["labels_without_truth"], odd["results_of_unknown_labels"]) == (["z"], ["q"])
+    assert (odd["videos_without_truth"], odd["results_without_duration"]) == (["d"], ["a", "a", "c"])
     of_segments = {name: number for name, number in every.items() if "labels" not in name}
-    assert remarks(known, found, task="proposals") == of_segments
+    assert counts(remarks(known, found, task="proposals")) == of_segments
     of_videos = {name: number for name, number in every.items() if "annotations" not in name and "duration" not in name}
-    assert remarks(known, found, task="classification") == of_videos
-    assert remarks(known, segments(), task="detection")["videos_without_results"] == 2
+    assert counts(remarks(known, found, task="classification")) == of_videos
+    assert remarks(known, segments(), task="detection")["videos_without_results"] == ["a", "b"]
     perfect = truth(("a", 0, 5, "x"))
     assert remarks(perfect, perfect.segments, task="detection") == {}
 

@@ -88,8 +88,18 @@ def test_a_small_picture_with_metadata_that_cost_much(tmp_path, kind, name):
 @pytest.mark.parametrize("big", [False, True], ids=["TIFF", "BigTIFF"])
 def test_a_tiff_whose_entries_share_their_bytes(tmp_path, big):
     (tmp_path / "clip.tif").write_bytes(exif(50_000, 30_000, big=big))
-    with pytest.raises(SourceError, match="its directory claims more than the file has"):
+    with pytest.raises(SourceError, match="its metadata claims more than the file has"):
         list(open_source(tmp_path / "clip.tif"))
+
+
+def test_a_png_whose_chunk_claims_gigabytes(tmp_path):
+    """Pillow would make room for what a chunk claims, whatever the file has."""
+    path = png_with(tmp_path / "clip.png", png(tmp_path / "good.png", 64, 48), b"fdAT", bytes(8))
+    data = path.read_bytes()
+    place = data.index(b"fdAT")
+    path.write_bytes(data[: place - 4] + (3_000_000_000).to_bytes(4) + data[place:])
+    with pytest.raises(SourceError, match="its metadata claims more than the file has"):
+        list(open_source(path))
 
 
 BOMBS = {

@@ -90,6 +90,23 @@ def test_available_is_online_then_stopped(broker, base, tmp_path):
     assert running.said == [f"mqtt: connected to the broker 127.0.0.1:{broker.port}"]
 
 
+def test_the_end_says_that_cameras_have_stopped_after_all_changes(broker, base, tmp_path):
+    cameras = {"hall": CameraTopics(tuple(f"label {n}" for n in range(300))), "door": CameraTopics(("wave",))}
+    facts = [Fact("on", "hall", None, label) for label in cameras["hall"].labels]
+    with service(tmp_path, broker.port, cameras, base_topic=base) as running:
+        for camera in cameras:
+            running.board.set(Fact("status", camera), ("live", None))
+        for fact in facts:
+            running.board.set(fact, True)
+        wait_for(lambda: '"ON"' in kept_by_base(broker, base).get("hall/labels/label_299", ""))
+        for fact in facts:
+            running.board.set(fact, False)
+    kept = kept_by_base(broker, base)
+    assert [kept[f"{camera}/status"] for camera in cameras] == ["stopped", "stopped"]
+    assert kept["available"] == "stopped"
+    assert not [topic for topic, payload in kept.items() if '"ON"' in payload]
+
+
 def test_records_arrive_in_order_with_pictures_and_are_not_retained(broker, base, tmp_path):
     told = records(300)
     with listener(broker.port, f"{base}/#") as heard, service(tmp_path, broker.port, base_topic=base) as running:
@@ -145,7 +162,7 @@ def test_facts_are_retained_and_names_are_whole_in_the_payload(broker, base, tmp
         live.board.set(Fact("status", "status"), ("failed", "no such camera"))
         wait_for(lambda: heard.last(f"{base}/status_1/status") == "failed")
         wait_for(lambda: "labels_1" in str(heard.last(f"{base}/topics")))
-    kept = kept_by_base(broker, base)
+        kept = kept_by_base(broker, base)
     names = {"camera": "Hall / east", "region": "Door +"}
     assert json.loads(kept.pop("hall_east/door/labels/c_d_1")) == {"state": "ON", **names, "label": "c+d #1"}
     assert json.loads(kept.pop("hall_east/door/labels/a_b")) == {"state": "OFF", **names, "label": "a / b"}
@@ -157,7 +174,7 @@ def test_facts_are_retained_and_names_are_whole_in_the_payload(broker, base, tmp
     assert json.loads(kept.pop("status_1/labels/labels_1"))["state"] == "OFF"
     del kept["topics"]
     assert kept == {
-        "available": "stopped",
+        "available": "online",
         "hall_east/status": "live",
         "hall_east/enabled/state": "ON",
         "hall_east/door/label": "c+d #1",
@@ -213,6 +230,19 @@ def test_cameras_that_go_take_their_topics_with_them(broker, base, tmp_path):
             each["cmps"].get("labels-sit_down") for each in told
         ]  # Home Assistant removes what has only a platform
         assert parts[-2:] == [{"p": "binary_sensor"}, None]
+
+
+def test_what_is_to_be_removed_is_removed_while_more_changes_come(broker, base, tmp_path):
+    many = {"hall": CameraTopics(tuple(f"label {n}" for n in range(900)))}
+    settings = {"base_topic": base, "home_assistant": False}
+    with service(tmp_path, broker.port, many, **settings) as running, listener(broker.port, f"{base}/#") as heard:
+        wait_for(lambda: heard.last(f"{base}/topics"))
+        running.sink.set_cameras({"hall": CameraTopics(("wave",))})
+        wait_for(lambda: heard.last(f"{base}/hall/labels/label_0") == "")
+        running.sink.set_cameras({"hall": CameraTopics(("sit down",))})
+        wait_for(lambda: heard.last(f"{base}/hall/labels/sit_down"))
+        wait_for(lambda: '"hall/labels/wave"' not in str(heard.last(f"{base}/topics")))
+    assert {"hall/labels/sit_down"} == {topic for topic in kept_by_base(broker, base) if "labels" in topic}
 
 
 def test_home_assistant_is_told_again_when_it_starts(broker, base, tmp_path):

@@ -8,7 +8,7 @@ from evaluation import problems, segments, truth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actionstream.evaluation.online import frame_accuracy, frame_labels, start_accuracy
+from actionstream.evaluation.online import frame_accuracy, frame_labels, row_labels, start_accuracy
 
 
 def test_starts_are_rounded_down_and_ends_up():
@@ -29,6 +29,15 @@ def test_annotations_beyond_the_end_and_other_labels():
     labels = frame_labels(segments(("a", -0.25, 0.5, "x"), ("a", 0.75, 99, "x"), ("a", 0, 1, "z")), ["x"], num_rows=4)
     assert labels[:, 0].tolist() == [True, True, False, True]
     assert not frame_labels(segments(("a", -2, -1, "x"), ("a", 50, 60, "x")), ["x"], num_rows=4).any()
+
+
+def test_rows_at_any_distance():
+    starts, ends = np.array([0.0, 0.5, 2.0, 3.0]), np.array([0.5, 0.9, 3.0, 3.2])
+    found = segments(
+        ("a", 0.5 - 1e-9, 2.0 + 1e-9, "x"), ("a", 2.5, 2.6, "y"), ("a", 0.95, 1.5, "y"), ("a", 3.1, 0.2, "y")
+    )
+    labels = row_labels(found, ["x", "y"], starts_seconds=starts, ends_seconds=ends)
+    assert labels.T.tolist() == [[False, True, False, False], [False, False, True, False]]
 
 
 def test_bad_rows():

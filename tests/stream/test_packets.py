@@ -40,7 +40,11 @@ def pictures_of(packets: list[Packet]) -> list[np.ndarray]:
     track = packets[0].track
     decoder = av.CodecContext.create(track.codec, "r")
     decoder.extradata = track.extradata or None
-    pictures = [each for packet in packets for each in decoder.decode(av.Packet(packet.data))]
+    pictures = []
+    for packet in packets:
+        padded = av.Packet(len(packet.data))
+        padded.update(packet.data)
+        pictures += decoder.decode(padded)
     return [picture.to_ndarray() for picture in [*pictures, *decoder.decode(None)]]
 
 

@@ -13,6 +13,7 @@ from actionstream.serve import recorder as recorder_module
 from actionstream.serve.board import Board
 from actionstream.serve.event_records import EventRecords
 from actionstream.serve.metrics import Metrics
+from actionstream.serve.model_watch import CameraSink
 from actionstream.serve.recorder import RecordedCamera, Recorder
 from actionstream.serve.store import Store
 
@@ -79,6 +80,14 @@ def test_the_board_shows_what_is_stored(recorded):
         ("label", "wave", [("new", "a")]),
         ("on", True, [("new", "a")]),
     ]
+
+
+def test_an_outage_is_said_once_and_so_is_its_end(recorded):
+    sink = CameraSink(recorded.camera, recorded.recorder, say=recorded.said.append)
+    for event in ("connect", "disconnect", "warning", "retry", "retry", "reconnect"):
+        notice = Notice(stream="door", event=event, time_seconds=1.0, reason=f"the reason of {event}")
+        sink.push(Update(stream="door", notice=notice))
+    assert recorded.said == ["door: the reason of disconnect", "door: the reason of warning", "door is back"]
 
 
 def test_records_wait_for_a_full_disk(recorded):

@@ -127,12 +127,25 @@ def test_a_full_disk_is_told_once_and_is_no_end(tmp_path, monkeypatch):
     assert file.num_lost == 11
 
 
+def test_a_file_that_somebody_moves_away_begins_anew_in_its_next_period(tmp_path):
+    clock = Clock()
+    file = opened(tmp_path / "a.jsonl", clock)
+    file.write("1\n")
+    (tmp_path / "a.jsonl").rename(tmp_path / "theirs")
+    file.write("2\n")
+    clock.now += DAY
+    file.write("3\n")
+    assert content(tmp_path) == {"theirs": "1\n2\n", "a.jsonl": "3\n"}
+    assert (file.said, file.num_lost) == ([], 0)
+
+
 def test_what_cannot_be_opened(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for name, words in (
         (".", "it is not an ordinary file"),
         ("pipe", "it is not an ordinary"),
         ("no/a", "No such file"),
+        ("a" * 300, "File name too long"),
     ):
         with pytest.raises(ValueError, match=f"cannot be written: {words}"):
             opened(tmp_path / name)

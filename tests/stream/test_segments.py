@@ -1,6 +1,7 @@
 """Segments from scores: the truth found again, and the laws."""
 
 import tracemalloc
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -344,3 +345,22 @@ def test_a_person_is_shown_what_is_sure_and_each_thing_once():
     )
     assert sure_segments([whole, part, other, apart, pale]) == [whole, other, apart]
     assert sure_segments([whole, apart, pale], 0.1) == [whole, apart, pale]
+    assert sure_segments([part, replace(whole, score=0.65)]) == [part], "of the two the better one, also if shorter"
+
+
+SPANS = st.tuples(st.integers(0, 12), st.integers(1, 8), st.sampled_from(["wave", "clap"]))
+
+
+@given(st.lists(SPANS, max_size=12))
+def test_no_segment_that_is_shown_lies_inside_another_of_its_label(spans):
+    every = [Segment(start, start + length, label, 0.9) for start, length, label in spans]
+    shown = sure_segments(every)
+    for a in shown:
+        assert not any(
+            a is not b and a.label == b.label and b.start_seconds <= a.start_seconds and a.end_seconds <= b.end_seconds
+            for b in shown
+        )
+    for a in every:
+        near = [b for b in shown if b.label == a.label]
+        shared = [min(a.end_seconds, b.end_seconds) - max(a.start_seconds, b.start_seconds) for b in near]
+        assert a in shown or max(shared) > 0, "what is left out overlaps something that is shown"

@@ -112,8 +112,9 @@ def test_addresses_that_cannot_be_read(address):
 def test_addresses_that_cannot_be_used(service):
     with pytest.raises(ActionstreamError, match=r"the address 127.0.0.1:\d+ cannot be used: Address already in use"):
         Service(f"127.0.0.1:{service.server.port}")
-    with pytest.raises(ActionstreamError, match="cannot be used"):
-        Service("no.such.host.invalid:0")
+    for host in ("no.such.host.invalid", "a..b", "a" * 64):
+        with pytest.raises(ActionstreamError, match=f"the address {host}:0 cannot be used"):
+            Service(f"{host}:0")
 
 
 def test_clients_that_say_nothing_are_sent_away(service, monkeypatch):

@@ -4,6 +4,7 @@ import json
 import pickle
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -14,13 +15,14 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
+from broker import kept_by, listener, mosquitto
 from event_records import records
 from servers import free_port
 
 from actionstream.benchmarks.outages import measure_outages
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.serve import cameras as cameras_module
-from actionstream.serve import kept
+from actionstream.serve import saved_streams
 from actionstream.serve.board import Fact
 from actionstream.serve.reading import parse_settings
 from actionstream.serve.service import Service
@@ -103,6 +105,19 @@ def test_events_are_told_until_the_service_stops(tmp_path):
     assert [(each["id"], each["seq"]) for each in lines] == [(each["id"], each["seq"]) for each in records]
     assert {each["schema"] for each in lines} == {"actionstream/1"}
     assert not door.said
+
+
+def test_at_the_end_retained_topics_say_that_all_has_stopped(tmp_path):
+    with mosquitto(tmp_path) as broker:
+        cameras = '[cameras.door]\n[cameras.hall]\nsource = "none.mp4"\n'
+        both = Running(tmp_path, f'[mqtt]\nhost = "127.0.0.1"\nport = {broker.port}\n{cameras}')
+        with listener(broker.port, "actionstream/#") as heard:
+            both.until(lambda: heard.last("actionstream/hall/status") == "failed")
+            both.until(lambda: '"ON"' in str(heard.retained) and heard.last("actionstream/door/status") == "live")
+            both.service.stop()
+        kept = kept_by(broker.port)
+    assert {kept[f"actionstream/{name}"] for name in ("available", "door/status", "hall/status")} == {"stopped"}
+    assert not [topic for topic, payload in kept.items() if "/labels/" in topic and '"ON"' in payload]
 
 
 def test_settings_choose_what_is_told(run):
@@ -268,6 +283,10 @@ def test_a_store_that_cannot_be_written_ends_nothing_when_settings_and_switches_
     assert f"door: its switch counts, but a restart forgets it: {error}" in door.said
     door.until(lambda: door.status("door") == "disabled")
     assert not (tmp_path / "events.jsonl").exists()
+    door.service.apply(door.settings(text.replace("[json]", "threshold = 0.4\n[json]")))
+    door.service.tick()
+    assert door.status("door") == "disabled"  # the switch counts on
+    door.service.apply(door.settings(text))
     written("PRAGMA query_only = OFF")
     door.until((tmp_path / "events.jsonl").exists)
     door.service._enable("door", True)
@@ -348,8 +367,8 @@ def test_an_event_that_cannot_go_on_ends_at_the_restart(broken_off, why):
         if why == "disabled":
             store.set_enabled("door", False)
     if why == "started later":
-        (each,) = kept.read(folder / "state").values()
-        kept.write(folder / "state", {"door": replace(each, resume=each.resume.without_events())})
+        (each,) = saved_streams.read(folder / "state").values()
+        saved_streams.write(folder / "state", {"door": replace(each, resume=each.resume.without_events())})
     elif why == "no source":
         film.unlink()
     elif why == "another source":
@@ -359,6 +378,46 @@ def test_an_event_that_cannot_go_on_ends_at_the_restart(broken_off, why):
     assert ended_by_restart(folder) == open_before
     door.service.stop()
     check_pairs(door.records())
+
+
+def test_the_end_of_an_event_that_cannot_go_on_is_noted_beside_its_clip(broken_off):
+    folder, film = broken_off
+    beside = folder / "clips" / "door" / "2026-01-01" / "clip.json"
+    beside.parent.mkdir(parents=True)
+    with closing(Store(folder / "state")) as store:
+        store.set_enabled("door", False)
+        left_open = [replace(record, clip="door/2026-01-01/clip.mp4") for record in store.open_events()]
+        store.append((replace(record, type="update", seq=record.seq + 1), None) for record in left_open)
+    beside.write_text(json.dumps({"events": [record.to_dict() for record in left_open]}))
+    door = Running(folder, with_long_gap(film) + '[clips]\nfolder = "clips"\nkeep_days = 36500\n')
+    door.until(lambda: {each["reason"] for each in json.loads(beside.read_text())["events"]} == {"restart"})
+    door.service.stop()
+
+
+def test_a_start_that_fails_leaves_the_saved_streams(tmp_path):
+    saved = tmp_path / "state" / saved_streams.FILE
+    saved.parent.mkdir()
+    saved.write_bytes(b"of an earlier process")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        server = SERVER.replace("off", f"127.0.0.1:{taken.getsockname()[1]}")
+        settings = parse_settings(f'{server}[cameras.door]\nsource = "sample"\n', tmp_path / "cameras.toml")
+        with pytest.raises(ActionstreamError, match=r"the address 127\.0\.0\.1:.* cannot be used"):
+            Service(settings, say=print)
+    assert saved.exists()
+
+
+def test_an_error_of_something_else_is_not_told_as_one_of_the_state_folder(tmp_path):
+    (tmp_path / "events.jsonl").mkdir()
+    settings = parse_settings(
+        f'{SERVER}[json]\npath = "events.jsonl"\n[cameras.door]\nsource = "sample"\n', tmp_path / "c"
+    )
+
+    def say(text):
+        raise BrokenPipeError(text)
+
+    for _ in range(2):  # it holds nothing
+        with pytest.raises(BrokenPipeError, match=r"^json: .*events.jsonl cannot be written"):
+            Service(settings, say=say)
 
 
 def command(folder, text):
@@ -396,7 +455,7 @@ def open_events(records):
 
 def kept_events(folder):
     """The events that go on in the states that were kept last."""
-    path = folder / "state" / kept.FILE
+    path = folder / "state" / saved_streams.FILE
     left = pickle.loads(path.read_bytes()) if path.exists() else {}
     return {event for each in left.values() for event in each.resume.open_events}
 

@@ -235,6 +235,8 @@ BAD = [
     (f"{CAMERA}[webhooks.x]\nurl = 'http://a'\nheaders.a = 'ä'", "5: webhooks.x.headers.a has a line break"),
     (f"{CAMERA}[webhooks.x]\nurl = 'http://a:99999/'", "4: webhooks.x.url is no address"),
     (f"{CAMERA}[webhooks.x]\nurl = 'http://a/b c'", "4: webhooks.x.url is no address"),
+    (f"{CAMERA}[webhooks.x]\nurl = 'http://a..b/'", "4: webhooks.x.url is no address"),
+    (f"{CAMERA}model = '{'m' * 300}'", "3: cameras.door.model cannot be used: [Errno 36] File name too long"),
     (f"{CAMERA}[mqtt]\nhost = 'h'\nbase_topic = '$SYS'", "5: mqtt.base_topic is '$SYS'; expected a topic"),
     (f"{CAMERA}labels = ['up']\nignored_labels = ['up', 'left']", "1: cameras.door ignores all of its labels"),
     (
@@ -257,6 +259,13 @@ BAD = [
         "2: defaults.threshold.lfet is for 'lfet', which is no label of motion",
     ),
 ]
+
+
+@pytest.mark.parametrize("name", ["9" * 300, "~nobody here/film.mp4"])
+def test_names_that_no_file_has_are_no_fault_of_ours(name):
+    settings = parse_settings(f'[cameras.door]\nsource = "{name}"\n[json]\npath = "{name}"\n', Path("cameras.toml"))
+    assert settings.cameras["door"].source.get_secret_value().endswith(name)
+    assert str(settings.json_file.path).endswith(name)
 
 
 @pytest.mark.parametrize(("text", "expected"), BAD, ids=range(len(BAD)))
@@ -682,7 +691,11 @@ def test_a_check_looks_at_the_files_that_are_used(run, tmp_path):
         "[cameras.hall]\nsource = 'sample'\n[server]\nstate_folder = 'file/state'\n[json]\npath = '{json}'\n"
         "[clips]\nfolder = 'file'\n[mqtt]\nhost = 'h'\ntls = true\nca_file = '{ca}'\n"
     )
-    for json_path, ca_file, problem in (("folder", "file", "NO_CERT"), ("missing/a.jsonl", "missing", "No such file")):
+    for json_path, ca_file, problem in (
+        ("folder", "file", "NO_CERT"),
+        ("missing/a.jsonl", "missing", "No such file"),
+        (f"{'x' * 300}/a", "file", "NO_CERT"),
+    ):
         file.write_text(text.format(json=json_path, ca=ca_file))
         code, _, err = run("serve", file, "--check")
         told = err.splitlines()

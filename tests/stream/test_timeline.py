@@ -10,6 +10,7 @@ import pytest
 from helpers import on_a_terminal, random_card
 
 from actionstream import watch
+from actionstream.engine.labelling import EventSettings
 from actionstream.live.timeline import Timeline
 from actionstream.models.training.sample_clip import SECONDS, TIMELINE
 from actionstream.models.weights.checkpoint import read_card
@@ -17,6 +18,7 @@ from actionstream.results import OpenSegment, Prediction, Segment
 from actionstream.scoring import integrate
 from actionstream.sources import SAMPLE
 
+EVENTS = EventSettings(threshold=0.6, smoothing_seconds=0)
 COMMAND = Path(sys.executable).with_name("actionstream")
 
 
@@ -111,7 +113,7 @@ def predictions(card, labels, *, reset_at=(), begin=0.0):
 
 def test_a_reset_ends_segments_and_times_that_jump_back_begin_anew():
     card = replace(random_card(), labels=("wave", "clap", "nod", "background"))
-    timeline = Timeline("s", card, threshold=0.6)
+    timeline = Timeline("s", card, events=EVENTS)
     told = [timeline.push(p) for p in predictions(card, ["wave"] * 30, reset_at=(20,), begin=100.0)]
     news = [each for one in told for each in one.news]
     assert [type(each) for each in news] == [OpenSegment, Segment, OpenSegment]
@@ -130,7 +132,7 @@ def test_the_horizon_forgets():
     shown = ["wave"] * 300 + ["clap"] * 300
     last = {}
     for horizon_seconds in (None, 20.0):
-        timeline = Timeline("s", card, threshold=0.6, horizon_seconds=horizon_seconds)
+        timeline = Timeline("s", card, events=EVENTS, horizon_seconds=horizon_seconds)
         for prediction in predictions(card, shown):
             timeline.push(prediction)
         last[horizon_seconds] = {each.label: each.score for each in timeline.flush().video.labels}
@@ -140,10 +142,10 @@ def test_the_horizon_forgets():
 
 def test_background_is_no_segment_and_a_stream_of_nothing_has_no_timeline():
     card = replace(random_card(), labels=("wave", "clap", "nod", "background"))
-    timeline = Timeline("s", card, threshold=0.6, background="background")
+    timeline = Timeline("s", card, events=replace(EVENTS, background="background"))
     told = [timeline.push(p) for p in predictions(card, ["background"] * 20)]
     assert all(one.news == () for one in told)
-    empty = Timeline("s", card, threshold=0.6)
+    empty = Timeline("s", card, events=EVENTS)
     assert empty.flush().to_dicts(5) == []
     assert empty.push(next(predictions(card, ["wave"]))).video is None  # context
     assert empty.flush().to_dicts(5) == []

@@ -9,8 +9,10 @@ from PIL import Image
 from actionstream import Frame
 from actionstream.results import Segment
 from actionstream.videos.label import LabelledVideo
-from actionstream.videos.picture import MAX_CLASSES, Thumbnails, choose_classes, clock, draw_timeline, score_columns
+from actionstream.videos.picture import MAX_CLASSES, choose_classes, draw_timeline, score_columns
 from actionstream.videos.scores import VideoScores
+from actionstream.videos.sheet import clock
+from actionstream.videos.thumbnails import Thumbnails
 
 
 def found(probabilities, times, segments=(), duration=None):
@@ -100,3 +102,21 @@ def test_drawing(tmp_path, num, shown):
     with Image.open(path) as picture:
         assert picture.width == 1680
         assert picture.height == pytest.approx(120 * (2.35 + 0.4 * shown), abs=1)
+
+
+def test_a_segment_inside_a_better_one_of_its_label_is_not_drawn(tmp_path):
+    thumbnails = Thumbnails()
+    thumbnails.push(frame(0, 0.0))
+    probabilities = np.full((40, 2), 0.5, np.float32)
+    times = np.arange(40) / 4
+
+    def drawn(*segments):
+        path = tmp_path / "timeline.png"
+        video = found(probabilities, times, segments)
+        draw_timeline(path, video, title="a", labels=["x", "y"], interval_seconds=0.25, thumbnails=thumbnails)
+        with Image.open(path) as picture:
+            return np.asarray(picture.convert("RGB"))
+
+    whole, part = Segment(1, 8, "x", 0.9), Segment(2, 3, "x", 0.3)
+    assert np.array_equal(drawn(whole, part), drawn(whole))
+    assert not np.array_equal(drawn(whole, Segment(2, 3, "y", 0.3)), drawn(whole))

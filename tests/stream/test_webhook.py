@@ -167,7 +167,11 @@ def test_receivers_that_are_not_there_or_say_nothing_or_nonsense():
 
 
 @pytest.mark.parametrize(
-    "url", ["", "ftp://a/b", "http://", "https:///hidden", "http://a:hidden/", "http://a/hid den", "http://[::1/hidden"]
+    "url",
+    [
+        *("", "ftp://a/b", "http://", "https:///hidden", "http://a:hidden/", "http://a/hid den", "http://[::1/hidden"),
+        *("http://a..b/hidden", f"http://{'a' * 64}/hidden"),
+    ],
 )
 def test_addresses_that_cannot_be(url):
     with pytest.raises(ActionstreamError, match="the address of webhook door cannot be") as error:

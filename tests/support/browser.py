@@ -15,6 +15,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import pytest
 from helpers import missing
 from servers import free_port
 
@@ -31,20 +32,24 @@ PHONE = {"width": 390, "height": 844}
 
 
 class Server:
-    """`actionstream demo` in a process of its own, whose temporary files are in `folder`."""
+    """`actionstream demo`, or another command, in a process of its own, whose temporary files are in `folder`.
 
-    def __init__(self, *options: str, folder: Path):
+    token  what the printed address has behind #
+    """
+
+    def __init__(self, *options: str, folder: Path, command: str = "demo"):
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}/"
         self.folder = folder
         here = {"TMPDIR": str(folder), "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
         environment = {**os.environ, **here}
-        command = [sys.executable, "-m", "actionstream", "demo", "--port", str(self.port), *options]
-        self.process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+        arguments = [sys.executable, "-m", "actionstream", command, "--port", str(self.port), *options]
+        self.process = subprocess.Popen(arguments, env=environment, stderr=subprocess.PIPE, text=True)
         first = self.process.stderr.readline()
         if self.address not in first:
             self.process.kill()
             raise AssertionError(first + self.process.communicate()[1])
+        self.token = first.partition(self.address)[2].partition(" ")[0].removeprefix("#")
 
     def num_streams(self) -> int:
         with urllib.request.urlopen(f"{self.address}live/status") as answer:
@@ -67,9 +72,9 @@ class Server:
 
 
 @contextmanager
-def server(*options: str, folder: Path) -> Iterator[Server]:
+def server(*options: str, folder: Path, command: str = "demo") -> Iterator[Server]:
     """A server that has said nothing on standard error when it ends, and leaves nothing in its folder."""
-    one = Server(*options, folder=folder)
+    one = Server(*options, folder=folder, command=command)
     try:
         yield one
         assert one.end() == ""
@@ -125,8 +130,10 @@ def chromium(playwright, camera: Path) -> Iterator:
 
 
 @contextmanager
-def visit(browser, address: str, **options) -> Iterator:
+def visit(browser, address: str, *, token: str = "", **options) -> Iterator:
     """An open page of a visitor of its own, which in the end has said no error and asked nobody else for anything.
+
+    token  of the project that `actionstream annotate` has open, so that its tab is shown first
 
     Gradio asks how far a small file has come when it has arrived already: what is said of that does not count.
     """
@@ -137,8 +144,8 @@ def visit(browser, address: str, **options) -> Iterator:
     page.on("console", lambda message: errors.append(said(message)) if message.type == "error" else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("request", lambda request: strangers.append(request.url) if is_strange(request.url, address) else None)
-    page.goto(address)
-    page.get_by_role("button", name="Start").wait_for()
+    page.goto(f"{address}#{token}" if token else address)
+    page.get_by_role("button", name="Draft" if token else "Start", exact=bool(token)).wait_for()
     try:
         yield page
         late = any("/upload_progress" in text for text in errors)
@@ -158,6 +165,19 @@ def is_strange(url: str, address: str) -> bool:
 
 def part(page, name: str):
     return page.locator(f'[data-part="{name}"]')
+
+
+def check_access(page, name: str) -> None:
+    """That axe finds no fault in a part of the page, light and dark; skips where axe is not installed."""
+    axe = pytest.importorskip("axe_playwright_python")
+    script = Path(axe.__file__).with_name("axe.min.js").read_text()
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_function("(dark) => document.body.classList.contains('dark') === dark", arg=scheme == "dark")
+        page.wait_for_timeout(500)  # colours change slowly
+        page.evaluate(script)
+        found = page.evaluate("(name) => axe.run(document.querySelector(`[data-part=${name}]`))", name)
+        assert [(each["id"], each["nodes"][0]["html"]) for each in found["violations"]] == []
 
 
 def wait_until(condition, seconds: float = 15.0) -> None:

@@ -30,6 +30,7 @@ from actionstream.engine.fusion_file import read_networks
 from actionstream.evaluation import activitynet, thumos14
 from actionstream.evaluation.detection_table import read_table
 from actionstream.live.watch_list import WatchList
+from actionstream.models.annotations.read import read_annotations
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.export.exported import Exported
 from actionstream.models.labels.files import read_label_file
@@ -106,6 +107,14 @@ def read_video(path: Path) -> object:
         decoder.close()
 
 
+def read_as_annotations(path: Path) -> object:
+    """The file as THUMOS14's annotations of a class."""
+    folder = path.parent / "annotation"
+    folder.mkdir(exist_ok=True)
+    path.replace(folder / "wave_val.txt")
+    return read_annotations(folder)
+
+
 def read_as_fusion(path: Path) -> object:
     for name in ("rgb.safetensors", "flow.safetensors"):
         path.with_name(name).touch()
@@ -121,6 +130,8 @@ KINDS = {
     "activitynet-results": Kind(lambda path: activitynet.read_results(path, task="detection")),
     "activitynet-truth": Kind(lambda path: activitynet.read_truth(path, subset="validation")),
     "activitynet-clips": Kind(read_as("activitynet")),
+    "annotations": Kind(read_annotations),
+    "annotations-thumos14": Kind(read_as_annotations),
     "card": Kind(read_as_card, weight=30),
     "detections": Kind(read_table),
     "exported": Kind(lambda path: Exported.from_json(path.read_text("utf-8", "replace"), path)),

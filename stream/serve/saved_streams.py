@@ -17,7 +17,7 @@ FILE = "streams.pickle"
 
 
 @dataclass(frozen=True)
-class Kept:
+class SavedStream:
     """What a camera leaves.
 
     fits         says what it fits; of no use for anything else
@@ -33,13 +33,13 @@ class Kept:
         return 0 <= now - self.resume.wall_seconds <= self.gap_seconds
 
 
-def write(folder: Path, left: Mapping[str, Kept]) -> None:
+def write(folder: Path, left: Mapping[str, SavedStream]) -> None:
     """Write what cameras leave, by name; OSError where that fails."""
     with atomic_write(folder / FILE) as path, open(path, "wb", opener=_private) as file:
         pickle.dump(dict(left), file)
 
 
-def read(folder: Path) -> dict[str, Kept]:
+def read(folder: Path) -> dict[str, SavedStream]:
     """What `write` wrote, once; nothing where it cannot be read or trusted."""
     path = folder / FILE
     try:
@@ -48,7 +48,7 @@ def read(folder: Path) -> dict[str, Kept]:
             about = os.fstat(file.fileno())
             if about.st_uid != os.geteuid() or about.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
                 return {}
-            left: dict[str, Kept] = pickle.load(file)
+            left: dict[str, SavedStream] = pickle.load(file)
     except Exception:  # noqa: BLE001  a file of another version can raise anything; its streams begin anew
         return {}
     return left
