@@ -23,7 +23,7 @@ LONGEST_STOP_SECONDS = 15.0
 
 def serve(path: Path, *, state_folder: Path | None, say: Callable[[str], None]) -> NoReturn:
     """Serve until a signal comes. SettingsError where the file is wrong: then nothing is started."""
-    changes: queue.SimpleQueue[Settings] = queue.SimpleQueue()
+    changes: queue.SimpleQueue[Settings | signals.Stopped] = queue.SimpleQueue()
 
     def changed(text: str) -> None:
         settings = parse_settings(text, path)
@@ -34,8 +34,9 @@ def serve(path: Path, *, state_folder: Path | None, say: Callable[[str], None]) 
 
     followed = FollowedFile(path, changed, say)
     followed.start()
-    settings = changes.get()
+    settings = cast(Settings, changes.get())
     with (
+        signals.told(changes.put, LONGEST_STOP_SECONDS),
         # a reader of the messages that stalls must not stop anything
         SpooledText(sys.stderr, name="standard error", say=lambda _: None) as errors,
         redirect_stderr(cast(TextIO, errors)),
@@ -46,10 +47,12 @@ def serve(path: Path, *, state_folder: Path | None, say: Callable[[str], None]) 
             while True:
                 service.tick()
                 try:
-                    service.apply(changes.get(timeout=TICK_SECONDS))
+                    change = changes.get(timeout=TICK_SECONDS)
                 except queue.Empty:
                     continue
+                if isinstance(change, signals.Stopped):
+                    raise change
+                service.apply(change)
                 say(f"{path} has changed, and counts")
         finally:
-            signals.arrived(LONGEST_STOP_SECONDS)
             followed.stop()

@@ -1,10 +1,12 @@
 """The command line as a whole: its name, its version, what each option says of itself."""
 
+import os
 import re
 import subprocess
 import sys
 from importlib import import_module
 from importlib.metadata import version
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -15,6 +17,7 @@ from actionstream.choices import Policy, RuntimeName
 from actionstream.cli.main import app
 from actionstream.models.common.choices import ModalityName
 
+ACTIONSTREAM = Path(sys.executable).with_name("actionstream")
 COMMANDS = (
     "watch",
     "label",
@@ -104,6 +107,37 @@ except signals.Stopped as stopped:
     signals.arrived()
     sys.exit(stopped.exit_code)
 """
+
+
+STOPPED_IN_IMPORT = """
+import os, signal, sys
+
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "onnxruntime":
+            sys.meta_path.remove(self)
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+            except BaseException:  # as the C++ of a library does
+                raise ImportError("initialization failed") from None
+
+sys.meta_path.insert(0, Finder())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(["watch", "sample"], ""), (["serve", "cameras.toml", "--state", "state"], "cameras are watched: sample\n")],
+)
+def test_signal_that_an_import_turns_into_an_error(tmp_path, arguments, said):
+    (tmp_path / "sitecustomize.py").write_text(STOPPED_IN_IMPORT)
+    (tmp_path / "cameras.toml").write_text('[cameras.sample]\nsource = "sample"\n')
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [ACTIONSTREAM, *arguments], check=False, capture_output=True, text=True, cwd=tmp_path, env=environment
+    )
+    assert (done.returncode, done.stderr.removeprefix("actionstream: ")) == (143, said)
 
 
 @pytest.mark.alone
