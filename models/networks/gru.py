@@ -27,7 +27,7 @@ class _Sizes:
 class GRU(Network):
     """A network of features; its state is the output of the GRU for the last snippet.
 
-    in_channels  features of a snippet, which come as maps of 1 x 1
+    in_channels  features of a snippet; the mean of each map counts
     num_hidden   units of the embedding and of the GRU (D)
     dropout      of the embedding, and before the linear layer
     """
@@ -43,9 +43,9 @@ class GRU(Network):
         self.classifier = nn.Sequential(nn.ReLU(), nn.Dropout(dropout), nn.Linear(num_hidden, num_classes))
 
     def trunk(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Features (B, T, C, 1, 1) to the output of the GRU (B, T, D, 1, 1), and its last row (B, D) as the new leaf."""
+        """Features (B, T, C, h, w) to the output of the GRU (B, T, D, 1, 1), and its last row (B, D) as the new leaf."""
         (leaf,) = self.empty_state(len(frames), 1, 1) if state is None else state
-        found, last = self.gru(self.embedding(frames.flatten(2)), read(leaf).unsqueeze(0))
+        found, last = self.gru(self.embedding(frames.mean((-2, -1))), read(leaf).unsqueeze(0))
         return found[..., None, None], (replace(leaf, last.squeeze(0)),)
 
     def head(self, features: Tensor) -> Tensor:
