@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, field
+from dataclasses import asdict, field, replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -35,6 +35,10 @@ def _arguments(values: dict[str, Any]) -> dict[str, Any]:
     return {name: _plain(value) for name, value in values.items()}
 
 
+DECISIONS = ("thresholds", "min_durations", "max_dips")
+Durations = Annotated[dict[ShortText, Annotated[float, Field(ge=0, le=3600)]], Field(max_length=100_000)]
+
+
 @checked
 class Card:
     """The metadata of a checkpoint.
@@ -49,6 +53,8 @@ class Card:
     context           snippets after a reset before the scores mean something
     covers            snippets, up to its own, that a score is about; more than 1 where whole actions are scored
     thresholds        the smoothed probability at which an event of a label starts; for labels that have one
+    min_durations     the seconds that its probability stays up before it starts; for labels that have them
+    max_dips          the seconds that its probability stays down before it ends; for labels that have them
     num_frames        frames of the network's clips, and of its Window when it runs live; 1 for a streaming network
     stride            stride of the Window: the number of rows for which one score is repeated
     licence           of the weights
@@ -66,6 +72,8 @@ class Card:
     context: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     covers: NumFrames = 1
     thresholds: Annotated[dict[ShortText, Share], Field(max_length=100_000)] = field(default_factory=dict)
+    min_durations: Durations = field(default_factory=dict)
+    max_dips: Durations = field(default_factory=dict)
     num_frames: NumFrames = 1
     stride: NumFrames = 1
     licence: ShortText = "unknown"
@@ -79,8 +87,14 @@ class Card:
             raise ActionstreamError(
                 f"frame_seconds is {self.frame_seconds}; expected interval_seconds, {self.interval_seconds}, at most"
             )
-        if unknown := set(self.thresholds) - set(self.labels):
-            raise ActionstreamError(f"thresholds has {min(unknown)!r}, which is no label of the card")
+        for name in DECISIONS:
+            if unknown := set(getattr(self, name)) - set(self.labels):
+                raise ActionstreamError(f"{name} has {min(unknown)!r}, which is no label of the card")
+
+    def without_decisions(self) -> Card:
+        """This card without thresholds and durations, which hold for the scores of one network alone."""
+        nothing: dict[str, Any] = {name: {} for name in DECISIONS}
+        return replace(self, **nothing)
 
     @property
     def shift(self) -> str:

@@ -43,7 +43,7 @@ class GRU(Network):
         self.classifier = nn.Sequential(nn.ReLU(), nn.Dropout(dropout), nn.Linear(num_hidden, num_classes))
 
     def trunk(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Features (B, T, C, h, w) to the output of the GRU (B, T, D, 1, 1), and its last row (B, D) as the new leaf."""
+        """Features (B, T, C, h, w) to the output of the GRU (B, T, D, 1, 1), and its last row (B, D), the new leaf."""
         (leaf,) = self.empty_state(len(frames), 1, 1) if state is None else state
         found, last = self.gru(self.embedding(frames.mean((-2, -1))), read(leaf).unsqueeze(0))
         return found[..., None, None], (replace(leaf, last.squeeze(0)),)
@@ -52,4 +52,4 @@ class GRU(Network):
         return self.classifier(features.flatten(2))
 
     def empty_state(self, num_streams: int, height: int, width: int) -> tuple[Tensor, ...]:
-        return (self.gru.weight_hh_l0.new_zeros(num_streams, self.num_hidden),)
+        return (next(self.gru.parameters()).new_zeros(num_streams, self.num_hidden),)

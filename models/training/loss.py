@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -56,7 +56,7 @@ class Loss:
     device: str
     positive_weights: Sequence[float] | None = None
     teacher: Network | None = None
-    carried: State | None = None
+    carried: tuple[Tensor, ...] | None = None
 
     def __call__(self, batch: Batch) -> tuple[Tensor, Tensor]:
         how, device = self.how, self.device
@@ -110,7 +110,8 @@ class Loss:
             self.carried = tuple(
                 leaf.detach() * goes_on.view(-1, *[1] * (leaf.dim() - 1)) for leaf in self.carried
             )  # an empty state is all zeros
-        scores, self.carried = scores_of(self.learner, frames, self.carried)
+        scores, state = scores_of(self.learner, frames, self.carried)
+        self.carried = cast("tuple[Tensor, ...]", state)
         return scores
 
     def _warm(self, frames: Tensor) -> State | None:

@@ -255,7 +255,7 @@ def bench_teach(
 ) -> None:
     """Measure how well few examples teach: accuracy on clips of other recordings, over random draws of examples."""
     from actionstream.commands.bench import bench_teach
-    from actionstream.teaching.backbones import BACKBONES
+    from actionstream.models.backbones import BACKBONES
 
     bench_teach(
         clips,

@@ -137,8 +137,13 @@ def watch(
         float, typer.Option(metavar="SECONDS", help="Time constant of the exponential smoothing of scores; 0: none.")
     ] = 0.3,
     min_duration: Annotated[
-        float, typer.Option(metavar="SECONDS", help="A label that lasts less than this is no event.")
-    ] = 0.2,
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="A label that lasts less than this is no event.",
+            show_default="the model's, else 0.2",
+        ),
+    ] = None,
     background: Background = None,
     gap: Annotated[
         float | None,

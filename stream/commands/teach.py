@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from actionstream.commands.calibration import background_videos, calibrate_teacher, print_false_starts
 from actionstream.commands.record import check_folder_name, check_times, open_camera, recorded, write_clip
 from actionstream.commands.teach_tables import print_examples, print_report
+from actionstream.models.backbones import BACKBONES
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.common.files import check_target
 from actionstream.models.locate import CHECKPOINTS, locate
@@ -23,7 +24,6 @@ from actionstream.models.training.folders import folder_tree
 from actionstream.sources import SourceError, open_source
 from actionstream.sources.source import reason
 from actionstream.teaching import Teacher
-from actionstream.teaching.backbones import BACKBONES
 from actionstream.teaching.examples import NOTHING, Example, check_label
 from actionstream.teaching.fit import MOST_EXAMPLES
 from actionstream.teaching.looking import MOST_SECONDS

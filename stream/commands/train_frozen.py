@@ -17,6 +17,7 @@ from rich.progress import track
 from actionstream.commands.calibration import calibrate_teacher
 from actionstream.commands.teach import as_label
 from actionstream.frame import Frame
+from actionstream.models.backbones import BACKBONES, build
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.common.files import atomic_write
 from actionstream.models.labels import NOTHING
@@ -36,7 +37,6 @@ from actionstream.models.video import FEATURES, SourceError, every_frame
 from actionstream.scoring.calibration import FalseStarts
 from actionstream.sources.source import reason
 from actionstream.teaching import Teacher
-from actionstream.teaching.backbones import BACKBONES, build
 from actionstream.teaching.examples import Example
 from actionstream.teaching.fit import MOST_EXAMPLES, Fit
 from actionstream.teaching.looking import MOST_SECONDS
@@ -61,7 +61,7 @@ def are_few(clips: Sequence[Clip]) -> bool:
 
 def settings_for(data: Data, *, seed: int) -> TrainingSettings:
     """The settings of a run with frozen backbones; those of the training loop have no meaning for it."""
-    card = build(BACKBONES)[1]
+    card = build(NETWORK, BACKBONES)[1]
     labels = (as_label(label) for label in data.open()[2])
     return TrainingSettings(
         data=data,

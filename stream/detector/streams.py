@@ -1,4 +1,4 @@
-"""Streams to learn from: the features of long videos as they come live, piece by piece, with the labels of each snippet.
+"""Streams to learn from: the features of long videos as they come live, piece by piece, and labels of each snippet.
 
 Letters: n snippets of a video, B streams, T snippets of a piece, F features, K labels.
 """
@@ -33,7 +33,7 @@ class LearntVideo:
     labels: np.ndarray
 
     def targets(self, times_seconds: np.ndarray, num_labels: int, soft_seconds: float) -> np.ndarray:
-        """How much each label holds at each time, float32 (n, K): from 0 to 1 over `soft_seconds` around each border."""
+        """How much each label holds at each time, float32 (n, K): 0 to 1 over `soft_seconds` around each border."""
         table = np.zeros((len(times_seconds), num_labels), np.float32)
         slope = 1 / max(soft_seconds, 1e-6)
         for (start, end), label in zip(self.segments, self.labels, strict=True):

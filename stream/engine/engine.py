@@ -23,7 +23,7 @@ from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.locate import Located, Model
 from actionstream.results import Event, Prediction, Skipped
 from actionstream.runtimes.runtime import Runtime
-from actionstream.scoring.events import Threshold
+from actionstream.scoring.events import Seconds, Threshold
 
 
 @dataclass
@@ -67,7 +67,8 @@ class Engine:
                           mapping from labels to numbers with "*" for the others; default: the card's, else 0.6
     end_threshold         a label ends when its smoothed score falls below this; default: half of `threshold`
     smoothing_seconds     time constant of the smoothing
-    min_duration_seconds  a label is an event when it stays for this long
+    min_duration_seconds  a label is an event when it stays for this long; a number, or a mapping as for `threshold`;
+                          default: the card's, else 0.2
     background            the label that means that nothing happens, which is no event; default: see `find_background`
     gap_seconds           a pause in a stream after which its state is of no use (default: `Sampler`)
     clock                 seconds since 1970, for the wall-clock times of results
@@ -85,7 +86,7 @@ class Engine:
         threshold: Threshold | None = None,
         end_threshold: Threshold | None = None,
         smoothing_seconds: float = 0.3,
-        min_duration_seconds: float = 0.2,
+        min_duration_seconds: Seconds | None = None,
         background: str | None = None,
         gap_seconds: float | None = None,
         clock: Callable[[], float] = time.time,

@@ -12,22 +12,33 @@ from actionstream.models.card import Card
 from actionstream.models.labels import find_background
 from actionstream.results import Event, Prediction
 from actionstream.scoring import EventDetector, SegmentTracker, Smoother
-from actionstream.scoring.events import Threshold, complete_thresholds
+from actionstream.scoring.events import (
+    MIN_DURATION_SECONDS,
+    Seconds,
+    Threshold,
+    complete_durations,
+    complete_thresholds,
+)
+from actionstream.scoring.tracker import MAX_DIP_SECONDS
 
 
 @dataclass(frozen=True, kw_only=True)
 class EventSettings:
-    """How the events and segments of a stream are found; see `Engine`."""
+    """How the events and segments of a stream are found; see `Engine`. What is None is that of the model's card."""
 
     threshold: Threshold | None = None
     end_threshold: Threshold | None = None
     smoothing_seconds: float = 0.3
-    min_duration_seconds: float = 0.2
+    min_duration_seconds: Seconds | None = None
     background: str | None = None
 
     def thresholds(self, card: Card) -> tuple[dict[str, float], dict[str, float]]:
         """Start and end thresholds by label, with "*" for the others; those of the card where none are given."""
         return complete_thresholds(self.threshold, self.end_threshold, card.thresholds)
+
+    def min_durations(self, card: Card) -> dict[str, float]:
+        """Minimum durations by label, with "*" for the others."""
+        return complete_durations(self.min_duration_seconds, card.min_durations, MIN_DURATION_SECONDS)
 
     def labelling(self, card: Card) -> Labelling:
         """A labelling for a new stream; ActionstreamError where a setting is wrong, or names no label of the card."""
@@ -37,7 +48,8 @@ class EventSettings:
             card.labels,
             start=start,
             end=end,
-            min_duration_seconds=self.min_duration_seconds,
+            min_duration_seconds=self.min_durations(card),
+            max_dip_seconds=complete_durations(None, card.max_dips, 0.0),
             background=find_background(card.labels, self.background),
         )
         return Labelling(Smoother(self.smoothing_seconds), detector)
@@ -52,7 +64,8 @@ class EventSettings:
             smoothing_seconds=self.smoothing_seconds,
             start=start,
             end=end,
-            min_duration_seconds=self.min_duration_seconds,
+            min_duration_seconds=self.min_durations(card),
+            max_dip_seconds=complete_durations(None, card.max_dips, MAX_DIP_SECONDS),
         )
 
 

@@ -113,9 +113,9 @@ def _check_that_they_fuse(cards: Sequence[Card], weights: Sequence[float]) -> No
 def _fused_card(cards: Sequence[Card]) -> tuple[Card, int]:
     """The card of the quickest network, with the longest warm-up of all, in rows; and the index of that network.
 
-    The thresholds of one network do not hold for the scores of several.
+    The thresholds and durations of one network do not hold for the scores of several.
     """
     quickest = min(cards, key=lambda card: card.interval_seconds)
     context = max(card.context * card.interval_seconds for card in cards) / quickest.interval_seconds
-    thresholds = quickest.thresholds if len(cards) == 1 else {}
-    return replace(quickest, context=math.ceil(context - 1e-6), thresholds=thresholds), cards.index(quickest)
+    card = quickest if len(cards) == 1 else quickest.without_decisions()
+    return replace(card, context=math.ceil(context - 1e-6)), cards.index(quickest)

@@ -15,8 +15,11 @@ from actionstream.models.common.errors import ActionstreamError
 from actionstream.results import Event
 
 Threshold = float | Mapping[str, float]
+Seconds = float | Mapping[str, float]
 START = 0.6
 """The threshold of labels of a model that brings none."""
+MIN_DURATION_SECONDS = 0.2
+"""The minimum duration of their events."""
 
 
 class EventDetector:
@@ -31,7 +34,8 @@ class EventDetector:
     background            the label that means that nothing happens: it is no event
     wall_offset           of a live stream: seconds since 1970 minus its time, at the last row; its events tell both
 
-    Thresholds are numbers between 0 and 1, or a mapping from labels to them with "*" for the others.
+    Thresholds are numbers between 0 and 1, durations are 0 or more; both may be mappings from labels, with "*" for the
+    others.
     """
 
     def __init__(
@@ -41,19 +45,16 @@ class EventDetector:
         *,
         start: Threshold = START,
         end: Threshold | None = None,
-        min_duration_seconds: float = 0.2,
-        max_dip_seconds: float = 0.0,
+        min_duration_seconds: Seconds = MIN_DURATION_SECONDS,
+        max_dip_seconds: Seconds = 0.0,
         background: str | None = None,
     ):
         self.stream = stream
         self.names = tuple(names)
         self.background = background
         self.set_thresholds(start, end)
-        for what, seconds in (("minimum duration", min_duration_seconds), ("longest dip", max_dip_seconds)):
-            if not seconds >= 0 or math.isinf(seconds):
-                raise ActionstreamError(f"the {what} is {seconds} seconds; it must be 0 or more")
-        self.min_duration_seconds = min_duration_seconds
-        self.max_dip_seconds = max_dip_seconds
+        self.min_durations = durations(min_duration_seconds, self.names, "minimum duration")
+        self.max_dips = durations(max_dip_seconds, self.names, "longest dip")
         self.wall_offset: float | None = None
         self._ids = [""] * len(self.names)  # of the events that were told
         self._up = np.full(len(self.names), np.nan)  # since when a label has been up; NaN where it is down
@@ -82,10 +83,10 @@ class EventDetector:
         low = ~np.isnan(self._up) & (smoothed < self._end)
         self._fell[~low] = np.nan
         self._fell[low & np.isnan(self._fell)] = time_seconds
-        over = low & (~self._told | (time_seconds - self._fell >= self.max_dip_seconds - 1e-9))
+        over = low & (~self._told | (time_seconds - self._fell >= self.max_dips - 1e-9))
         events = self._close(over, smoothed, self._fell)
         self._up[np.isnan(self._up) & (smoothed >= self._start)] = time_seconds
-        lasting = ~self._told & (time_seconds - self._up >= self.min_duration_seconds - 1e-9)
+        lasting = ~self._told & (time_seconds - self._up >= self.min_durations - 1e-9)
         for index in np.flatnonzero(lasting).tolist():
             self._told[index] = True
             self._ids[index] = new_event_id()
@@ -116,6 +117,12 @@ class EventDetector:
         )
 
 
+def complete_durations(given: Seconds | None, own: Mapping[str, float], usual: float) -> dict[str, float]:
+    """Durations by label, with "*" for the others: what is given counts before the model's own ones."""
+    seconds = _by_label(given)
+    return seconds if OTHERS in seconds else {OTHERS: usual, **own, **seconds}
+
+
 def complete_thresholds(
     start: Threshold | None, end: Threshold | None, own: Mapping[str, float]
 ) -> tuple[dict[str, float], dict[str, float]]:
@@ -139,19 +146,30 @@ def _by_label(value: Threshold | None) -> dict[str, float]:
 
 def thresholds(value: Threshold, names: Sequence[str]) -> np.ndarray:
     """A threshold for each class, float64 (K,); ValueError unless all lie between 0 and 1."""
-    if isinstance(value, Mapping):
-        unknown = set(value) - set(names) - {OTHERS}
-        if unknown:
-            wanted = sorted(unknown)[0]
-            nearest = get_close_matches(wanted, names, n=1, cutoff=0)[0]
-            raise ActionstreamError(f"no label is called {wanted!r}; nearest is {nearest!r}")
-        missing = [name for name in names if name not in value and OTHERS not in value]
-        if missing:
-            raise ActionstreamError(f"no threshold for {missing[0]!r}: name every label, or give '*' for the others")
-        numbers = [value.get(name, value.get(OTHERS)) for name in names]
-    else:
-        numbers = [value] * len(names)
-    array = np.array(numbers, np.float64)
-    if not ((array >= 0) & (array <= 1)).all():
+    numbers = _in_order(value, names, "threshold")
+    if not ((numbers >= 0) & (numbers <= 1)).all():
         raise ActionstreamError(f"a threshold is a number from 0 to 1, not {value}")
-    return array
+    return numbers
+
+
+def durations(value: Seconds, names: Sequence[str], what: str) -> np.ndarray:
+    """Seconds for each class, float64 (K,); ValueError, which says what it is, unless all are 0 or more."""
+    numbers = _in_order(value, names, what)
+    if not ((numbers >= 0) & (numbers < math.inf)).all():
+        raise ActionstreamError(f"the {what} is {value} seconds; it must be 0 or more")
+    return numbers
+
+
+def _in_order(value: float | Mapping[str, float], names: Sequence[str], what: str) -> np.ndarray:
+    """The number of each class, float64 (K,)."""
+    if not isinstance(value, Mapping):
+        return np.full(len(names), value, np.float64)
+    unknown = set(value) - set(names) - {OTHERS}
+    if unknown:
+        wanted = sorted(unknown)[0]
+        nearest = get_close_matches(wanted, names, n=1, cutoff=0)[0]
+        raise ActionstreamError(f"no label is called {wanted!r}; nearest is {nearest!r}")
+    missing = [name for name in names if name not in value and OTHERS not in value]
+    if missing:
+        raise ActionstreamError(f"no {what} for {missing[0]!r}: name every label, or give '*' for the others")
+    return np.array([value.get(name, value.get(OTHERS)) for name in names], np.float64)

@@ -11,8 +11,19 @@ import numpy as np
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.results import Event, OpenSegment, Segment
 from actionstream.sampler import gap_after
-from actionstream.scoring.events import EventDetector, Threshold, thresholds
+from actionstream.scoring.events import (
+    MIN_DURATION_SECONDS,
+    START,
+    EventDetector,
+    Seconds,
+    Threshold,
+    durations,
+    thresholds,
+)
 from actionstream.scoring.smoothing import Smoother
+
+MAX_DIP_SECONDS = 0.4
+"""The longest dip of labels of a model that brings none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +72,10 @@ class SegmentTracker:
         interval_seconds: float,
         background: str | None = None,
         smoothing_seconds: float = 0.3,
-        start: Threshold = 0.6,
+        start: Threshold = START,
         end: Threshold | None = None,
-        min_duration_seconds: float = 0.2,
-        max_dip_seconds: float = 0.4,
+        min_duration_seconds: Seconds = MIN_DURATION_SECONDS,
+        max_dip_seconds: Seconds = MAX_DIP_SECONDS,
     ):
         if background is not None and background not in labels:
             raise ActionstreamError(f"no label is called {background!r}; there are {', '.join(labels)}")
@@ -77,26 +88,26 @@ class SegmentTracker:
         self._detector = EventDetector(
             "",
             list(self._places),
-            start=self._of_classes(start, labels),
-            end=None if end is None else self._of_classes(end, labels),
-            min_duration_seconds=min_duration_seconds,
-            max_dip_seconds=max_dip_seconds,
+            start=self._of_classes(thresholds(start, labels)),
+            end=None if end is None else self._of_classes(thresholds(end, labels)),
+            min_duration_seconds=self._of_classes(durations(min_duration_seconds, labels, "minimum duration")),
+            max_dip_seconds=self._of_classes(durations(max_dip_seconds, labels, "longest dip")),
         )
         self.reset()
 
-    def _of_classes(self, value: Threshold, labels: Sequence[str]) -> dict[str, float]:
-        """The threshold of each label that has segments; the one of the background is dropped."""
-        return dict(zip(self._places, thresholds(value, labels)[self._classes].tolist(), strict=True))
+    def _of_classes(self, numbers: np.ndarray) -> dict[str, float]:
+        """Those of the labels that have segments, of the numbers of all labels (K,)."""
+        return dict(zip(self._places, numbers[self._classes].tolist(), strict=True))
 
     @property
     def announce_delay_seconds(self) -> float:
         """The longest time from the start of a segment to its announcement, up to the next row."""
-        return self._detector.min_duration_seconds
+        return float(self._detector.min_durations.max(initial=0))
 
     @property
     def close_delay_seconds(self) -> float:
         """The longest time from the end of a segment to its closing, up to the next row."""
-        return self._detector.max_dip_seconds
+        return float(self._detector.max_dips.max(initial=0))
 
     @property
     def open_segments(self) -> list[OpenSegment]:

@@ -157,7 +157,9 @@ class Camera(Part):
     smoothing_seconds: Seconds = Field(
         default=0.3, description="The time constant of the smoothing of scores; 0: none."
     )
-    min_duration_seconds: Seconds = Field(default=0.2, description="A label that lasts less than this is no event.")
+    min_duration_seconds: Seconds | None = Field(
+        default=None, description="A label that lasts less than this is no event. Default: that of the model, else 0.2."
+    )
     cooldown_seconds: Seconds = Field(
         default=0, description="After the end of an event, the same label makes no event for this long."
     )

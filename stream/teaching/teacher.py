@@ -9,11 +9,13 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 
 from actionstream.frame import Frame
+from actionstream.models.backbones import BACKBONES, build, looking
 from actionstream.models.card import Card
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.locate import Model
@@ -23,12 +25,13 @@ from actionstream.models.weights.checkpoint import read_attached, save
 from actionstream.models.weights.loading import load
 from actionstream.scoring.calibration import FalseStarts, count_false_starts
 from actionstream.sources import SourceError, open_source
-from actionstream.teaching.backbones import BACKBONES, LONGEST_SECONDS, build
 from actionstream.teaching.examples import NOTHING, Example
 from actionstream.teaching.fit import Fit, fit_examples
 from actionstream.teaching.live import Head
 from actionstream.teaching.looking import Looker
 
+LONGEST_SECONDS = 8.0
+"""The longest window."""
 BACKGROUND_SECONDS = 10.0
 """The length of the examples that long background is cut into."""
 NUM_FOLDS = 5
@@ -51,7 +54,8 @@ class Teacher:
     def __init__(self, model: Model | None = None, *, backbones: Sequence[Model] = BACKBONES):
         self.examples: list[Example] = []
         if model is None:
-            network, card = build(backbones)
+            built, card = build("taught", backbones)
+            network = cast(Taught, built)
         else:
             network, card = load(model)  # type: ignore[assignment]
             if not isinstance(network, Taught):
@@ -68,8 +72,7 @@ class Teacher:
 
     def looking(self) -> tuple[Looking, Card]:
         """The backbones alone, as a network whose scores are features, and its card."""
-        network = Looking(self._network)
-        return network, replace(self.card, labels=tuple(map(str, range(network.num_classes))), context=0, thresholds={})
+        return looking(self._network, self.card)
 
     def add(self, label: str, clip: str | os.PathLike[str] | Iterable[Frame], *, name: str = "") -> Example:
         """Add an example of a label, and return it; see `look`."""
