@@ -11,6 +11,8 @@ Policy = Literal["auto", "newest", "every"]
 Transport = Literal["tcp", "udp"]
 SubtitleFormat = Literal["srt", "vtt"]
 Challenge = Literal["thumos14", "activitynet"]
+Metric = Literal["f1", "map", "false-alarms"]
+"""By which thresholds and durations of labels are chosen: see `actionstream.detector.decisions`."""
 EvaluationTask = Literal["detection", "classification", "proposals"]
 OTHERS = "*"
 """In thresholds by label: all labels without one of their own."""

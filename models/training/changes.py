@@ -11,23 +11,35 @@ from dataclasses import is_dataclass, replace
 from difflib import SequenceMatcher
 from inspect import signature
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from actionstream.models.catalogue import find_entry
 from actionstream.models.common.checked import parse_json
 from actionstream.models.common.errors import ActionstreamError
-from actionstream.models.training.settings import TrainingSettings
 
 ARGUMENTS = "arguments"
 OTHERS = "arguments.**"
 """Any other argument, for networks that pass unknown arguments on to an inner network."""
 WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 NONE = ("none", "null")
-REPLACED = {"optimisation.num_steps": "epochs", "arguments.num_classes": "labels"}
+REPLACED = {"optimisation.num_steps": "epochs or steps", "arguments.num_classes": "labels"}
 """Settings that a run computes, and what it computes them from."""
 
 
-def changed(settings: TrainingSettings, changes: Sequence[str]) -> TrainingSettings:
+class Settings(Protocol):
+    """Settings of a training: a dataclass with a network, its arguments, and others."""
+
+    @property
+    def network(self) -> str: ...
+
+    @property
+    def arguments(self) -> dict[str, Any]: ...
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def changed(settings: S, changes: Sequence[str]) -> S:
     """Settings with some changed by NAME=VALUE, such as optimisation.mixup=0.2 or arguments.dropout=0.5.
 
     Raises ValueError for an unknown name, with the nearest one, and for an invalid value.
@@ -40,7 +52,7 @@ def changed(settings: TrainingSettings, changes: Sequence[str]) -> TrainingSetti
         try:
             if not equals:
                 raise ActionstreamError(
-                    f"expected NAME=VALUE; the names are {', '.join(get_type_hints(TrainingSettings))}"
+                    f"expected NAME=VALUE; the names are {', '.join(get_type_hints(type(settings)))}"
                 )
             value = _parse(text, _find(path, kinds), path)
         except ActionstreamError as error:
@@ -50,15 +62,15 @@ def changed(settings: TrainingSettings, changes: Sequence[str]) -> TrainingSetti
     arguments = {**given.get(ARGUMENTS, settings.arguments), **parts.pop(ARGUMENTS, {})}
     try:  # all together: whether a value is valid may depend on others
         given |= {section: replace(getattr(settings, section), **values) for section, values in parts.items()}
-        return replace(settings, **{**given, ARGUMENTS: arguments})
+        return replace(settings, **{**given, ARGUMENTS: arguments})  # type: ignore[type-var]
     except ActionstreamError as error:
         raise ActionstreamError(f"--set {' --set '.join(changes)}: {error}") from error
 
 
-def _kinds(settings: TrainingSettings) -> dict[str, Any]:
+def _kinds(settings: Settings) -> dict[str, Any]:
     """The type annotations of all settings, by their full names."""
     kinds: dict[str, Any] = {}
-    for name, kind in get_type_hints(TrainingSettings).items():
+    for name, kind in get_type_hints(type(settings)).items():
         kinds[name] = kind
         if is_dataclass(kind):
             kinds |= {f"{name}.{each}": inner for each, inner in get_type_hints(kind).items()}
@@ -84,7 +96,7 @@ def _find(path: str, kinds: Mapping[str, Any]) -> Any:
     has_parts = is_dataclass(kinds.get(path))
     inside = path if has_parts else section
     names = [each.removeprefix(f"{inside}.") for each in known if inside and each.startswith(f"{inside}.")]
-    names = names or list(get_type_hints(TrainingSettings))
+    names = names or [each for each in kinds if "." not in each]
     what = "has parts, which are set one by one" if has_parts else "there is no such setting"
     raise ActionstreamError(f"{what}; nearest is {nearest}, and the names are {', '.join(names)}")
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from actionstream.choices import Metric
 from actionstream.cli.messages import refuse
 from actionstream.cli.options import Device, FalseStarts, MaxPixels
 from actionstream.models.common.choices import DataFormat, FrameModality, Shift
@@ -18,14 +19,40 @@ from actionstream.models.common.limits import MAX_PIXELS
 def train(
     recipe: Annotated[
         str | None,
-        typer.Argument(help="A recipe: motion, ut-interaction, arrow-of-time, ut-untrimmed or timeception."),
+        typer.Argument(help="A recipe: motion, ut-interaction, arrow-of-time or timeception."),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The folder to write; for motion and ut-untrimmed, the checkpoint."),
+        typer.Option("--output", "-o", help="The folder to write; for motion, the checkpoint."),
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="A folder with a folder for each label, of videos or of folders of frames.")
+        Path | None,
+        typer.Option(
+            help="A folder with a folder for each label, of videos or of folders of frames; or, with --annotations, of "
+            "whole videos."
+        ),
+    ] = None,
+    annotations: Annotated[
+        Path | None,
+        typer.Option(
+            help="What happens when in whole videos: ActivityNet's JSON, the folder of THUMOS14, or a CSV with "
+            "video, start_seconds, end_seconds, label and, if known, group. A live detector learns from it."
+        ),
+    ] = None,
+    metric: Annotated[
+        Metric | None,
+        typer.Option(
+            help="With --annotations: by which thresholds and durations of labels are chosen on held-out videos; "
+            "false-alarms needs --false-starts.",
+            show_default="f1",
+        ),
+    ] = None,
+    features: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --annotations: a folder that keeps what the backbones see of videos, for several runs.",
+            show_default="OUTPUT/features",
+        ),
     ] = None,
     model: Annotated[
         str | None,
@@ -83,7 +110,10 @@ def train(
     false_starts: FalseStarts = None,
     resume: Annotated[Path | None, typer.Option(help="The folder of a run to resume.")] = None,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="Number of steps of a recipe.", show_default="of the recipe")
+        int | None,
+        typer.Option(
+            min=1, help="Number of steps of a recipe, or with --annotations.", show_default="of the recipe; 600"
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="The seed of all randomness.")] = 0,
     device: Device = "auto",
@@ -108,7 +138,7 @@ def train(
     calibration = Calibration(tuple(background or ()), false_starts)
     with distributed.joined(choose_device(device).type):
         if resume is not None:
-            where = {"a recipe": recipe, "--data": data, "--format": format, "-o": output}
+            where = {"a recipe": recipe, "--data": data, "--annotations": annotations, "--format": format, "-o": output}
             clips = {"--training": training, "--validation": validation, "--labels": labels}
             network = {"--model": model, "--shift": shift, "--modality": modality, "--start": start}
             how = {"--teacher": teacher, "--epochs": epochs, "--batch-size": batch_size, "--steps": steps}
@@ -118,10 +148,34 @@ def train(
             )
             training_commands.resume(resume, calibration, device=device, workers=workers)
             return
-        if output is None or (recipe is None and data is None):
+        if output is None or (recipe is None and data is None and annotations is None):
             raise ActionstreamError(
                 "train needs data and an output: give --data DIR or a recipe, and -o; or give --resume RUN"
             )
+        if annotations is not None:
+            from actionstream.commands.train_videos import train_videos
+            from actionstream.detector.settings import DetectorSettings
+            from actionstream.models.training.changes import changed
+
+            if data is None:
+                raise ActionstreamError(f"{annotations} names videos; give the folder they are in, --data DIR")
+            of_clips = {"a recipe": recipe, "--format": format, "--training": training, "--validation": validation}
+            of_network = {"--model": model, "--shift": shift, "--modality": modality, "--size": size, "--start": start}
+            other = {"--labels": labels, "--epochs": epochs, "--teacher": teacher, "--background": background}
+            refuse({**of_clips, **of_network, **other}, "is for clips; --annotations is for whole videos, so leave one of them out")
+            given: dict[str, Any] = {"steps": steps, "batch_size": batch_size, "metric": metric}
+            given["false_alarms_per_hour"] = false_starts
+            settings = DetectorSettings(seed=seed, **{name: each for name, each in given.items() if each is not None})
+            train_videos(
+                output,
+                data=data,
+                annotations=annotations,
+                features=features,
+                settings=changed(settings, changes or ()),
+                device=device,
+            )
+            return
+        refuse({"--metric": metric, "--features": features}, "is for --annotations; leave it out")
         if recipe is not None:
             refuse({"--background": background, "--false-starts": false_starts}, "is for --data; leave it out")
             train_recipe(

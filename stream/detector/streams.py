@@ -17,6 +17,10 @@ NEAR_SECONDS = 8.0
 """A stream that is to see an action begins at most so long before it."""
 
 
+Part = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Features (n, F), targets (n, K) and weights (n,) of snippets that follow each other."""
+
+
 @dataclass(frozen=True)
 class LearntVideo:
     """The features of a video, and what happens in it.
@@ -25,12 +29,14 @@ class LearntVideo:
     times_seconds  float64 (n,), increasing
     segments       float64 (m, 2): start and end in seconds
     labels         int64 (m,): which of the K labels
+    ignored        float64 (p, 2): segments in which no label can be learnt
     """
 
     features: np.ndarray
     times_seconds: np.ndarray
     segments: np.ndarray
     labels: np.ndarray
+    ignored: np.ndarray
 
     def targets(self, times_seconds: np.ndarray, num_labels: int, soft_seconds: float) -> np.ndarray:
         """How much each label holds at each time, float32 (n, K): 0 to 1 over `soft_seconds` around each border."""
@@ -42,6 +48,13 @@ class LearntVideo:
             inside = np.minimum((times - start) * slope, (end - times) * slope) + 0.5
             np.maximum(table[first:last, label], inside.clip(0, 1), out=table[first:last, label])
         return table
+
+    def weights(self, times_seconds: np.ndarray) -> np.ndarray:
+        """How much each time counts, float32 (n,): 0 in what is ignored, else 1."""
+        counts = np.ones(len(times_seconds), np.float32)
+        for start, end in self.ignored:
+            counts[slice(*np.searchsorted(times_seconds, (start, end)))] = 0
+        return counts
 
 
 @dataclass(frozen=True)
@@ -81,25 +94,25 @@ class Streams:
     def __iter__(self) -> Iterator[Batch]:
         rows = [self._stream(np.random.default_rng((self.seed, row))) for row in range(self.batch_size)]
         for _ in range(self.num_steps):
-            features, targets, begins = zip(*map(next, rows), strict=True)
-            weights = np.ones((self.batch_size, self.num_snippets), np.float32)
-            clips = np.stack(features)[:, :, None, None].astype(np.float32)
-            yield Batch(clips, np.stack(targets), weights, begins=np.array(begins))
+            pieces, begins = zip(*map(next, rows), strict=True)
+            features, targets, weights = map(np.stack, zip(*pieces, strict=True))
+            clips = features[:, :, None, None].astype(np.float32)
+            yield Batch(clips, targets, weights, begins=np.array(begins))
 
-    def _stream(self, random: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray, bool]]:
-        """Pieces without end: features (T, F), targets (T, K), and whether the state is empty before."""
-        features, targets = self._part(random)
+    def _stream(self, random: np.random.Generator) -> Iterator[tuple[Part, bool]]:
+        """Pieces of T snippets without end, and whether the state is empty before."""
+        waiting = self._part(random)
         begins = True
         while True:
-            while len(features) < self.num_snippets:
-                more_features, more_targets = self._part(random)
-                features, targets = np.concatenate([features, more_features]), np.concatenate([targets, more_targets])
-            yield features[: self.num_snippets], targets[: self.num_snippets], begins
-            features, targets = features[self.num_snippets :], targets[self.num_snippets :]
+            while len(waiting[0]) < self.num_snippets:
+                more = self._part(random)
+                waiting = tuple(np.concatenate(each) for each in zip(waiting, more, strict=True))  # type: ignore[assignment]
+            yield tuple(each[: self.num_snippets] for each in waiting), begins  # type: ignore[misc]
+            waiting = tuple(each[self.num_snippets :] for each in waiting)  # type: ignore[assignment]
             begins = random.random() < self.reset
 
-    def _part(self, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """A part of a video at a random speed: features (n, F) and targets (n, K)."""
+    def _part(self, random: np.random.Generator) -> Part:
+        """A part of a video at a random speed."""
         if random.random() < 0.5:
             lengths = np.array([len(video.features) for video in self.videos])
             video = self.videos[random.choice(len(lengths), p=lengths / lengths.sum())]
@@ -119,4 +132,4 @@ class Streams:
         after = np.minimum(rows + 1, len(video.features) - 1)
         features = (1 - share) * video.features[rows] + share * video.features[after]
         times = np.interp(places, np.arange(len(video.features)), video.times_seconds)
-        return features, video.targets(times, self.num_labels, self.soft_seconds)
+        return features, video.targets(times, self.num_labels, self.soft_seconds), video.weights(times)
