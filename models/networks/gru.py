@@ -22,22 +22,36 @@ class _Sizes:
     in_channels: Annotated[int, Field(ge=1, le=65_536)]
     num_hidden: Annotated[int, Field(ge=1, le=8_192)]
     dropout: Annotated[float, Field(ge=0, lt=1)]
+    input_dropout: Annotated[float, Field(ge=0, lt=1)]
 
 
 class GRU(Network):
     """A network of features; its state is the output of the GRU for the last snippet.
 
-    in_channels  features of a snippet; the mean of each map counts
-    num_hidden   units of the embedding and of the GRU (D)
-    dropout      of the embedding, and before the linear layer
+    in_channels    features of a snippet; the mean of each map counts
+    num_hidden     units of the embedding and of the GRU (D)
+    dropout        of the embedding, and before the linear layer
+    input_dropout  of the features
     """
 
-    def __init__(self, *, num_classes: int = 2, in_channels: int = 1024, num_hidden: int = 256, dropout: float = 0.5):
-        sizes = _Sizes(in_channels=in_channels, num_hidden=num_hidden, dropout=dropout)
+    def __init__(
+        self,
+        *,
+        num_classes: int = 2,
+        in_channels: int = 1024,
+        num_hidden: int = 256,
+        dropout: float = 0.5,
+        input_dropout: float = 0.0,
+    ):
+        sizes = _Sizes(in_channels=in_channels, num_hidden=num_hidden, dropout=dropout, input_dropout=input_dropout)
         super().__init__(num_classes=num_classes, in_channels=in_channels, shift="none", n_div=8, shift_padding="zero")
         self.num_hidden = sizes.num_hidden
         self.embedding = nn.Sequential(
-            nn.Linear(in_channels, num_hidden), nn.LayerNorm(num_hidden), nn.ReLU(), nn.Dropout(dropout)
+            nn.Dropout(input_dropout),
+            nn.Linear(in_channels, num_hidden),
+            nn.LayerNorm(num_hidden),
+            nn.ReLU(),
+            nn.Dropout(dropout),
         )
         self.gru = nn.GRU(num_hidden, num_hidden, batch_first=True)
         self.classifier = nn.Sequential(nn.ReLU(), nn.Dropout(dropout), nn.Linear(num_hidden, num_classes))

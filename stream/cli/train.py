@@ -162,7 +162,10 @@ def train(
             of_clips = {"a recipe": recipe, "--format": format, "--training": training, "--validation": validation}
             of_network = {"--model": model, "--shift": shift, "--modality": modality, "--size": size, "--start": start}
             other = {"--labels": labels, "--epochs": epochs, "--teacher": teacher, "--background": background}
-            refuse({**of_clips, **of_network, **other}, "is for clips; --annotations is for whole videos, so leave one of them out")
+            refuse(
+                {**of_clips, **of_network, **other},
+                "is for clips; --annotations is for whole videos, so leave one of them out",
+            )
             given: dict[str, Any] = {"steps": steps, "batch_size": batch_size, "metric": metric}
             given["false_alarms_per_hour"] = false_starts
             settings = DetectorSettings(seed=seed, **{name: each for name, each in given.items() if each is not None})
