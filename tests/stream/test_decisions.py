@@ -385,6 +385,7 @@ def test_a_lucky_threshold_is_not_taken():
     table[4:9, 1, 1] = 0.8
     table[15, 1, 1] = 1.0  # alone
     assert COMBINATIONS[_best(_steady(table.ravel()))][0] == pytest.approx(0.35)
+    assert _steady(np.ones(len(COMBINATIONS))) == pytest.approx(1.0), "the first and last thresholds are no worse"
 
 
 def counts(false_alarms, in_time, announced):
