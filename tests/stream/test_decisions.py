@@ -67,7 +67,7 @@ def of_label(truth, label):
 
 def live(videos, labels, *, start, min_duration_seconds, max_dip_seconds, smoothing_seconds=0.3):
     """The closed segments of a real tracker with all labels, and when it announced them."""
-    rows, announced = [], {}
+    rows, announced = [], {}  # of a label, one segment at a time is open
     for video in videos:
         tracker, times = None, video.times_seconds.tolist()
         for row, time, begins in zip(video.probabilities, times, video.begins_anew, strict=True):
@@ -84,16 +84,18 @@ def live(videos, labels, *, start, min_duration_seconds, max_dip_seconds, smooth
                 )
             for each in news + tracker.push(row, time):
                 if isinstance(each, OpenSegment):
-                    announced[video.name, each.label, each.start_seconds] = time
+                    announced[each.label] = time
                 else:
-                    rows.append((video.name, each))
-        rows += [(video.name, each) for each in tracker.flush()]
+                    rows.append((video.name, each, announced[each.label]))
+        rows += [(video.name, each, announced[each.label]) for each in tracker.flush()]
     ends = {video.name: video.duration_seconds for video in videos}
-    times = [announced[name, each.label, each.start_seconds] for name, each in rows]
     found = segments(
-        *((name, each.start_seconds, min(each.end_seconds, ends[name]), each.label, each.score) for name, each in rows)
+        *(
+            (name, each.start_seconds, min(each.end_seconds, ends[name]), each.label, each.score)
+            for name, each, _ in rows
+        )
     )
-    return Announcements(found, np.array(times))
+    return Announcements(found, np.array([time for _, _, time in rows]))
 
 
 def live_at(videos, labels, decisions):
