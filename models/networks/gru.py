@@ -41,7 +41,7 @@ class GRU(Network):
         in_channels: int = 1024,
         num_hidden: int = 256,
         dropout: float = 0.5,
-        input_dropout: float = 0.0,
+        input_dropout: float = 0.5,
     ):
         sizes = _Sizes(in_channels=in_channels, num_hidden=num_hidden, dropout=dropout, input_dropout=input_dropout)
         super().__init__(num_classes=num_classes, in_channels=in_channels, shift="none", n_div=8, shift_padding="zero")

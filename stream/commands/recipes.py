@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from actionstream.commands.timeception import train_timeception
-from actionstream.commands.ut_interaction import train_ut_interaction, train_ut_untrimmed
+from actionstream.commands.ut_interaction import train_ut_interaction
 from actionstream.models.common.choices import Shift
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.common.files import check_target
@@ -62,7 +62,6 @@ RECIPES: dict[str, Callable[..., None]] = {
     "motion": train_motion_recipe,
     "ut-interaction": partial(train_ut_interaction, "interactions"),
     "arrow-of-time": partial(train_ut_interaction, "direction"),
-    "ut-untrimmed": train_ut_untrimmed,
     "timeception": train_timeception,
 }
 COMMON = ("seed", "device", "workers")

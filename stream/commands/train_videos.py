@@ -8,14 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from actionstream.commands.evaluate_live import online_figures, show_online
 from actionstream.commands.tables import print_table
-from actionstream.detector.decisions import Decisions, choose_decisions
+from actionstream.detector.decisions import HeldOut, allowed_false_alarms, choose_decisions
 from actionstream.detector.features import FeatureStore
 from actionstream.detector.learning import learn
 from actionstream.detector.settings import DetectorSettings
@@ -23,7 +22,7 @@ from actionstream.detector.training import IOU_THRESHOLDS, Seen, hold_out, look_
 from actionstream.frame import Frame
 from actionstream.models.annotations.annotated import AnnotatedVideo
 from actionstream.models.backbones import build
-from actionstream.models.card import Card
+from actionstream.models.card import DECISIONS, Card
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.common.files import write_text
 from actionstream.models.locate import BEST
@@ -48,6 +47,9 @@ def train_videos(
     read = read_annotated_videos(annotations, data)
     for line in summary(read):
         _say(line)
+    if settings.false_alarms_per_hour is not None:  # an error should come before the work
+        hours = sum(video.duration_seconds or 0.0 for video in read.training) / 3600
+        allowed_false_alarms(settings.false_alarms_per_hour, hours)
     network, card = build(
         "detector",
         settings.backbones,
@@ -65,14 +67,12 @@ def train_videos(
     seen, broken = _look(read.training, open_store(features or output / "features", network, card, device=device))
     for error in broken:
         _say(f"broken: {error}")
-    decisions, figures = _choose(seen, card, settings, device)
+    card = _hold_out(seen, card, settings, device)
     _say("learning from all videos")
     memory = learn([video.learnt(card.labels) for video in seen], len(card.labels), settings, device=device)
     network.memory.load_state_dict(memory.state_dict())
     card = replace(
         card,
-        **asdict(decisions) if decisions else {},
-        accuracy=figures,
         training={
             "settings": asdict(settings),
             "annotations": annotations.name,
@@ -81,7 +81,7 @@ def train_videos(
         },
     )
     save(output / BEST, network, card, half=True)
-    found = {"videos": len(seen), "broken": broken, "left_out": read.left_out.summary(), "held_out": figures}
+    found = {"videos": len(seen), "broken": broken, "left_out": read.left_out.summary(), "held_out": card.accuracy}
     write_text(output / "summary.json", json.dumps(found, indent=1, ensure_ascii=False))
     if read.validation:
         _say(f"{len(read.validation)} videos of validation were not looked at: evaluate --videos measures on them")
@@ -106,10 +106,8 @@ def _look(videos: Sequence[AnnotatedVideo], store: FeatureStore) -> tuple[list[S
         return look_at(videos, store, shown)
 
 
-def _choose(
-    seen: Sequence[Seen], card: Card, settings: DetectorSettings, device: str
-) -> tuple[Decisions | None, dict[str, Any]]:
-    """Thresholds and durations, and the figures of held-out videos, which are printed."""
+def _hold_out(seen: Sequence[Seen], card: Card, settings: DetectorSettings, device: str) -> Card:
+    """The card with the thresholds and durations that held-out videos give, and their figures, which are printed."""
     scores = hold_out(
         seen,
         card,
@@ -119,21 +117,31 @@ def _choose(
     )
     if scores is None:
         _say("all videos are of one group, so none is held out: thresholds are the usual ones, and nothing is measured")
-        return None, {}
+        return card
     truth = truth_of(seen)
-    decisions = choose_decisions(
-        scores, truth, card, metric=settings.metric, false_alarms_per_hour=settings.false_alarms_per_hour
-    )
-    found = measure(scores, truth, replace(card, **asdict(decisions)))
+    try:
+        decisions = choose_decisions(
+            [HeldOut.of(name, each, card) for name, each in scores.items()],
+            truth,
+            card.labels,
+            interval_seconds=card.interval_seconds,
+            metric=settings.metric,
+            false_alarms_per_hour=settings.false_alarms_per_hour,
+        )
+    except ActionstreamError as error:  # what was learnt is not lost
+        _say(f"{error}; until then thresholds are the usual ones")
+    else:
+        card = replace(card, **{name: getattr(decisions, name) for name in DECISIONS})
+    found = measure(scores, truth, card)
     names = [f"{threshold:g}" for threshold in IOU_THRESHOLDS]
     figures = {**online_figures(found.live), "mAP": dict(zip(names, found.segments.map.tolist(), strict=True))}
     console = Console()
-    console.print("held-out videos, each by what the others teach; thresholds and durations are chosen on them")
+    console.print("held-out videos, each by what the others teach; thresholds are chosen on them")
     print_table(
         console, ["mAP of segments, IoU", *names], [["", *(f"{100 * share:.2f}" for share in found.segments.map)]]
     )
     show_online(console, figures, max_classes=MAX_CLASSES)
-    return decisions, figures
+    return replace(card, accuracy=figures)
 
 
 def _say(line: str) -> None:

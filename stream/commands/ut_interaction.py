@@ -14,7 +14,7 @@ from actionstream.commands.tables import open_console, print_table
 from actionstream.models.common.checked import checked, parse_json, read_json
 from actionstream.models.common.choices import Shift
 from actionstream.models.common.errors import ActionstreamError
-from actionstream.models.common.files import check_target, write_text
+from actionstream.models.common.files import write_text
 from actionstream.models.networks.mobilenet_v2 import MobileNetV2
 from actionstream.models.training.pictures import draw_confusion
 from actionstream.models.training.testing import Tested
@@ -26,7 +26,6 @@ from actionstream.models.training.ut_interaction import (
     recipe_for,
     run_folds,
 )
-from actionstream.models.training.ut_untrimmed import train_untrimmed
 from actionstream.models.weights.loading import load
 
 SEEN = (0.25, 0.5, 0.75, 1.0)
@@ -60,16 +59,6 @@ def train_ut_interaction(
     if not (controls := output / "controls.json").exists():
         write_text(controls, json.dumps(count_controls(recipe, find_maps(recipe, output)), indent=1))
     _show(output)
-
-
-def train_ut_untrimmed(
-    output: Path, *, data: Path | None = None, start: str | None = None, steps: int = 800, seed: int, device: str
-) -> None:
-    """Train a live model on streams of clips and background, and write its checkpoint."""
-    root, start = _given_both(data, start)
-    check_target(output)
-    train_untrimmed(root, start, output, seed=seed, num_steps=steps, device=device)
-    print(f"wrote {output}; use it with: actionstream label VIDEO --model {output}")
 
 
 def _claim(folder: Path, what: Mapping[str, str]) -> None:

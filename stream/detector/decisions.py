@@ -1,170 +1,282 @@
-"""The thresholds and durations of labels, chosen on held-out videos as the live path uses them.
-
-Letters: K labels, G combinations of a threshold, a minimum duration and a longest dip.
-"""
+"""When a label starts, is announced and ends: chosen for each label on footage that its scores were not learnt from."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
 
 from actionstream.choices import Metric
-from actionstream.engine.labelling import EventSettings
-from actionstream.evaluation.announcements import Announcements, count_announcements, match_announcements
+from actionstream.evaluation.announcements import (
+    AnnouncementCounts,
+    Announcements,
+    count_announcements,
+    match_announcements,
+)
 from actionstream.evaluation.detection import activitynet_detection
 from actionstream.evaluation.segmental_f1 import segmental_f1
 from actionstream.evaluation.segments import Segments, Truth
 from actionstream.models.card import Card
 from actionstream.models.common.errors import ActionstreamError
-from actionstream.scoring.events import MIN_DURATION_SECONDS
+from actionstream.results import OpenSegment
+from actionstream.scoring import SegmentTracker
+from actionstream.scoring.events import MIN_DURATION_SECONDS, START
 from actionstream.scoring.tracker import MAX_DIP_SECONDS
-from actionstream.videos.live import live_segments
+from actionstream.videos.live import follow
 from actionstream.videos.scores import VideoScores
 
-THRESHOLDS = tuple(step / 20 for step in range(1, 20))
+THRESHOLDS = tuple((np.arange(1, 20) / 20).tolist())
 MIN_DURATIONS = (0.0, MIN_DURATION_SECONDS, 0.5, 1.0)
 MAX_DIPS = (0.0, MAX_DIP_SECONDS, 1.0, 2.0)
-SHAPE = len(THRESHOLDS), len(MIN_DURATIONS), len(MAX_DIPS)
 COMBINATIONS = tuple(product(THRESHOLDS, MIN_DURATIONS, MAX_DIPS))
-IOU_THRESHOLD = 0.5
+"""What is tried for each label: C thresholds with a minimum duration and a longest dip, in seconds."""
+SHAPE = len(THRESHOLDS), len(MIN_DURATIONS), len(MAX_DIPS)
+USUAL = COMBINATIONS.index((START, MIN_DURATION_SECONDS, MAX_DIP_SECONDS))
+AP_IOU = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """A video, scored by a network that has learnt from others.
+
+    probabilities  float32 (n, K): of the rows after the warm-up, as they come live
+    times_seconds  float64 (n,), increasing but for rows that begin anew
+    begins_anew    bool (n,): rows before which the state was emptied
+    """
+
+    name: str
+    probabilities: np.ndarray
+    times_seconds: np.ndarray
+    begins_anew: np.ndarray
+    duration_seconds: float
+
+    @classmethod
+    def of(cls, name: str, scores: VideoScores, card: Card) -> HeldOut:
+        """From the rows of a video after the warm-up."""
+        probabilities = card.probabilities(scores.scores)
+        return cls(name, probabilities, scores.times_seconds, scores.begins_anew, scores.duration_seconds)
 
 
 @dataclass(frozen=True)
 class Decisions:
-    """When the events of labels start and end, by label; see `Card`."""
+    """The decisions of each label that has a true segment, as a `Card` takes them, and what they score.
+
+    thresholds     to start; half of it to end
+    min_durations  seconds
+    max_dips       seconds
+    figures        of the metric: F1, AP, or the share of the true segments that are announced in time; on the footage
+                   of the choice, so the figures of other footage are lower
+    counts         of the announcements
+    """
 
     thresholds: dict[str, float]
     min_durations: dict[str, float]
     max_dips: dict[str, float]
+    figures: dict[str, float]
+    counts: dict[str, AnnouncementCounts]
+
+
+@dataclass(frozen=True, eq=False)
+class _Tried:
+    """What COMBINATIONS give for a label.
+
+    figures  float64 (C,), see `Decisions`
+    counts   (C,)
+    """
+
+    label: str
+    figures: np.ndarray
+    counts: list[AnnouncementCounts]
+
+
+FIGURES: dict[Metric, Callable[[Truth, Announcements, AnnouncementCounts], float]] = {
+    "f1": lambda truth, told, counts: float(np.mean(segmental_f1(truth, told.segments))),
+    "map": lambda truth, told, counts: activitynet_detection(truth, told.segments, iou_thresholds=[AP_IOU]).average_map,
+    "false-alarms": lambda truth, told, counts: counts.in_time / counts.true,
+}
 
 
 def choose_decisions(
-    scores: Mapping[str, VideoScores],
+    videos: Sequence[HeldOut],
     truth: Truth,
-    card: Card,
+    labels: Sequence[str],
     *,
-    metric: Metric = "f1",
+    interval_seconds: float,
+    metric: Metric,
     false_alarms_per_hour: float | None = None,
+    smoothing_seconds: float = 0.3,
 ) -> Decisions:
-    """The decisions that are best for the live path, of each label that the truth has.
+    """The decisions that are best by a metric; a label without a true segment in the videos has none.
 
-    scores                 of the rows after the warm-up, by the names of the videos in the truth
-    metric                 "f1"            the segmental F1 of the label, mean over the IoU thresholds of `segmental_f1`
-                           "map"           the average precision of the segments of the live path, at an IoU of 0.5
-                           "false-alarms"  true segments announced in time, see `match_announcements`, while all labels
-                                           together have no more false alarms than are allowed
-    false_alarms_per_hour  at most, for "false-alarms"
+    videos            one or more, of the K labels; the truth may have more videos and labels
+    interval_seconds  between two rows
+    metric            "f1": segmental F1 of each label, the mean over F1_IOU_THRESHOLDS;
+                      "map": AP of the closed segments of each label at an IoU of 0.5, as ActivityNet counts it;
+                      "false-alarms": the most true segments announced in time, then the most announced at all, with no
+                      more than `false_alarms_per_hour` of all labels together; see `match_announcements`
+    smoothing_seconds
+                      as for `Smoother`
 
-    Raises ActionstreamError where the videos are too short for a single false alarm at this rate.
+    The segments are those of a `SegmentTracker`. ActionstreamError where a video is not in the truth, and where so few
+    false alarms are allowed that the videos are too short to count them, or that no decisions keep to it.
     """
-    truth = truth.only(list(scores))
-    hours = sum(each.duration_seconds for each in scores.values()) / 3600
-    wanted = [label for label in card.labels if label in truth.segments.labels]
-    figures: dict[str, np.ndarray] = {}
-    hits: dict[str, np.ndarray] = {}
-    false: dict[str, np.ndarray] = {}
-    for label in wanted:
-        own = replace(truth, segments=truth.segments[truth.segments.labels == label])
-        found = _try_all(scores, card, label)
-        if metric == "false-alarms":
-            matched = [match_announcements(own, each) for each in found]
-            counts = [count_announcements(own, a, m, hours=hours) for a, m in zip(found, matched, strict=True)]
-            hits[label] = np.array([each.in_time + 1e-3 * each.announced for each in counts])
-            false[label] = np.array([each.false_alarms for each in counts])
-        elif metric == "f1":
-            figures[label] = np.array([np.mean(segmental_f1(own, each.segments)) for each in found])
+    if (metric == "false-alarms") != (false_alarms_per_hour is not None):
+        raise ActionstreamError(
+            f"metric is {metric!r} and false_alarms_per_hour is {false_alarms_per_hour}; "
+            "the metric 'false-alarms' needs that number, and no other one takes it"
+        )
+    names = [video.name for video in videos]
+    if unknown := sorted(set(names) - set(truth.durations_seconds)):
+        raise ActionstreamError(f"video {unknown[0]} is not in the truth; annotate it, or leave it out")
+    truth = truth.only(names)
+    hours = sum(video.duration_seconds for video in videos) / 3600
+    allowed = None if false_alarms_per_hour is None else allowed_false_alarms(false_alarms_per_hour, hours)
+    tried, unseen = [], 0
+    for column, label in enumerate(labels):
+        wanted = replace(truth, segments=truth.segments[truth.segments.labels == label])
+        if not len(wanted.segments) and metric != "false-alarms":
+            continue
+        told = _told(videos, column, label, interval_seconds, smoothing_seconds)
+        counts = [
+            count_announcements(wanted, each, match_announcements(wanted, each), hours=hours, label=label)
+            for each in told
+        ]
+        if len(wanted.segments):
+            figures = [FIGURES[metric](wanted, *each) for each in zip(told, counts, strict=True)]
+            tried.append(_Tried(label, np.array(figures), counts))
         else:
-            figures[label] = np.array([_precision(own, each.segments) for each in found])
-    if metric == "false-alarms":
-        assert false_alarms_per_hour is not None, "the settings have a number"
-        chosen = _within(hits, false, _allowed(false_alarms_per_hour, hours))
+            unseen += counts[USUAL].false_alarms  # the label keeps the usual decisions, and its false alarms count
+    if allowed is None:
+        chosen = {each.label: _best(_steady(each.figures)) for each in tried}
     else:
-        chosen = {label: _best(_smoothed(figures[label])) for label in wanted}
-    thresholds, min_durations, max_dips = (
-        {label: COMBINATIONS[place][column] for label, place in chosen.items()} for column in range(3)
+        chosen = _within(tried, allowed, unseen, hours)
+    return Decisions(
+        thresholds={label: COMBINATIONS[place][0] for label, place in chosen.items()},
+        min_durations={label: COMBINATIONS[place][1] for label, place in chosen.items()},
+        max_dips={label: COMBINATIONS[place][2] for label, place in chosen.items()},
+        figures={each.label: float(each.figures[chosen[each.label]]) for each in tried},
+        counts={each.label: each.counts[chosen[each.label]] for each in tried},
     )
-    return Decisions(thresholds, min_durations, max_dips)
 
 
-def _try_all(scores: Mapping[str, VideoScores], card: Card, label: str) -> list[Announcements]:
-    """What the live path announces of a label, with each of the G combinations."""
-    names = tuple(map(str, range(len(COMBINATIONS))))
-    thresholds, min_durations, max_dips = (
-        dict(zip(names, each, strict=True)) for each in zip(*COMBINATIONS, strict=True)
-    )
-    tried = replace(card, labels=names, thresholds=thresholds, min_durations=min_durations, max_dips=max_dips)
-    column = card.labels.index(label)
-    rows: list[list[tuple[str, float, float, str, float]]] = [[] for _ in names]
-    times: list[list[float]] = [[] for _ in names]
-    for name, video in scores.items():
-        repeated = replace(video, scores=np.repeat(video.scores[:, column : column + 1], len(names), axis=1))
-        for each in live_segments(repeated, tried, EventSettings()):
-            place = int(each.label)
-            rows[place].append((name, each.start_seconds, each.end_seconds, label, each.score))
-            times[place].append(each.announced_seconds)
-    return [
-        Announcements(Segments.from_rows(some), np.array(when, np.float64))
-        for some, when in zip(rows, times, strict=True)
-    ]
-
-
-def _precision(truth: Truth, found: Segments) -> float:
-    return float(activitynet_detection(truth, found, iou_thresholds=(IOU_THRESHOLD,)).map[0]) if len(found) else 0.0
-
-
-def _smoothed(figures: np.ndarray) -> np.ndarray:
-    """Figures (G,), each as the mean with those at the next lower and higher threshold.
-
-    The best of hundreds of combinations on a few segments is best by luck; one whose neighbours are good, too, is not.
-    """
-    table = np.pad(figures.reshape(SHAPE), ((1, 1), (0, 0), (0, 0)), mode="edge")
-    return ((table[:-2] + table[1:-1] + table[2:]) / 3).ravel()
-
-
-def _best(figures: np.ndarray) -> int:
-    """The combination with the highest figure; of equal ones that with the usual durations, amid the thresholds."""
-    best = np.flatnonzero(figures >= figures.max() - 1e-9)
-    combinations = np.array(COMBINATIONS)[best]
-    unusual = np.abs(combinations[:, 1:] - (MIN_DURATION_SECONDS, MAX_DIP_SECONDS)).sum(axis=1)
-    best, combinations = best[unusual == unusual.min()], combinations[unusual == unusual.min()]
-    return int(best[np.abs(combinations[:, 0] - combinations[:, 0].mean()).argmin()])
-
-
-def _allowed(per_hour: float, hours: float) -> int:
+def allowed_false_alarms(per_hour: float, hours: float) -> int:
+    """The number of false alarms that are allowed in these hours of video; ActionstreamError where it is none."""
+    if not 0 < per_hour < math.inf:
+        raise ActionstreamError(f"false_alarms_per_hour is {per_hour}; expected a number above 0")
     allowed = math.floor(per_hour * hours + 1e-9)
     if allowed < 1:
         raise ActionstreamError(
-            f"the held-out videos last {60 * hours:.1f} minutes, in which {per_hour:g} false alarms an hour are not "
-            f"one; expected {60 / per_hour:.0f} minutes or more, or {math.ceil(1 / hours)} false alarms an hour or more"
+            f"the videos last {60 * hours:.1f} minutes, in which {per_hour:g} false alarms an hour are not one; "
+            f"expected {math.ceil(60 / per_hour)} minutes or more; add videos, or allow {math.ceil(1 / hours)} an hour"
         )
     return allowed
 
 
-def _within(hits: Mapping[str, np.ndarray], false: Mapping[str, np.ndarray], allowed: int) -> dict[str, int]:
-    """The combination of each label with most hits, while all together have no more false alarms than are allowed.
+def _told(
+    videos: Sequence[HeldOut], column: int, label: str, interval_seconds: float, smoothing_seconds: float
+) -> list[Announcements]:
+    """The closed segments of a label, with their announcements, at each of COMBINATIONS.
 
-    All labels begin without any; the next ones always go where they gain most hits each.
+    One tracker takes the combinations for its labels, so each is what a live tracker tells, in one pass over the rows.
     """
+    numbers = {str(number): number for number in range(len(COMBINATIONS))}
+    starts, min_durations, max_dips = (
+        dict(zip(numbers, each, strict=True)) for each in zip(*COMBINATIONS, strict=True)
+    )
+    tracker = SegmentTracker(
+        list(numbers),
+        interval_seconds=interval_seconds,
+        smoothing_seconds=smoothing_seconds,
+        start=starts,
+        min_duration_seconds=min_durations,
+        max_dip_seconds=max_dips,
+    )
+    rows: list[list[tuple[str, float, float, str, float]]] = [[] for _ in numbers]
+    times: list[list[float]] = [[] for _ in numbers]
+    for video in videos:
+        told = follow(
+            tracker,
+            np.broadcast_to(video.probabilities[:, column, None], (len(video.probabilities), len(numbers))),
+            video.times_seconds,
+            begins_anew=video.begins_anew,
+            duration_seconds=video.duration_seconds,
+        )
+        for time_seconds, each in told:
+            number = numbers[each.label]
+            if isinstance(each, OpenSegment):
+                times[number].append(time_seconds)
+            else:  # of a label, segments close in the order in which they open
+                end_seconds = min(each.end_seconds, video.duration_seconds)
+                rows[number].append((video.name, each.start_seconds, end_seconds, label, each.score))
+    return [Announcements(Segments.from_rows(row), np.array(time)) for row, time in zip(rows, times, strict=True)]
 
-    def best(label: str, at_most: int) -> int:
-        return _best(np.where(false[label] <= at_most, hits[label], -1.0))
 
-    chosen = {label: best(label, 0) for label in hits}
-    left = allowed
-    while True:
-        gains: list[tuple[float, str, int]] = []
-        for label, place in chosen.items():
-            spent = false[label][place]
-            for more in np.unique(false[label][(false[label] > spent) & (false[label] <= spent + left)]).tolist():
-                other = best(label, more)
-                gain = hits[label][other] - hits[label][place]
-                gains.append((gain / (false[label][other] - spent) if gain > 0 else 0.0, label, other))
-        gain, label, other = max(gains, default=(0.0, "", 0))
-        if gain <= 0:
-            return chosen
-        left -= int(false[label][other] - false[label][chosen[label]])
-        chosen[label] = other
+def _steady(figures: np.ndarray) -> np.ndarray:
+    """The mean over each threshold and its two neighbours, (C,) to (C,).
+
+    Of 300 combinations that are measured on a few dozen segments, the best one is best by luck. Luck changes from one
+    threshold to the next, and what is good for other footage too does not.
+    """
+    padded = np.pad(figures.reshape(SHAPE), ((1, 1), (0, 0), (0, 0)), mode="edge")
+    return ((padded[:-2] + padded[1:-1] + padded[2:]) / 3).ravel()
+
+
+def _best(values: np.ndarray) -> int:
+    """The place of the highest value (C,).
+
+    Of places with the highest value, it is one with the durations next to the usual ones, and then in the middle of the
+    thresholds that are as good.
+    """
+    good = (values >= values.max() - 1e-9).reshape(SHAPE)
+    usual = np.array(np.unravel_index(USUAL, SHAPE))[1:]
+    pairs = np.argwhere(good.any(axis=0))
+    pair = pairs[np.abs(pairs - usual).sum(axis=1).argmin()]
+    places = np.flatnonzero(good[:, *pair])
+    plateaus = np.split(places, np.flatnonzero(np.diff(places) > 1) + 1)
+    widest = max(plateaus, key=len)
+    return int(np.ravel_multi_index((widest[len(widest) // 2], *pair), SHAPE))
+
+
+def _within(tried: Sequence[_Tried], allowed: int, unseen: int, hours: float) -> dict[str, int]:
+    """The place of each label's combination, with no more false alarms in all than are allowed.
+
+    Every label begins with as few as it can have. Those that are left go where each brings the most true segments.
+
+    unseen  false alarms of the labels that have no decisions
+    """
+    values, alarms, gains = [], [], []
+    for each in tried:
+        # Late announcements break ties only: all of them weigh less than a third, which is the step of a mean of three.
+        value = [count.in_time + count.announced / (4 * count.true) for count in each.counts]
+        count = np.array([count.false_alarms for count in each.counts]).reshape(SHAPE)
+        values.append(_steady(np.array(value)))
+        alarms.append(np.maximum.accumulate(count[::-1])[::-1].ravel())  # a lower threshold may join two to one
+        best = np.full(alarms[-1].max() + 1, -np.inf)
+        np.maximum.at(best, alarms[-1], values[-1])
+        gains.append(np.maximum.accumulate(best))  # the highest value with so many false alarms or fewer
+    spent = [int(alarm.min()) for alarm in alarms]
+    fewest = sum(spent) + unseen
+    if fewest > allowed:
+        raise ActionstreamError(
+            f"the labels have {fewest} false alarms at least in {60 * hours:.1f} minutes, where {allowed} are "
+            f"allowed; allow {math.ceil(fewest / hours)} an hour or more, or add videos to learn from"
+        )
+    left = allowed - fewest
+    while left:
+        steps = [
+            ((value - best[now]) / more, more, label)
+            for label, (best, now) in enumerate(zip(gains, spent, strict=True))
+            for more, value in enumerate(best[now + 1 : now + left + 1], 1)
+        ]
+        rate, more, label = max(steps, key=lambda step: step[:1], default=(0.0, 0, 0))
+        if rate < 1e-9:
+            break
+        spent[label] += more
+        left -= more
+    return {
+        each.label: _best(np.where(alarm <= most, value, -np.inf))
+        for each, alarm, most, value in zip(tried, alarms, spent, values, strict=True)
+    }

@@ -90,7 +90,7 @@ class FeatureStore:
                         begins.append(begin)
                         begin = False
             if len(times) < 2:
-                raise ActionstreamError(f"{video} is too short: nothing can happen in it")
+                raise ActionstreamError("the video is too short: nothing can happen in it")
         with atomic_write(stem.with_suffix(TIMES)) as partial, partial.open("wb") as file:
             np.savez(
                 file,

@@ -128,7 +128,7 @@ def test_features_of_other_backbones_are_others(detector, store, tmp_path, eye):
 def test_a_video_that_cannot_be_used_leaves_nothing(store, tmp_path, what, error):
     video = tmp_path / "bad.mp4"
     video.write_text("no video") if what == "no video" else write_video(video, images(1, 48, 64))
-    with pytest.raises(error, match=r"bad\.mp4"):
+    with pytest.raises(error, match=r"bad\.mp4|too short"):
         store(video)
     assert list((tmp_path / "features").iterdir()) == []
 

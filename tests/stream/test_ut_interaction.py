@@ -10,7 +10,6 @@ import torch
 from helpers import images, random_card, random_network, randomised, write_video
 from torchvision.models import mobilenet_v2
 
-from actionstream import watch
 from actionstream.models import create
 from actionstream.models.card import Card
 from actionstream.models.preprocessing import Preprocessing
@@ -21,8 +20,7 @@ from actionstream.models.training.reading import read_frames
 from actionstream.models.training.sampling import FrameSampling
 from actionstream.models.training.stem_maps import BACKWARD, VIEWS, BothWays, join, make_maps, read_maps, rows_of, split
 from actionstream.models.training.ut_interaction import STEM
-from actionstream.models.training.ut_untrimmed import NUM_SNIPPETS, StreamBatches, clips_to_learn_from, fit
-from actionstream.models.weights.checkpoint import read_card, save
+from actionstream.models.weights.checkpoint import save
 
 
 def tiny(**arguments):
@@ -270,53 +268,7 @@ def test_what_is_missing_is_said(run, tmp_path):
     for arguments, message in [
         (["ut-interaction"], "its manifest.csv: --data DIR"),
         (["arrow-of-time", "--data", tmp_path], "its manifest.csv: --data DIR"),
-        (["ut-untrimmed", "--data", tmp_path], "its manifest.csv: --data DIR"),
     ]:
         code, _, err = run("train", *arguments, "-o", tmp_path / "out")
         assert code == 2
         assert message in err
-
-
-@pytest.mark.slow
-def test_a_live_model_of_streams_of_clips_and_background(run, tmp_path, interactions):
-    root, start = interactions
-    rows = ["path,label,split_group"]
-    for sequence in (1, 2):
-        write_video(root / f"nothing{sequence}.mp4", images(10, seed=10 + sequence))
-        rows.append(f"nothing{sequence}.mp4,background,set1_seq0{sequence}")
-    (root / "manifest_background.csv").write_text("\n".join(rows))
-    out = tmp_path / "live.safetensors"
-    code, shown, err = run("train", "ut-untrimmed", "--data", root, "--start", start, "-o", out, "--steps", 2)
-    assert code == 0, err
-    assert f"wrote {out}" in shown
-    card = read_card(out)
-    assert card.labels == ("background", "hug", "kick")
-    found = list(watch(root / "hug1.mp4", model=out))
-    assert [round(prediction.time_seconds, 2) for prediction in found] == [0.0, 0.2]
-
-    clips = clips_to_learn_from(root)
-    (file,) = tmp_path.glob("maps-*.safetensors")
-    maps = read_maps(file, [])
-    batches = StreamBatches(clips, card.labels, maps, 2, 5, seed=0)
-    one, again = batches[3], batches[3]
-    assert (one.clips == again.clips).all()
-    assert one.clips.shape == (2, NUM_SNIPPETS, 7, 7, 16)
-    assert (one.targets.sum(axis=2) == 1).all()
-    assert not (one.clips == batches[4].clips).all()
-    for row, target in zip(one.clips[0], one.targets[0], strict=True):  # each snippet is one of a clip with its label
-        those = [maps[str(clip.path)] for clip in clips if clip.labels[0] == card.labels[target.argmax()]]
-        given = torch.from_numpy(row).movedim(-1, 0)
-        assert any((each.float() == given).flatten(2).all(dim=2).any() for each in those)
-
-
-def test_a_picture_of_any_shape_is_fitted():
-    for height, width in ((100, 60), (60, 200), (240, 320)):
-        fitted = fit(images(1, height=height, width=width)[0])
-        assert fitted.shape == (240, 320, 3)
-    tall = np.zeros((100, 10, 3), np.uint8)
-    tall[:, 5:] = 255
-    fitted = fit(tall)
-    assert fitted[120, 150].tolist() == [0, 0, 0]  # as it was in the middle
-    assert fitted[120, 168].tolist() == [255, 255, 255]
-    assert fitted[:, 130].max() < 128 < fitted[:, 190].min()  # and around it all of it, blurred
-    assert 0 < fitted[:, 140].mean() < fitted[:, 180].mean() < 255
