@@ -41,7 +41,8 @@ SMALLER = {
     "train motion": ["--steps", "2"],
     "train ut-interaction": ["--epochs", "1", "--workers", "0"],
     "train arrow-of-time": ["--epochs", "1", "--workers", "0"],
-    "train ut-untrimmed": ["--steps", "1"],
+    "train --data days": ["--steps", "2"],
+    "train --data ut --annotations": ["--steps", "2"],
     "train --data videos -o runs/mine": [],
     "train --data features": ["--epochs", "1", "--workers", "0"],
     "train --data": ["--epochs", "1", "--size", "32", "--workers", "0"],
@@ -70,9 +71,20 @@ def folder(tmp_path, monkeypatch):
     write_video(tmp_path / "background" / "a.mp4", images(30))
     (tmp_path / "hall").mkdir()
     write_video(tmp_path / "hall" / "a.mp4", images(260), rate=8)
+    write_days(tmp_path)
     write_results(tmp_path)
     write_interactions(tmp_path)
     return tmp_path
+
+
+def write_days(folder):
+    """Long videos and what happens in them."""
+    (folder / "days").mkdir()
+    lines = ["video,start_seconds,end_seconds,label"]
+    for seed, name in enumerate(("monday", "tuesday")):
+        write_video(folder / "days" / f"{name}.mp4", images(90, seed=seed), rate=15)
+        lines += [f"{name},1,3,wave", f"{name},4,5,clap"]
+    (folder / "days.csv").write_text("\n".join(lines))
 
 
 def write_results(folder):
@@ -93,9 +105,13 @@ def write_interactions(folder):
     for manifest, labels in (("manifest", ("hugging", "kicking")), ("manifest_background", ("background",))):
         names = [f"{label}{sequence},{label},set1_seq0{sequence}" for label in labels for sequence in (1, 2)]
         for name in names:
-            write_video(folder / "ut" / f"{name.split(',')[0]}.mp4", images(6))
+            write_video(folder / "ut" / f"{name.split(',')[0]}.mp4", images(15))
         rows = [name.replace(",", ".mp4,", 1) for name in names]
         (folder / "ut" / f"{manifest}.csv").write_text("\n".join(["path,label,split_group", *rows]))
+    segments = [
+        f"{label}{sequence},0,0.5,{label},{sequence}" for label in ("hugging", "kicking") for sequence in (1, 2)
+    ]
+    (folder / "ut.csv").write_text("\n".join(["video,start_seconds,end_seconds,label,group", *segments]))
     write_video(folder / "untrimmed" / "a.mp4", images(60))
     activitynet.write_truth(folder / "untrimmed.json", truth(("a", 0, 1, "hugging")), subset="validation")
     save_file(create("tsn_mobilenet_v2", num_classes=5).state_dict(), folder / "mobilenet_v2.safetensors")

@@ -54,7 +54,7 @@ FalseStarts = Annotated[
         metavar="NUMBER",
         callback=_check_false_starts,
         help="Choose the thresholds of events so that this many labels an hour start falsely, counted on footage "
-        "without action.",
+        "without action; with --annotations, on held-out videos.",
         show_default="0.6 for all labels",
     ),
 ]

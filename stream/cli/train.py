@@ -42,9 +42,8 @@ def train(
     metric: Annotated[
         Metric | None,
         typer.Option(
-            help="With --annotations: by which thresholds and durations of labels are chosen on held-out videos; "
-            "false-alarms needs --false-starts.",
-            show_default="f1",
+            help="With --annotations: by which thresholds and durations of labels are chosen on held-out videos.",
+            show_default="f1; with --false-starts false-alarms",
         ),
     ] = None,
     features: Annotated[
@@ -142,8 +141,9 @@ def train(
             clips = {"--training": training, "--validation": validation, "--labels": labels}
             network = {"--model": model, "--shift": shift, "--modality": modality, "--start": start}
             how = {"--teacher": teacher, "--epochs": epochs, "--batch-size": batch_size, "--steps": steps}
+            detector = {"--metric": metric, "--features": features}
             refuse(
-                {**where, **clips, **network, **how, "--size": size, "--set": changes},
+                {**where, **clips, **network, **how, **detector, "--size": size, "--set": changes},
                 "is for a new run; a resumed run keeps its own settings, so leave it out",
             )
             training_commands.resume(resume, calibration, device=device, workers=workers)
@@ -157,6 +157,8 @@ def train(
             from actionstream.detector.settings import DetectorSettings
             from actionstream.models.training.changes import changed
 
+            if distributed.num_processes() > 1:
+                raise ActionstreamError("a detector is trained by one process; start it without torchrun")
             if data is None:
                 raise ActionstreamError(f"{annotations} names videos; give the folder they are in, --data DIR")
             of_clips = {"a recipe": recipe, "--format": format, "--training": training, "--validation": validation}
@@ -166,8 +168,8 @@ def train(
                 {**of_clips, **of_network, **other},
                 "is for clips; --annotations is for whole videos, so leave one of them out",
             )
-            given: dict[str, Any] = {"steps": steps, "batch_size": batch_size, "metric": metric}
-            given["false_alarms_per_hour"] = false_starts
+            given: dict[str, Any] = {"steps": steps, "batch_size": batch_size, "false_alarms_per_hour": false_starts}
+            given["metric"] = metric or ("f1" if false_starts is None else "false-alarms")
             settings = DetectorSettings(seed=seed, **{name: each for name, each in given.items() if each is not None})
             train_videos(
                 output,
