@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -53,13 +54,14 @@ class GRU(Network):
             nn.ReLU(),
             nn.Dropout(dropout),
         )
-        self.gru = nn.GRU(num_hidden, num_hidden, batch_first=True)
+        self.gru = nn.GRUCell(num_hidden, num_hidden)  # nn.GRU has a second list of its weights, which exports warn of
         self.classifier = nn.Sequential(nn.ReLU(), nn.Dropout(dropout), nn.Linear(num_hidden, num_classes))
 
     def trunk(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Features (B, T, C, h, w) to the output of the GRU (B, T, D, 1, 1), and its last row (B, D), the new leaf."""
         (leaf,) = self.empty_state(len(frames), 1, 1) if state is None else state
-        found, last = self.gru(self.embedding(frames.mean((-2, -1))), read(leaf).unsqueeze(0))
+        seen, weights = self.embedding(frames.mean((-2, -1))), tuple(self.gru.parameters())
+        found, last = torch.gru(seen, read(leaf).unsqueeze(0), weights, True, 1, 0.0, self.training, False, True)
         return found[..., None, None], (replace(leaf, last.squeeze(0)),)
 
     def head(self, features: Tensor) -> Tensor:
