@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -43,7 +44,7 @@ class VideoFeatures:
 class FeatureStore:
     """Makes the features of videos, and keeps them in a folder until what they were made of changes.
 
-    scorer  of the backbones alone, see `Looking`
+    scorer   of the backbones alone, see `Looking`
     made_of  what tells these backbones from others, such as a digest of their weights
     """
 
@@ -59,9 +60,14 @@ class FeatureStore:
         look  is shown every frame, where the video is read
         """
         stem = self._folder / self._key(video)
-        if not stem.with_suffix(TIMES).is_file():
+        try:
+            return self._read(stem)
+        except (OSError, EOFError, KeyError, ValueError, BadZipFile):  # there is none, or it is damaged
             self._make(video, stem, look)
-        with np.load(stem.with_suffix(TIMES)) as known:
+        return self._read(stem)
+
+    def _read(self, stem: Path) -> VideoFeatures:
+        with stem.with_suffix(TIMES).open("rb") as file, np.load(file) as known:
             times, begins, duration = known["times_seconds"], known["begins_anew"], float(known["duration_seconds"])
         rows = np.memmap(stem.with_suffix(ROWS), np.float16, "r", shape=(len(times), len(self._scorer.card.labels)))
         return VideoFeatures(rows, times, begins, duration)

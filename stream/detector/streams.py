@@ -16,8 +16,7 @@ from actionstream.models.training.loss import Batch
 NEAR_SECONDS = 8.0
 """A stream that is to see an action begins at most so long before it."""
 
-
-Part = tuple[np.ndarray, np.ndarray, np.ndarray]
+Part = list[np.ndarray]
 """Features (n, F), targets (n, K) and weights (n,) of snippets that follow each other."""
 
 
@@ -105,15 +104,14 @@ class Streams:
         begins = True
         while True:
             while len(waiting[0]) < self.num_snippets:
-                more = self._part(random)
-                waiting = tuple(np.concatenate(each) for each in zip(waiting, more, strict=True))  # type: ignore[assignment]
-            yield tuple(each[: self.num_snippets] for each in waiting), begins  # type: ignore[misc]
-            waiting = tuple(each[self.num_snippets :] for each in waiting)  # type: ignore[assignment]
+                waiting = [np.concatenate(each) for each in zip(waiting, self._part(random), strict=True)]
+            yield [each[: self.num_snippets] for each in waiting], begins
+            waiting = [each[self.num_snippets :] for each in waiting]
             begins = random.random() < self.reset
 
     def _part(self, random: np.random.Generator) -> Part:
         """A part of a video at a random speed."""
-        if random.random() < 0.5:
+        if random.random() < 0.5 or not self._there:  # in the videos outside of a fold, nothing may happen
             lengths = np.array([len(video.features) for video in self.videos])
             video = self.videos[random.choice(len(lengths), p=lengths / lengths.sum())]
             first = float(random.uniform(0, len(video.features) - 1))
@@ -132,4 +130,4 @@ class Streams:
         after = np.minimum(rows + 1, len(video.features) - 1)
         features = (1 - share) * video.features[rows] + share * video.features[after]
         times = np.interp(places, np.arange(len(video.features)), video.times_seconds)
-        return features, video.targets(times, self.num_labels, self.soft_seconds), video.weights(times)
+        return [features, video.targets(times, self.num_labels, self.soft_seconds), video.weights(times)]

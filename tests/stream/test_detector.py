@@ -116,6 +116,18 @@ def test_features_are_kept(store, tmp_path):
     assert (len(other.rows), other.duration_seconds) == (20, 2.0), "the file is another one"
 
 
+@pytest.mark.parametrize("suffix", [".npz", ".f16"])
+@pytest.mark.parametrize("left", [0, 100])
+def test_features_that_are_damaged_are_made_again(store, tmp_path, suffix, left):
+    rows = store(SAMPLE).rows.copy()
+    (file,) = (tmp_path / "features").glob(f"*{suffix}")
+    file.write_bytes(file.read_bytes()[:left])
+    seen = []
+    assert np.array_equal(store(SAMPLE, look=seen.append).rows, rows)
+    assert seen
+    assert np.array_equal(store(SAMPLE, look=pytest.fail).rows, rows)
+
+
 def test_features_of_other_backbones_are_others(detector, store, tmp_path, eye):
     store(SAMPLE)
     network, card = build("detector", [eye], num_features=32, num_classes=3)
@@ -184,6 +196,13 @@ def test_streams_go_on_and_know_what_happens():
             resumed += gone_on.sum()
         previous = times[:, -1]
     assert resumed > 40, "of 76 borders, most are inside of a part"
+
+
+def test_streams_of_videos_in_which_nothing_happens():
+    """As those of all other folds may be, where one recording has all segments."""
+    for batch in batches_of(learnt(segments=(), labels=())):
+        assert not batch.targets.any()
+        assert batch.weights.all()
 
 
 def test_streams_are_a_function_of_the_seed():

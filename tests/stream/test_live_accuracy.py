@@ -53,6 +53,23 @@ def test_the_segments_are_those_that_watch_tells():
             assert each.score == pytest.approx(live.score, abs=1e-4)
 
 
+def test_a_model_brings_its_durations():
+    """Those of its card count live and in whole videos, until others are given."""
+    card = replace(CARD, min_durations={"x": 1.0}, max_dips={"x": 2.0, "y": 0.0})
+    spans = [(1, 2.5, "x"), (4, 5.5, "x"), (7, 7.5, "x"), (1, 2.5, "y"), (2.8, 4.0, "y")]
+    found = live_segments(rows(*spans), card, EVENTS)
+    assert [(each.label, each.start_seconds, each.announced_seconds) for each in found] == [
+        ("y", 1.0, pytest.approx(1.2)),
+        ("x", 1.0, 2.0),
+        ("y", 2.8, pytest.approx(3.0)),
+    ]
+    given = live_segments(rows(*spans), card, replace(EVENTS, min_duration_seconds=0.0))
+    assert [each.announced_seconds for each in given] == [each.start_seconds for each in given]
+    detector = EVENTS.labelling(card).detector
+    assert detector.min_durations.tolist() == [1.0, 0.2, 0.2, 0.2]
+    assert detector.max_dips.tolist() == [2.0, 0.0, 0.0, 0.0], "live, an event ends at once unless the model says so"
+
+
 def rows(*spans, num_rows=100, resets=()):
     """Scores of a video of ten rows a second, in which labels are certain in spans of time (start, end, label)."""
     times = np.arange(num_rows) / 10
