@@ -55,6 +55,8 @@ class Card:
     thresholds        the smoothed probability at which an event of a label starts; for labels that have one
     min_durations     the seconds that its probability stays up before it starts; for labels that have them
     max_dips          the seconds that its probability stays down before it ends; for labels that have them
+    segment_smoothing_seconds
+                      of the probabilities in which the segments of a whole video are found, see `SegmentFinder`
     num_frames        frames of the network's clips, and of its Window when it runs live; 1 for a streaming network
     stride            stride of the Window: the number of rows for which one score is repeated
     licence           of the weights
@@ -74,6 +76,7 @@ class Card:
     thresholds: Annotated[dict[ShortText, Share], Field(max_length=100_000)] = field(default_factory=dict)
     min_durations: Durations = field(default_factory=dict)
     max_dips: Durations = field(default_factory=dict)
+    segment_smoothing_seconds: Annotated[float, Field(ge=0, le=3600)] = 0.3
     num_frames: NumFrames = 1
     stride: NumFrames = 1
     licence: ShortText = "unknown"

@@ -277,6 +277,17 @@ NETWORKS: dict[str, Entry] = {
         std=(1.0,),
         many_labels=True,
     ),
+    "moving_averages": Entry(
+        module="moving_averages",
+        name="MovingAverages",
+        paper="actionstream train --annotations",
+        arguments={"in_channels": 1024},
+        size=1,
+        step=4,
+        mean=(0.0,),
+        std=(1.0,),
+        many_labels=True,
+    ),
     # minutes of video
     "timeception": _timeception(
         arguments={"trunk": None, "segment": 1, "in_channels": 1024}, num_frames=128, size=7, mean=(0.0,), std=(1.0,)

@@ -26,7 +26,7 @@ class Detector(FrozenBackbones):
         *,
         backbones: Sequence[dict[str, Any]],
         num_features: int = 1024,
-        memory: str = "gru",
+        memory: str = "moving_averages",
         arguments: dict[str, Any] | None = None,
         num_classes: int = 2,
         in_channels: int = 6,

@@ -18,7 +18,16 @@ from actionstream.detector.decisions import HeldOut, allowed_false_alarms, choos
 from actionstream.detector.features import FeatureStore
 from actionstream.detector.learning import learn
 from actionstream.detector.settings import DetectorSettings
-from actionstream.detector.training import IOU_THRESHOLDS, Seen, hold_out, look_at, measure, open_store, truth_of
+from actionstream.detector.training import (
+    IOU_THRESHOLDS,
+    Seen,
+    hold_out,
+    look_at,
+    measure,
+    open_store,
+    smoothing_for,
+    truth_of,
+)
 from actionstream.frame import Frame
 from actionstream.models.annotations.annotated import AnnotatedVideo
 from actionstream.models.backbones import build
@@ -67,6 +76,7 @@ def train_videos(
     seen, broken = _look(read.training, open_store(features or output / "features", network, card, device=device))
     for error in broken:
         _say(f"broken: {error}")
+    card = replace(card, segment_smoothing_seconds=smoothing_for(seen))
     card = _hold_out(seen, card, settings, device)
     _say("learning from all videos")
     memory = learn([video.learnt(card.labels) for video in seen], len(card.labels), settings, device=device)

@@ -38,7 +38,7 @@ class DetectorSettings:
     """
 
     backbones: Annotated[tuple[ShortText, ...], Strict(False), Field(min_length=1, max_length=16)] = BACKBONES
-    network: ShortText = "gru"
+    network: ShortText = "moving_averages"
     arguments: Plain = field(default_factory=dict)
     steps: Count = 600
     num_snippets: Annotated[int, Field(ge=2, le=4096)] = 64

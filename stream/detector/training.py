@@ -37,6 +37,7 @@ from actionstream.videos.live import live_segments
 from actionstream.videos.scores import VideoScores
 
 IOU_THRESHOLDS = (0.3, 0.5, 0.7)
+MOST_SMOOTHING_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,12 @@ def hold_out(
             video = videos[place]
             scores[video.annotated.name] = score_features(memory, video.features).after(card.context)
     return scores
+
+
+def smoothing_for(videos: Sequence[Seen]) -> float:
+    """Seconds of smoothing that suit the segments of whole videos: a quarter of the median duration, up to a second."""
+    durations = [each.end_seconds - each.start_seconds for video in videos for each in video.annotated.annotations]
+    return min(float(np.median(durations)) / 4, MOST_SMOOTHING_SECONDS)
 
 
 def truth_of(videos: Sequence[Seen]) -> Truth:

@@ -74,7 +74,7 @@ def label_scores(
         integrate(scores.scores[:, first : first + CLASSES_AT_ONCE], times_seconds=scores.times_seconds)
         for first in range(0, len(card.labels), CLASSES_AT_ONCE)
     ]
-    segments = (finder or SegmentFinder()).find(
+    segments = (finder or SegmentFinder(smoothing_seconds=card.segment_smoothing_seconds)).find(
         probabilities,
         scores.times_seconds,
         card.labels,

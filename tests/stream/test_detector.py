@@ -17,9 +17,10 @@ from actionstream.detector.held_out import folds_of, score_features
 from actionstream.detector.learning import learn
 from actionstream.detector.settings import DetectorSettings
 from actionstream.detector.streams import LearntVideo, Streams
-from actionstream.detector.training import open_store
+from actionstream.detector.training import Seen, open_store, smoothing_for
 from actionstream.engine.scorer import Scorer
 from actionstream.models import save
+from actionstream.models.annotations.annotated import AnnotatedVideo, Annotation
 from actionstream.models.backbones import build
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.runtimes.eager import TorchRuntime
@@ -60,8 +61,8 @@ def features_of(num, *, begins=(0,), size=8, seed=0):
     return VideoFeatures(rows, np.arange(num) / 10, anew, num / 10)
 
 
-def memory_of(size=8, num_classes=3):
-    return random_network(replace(random_card("gru", in_channels=size, num_hidden=16, num_classes=num_classes)))
+def memory_of(name, size=8, num_classes=3):
+    return random_network(random_card(name, in_channels=size, num_hidden=16, num_classes=num_classes))
 
 
 def learnt(num=300, *, segments=((5.0, 8.0),), labels=(0,), ignored=()):
@@ -90,8 +91,9 @@ def test_held_out_scores_are_those_of_the_live_path(detector, store):
 
 
 @pytest.mark.parametrize("at_once", [1, 7, 64])
-def test_the_pieces_of_a_video_make_no_difference(monkeypatch, at_once):
-    memory, video = memory_of(), features_of(90, begins=(0, 31, 32))
+@pytest.mark.parametrize("name", ["moving_averages", "gru"])
+def test_the_pieces_of_a_video_make_no_difference(monkeypatch, name, at_once):
+    memory, video = memory_of(name), features_of(90, begins=(0, 31, 32))
     whole = score_features(memory, video)
     monkeypatch.setattr(held_out, "ROWS_AT_ONCE", at_once)
     assert (
@@ -264,3 +266,10 @@ def test_a_memory_learns():
 def test_settings_that_do_not_fit(settings, message):
     with pytest.raises(ActionstreamError, match=message):
         DetectorSettings(**settings)
+
+
+@pytest.mark.parametrize(("durations", "smoothing"), [((0.4, 0.8, 3.0), 0.2), ((6.0, 30.0), 1.0)])
+def test_segments_are_smoothed_by_their_durations(durations, smoothing):
+    annotations = [Annotation(10.0, 10 + seconds, "a") for seconds in durations]
+    seen = [Seen(AnnotatedVideo("v", (each,), None, "v"), features_of(2)) for each in annotations]
+    assert smoothing_for(seen) == pytest.approx(smoothing)

@@ -18,6 +18,7 @@ from actionstream.benchmarks.long_video import loop_video
 from actionstream.evaluation import activitynet
 from actionstream.evaluation.detection_table import read_table
 from actionstream.models import read_card, save
+from actionstream.scoring import SegmentFinder
 from actionstream.sources import SAMPLE
 from actionstream.videos.label import best_about, label_scores
 from actionstream.videos.scores import VideoScores
@@ -221,6 +222,23 @@ def test_a_moment_has_the_best_of_the_rows_that_are_about_it():
         assert np.array_equal(best[row], scores[row : min(row + 3, end)].max(axis=0))
     assert np.array_equal(best_about(scores, begins, 1), scores)
     assert np.array_equal(best_about(scores[:2], begins[:2], 4096)[0], scores[:2].max(axis=0))
+
+
+def test_a_model_brings_the_smoothing_of_its_segments():
+    found = VideoScores(
+        times_seconds=np.arange(200) * 0.1,
+        scores=np.random.default_rng(0).normal(scale=3, size=(200, 1)).astype(np.float32),
+        rows_since_reset=np.arange(1, 201),
+        duration_seconds=20.0,
+    )
+    card = replace(random_card(), labels=("wave",), activation="sigmoid", interval_seconds=0.1, context=0)
+
+    def segments(card, finder=None):
+        return label_scores(found, card, name="film", finder=finder).segments
+
+    usual, slow = SegmentFinder(), SegmentFinder(smoothing_seconds=1.0)
+    assert segments(card) == segments(card, usual)
+    assert segments(replace(card, segment_smoothing_seconds=1.0)) == segments(card, slow) != segments(card)
 
 
 def test_segments_of_a_model_that_scores_whole_actions_begin_with_the_action():

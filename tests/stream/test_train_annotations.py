@@ -90,7 +90,11 @@ def test_what_it_says(trained):
 
 def test_the_model_knows_what_it_was_taught(trained, run):
     card = read_card(locate("run"))
-    assert (card.labels, card.activation, card.arguments["memory"]) == (("bright", "striped"), "sigmoid", "gru")
+    assert (card.labels, card.activation, card.arguments["memory"]) == (
+        ("bright", "striped"),
+        "sigmoid",
+        "moving_averages",
+    )
     assert set(card.thresholds) == set(card.min_durations) == set(card.max_dips) == {"bright", "striped"}
     assert card.accuracy["frame_mAP"] > 0.5, "held out"
     assert card.accuracy["F1"]["0.1"] > 0.5
