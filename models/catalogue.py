@@ -146,6 +146,12 @@ _MOTION: dict[str, Any] = {
     "maps": ((1, 4), (2, 2), (3, 2)),
 }
 
+
+def _of_features(**given: Any) -> Entry:
+    """A network of the features of snippets."""
+    return Entry(arguments={"in_channels": 1024}, size=1, step=4, mean=(0.0,), std=(1.0,), many_labels=True, **given)
+
+
 NETWORKS: dict[str, Entry] = {
     # frame by frame
     "tsn_resnet18": _resnet(18),
@@ -266,27 +272,9 @@ NETWORKS: dict[str, Entry] = {
     "smallbig_r50": _smallbig(arguments={"depth": 50}),
     "smallbig_r101": _smallbig(arguments={"depth": 101}),
     # features of snippets
-    "gru": Entry(
-        module="gru",
-        name="GRU",
-        paper="MiniROAD, ICCV 2023",
-        arguments={"in_channels": 1024},
-        size=1,
-        step=4,
-        mean=(0.0,),
-        std=(1.0,),
-        many_labels=True,
-    ),
-    "moving_averages": Entry(
-        module="moving_averages",
-        name="MovingAverages",
-        paper="actionstream train --annotations",
-        arguments={"in_channels": 1024},
-        size=1,
-        step=4,
-        mean=(0.0,),
-        std=(1.0,),
-        many_labels=True,
+    "gru": _of_features(module="gru", name="GRU", paper="MiniROAD, ICCV 2023"),
+    "moving_averages": _of_features(
+        module="moving_averages", name="MovingAverages", paper="actionstream train --annotations"
     ),
     # minutes of video
     "timeception": _timeception(
