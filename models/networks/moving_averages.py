@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Annotated
 
 import torch
@@ -19,6 +20,7 @@ from torch.nn import functional
 
 from actionstream.kernels import read, replace
 from actionstream.models.common.checked import checked
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.network import Network, State
 
 BLOCK = 64
@@ -35,6 +37,10 @@ class _Sizes:
     num_hidden: Annotated[int, Field(ge=1, le=8_192)]
     dropout: Annotated[float, Field(ge=0, lt=1)]
     input_dropout: Annotated[float, Field(ge=0, lt=1)]
+
+    def __post_init__(self) -> None:
+        if any(after <= before for before, after in pairwise(self.spans)):
+            raise ActionstreamError(f"spans are {self.spans}; expected numbers that rise")
 
 
 class MovingAverages(Network):

@@ -9,6 +9,7 @@ from pydantic import Field, Strict
 
 from actionstream.choices import Metric
 from actionstream.models.backbones import BACKBONES
+from actionstream.models.catalogue import create_empty
 from actionstream.models.common.checked import Plain, Share, ShortText, checked
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.training.optimisation import Optimisation
@@ -55,6 +56,9 @@ class DetectorSettings:
     def __post_init__(self) -> None:
         if told := {"in_channels", "num_classes"} & set(self.arguments):
             raise ActionstreamError(f"arguments has {min(told)}, which follows from the data; leave it out")
+        # an error of the whole detector would be longer, and hide what is wrong
+        if not create_empty(self.network, **self.arguments).streams:
+            raise ActionstreamError(f"{self.network} needs whole clips; expected a network that streams, such as gru")
         if (self.metric == "false-alarms") != (self.false_alarms_per_hour is not None):
             raise ActionstreamError(
                 f"metric is {self.metric} and false_alarms_per_hour {self.false_alarms_per_hour}; expected a number "

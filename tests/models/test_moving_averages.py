@@ -69,6 +69,7 @@ def test_slow_averages_keep_their_precision_in_half(differences):
     [
         ({"spans": ()}, "spans"),
         ({"spans": (2.0, 0.0)}, "spans"),
+        ({"spans": (4.0, 2.0)}, "expected numbers that rise"),
         ({"num_hidden": 0}, "num_hidden"),
         ({"dropout": 1.0}, "dropout"),
         ({"input_dropout": -0.1}, "input_dropout"),

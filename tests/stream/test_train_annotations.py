@@ -95,6 +95,7 @@ def test_the_model_knows_what_it_was_taught(trained, run):
         "sigmoid",
         "moving_averages",
     )
+    assert card.segment_smoothing_seconds == 1.0, "a quarter of 4 s, the median"
     assert set(card.thresholds) == set(card.min_durations) == set(card.max_dips) == {"bright", "striped"}
     assert card.accuracy["frame_mAP"] > 0.5, "held out"
     assert card.accuracy["F1"]["0.1"] > 0.5
@@ -186,7 +187,15 @@ def test_one_group_cannot_be_held_out(run, made):
             "3 false alarms an hour are not one",
         ),
         (["--set", "memory=gru"], "there is no such setting; nearest is"),
-        (["--set", "network=i3d"], "cannot be the memory of a detector"),
+        (
+            ["--set", "network=moving_average"],
+            "--set network=moving_average: no network is named 'moving_average'; nearest are",
+        ),
+        (
+            ["--set", "arguments.spans=[4,2]"],
+            "[4,2]: moving_averages cannot be built with {'spans': (4.0, 2.0)}: spans are (4.0, 2.0)",
+        ),
+        (["--set", "network=i3d"], "--set network=i3d: i3d needs whole clips"),
         (["--set", "arguments.num_classes=3"], "a run computes it from labels"),
         (["--set", "backbones=gone"], "gone"),
     ],
