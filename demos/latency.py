@@ -24,7 +24,7 @@ def main(model: str = "motion", num_frames: str = "100") -> None:
         for step in range(int(num_frames)):
             time_seconds = step * engine.card.frame_seconds
             image = pictures[step % len(pictures)]
-            frames = [Frame(stream=name, index=step, time_seconds=time_seconds, image=image) for name in names]
+            frames = [Frame(stream=name, index=step, time_seconds=time_seconds, picture=image) for name in names]
             splits = [each.split_ms for each in engine.push_frames(frames) if isinstance(each, Prediction)]
             if splits:  # preprocessing is per picture, the model runs once for the batch
                 spent.append({**splits[0], "preprocess": sum(split["preprocess"] for split in splits)})

@@ -15,7 +15,7 @@ import numpy as np
 from actionstream.models.common.choices import FlowMethod
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.common.extras import needs
-from actionstream.models.preprocessing import Preprocessing
+from actionstream.models.preprocessing import Preprocessing, Resizable
 
 BOUND = 20.0
 """Pixels: a byte holds flow from -20 to 20, as in the TSN authors' code."""
@@ -26,7 +26,7 @@ MIN_INLIERS = 20
 class Modality(Protocol):
     """Makes snippets from the pictures of one stream."""
 
-    def push(self, image: np.ndarray, time_seconds: float) -> np.ndarray | None:
+    def push(self, image: np.ndarray | Resizable, time_seconds: float) -> np.ndarray | None:
         """Take the next picture, RGB uint8 (h, w, 3); return a snippet, uint8 (height, width, channels), or None."""
 
     def reset(self) -> None:
@@ -54,7 +54,7 @@ class Pictures:
     def __init__(self, preprocessing: Preprocessing):
         self._preprocessing = preprocessing
 
-    def push(self, image: np.ndarray, time_seconds: float) -> np.ndarray | None:
+    def push(self, image: np.ndarray | Resizable, time_seconds: float) -> np.ndarray | None:
         return self._preprocessing.resize(image)
 
     def reset(self) -> None:
@@ -107,7 +107,7 @@ class StackedPictures:
         self._preprocessing = preprocessing
         self._stack = Stack(preprocessing.num_pictures, interval_seconds)
 
-    def push(self, image: np.ndarray, time_seconds: float) -> np.ndarray | None:
+    def push(self, image: np.ndarray | Resizable, time_seconds: float) -> np.ndarray | None:
         until_due = self._stack.until_due(time_seconds)
         return self._stack.push(self._preprocessing.resize(image), time_seconds, until_due)
 
@@ -135,7 +135,7 @@ class Flow:
         self._stack = Stack(preprocessing.stack, interval_seconds)
         self._before: np.ndarray | None = None
 
-    def push(self, image: np.ndarray, time_seconds: float) -> np.ndarray | None:
+    def push(self, image: np.ndarray | Resizable, time_seconds: float) -> np.ndarray | None:
         wanted = self._preprocessing
         until_due = self._stack.until_due(time_seconds)
         if until_due > wanted.stack + 0.5:  # this picture comes before the two of the snippet's first flow

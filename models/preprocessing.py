@@ -5,7 +5,8 @@ The step between, which makes snippets of pixels, differences or flow from the p
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -28,6 +29,30 @@ MOST_VALUES = 2**26
 """The most values of a snippet; a picture with the largest sides has 50 million."""
 HALVED_FROM = 4
 LONGEST = 8  # `scale` cuts a picture to this many times its short side: more would take gigabytes
+
+
+class Box(NamedTuple):
+    """A part of a picture, in pixels from its left upper corner."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+class Resizable(ABC):
+    """A picture that makes arrays of itself when they are asked for."""
+
+    height: int
+    width: int
+
+    @abstractmethod
+    def image(self) -> np.ndarray:
+        """RGB uint8 (height, width, 3)."""
+
+    @abstractmethod
+    def resized(self, wanted: Preprocessing) -> np.ndarray:
+        """What `wanted.resize` makes of the image, to a grey level or so."""
 
 
 @checked
@@ -102,36 +127,43 @@ class Preprocessing:
         """Pictures that a snippet is made of."""
         return {"rgb": self.stack, "features": 1}.get(self.modality, self.stack + 1)
 
-    def resize(self, image: np.ndarray) -> np.ndarray:
+    def box(self, rows: int, columns: int) -> Box:
+        """The part of a picture of this size that is resized."""
+        if self.short_side is None:
+            return Box(0.0, 0.0, float(columns), float(rows))
+        # multiply whole numbers before the division: a quotient that is rounded up would lie outside the picture
+        wide, high = (side * min(rows, columns) / self.short_side for side in (self.width, self.height))
+        left, top = (columns - wide) / 2, (rows - high) / 2
+        return Box(left, top, left + wide, top + high)
+
+    def resize(self, image: np.ndarray | Resizable) -> np.ndarray:
         """An RGB picture, uint8 (h, w, 3), to uint8 (height, width, 3); bilinear with anti-aliasing.
 
         A picture of HALVED_FROM times the size or more is halved first, as long as both sides are even: means of 2 x 2
         pixels take a tenth of the time, and change the result by some tenths of a grey level.
 
-        A feature map (height, width, channels) stays as it is.
+        A feature map (height, width, channels) stays as it is; a picture that is decoded makes the result itself.
         """
+        if isinstance(image, Resizable):
+            return image.resized(self)
         if self.modality == "features":
             return self._checked_map(image)
         image = self._halved(image)
         rows, columns = image.shape[:2]
-        if self.short_side is None:
-            box = (0.0, 0.0, float(columns), float(rows))
-        else:
-            # multiply whole numbers before the division: a quotient that is rounded up would lie outside the picture
-            wide, high = (side * min(rows, columns) / self.short_side for side in (self.width, self.height))
-            left, top = (columns - wide) / 2, (rows - high) / 2
-            box = (left, top, left + wide, top + high)
+        box = self.box(rows, columns)
         if (rows, columns) == (self.height, self.width) and box == (0.0, 0.0, columns, rows):
             return image
         picture = Image.fromarray(image).resize((self.width, self.height), Image.Resampling.BILINEAR, box=box)
         return np.array(picture)
 
-    def scale(self, image: np.ndarray) -> np.ndarray:
+    def scale(self, image: np.ndarray | Resizable) -> np.ndarray:
         """Resize an RGB picture, uint8 (h, w, 3), to the scale of `resize`, but without the crop.
 
         `crop` of the result is the region of `resize`, to half a pixel. A picture longer than LONGEST times its short
         side is cut to its middle.
         """
+        if isinstance(image, Resizable):
+            image = image.image()
         if self.modality == "features":
             return self._checked_map(image)
         image = self._halved(image)

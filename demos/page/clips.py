@@ -83,7 +83,7 @@ class UploadedVideo:
 
     def push(self, update: Update) -> None:
         if update.frame is not None and self._problem is None:
-            height, width = update.frame.image.shape[:2]
+            height, width = update.frame.size
             self.seconds_done = update.frame.time_seconds
             if min(height, width) > self._max_height:
                 self._refuse(f"{self.name} has {width} x {height} pixels; the most are {self._max_height} lines")
@@ -144,7 +144,7 @@ class UploadedVideo:
                         if frame.time_seconds > time_seconds:
                             break
                         if frame.time_seconds > begin:
-                            said = engine.push(stream, frame.image, frame.time_seconds) or said
+                            said = engine.push(stream, frame.picture, frame.time_seconds) or said
                     return said
             return said
         finally:

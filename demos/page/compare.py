@@ -125,7 +125,7 @@ def _run(model: Located, path: Path, *, runtime: RuntimeName, device: str) -> It
         for frame in source:
             if frame.time_seconds > MAX_SECONDS:
                 break
-            prediction = engine.push(stream, frame.image, frame.time_seconds)
+            prediction = engine.push(stream, frame.picture, frame.time_seconds)
             if prediction is None:
                 continue
             spent.append(prediction.split_ms["model"])

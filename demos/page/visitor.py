@@ -47,7 +47,7 @@ class PageSource(Source):
         if time_seconds <= self._last_seconds or self._frames.qsize() >= MAX_WAITING:
             self.lost["late"] += 1
             return
-        self._frames.put(Frame(stream=self.name, index=self._num, time_seconds=time_seconds, image=image))
+        self._frames.put(Frame(stream=self.name, index=self._num, time_seconds=time_seconds, picture=image))
         self._num, self._last_seconds = self._num + 1, time_seconds
 
     def __iter__(self) -> Iterator[Frame]:

@@ -17,6 +17,7 @@ from actionstream.models.video.files import (
     passed_over,
     pictures_in,
 )
+from actionstream.models.video.picture import Picture, PictureMaker
 from actionstream.models.video.pictures import (
     FOLDER_RATE,
     RATE_FILE,
@@ -39,6 +40,8 @@ __all__ = [
     "VIDEO_SUFFIXES",
     "Converter",
     "Decoder",
+    "Picture",
+    "PictureMaker",
     "SourceError",
     "VideoIndex",
     "by_number",

@@ -23,6 +23,7 @@ import numpy as np
 from actionstream.benchmarks.alternation import Done, nobody
 from actionstream.clips import Clips
 from actionstream.event_id import new_event_id
+from actionstream.frame import Frame
 from actionstream.models.video import Decoder
 from actionstream.packets import Packet
 from actionstream.records import EventRecord
@@ -63,7 +64,7 @@ class _Camera:
         sent: Sequence[Packet] = ()
         if self.with_packets:
             self.log.add(packet)
-            sent = self.log.take(image, seconds, 0.0)
+            sent = self.log.take(Frame(stream=self.name, index=0, time_seconds=seconds, picture=image), 0.0)
         message["tracks"], parts = self.pack(sent)
         data = self._through(b"".join((json.dumps(message).encode(), b"\n", *parts)))
         begin = data.index(b"\n") + 1

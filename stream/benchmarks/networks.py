@@ -38,7 +38,7 @@ def sample_snippets(card: Card, count: int) -> np.ndarray:
     snippets: list[np.ndarray] = []
     while len(snippets) < count:  # the sample again and again
         for frame in open_source(SAMPLE):
-            if (snippet := modality.push(frame.image, frame.time_seconds)) is not None:
+            if (snippet := modality.push(frame.picture, frame.time_seconds)) is not None:
                 snippets.append(snippet)
             if len(snippets) == count:
                 break

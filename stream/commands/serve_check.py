@@ -117,5 +117,5 @@ def _open(camera: Camera) -> Opened | Exception:
         return error
     if frame is None:
         return SourceError(f"{source.name} has no frame")
-    height, width = frame.image.shape[:2]
+    height, width = frame.size
     return Opened(width, height, source.rate)

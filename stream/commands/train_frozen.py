@@ -187,7 +187,7 @@ def _frames(clip: Clip, remarks: set[str]) -> Iterator[Frame]:
         parts = (places[begin : begin + CHUNK] for begin in range(0, len(places), CHUNK))
         images = chain.from_iterable(read_frames(clip.path, part, remarks=remarks) for part in parts)
     for index, image in enumerate(images):
-        yield Frame(stream=clip.path.name, index=index, time_seconds=index / stretch.rate, image=image)
+        yield Frame(stream=clip.path.name, index=index, time_seconds=index / stretch.rate, picture=image)
 
 
 def _left_out(examples: Sequence[Example], fit: Fit) -> Tested:

@@ -114,7 +114,8 @@ def watch_sources(
                 return [saving.add(stream, overlay(), drops=drops, fail=partial(report.fail, stream), say=say)]
 
             def add(source: str, name: str | None = None) -> str:
-                return watch.add(source, name=name, rate=rate, sinks=saved)
+                drawn = output.show or saving is not None
+                return watch.add(source, name=name, rate=rate, sinks=saved, images=drawn)
 
             for source in sources:
                 add(source)

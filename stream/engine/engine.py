@@ -21,6 +21,7 @@ from actionstream.engine.scorer import Row, Scorer
 from actionstream.frame import Frame
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.locate import Located, Model
+from actionstream.models.preprocessing import Resizable
 from actionstream.results import Event, Prediction, Skipped
 from actionstream.runtimes.runtime import Runtime
 from actionstream.scoring.events import Seconds, Threshold
@@ -135,14 +136,16 @@ class Engine:
         self._streams[name] = LabelledStream(self._scorer.open(), _renamed(fresh, name))
         return name
 
-    def push(self, stream: str, image: np.ndarray, time_seconds: float) -> Prediction | None:
+    def push(self, stream: str, image: np.ndarray | Resizable, time_seconds: float) -> Prediction | None:
         """The next frame of a stream: an RGB image, uint8 (height, width, 3), and its time on the source's clock.
+
+        The `picture` of a frame saves the image.
 
         Returns the prediction; None when the sampler did not pick the frame, or when the scores are not finite.
         Scores that are not finite, and an error, reset the stream; the error is raised.
         """
         index = self._get(stream).labelling.next_index
-        frame = Frame(stream=stream, index=index, time_seconds=time_seconds, image=image)
+        frame = Frame(stream=stream, index=index, time_seconds=time_seconds, picture=image)
         result = self.push_frames([frame])[0]
         if isinstance(result, Skipped) and result.error is not None:
             raise result.error

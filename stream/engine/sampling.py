@@ -40,13 +40,13 @@ class Sampling:
 
     def push(self, frame: Frame) -> Sampled | None:
         """Take the next frame of the stream; returns None where the frame lies between samples."""
-        decision = self._sampler.push(frame.time_seconds, frame.image.shape[:2], after_gap=frame.after_gap)
+        decision = self._sampler.push(frame.time_seconds, frame.size, after_gap=frame.after_gap)
         if decision.reset:
             self._modality.reset()
         if not decision.sampled:
             return None
         self.good_until_seconds = frame.time_seconds + self._gap_seconds
-        return Sampled(self._modality.push(frame.image, frame.time_seconds), decision.reset)
+        return Sampled(self._modality.push(frame.picture, frame.time_seconds), decision.reset)
 
     def copy(self) -> Sampling:
         """A copy that can go on independently."""

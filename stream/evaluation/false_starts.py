@@ -25,7 +25,7 @@ def false_starts(
         try:
             with closing(open_source(path)) as source:
                 for frame in source:
-                    prediction = engine.push(stream, frame.image, frame.time_seconds)
+                    prediction = engine.push(stream, frame.picture, frame.time_seconds)
                     last = frame.time_seconds + 1 / source.rate
                     if prediction is not None:
                         begun += sum(e.event == "start" and e.label not in nothing for e in prediction.events)

@@ -46,6 +46,7 @@ class Feed:
     time_now          the time of the first frame, where a stream goes on that an earlier process began; default: 0
     packets           called with the encoded pictures of each frame, also of those that are dropped, in the thread that
                       reads; their times are those of the stream
+    images            whether the image of each frame is there to stay, see `Source.with_images`
     changed           a condition that is notified when the queue changes; its lock guards the shared state
 
     received      frames of the source so far, including lost ones
@@ -70,6 +71,7 @@ class Feed:
         interval_seconds: float = math.inf,
         time_now: Callable[[], float] | None = None,
         packets: Callable[[Sequence[Packet]], object] | None = None,
+        images: bool = True,
     ):
         self.name = name
         self.source = source
@@ -93,6 +95,7 @@ class Feed:
         self._prepare: Callable[[Frame], PreparedParts]
         self._packets = packets
         source.with_packets = packets is not None
+        source.with_images = images
         self._stopped = threading.Event()
         self._stopped_at: float | None = None
         self._done = False
@@ -291,10 +294,10 @@ class Feed:
 
     def _is_full(self, frame: Frame) -> bool:
         """Whether a frame has to wait before it goes into the queue; never where the queue has no frame."""
-        pictures = [each.frame.image.nbytes for each in self._waiting if isinstance(each, Pair)]
+        pictures = [each.frame.num_bytes for each in self._waiting if isinstance(each, Pair)]
         if len(self._waiting) >= READ_AHEAD:
             return True
-        return bool(pictures) and sum(pictures) + frame.image.nbytes > QUEUE_BYTES
+        return bool(pictures) and sum(pictures) + frame.num_bytes > QUEUE_BYTES
 
     def _connect(self, frame: Frame) -> None:
         """Shift the times of a connection at its first frame, so that they go on from the times of the stream."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from actionstream.engine.scored_stream import Prepared
 from actionstream.frame import Frame
+from actionstream.models.preprocessing import Preprocessing, Resizable
 
 Crop = Callable[[np.ndarray], np.ndarray]
 """Cuts a region out of a picture, uint8 (height, width, 3)."""
@@ -19,12 +20,12 @@ class Part(NamedTuple):
     """A part of a frame: the name of its stream, its picture, and that picture prepared."""
 
     stream: str
-    image: np.ndarray
+    picture: np.ndarray | Resizable
     prepared: Prepared
 
     def of(self, frame: Frame) -> Frame:
         """The frame of this part, cut out of the frame of the whole picture."""
-        return frame if self.image is frame.image else replace(frame, stream=self.stream, image=self.image)
+        return frame if self.picture is frame.picture else replace(frame, stream=self.stream, picture=self.picture)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +58,45 @@ def stream_of(name: str, region: str) -> str:
     return f"{name}/{region}"
 
 
-def cut(frame: Frame, regions: Mapping[str, Crop], prepare: Callable[[Frame], Prepared]) -> PreparedParts:
-    """The prepared parts of a frame: its regions, or the whole picture where there are none.
+class Cut:
+    """Makes the prepared parts of frames: their regions, or the whole picture where there are none.
 
     regions  by the names of their streams
     """
-    if not regions:
-        return PreparedParts((Part(frame.stream, frame.image, prepare(frame)),))
-    parts = []
-    for stream, crop in regions.items():
+
+    def __init__(self, regions: Mapping[str, Crop], prepare: Callable[[Frame], Prepared]):
+        self._regions = regions
+        self._prepare = prepare
+        self._sizes: dict[tuple[str, tuple[int, int]], tuple[int, int]] = {}  # of a region, in pictures of a size
+
+    def __call__(self, frame: Frame) -> PreparedParts:
+        if not self._regions:
+            return PreparedParts((Part(frame.stream, frame.picture, self._prepare(frame)),))
+        parts = []
+        for stream, crop in self._regions.items():
+            picture = self._cut(stream, crop, frame)
+            parts.append(Part(stream, picture, self._prepare(replace(frame, stream=stream, picture=picture))))
+        return PreparedParts(tuple(parts))
+
+    def _cut(self, stream: str, crop: Crop, frame: Frame) -> np.ndarray | CutPicture:
+        """The region; after the first picture of a size it is cut out of those that are looked at only."""
+        if (size := self._sizes.get((stream, frame.size))) is not None:
+            return CutPicture(frame, crop, size)
         image = crop(frame.image)
-        parts.append(Part(stream, image, prepare(replace(frame, stream=stream, image=image))))
-    return PreparedParts(tuple(parts))
+        self._sizes[stream, frame.size] = image.shape[0], image.shape[1]
+        return image
+
+
+class CutPicture(Resizable):
+    """A region of a frame, cut out when it is asked for."""
+
+    def __init__(self, frame: Frame, crop: Crop, size: tuple[int, int]):
+        self.height, self.width = size
+        self._frame = frame
+        self._crop = crop
+
+    def image(self) -> np.ndarray:
+        return self._crop(self._frame.image)
+
+    def resized(self, wanted: Preprocessing) -> np.ndarray:
+        return wanted.resize(self.image())

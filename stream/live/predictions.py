@@ -57,7 +57,7 @@ def watch(
         max_frames=max_frames,
     )
     for source in sources:
-        session.add(source, rate=rate)
+        session.add(source, rate=rate, images=False)
 
     def predictions() -> Iterator[Prediction]:
         failures: list[str] = []

@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from itertools import chain, count
 from pathlib import Path
 from time import perf_counter
@@ -20,7 +19,7 @@ from actionstream.engine.labelling import EventSettings
 from actionstream.frame import Frame
 from actionstream.live.batching import Batcher, Candidate
 from actionstream.live.feed import POLICIES, Feed, Pair
-from actionstream.live.parts import Crop, cut, stream_of
+from actionstream.live.parts import Crop, Cut, stream_of
 from actionstream.live.watched_stream import Resume, WatchedStream
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.packets import Packet
@@ -93,6 +92,7 @@ class Watch:
         events: EventSettings | None = None,
         resume: Resume | None = None,
         packets: Callable[[Sequence[Packet]], object] | None = None,
+        images: bool = True,
     ) -> str:
         """Begin to watch a source; returns the name of its stream.
 
@@ -105,6 +105,8 @@ class Watch:
         events    how events are found, instead of the engine's settings
         resume    what an earlier watch of the source left, to go on with
         packets   called with the encoded pictures of the source, see `Feed`
+        images    whether the image of each frame is there to stay; without them, a live source makes the input of the
+                  network only, and `Update.frame.image` raises SourceError when it is asked for too late
 
         Raises SourceError when the source cannot be opened, and ValueError when the name is taken or the watch was
         stopped.
@@ -127,6 +129,7 @@ class Watch:
                 interval_seconds=self.engine.card.frame_seconds,
                 time_now=resume.time_now if resume else None,
                 packets=packets,
+                images=images,
                 **feeding,
             )
             self._streams[name] = WatchedStream(
@@ -231,7 +234,7 @@ class Watch:
                 if part in stream.snapshots:
                     self.engine.restore(part, stream.snapshots[part])
             stream.opened = True
-            stream.feed.start(partial(cut, regions=stream.regions, prepare=self.engine.prepare))
+            stream.feed.start(Cut(stream.regions, self.engine.prepare))
 
     def _do_a_round(self) -> None:
         """Close streams that have ended, collect notices, label a batch; the updates go to `_pending`."""

@@ -259,6 +259,7 @@ class Cameras:
                 ),
                 resume=resume,
                 packets=clips and clips.camera(name),
+                images=False,
             )
         except Exception:
             del self._started[name]

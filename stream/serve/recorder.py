@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ from actionstream.serve.board import Board, Fact
 from actionstream.serve.event_records import EventRecords
 from actionstream.serve.metrics import Metrics
 from actionstream.serve.store import Store
+from actionstream.sources import SourceError
 
 MOST_WAITING = 10_000
 """Updates in the queue; while there are more, as the disk hangs, those without events are dropped, and pictures."""
@@ -109,7 +111,12 @@ class Recorder:
             length = len(self._waiting)
             if length >= MOST_WAITING and not update.events and update.notice is None:
                 return
-            image = frame.image if frame is not None and starts and length < MOST_PICTURES else None
+            wanted = frame if starts and length < MOST_PICTURES else None
+        image = None
+        if wanted is not None:
+            with suppress(SourceError):  # the source has ended, and the picture is gone with it
+                image = wanted.image
+        with self._changed:
             self._waiting.append(_Item(camera, update, image))
             self._changed.notify()
 

@@ -48,7 +48,7 @@ class SavedVideo:
         """Let the frame of an update be written."""
         if update.frame is None:
             return
-        num_bytes = update.frame.image.nbytes
+        num_bytes = update.frame.num_bytes
         with self._changed:
             while self._is_full(num_bytes) and not self._ended:
                 if self._drops():
@@ -101,6 +101,6 @@ class SavedVideo:
                 return None
             update = self._waiting.popleft()
             assert update.frame is not None
-            self._num_bytes -= update.frame.image.nbytes
+            self._num_bytes -= update.frame.num_bytes
             self._changed.notify_all()
             return update

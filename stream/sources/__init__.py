@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import glob
 import os
+from functools import partial
 from pathlib import Path
 
+from actionstream.models.common.extras import needs
 from actionstream.models.video import (
     ANIMATED_SUFFIXES,
     FOLDER_RATE,
@@ -17,8 +19,10 @@ from actionstream.models.video import (
     rate_of_folder,
 )
 from actionstream.sources.address import SCHEMES, masked, mistyped, scheme
+from actionstream.sources.camera import CameraSource, camera_name
 from actionstream.sources.connection import Connection
 from actionstream.sources.images import AnimationSource, ImageSource
+from actionstream.sources.network import NetworkSource
 from actionstream.sources.process import ProcessSource
 from actionstream.sources.source import Source, SourceError
 from actionstream.sources.video import FileSource, PipeSource
@@ -46,7 +50,7 @@ def open_source(text: str | int | Path, *, rate: float | None = None, connection
     there = os.path.exists(name)
     if name.isdecimal() or name.startswith("/dev/video"):
         if isinstance(text, int) or not there or not name.isdecimal():
-            return ProcessSource("camera", name, connection)
+            return _open_camera(name, connection)
         source = _open_path(Path(name), rate)
         if os.path.exists(f"/dev/video{name}"):
             source.warnings.append(f"{name} is a file or folder here, and that is read; the camera is /dev/video{name}")
@@ -54,7 +58,7 @@ def open_source(text: str | int | Path, *, rate: float | None = None, connection
     if known := scheme(name.strip()):
         if known not in SCHEMES:
             raise SourceError(f"{masked(name)}: a source cannot have the scheme {known}; expected {', '.join(SCHEMES)}")
-        return ProcessSource("network", name.strip(), connection)
+        return _open_address(name.strip(), connection)
     if (meant := mistyped(name)) and not there:
         raise SourceError(f"an address begins with {meant}://, as in {meant}://host/path")
     if name == "-":
@@ -64,6 +68,15 @@ def open_source(text: str | int | Path, *, rate: float | None = None, connection
     if Path(name).is_fifo():
         return PipeSource(name)
     return _open_path(Path(name), rate)
+
+
+def _open_camera(path: str, connection: Connection) -> Source:
+    needs("camera")  # raise the error here, and not in the process
+    return ProcessSource(camera_name(path), partial(CameraSource, path), connection, patient=False, secret=path)
+
+
+def _open_address(address: str, connection: Connection) -> Source:
+    return ProcessSource(masked(address), partial(NetworkSource, address, connection), connection, secret=address)
 
 
 def _open_path(path: Path, rate: float | None) -> Source:

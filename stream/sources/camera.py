@@ -48,7 +48,7 @@ class CameraSource(Source):
                     stream=self.name,
                     index=index,
                     time_seconds=now - begin,
-                    image=image,
+                    picture=image,
                     available=now,
                     packets=packets,
                 )

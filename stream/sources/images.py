@@ -27,7 +27,7 @@ class PictureSource(Source):
 
     def _frame(self, index: int, time_seconds: float, image: np.ndarray) -> Frame:
         packets = (jpeg_packet(image, time_seconds),) if self.with_packets else ()
-        return Frame(stream=self.name, index=index, time_seconds=time_seconds, image=image, packets=packets)
+        return Frame(stream=self.name, index=index, time_seconds=time_seconds, picture=image, packets=packets)
 
 
 class ImageSource(PictureSource):

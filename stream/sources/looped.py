@@ -32,7 +32,7 @@ class LoopedSource(Source):
         begin, count = 0.0, 0
         while True:
             first, last_seconds = count, 0.0
-            self._round.with_packets = self.with_packets
+            self._round.with_packets, self._round.with_images = self.with_packets, self.with_images
             with closing(self._round):
                 for frame in self._round:
                     last_seconds = frame.time_seconds

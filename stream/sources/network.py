@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from actionstream.frame import Frame
-from actionstream.models.video import Converter, Decoder, SourceError
+from actionstream.models.video import Decoder, PictureMaker, SourceError
 from actionstream.models.video.containers import Trust
 from actionstream.models.video.errors import reason
 from actionstream.sources.address import masked
@@ -96,12 +96,12 @@ class NetworkSource(VideoSource):
         return decoder.container.duration is not None or (kind not in IN_SEGMENTS and decoder.container.size > 0)
 
     def _live(self, kind: str, decoder: Decoder) -> Iterator[Frame]:
-        convert = Converter()
+        make = PictureMaker()
         log = PacketLog(decoder) if self.with_packets else None
         seconds, origin, begin = -1 / self.rate, None, 0.0
-        for index, picture in enumerate(self._in_time(kind, decoder, log)):
-            image, now = convert(picture), perf_counter()
-            sent = now if kind in WITHOUT_CLOCK else picture.time
+        for index, decoded in enumerate(self._in_time(kind, decoder, log)):
+            now = perf_counter()
+            sent = now if kind in WITHOUT_CLOCK else decoded.time
             seconds += 1 / self.rate
             if sent is not None:  # the first frame of RTSP has no time
                 origin = sent - seconds if origin is None else origin
@@ -110,9 +110,9 @@ class NetworkSource(VideoSource):
                 begin = max(begin, now - seconds)
                 time.sleep(begin + seconds - now)
                 now = perf_counter()
-            frame = Frame(stream=self.name, index=index, time_seconds=seconds, image=image, available=now)
+            frame = Frame(stream=self.name, index=index, time_seconds=seconds, picture=make(decoded), available=now)
             if log and (index or origin is not None):  # where the first frame has no time, its packets wait for one
-                frame = replace(frame, packets=log.take(image, seconds, origin))
+                frame = replace(frame, packets=log.take(frame, origin))
             yield frame
         raise SourceError(f"{self.name} has ended")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from actionstream.frame import Frame
 from actionstream.models.video import Decoder
 from actionstream.packets import Packet, Track
 
@@ -57,15 +58,14 @@ class PacketLog:
         sent = arrived if pts is None else pts * self._tick_seconds
         self._waiting.append((self._track_now(), pts, dts, sent, packet.is_keyframe, bytes(packet)))
 
-    def take(self, image: np.ndarray, time_seconds: float, origin_seconds: float | None) -> tuple[Packet, ...]:
-        """The packets since the last call.
+    def take(self, frame: Frame, origin_seconds: float | None) -> tuple[Packet, ...]:
+        """The packets since the last call, which go with a frame.
 
-        image, time_seconds  the frame that the packets go with
-        origin_seconds       the time of packets at which the clock of the frames is 0; None where their times mean
-                             nothing: then they are timed by their number and the rate
+        origin_seconds  the time of packets at which the clock of the frames is 0; None where their times mean nothing:
+                        then they are timed by their number and the rate
         """
         if self._as_jpeg:
-            return (jpeg_packet(image, time_seconds),)
+            return (jpeg_packet(frame.image, frame.time_seconds),)
         packets = []
         for track, pts, dts, sent, key, data in self._waiting:
             unknown = sent is None or origin_seconds is None

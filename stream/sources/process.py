@@ -7,90 +7,97 @@ of a connection to a peer that is gone), and a corrupt stream can crash a decode
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+import pickle
+import select
 import threading
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import asdict
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection as Wire
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from actionstream.frame import Frame
-from actionstream.models.common.errors import in_a_line, is_mistake
-from actionstream.models.common.extras import needs
-from actionstream.sources.address import masked
-from actionstream.sources.camera import CameraSource, camera_name
+from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.preprocessing import Preprocessing, Resizable
 from actionstream.sources.connection import Connection
-from actionstream.sources.network import NetworkSource
-from actionstream.sources.packet_message import PacketReceiver, PacketSender
-from actionstream.sources.source import AccessRefused, Source, SourceError, reason
+from actionstream.sources.fork_server import Ended, ForkServer, environment_now
+from actionstream.sources.packet_message import PacketReceiver
+from actionstream.sources.shared_memory import SharedMemory
+from actionstream.sources.source import AccessRefused, Source, SourceError
 
 GRACE_SECONDS = 1.0  # extra time, so that the library can report its own timeout
 LONGEST_POLL_SECONDS = 1e6  # the system counts milliseconds in 32 bits
 
 
 class ProcessSource(Source):
-    """A camera or an address, read by a process that starts with each iteration and is killed at its end.
+    """A source that is read by a process, which starts with each iteration and is killed at its end.
 
     The iteration ends with a SourceError, even while the process hangs, when no frame comes for GRACE_SECONDS more than
     `connection.open_seconds` at first, or `stall_seconds` later. Times count from the first frame.
+
+    make     opens the source in the process; it can be pickled
+    patient  whether it makes sense to wait for it: it does not help where no camera is attached
+    secret   the text that an error may have, and that `name` is to stand for
     """
 
     live = True
 
-    def __init__(self, kind: Literal["camera", "network"], target: str, connection: Connection):
-        super().__init__(camera_name(target) if kind == "camera" else masked(target))
-        if kind == "camera":
-            needs("camera")  # raise the error here, and not in the process
-        self.patient = kind == "network"  # waiting does not help where no camera is attached
-        self._order = {"kind": kind, "target": target, "connection": asdict(connection)}
+    def __init__(
+        self,
+        name: str,
+        make: Callable[[], Source],
+        connection: Connection,
+        *,
+        patient: bool = True,
+        secret: str | None = None,
+    ):
+        super().__init__(name)
+        self.patient = patient
+        self.cpu_seconds = 0.0
+        self._make = make
+        self._secret = name if secret is None else secret
         self._connection = connection
         self._lock = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._reader: _Reader | None = None
         self._stopped = False
 
     def __iter__(self) -> Iterator[Frame]:
-        ours, theirs = Pipe()
-        with ours:
-            with theirs, self._lock:
-                if self._stopped:
-                    return
-                process = self._process = _start(theirs)
+        with self._lock:
+            if self._stopped:
+                return
             try:
-                yield from self._receive(ours)
-            except (EOFError, OSError):
-                if not self._stopped:
-                    raise SourceError(f"{self.name}: its reader died with exit code {process.wait()}") from None
-            finally:
-                process.kill()
-                with suppress(subprocess.TimeoutExpired):  # a driver can hold it
-                    process.wait(1.0)
+                reader = self._reader = _Reader(self._connection.stall_seconds + GRACE_SECONDS)
+            except OSError as error:
+                raise SourceError(f"{self.name}: {error}") from error
+        try:
+            yield from self._receive(reader)
+        except (EOFError, OSError):
+            if not self._stopped:
+                raise SourceError(f"{self.name}: its reader died with exit code {reader.end().code}") from None
+        finally:
+            self.cpu_seconds += reader.end().cpu_seconds
+            reader.close()
 
     def stop(self) -> None:
         with self._lock:
             self._stopped = True
-            if self._process is not None:
-                self._process.kill()
+            if self._reader is not None:
+                self._reader.end()
 
-    def _receive(self, wire: Wire) -> Iterator[Frame]:
+    def _receive(self, reader: _Reader) -> Iterator[Frame]:
         before = self.lost.copy()
-        wire.send_bytes(json.dumps({**self._order, "with_packets": self.with_packets}).encode())
+        reader.wire.send_bytes(pickle.dumps((self._make, self.with_packets, self._secret)))
         unpack = PacketReceiver()
         limit, missing = self._connection.open_seconds, "does not answer: no frame"
-
-        def receive() -> bytes:
-            if not wire.poll(min(limit + GRACE_SECONDS, LONGEST_POLL_SECONDS)):
-                raise SourceError(f"{self.name} {missing} for {limit:g} s")
-            return wire.recv_bytes()
-
+        poll = _poll(reader.wire)
         while True:
-            data = receive()
+            if not poll(limit + GRACE_SECONDS):
+                raise SourceError(f"{self.name} {missing} for {limit:g} s")
+            data = reader.wire.recv_bytes()
             begin = data.index(b"\n") + 1
             message = json.loads(data[:begin])
             self.lost = before + Counter(message["lost"])
@@ -101,68 +108,116 @@ class ProcessSource(Source):
                     raise AccessRefused(message["error"]) if message["refused"] else SourceError(message["error"])
                 return
             self.rate = message["rate"]
-            image = np.frombuffer(receive(), np.uint8).reshape(message["shape"])
             packets = unpack(message["tracks"], memoryview(data)[begin:])
-            yield Frame(stream=self.name, image=image, packets=packets, **message["frame"])
+            picture = RemotePicture(reader, message["frame"]["index"], *message["size"], of=self.name)
+            if self.with_images:
+                picture.image()
+            yield Frame(stream=self.name, picture=picture, packets=packets, **message["frame"])
+            reader.wire.send_bytes(b"next")
             limit, missing = self._connection.stall_seconds, "stalled: no frame"
 
 
-def _start(wire: Wire) -> subprocess.Popen[bytes]:
-    """Start the process; it gets its order through the wire, since all users can see a command line."""
-    descriptor = wire.fileno()
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", "actionstream.sources.process", str(descriptor)],
-        pass_fds=[descriptor],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C goes to the parent process only
-    )
+class RemotePicture(Resizable):
+    """The picture of a frame, which a reader keeps for a short time; what was asked for once is here to stay."""
+
+    def __init__(self, reader: _Reader, index: int, height: int, width: int, *, of: str):
+        self.height, self.width = height, width
+        self._reader = reader
+        self._index = index
+        self._source = of
+        self._image: np.ndarray | None = None
+        self._resized: dict[Preprocessing, np.ndarray] = {}
+
+    def image(self) -> np.ndarray:
+        """RGB uint8 (height, width, 3); SourceError where it is gone."""
+        if self._image is None:
+            self._image = self._ask(None)
+        return self._image
+
+    def resized(self, wanted: Preprocessing) -> np.ndarray:
+        if wanted not in self._resized:  # not from the image: scores do not depend on who looks at it
+            self._resized[wanted] = self._ask(wanted)
+        return self._resized[wanted]
+
+    def _ask(self, wanted: Preprocessing | None) -> np.ndarray:
+        try:
+            made = self._reader.ask(self._index, wanted)
+        except (EOFError, OSError) as error:
+            raise SourceError(f"{self._source} has ended, and its pictures are gone with it") from error
+        if made is None:
+            raise SourceError(
+                f"the picture of frame {self._index} of {self._source} is gone; ask for it sooner, or watch with "
+                "images=True"
+            )
+        return made
 
 
-def _main(descriptor: int) -> None:
-    """The main function of the process: send the frames of one source through the wire, until either ends."""
-    wire = Wire(descriptor)
-    order = json.loads(wire.recv_bytes())
-    threading.Thread(target=_leave_with, args=[wire], daemon=True).start()
-    source: Source
-    if order["kind"] == "camera":
-        source = CameraSource(order["target"])
-    else:
-        source = NetworkSource(order["target"], Connection(**order["connection"]))
-    source.with_packets = order["with_packets"]
-    pack = PacketSender()
-    error, refused = None, False
-    try:
-        for frame in source:
-            message: dict[str, Any] = {
-                "frame": {name: getattr(frame, name) for name in ("index", "time_seconds", "available")},
-                "shape": frame.image.shape,
-                "live": source.live,
-                "rate": source.rate,
-                "lost": source.lost,
-            }
-            message["tracks"], parts = pack(frame.packets)
-            wire.send_bytes(b"".join((json.dumps(message).encode(), b"\n", *parts)))
-            wire.send_bytes(np.ascontiguousarray(frame.image).data.cast("B"))
-    except SourceError as failure:
-        error, refused = str(failure), isinstance(failure, AccessRefused)
-    except Exception as failure:  # noqa: BLE001  the parent process reports it
-        what = reason(failure) if is_mistake(failure) else in_a_line(failure)
-        error = f"{source.name} failed: {what.replace(order['target'], source.name)}"
-    last: dict[str, Any] = {"warnings": source.warnings, "lost": source.lost, "live": source.live}
-    last |= {"error": error, "refused": refused}
-    wire.send_bytes(json.dumps(last).encode() + b"\n")
+class _Reader:
+    """A process that reads a source: the wire for heads of frames, and the desk for pictures."""
+
+    def __init__(self, patience_seconds: float):
+        self._patience_seconds = patience_seconds
+        self._server = _server()
+        self._ended: Ended | None = None
+        self._ending = threading.Lock()
+        self._lock = threading.Lock()  # of the desk
+        self._known: dict[Preprocessing, int] = {}
+        self._memory = SharedMemory()
+        self.wire, wire = Pipe()
+        self._desk, desk = Pipe()
+        self._poll = _poll(self._desk)
+        with ExitStack() as theirs:
+            theirs.enter_context(wire)
+            theirs.enter_context(desk)
+            self.pid = self._server.start([wire.fileno(), desk.fileno(), self._memory.descriptor])
+
+    def ask(self, index: int, wanted: Preprocessing | None) -> np.ndarray | None:
+        """The image of a frame, or the input of a network; None where the reader has its picture no more."""
+        request: dict[str, Any] = {"frame": index, "as": None}
+        with self._lock:
+            if wanted is not None:
+                if wanted not in self._known:
+                    self._known[wanted] = len(self._known)
+                    request["wanted"] = asdict(wanted)
+                request["as"] = self._known[wanted]
+            self._desk.send_bytes(json.dumps(request).encode())
+            if not self._poll(self._patience_seconds):
+                raise EOFError
+            answer = json.loads(self._desk.recv_bytes())
+            if "error" in answer:
+                raise ActionstreamError(answer["error"])
+            return None if "gone" in answer else self._memory.take(answer["shape"])
+
+    def end(self) -> Ended:
+        """Kill the process, once; any thread may call this."""
+        with self._ending:
+            if self._ended is None:
+                self._ended = self._server.end(self.pid)
+            return self._ended
+
+    def close(self) -> None:
+        """Close its files, after its end; for the thread that reads the wire."""
+        with self._lock:
+            self.wire.close()
+            self._desk.close()
+            self._memory.close()
 
 
-def _leave_with(wire: Wire) -> None:
-    """Exit when the parent process closes the wire, even while a library hangs."""
-    try:
-        wire.recv_bytes()
-    finally:
-        os._exit(0)
+def _poll(wire: Wire) -> Callable[[float], bool]:
+    """A function that waits so many seconds at most for a message; the wire's own one makes a selector each time."""
+    waiting = select.poll()
+    waiting.register(wire.fileno(), select.POLLIN)
+    return lambda seconds: bool(waiting.poll(1000 * min(seconds, LONGEST_POLL_SECONDS)))
 
 
-if __name__ == "__main__":
-    _main(int(sys.argv[1]))
+_current: ForkServer | None = None
+_starting = threading.Lock()
+
+
+def _server() -> ForkServer:
+    """The server of all readers; a new one where it is gone, or where variables have changed that it has."""
+    global _current
+    with _starting:
+        if _current is None or not _current.alive or _current.environment != environment_now():
+            _current = ForkServer()
+        return _current

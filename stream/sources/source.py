@@ -27,6 +27,8 @@ class Source:
     lost      number of frames that the source lost, by reason
 
     with_packets  whether frames have `packets`; set it before the iteration
+    with_images   whether the image of each frame is there to stay; else of some frames only, and for a short time,
+                  where another process reads the source; set it before the iteration
     """
 
     live = False
@@ -34,6 +36,7 @@ class Source:
     rate = 30.0
     seconds = 0.0
     with_packets = False
+    with_images = True
 
     def __init__(self, name: str):
         self.name = name

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from actionstream.frame import Frame
-from actionstream.models.video import LOOK_AHEAD, Converter, Decoder, SourceError
+from actionstream.models.video import LOOK_AHEAD, Decoder, PictureMaker, SourceError
 from actionstream.sources.packet_log import PacketLog
 from actionstream.sources.source import Source
 
@@ -34,13 +34,13 @@ class VideoSource(Source):
         assert decoder is not None
         log = PacketLog(decoder) if self.with_packets else None
         decoder.decoded = log.add if log else None
-        convert, index = Converter(), -1
+        make, index = PictureMaker(), -1
         timed = decoder.timed(look_ahead=self.look_ahead, start_seconds=self._start_seconds)
-        for index, (picture, time_seconds) in enumerate(timed):
-            frame = Frame(stream=self.name, index=index, time_seconds=time_seconds, image=convert(picture))
+        for index, (decoded, time_seconds) in enumerate(timed):
+            frame = Frame(stream=self.name, index=index, time_seconds=time_seconds, picture=make(decoded))
             if log:
-                origin = None if decoder.by_index or picture.time is None else picture.time - time_seconds
-                frame = replace(frame, packets=log.take(frame.image, time_seconds, origin))
+                origin = None if decoder.by_index or decoded.time is None else decoded.time - time_seconds
+                frame = replace(frame, packets=log.take(frame, origin))
             yield frame
         if index < 0:
             raise decoder.without_pictures(self.without_frames)

@@ -31,7 +31,7 @@ class Thumbnails:
         if len(self.kept) == self._room:
             self.kept = self.kept[::2]
             self._spacing_seconds = (self.kept[-1][0] - self.kept[0][0]) / (len(self.kept) - 1)
-        rows, columns = frame.image.shape[:2]
+        rows, columns = frame.size
         size = max(1, round(columns * self._height / rows)), self._height
         picture = Image.fromarray(frame.image).resize(size, Image.Resampling.BILINEAR)
         self.kept.append((frame.time_seconds, np.asarray(picture)))

@@ -29,7 +29,7 @@ class Gone(Source):
         if not self.counts:
             raise SourceError("nobody answers")
         for index in range(self.counts.pop(0)):
-            yield Frame(stream=self.name, index=index, time_seconds=index / 30, image=PICTURE)
+            yield Frame(stream=self.name, index=index, time_seconds=index / 30, picture=PICTURE)
 
 
 class Clock(threading.Event):

@@ -194,7 +194,7 @@ class Stream:
         self.seconds += step
         picture = PICTURES[self.num % 8][: 24 if small else 32]
         frame = Frame(
-            stream="", index=0, time_seconds=self.seconds, image=picture, after_gap=after_gap and self.num > 0
+            stream="", index=0, time_seconds=self.seconds, picture=picture, after_gap=after_gap and self.num > 0
         )
         self.source.put(frame)
         sampled = self.oracle.see(frame)
@@ -314,7 +314,7 @@ def test_the_same_of_real_networks(kind):
 
 
 def prepared(seconds, *, snippets=(1,), reset=None, good_until_seconds=9.0):
-    frame = Frame(stream="", index=1, time_seconds=seconds, image=PICTURES[0])
+    frame = Frame(stream="", index=1, time_seconds=seconds, picture=PICTURES[0])
     return replace(prepare(frame), snippets=snippets, reset=reset, good_until_seconds=good_until_seconds)
 
 
@@ -346,7 +346,7 @@ def test_a_snapshot_is_of_the_frame_that_was_scored_last_though_others_are_prepa
     scorer = Scorer(*map(Echo, CARDS["rgb and a stack"]))
     machine = Engine(scorer)
     stream, other = machine.open(), machine.open()
-    frames = [Frame(stream=stream, index=n, time_seconds=n / 15, image=PICTURES[n % 8]) for n in range(40)]
+    frames = [Frame(stream=stream, index=n, time_seconds=n / 15, picture=PICTURES[n % 8]) for n in range(40)]
     pairs = [(frame, machine.prepare(frame)) for frame in frames]
     rows, moments = [], []
     for pair in pairs:

@@ -67,7 +67,7 @@ def test_a_reset_while_a_prepared_frame_is_scored_also_holds_for_copies():
     machine = engine()
     stream = machine.open()
     machine.push(stream, PICTURES[0], 0.0)
-    frame = Frame(stream=stream, index=1, time_seconds=0.1, image=PICTURES[1])
+    frame = Frame(stream=stream, index=1, time_seconds=0.1, picture=PICTURES[1])
     prepared = machine.prepare(frame)
     machine.reset(stream)  # as by another thread, between the preparation and the scores
     (row,) = machine.score([(frame, prepared)])
@@ -150,7 +150,7 @@ def test_refuses_what_it_cannot_do():
     with pytest.raises(ValueError, match="'a' is open already"):
         machine.open("a")
     with pytest.raises(ValueError, match="one frame of a stream"):
-        machine.push_frames([Frame(stream="a", index=n, time_seconds=n, image=PICTURES[0]) for n in range(2)])
+        machine.push_frames([Frame(stream="a", index=n, time_seconds=n, picture=PICTURES[0]) for n in range(2)])
     with pytest.raises(ValueError, match="this is uint8"):
         machine.push("a", PICTURES[0][..., 0], 0.0)
     with pytest.raises(ValueError, match="has the time nan"):
@@ -213,7 +213,7 @@ class Streams(RuleBasedStateMachine):
             gap = bool(self.seen[name]) and data.draw(st.integers(0, 9)) == 0
             self.clock[name] += 100 if gap else 1
             self.seen[name] = [*([] if gap else self.seen[name]), picture]
-            frames.append(Frame(stream=name, index=0, time_seconds=self.clock[name] * 0.1, image=PICTURES[picture]))
+            frames.append(Frame(stream=name, index=0, time_seconds=self.clock[name] * 0.1, picture=PICTURES[picture]))
         for name, row in zip(names, self.engine.push_frames(frames), strict=True):
             check(row, [PICTURES[n] for n in self.seen[name]])
             assert row.frames_since_reset == len(self.seen[name])

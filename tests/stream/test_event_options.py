@@ -169,7 +169,7 @@ def test_the_overlay_has_them_too():
             background=background,
         )
         return Overlay(top=1, threshold=threshold)(
-            Frame(stream="s", index=0, time_seconds=0.0, image=image), prediction
+            Frame(stream="s", index=0, time_seconds=0.0, picture=image), prediction
         )
 
     shown, hidden = drawn(0.7 - 1e-6), drawn(0.71)

@@ -31,7 +31,7 @@ class Scripted(Source):
             raise SourceError("nobody answers")
         for index in range(self.counts.pop(0)):
             assert self.let.acquire(timeout=10)
-            yield Frame(stream=self.name, index=index, time_seconds=index / 30, image=PICTURE)
+            yield Frame(stream=self.name, index=index, time_seconds=index / 30, picture=PICTURE)
             self.given.release()
         if self.error:
             raise self.error

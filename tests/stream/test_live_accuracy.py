@@ -163,7 +163,7 @@ def thumbnails():
     kept = Thumbnails()
     for index in range(5):
         image = np.full((12, 16, 3), 90, np.uint8)
-        kept.push(Frame(stream="a", index=index, time_seconds=float(index), image=image))
+        kept.push(Frame(stream="a", index=index, time_seconds=float(index), picture=image))
     return kept
 
 

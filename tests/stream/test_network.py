@@ -1,10 +1,13 @@
 """Addresses, against real servers: RTSP by GStreamer, HTTP, HLS, MJPEG and UDP."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from http.server import SimpleHTTPRequestHandler
 from itertools import islice, pairwise
 from pathlib import Path
@@ -18,8 +21,10 @@ from PIL import Image
 from servers import MotionJpeg, Paced, ball, film, free_port, http_server, rtsp_server, silent_server
 
 from actionstream import Connection, SourceError, open_source, watch
+from actionstream.models.preprocessing import Preprocessing
 from actionstream.sources import SAMPLE
 from actionstream.sources.network import Delay
+from actionstream.sources.process import ProcessSource
 
 pytestmark = pytest.mark.alone
 
@@ -127,37 +132,25 @@ def test_a_redirect_reaches_no_file_here(tmp_path):
 
 def test_a_reader_that_hangs_is_killed(monkeypatch):
     """The watchdog does not need the help of the library: here it sleeps like a name server that is gone."""
-    from actionstream.sources import process
-
-    def start(wire):
-        program = "import time; time.sleep(100)"
-        return subprocess.Popen([sys.executable, "-c", program], pass_fds=[wire.fileno()])
-
-    monkeypatch.setattr(process, "_start", start)
-    source = open_source("rtsp://camera/stream", connection=Connection(open_seconds=0.5))
-    with pytest.raises(SourceError, match=r"rtsp://camera/stream does not answer: no frame for 0.5 s"):
+    source = ProcessSource("camera", partial(time.sleep, 100), Connection(open_seconds=0.5))
+    with pytest.raises(SourceError, match=r"camera does not answer: no frame for 0.5 s"):
         list(source)
-    assert source._process.poll() is not None
+    assert not Path(f"/proc/{source._reader.pid}").exists()
 
 
-def test_a_reader_that_halts_between_the_head_and_the_picture(monkeypatch):
-    """Whatever it was doing: it is frozen after the first bytes of a message."""
-    from actionstream.sources import process
-
-    program = (
-        "import sys, json, time; from multiprocessing.connection import Connection\n"
-        "wire = Connection(int(sys.argv[1])); wire.recv_bytes()\n"
-        "head = {'frame': {'index': 0, 'time_seconds': 0, 'available': 0}, 'shape': [1, 1, 3], 'live': True}\n"
-        "wire.send_bytes(json.dumps({**head, 'rate': 30, 'lost': {}}).encode() + b'\\n'); time.sleep(100)"
-    )
-
-    def start(wire):
-        return subprocess.Popen([sys.executable, "-c", program, str(wire.fileno())], pass_fds=[wire.fileno()])
-
-    monkeypatch.setattr(process, "_start", start)
-    source = open_source("rtsp://camera/stream", connection=Connection(open_seconds=0.5))
-    with pytest.raises(SourceError, match="does not answer"):
-        list(source)
+@pytest.mark.parametrize("when", ["before the picture", "before the next frame"])
+def test_a_reader_that_halts(when):
+    """Whatever it was doing: it is frozen, as by a driver."""
+    with rtsp_server({"cam": ball()}) as server:
+        source = open_source(server.address("cam"), connection=Connection(stall_seconds=0.5))
+        source.with_images = False
+        frames = iter(source)
+        frame = next(frames)
+        os.kill(source._reader.pid, signal.SIGSTOP)
+        with pytest.raises(SourceError, match=r"stalled: no frame for 0.5 s|has ended, and its pictures are gone"):
+            assert frame.image if when == "before the picture" else list(frames)
+        frames.close()
+        assert not Path(f"/proc/{source._reader.pid}").exists()
 
 
 def test_a_reader_that_dies_is_told():
@@ -165,26 +158,68 @@ def test_a_reader_that_dies_is_told():
         source = open_source(server.address("cam"))
         frames = iter(source)
         next(frames)
-        source._process.kill()
+        os.kill(source._reader.pid, signal.SIGKILL)
         with pytest.raises(SourceError, match="its reader died with exit code -9"):
             list(frames)
 
 
+def test_readers_go_on_when_their_server_is_killed():
+    """The kernel takes them with it, and the next connection has a new server."""
+    from actionstream.sources import process
+
+    with rtsp_server({"cam": ball()}) as server:
+        source = open_source(server.address("cam"))
+        frames = iter(source)
+        next(frames)
+        os.kill(process._current._process.pid, signal.SIGKILL)
+        with pytest.raises(SourceError, match="its reader died"):
+            list(frames)
+        assert next(iter(open_source(server.address("cam")))).image.shape == (120, 160, 3)
+
+
+def test_pictures_are_there_for_a_short_time():
+    """The reader keeps the last ones; the images of all frames are there where they are asked for."""
+    with rtsp_server({"cam": ball()}) as server:
+        source = open_source(server.address("cam"))
+        source.with_images = False
+        frames = list(islice(source, 12))
+        with pytest.raises(SourceError, match="has ended, and its pictures are gone with it"):
+            _ = frames[-1].image
+        source = open_source(server.address("cam"))
+        source.with_images = False
+        going_on = iter(source)
+        frames = list(islice(going_on, 12))
+        wanted = Preprocessing(height=32, width=32)
+        small = wanted.resize(frames[-1].picture)
+        assert np.abs(wanted.resize(frames[-1].image).astype(int) - small).mean() < 1.5
+        assert frames[-5].image.shape == (120, 160, 3)
+        with pytest.raises(SourceError, match=r"the picture of frame 0 of .* is gone; ask for it sooner"):
+            _ = frames[0].image
+        going_on.close()
+        assert frames[-1].image is frames[-1].image
+        assert all(frame.image.any() for frame in list(islice(open_source(server.address("cam")), 12)))
+
+
 def test_a_reader_leaves_with_who_started_it():
     """Killed without a chance to clean up, the program leaves no reader behind, not even one that hangs."""
+
+    def child(pid):
+        for _ in range(1000):
+            if found := Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+                return found[0]
+            time.sleep(0.01)
+        return pytest.fail(f"{pid} has no child")
+
     with silent_server() as port:
         program = f"from actionstream import open_source; list(open_source('rtsp://127.0.0.1:{port}/x'))"
         parent = subprocess.Popen([sys.executable, "-c", program])
-        children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
-        for _ in range(1000):
-            if found := children.read_text().split():
-                break
-            time.sleep(0.01)
+        server = child(parent.pid)
+        reader = child(server)
         time.sleep(1)
         parent.kill()
         parent.wait()
         for _ in range(1000):
-            if not Path(f"/proc/{found[0]}").exists():
+            if not any(Path(f"/proc/{pid}").exists() for pid in (server, reader)):
                 return
             time.sleep(0.01)
     pytest.fail("the reader is still there")
@@ -201,7 +236,7 @@ def test_credentials_are_shown_nowhere():
                 time.sleep(0.02)
             out, err = process.communicate()
             assert (process.returncode, "secret" in out + err) == (code, False)
-            assert any("actionstream.sources.process" in line for line in shown)
+            assert any("actionstream.sources.fork_server" in line for line in shown)
             assert not any("secret" in line for line in shown)
 
 
@@ -316,12 +351,12 @@ def test_frames_of_a_decoder_that_falls_behind_are_passed_over(monkeypatch):
     """Decoding at half the camera's speed: the picture may not get older and older."""
     from actionstream.sources import network
 
-    class Slow(network.Converter):
-        def __call__(self, picture):
+    class Slow(network.PictureMaker):
+        def __call__(self, decoded):
             time.sleep(1 / 15)
-            return super().__call__(picture)
+            return super().__call__(decoded)
 
-    monkeypatch.setattr(network, "Converter", Slow)
+    monkeypatch.setattr(network, "PictureMaker", Slow)
     monkeypatch.setattr(network, "LATE_SECONDS", 0.5)
     with rtsp_server({"cam": ball(rate=30)}) as server:
         source = network.NetworkSource(server.address("cam"), ONCE)

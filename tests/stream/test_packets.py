@@ -118,7 +118,7 @@ def test_packets_without_pictures_are_bounded(tmp_path, monkeypatch):
         log = PacketLog(decoder)
         for packet in decoder.container.demux(decoder.track):
             log.add(packet)
-        packets = log.take(np.zeros((48, 64, 3), np.uint8), 0.0, 0.0)
+        packets = log.take(Frame(stream="a", index=0, time_seconds=0.0, picture=np.zeros((48, 64, 3), np.uint8)), 0.0)
     assert [packet.data for packet in packets] == demuxed(path)[30:]
     assert packets[0].key
 
@@ -178,7 +178,7 @@ class Connections(Source):
             two = made(2, rate=20, start=index / 10)
             packets = tuple(two) if self.with_packets else ()
             image = np.zeros((4, 4, 3), np.uint8)
-            yield Frame(stream="x", index=index, time_seconds=index / 10, image=image, packets=packets)
+            yield Frame(stream="x", index=index, time_seconds=index / 10, picture=image, packets=packets)
 
 
 @pytest.mark.alone

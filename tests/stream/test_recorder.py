@@ -55,7 +55,7 @@ class Recorded:
             smoothed=scores,
             events=tuple(events),
         )
-        frame = Frame(stream="door", index=0, time_seconds=1.0, image=IMAGE)
+        frame = Frame(stream="door", index=0, time_seconds=1.0, picture=IMAGE)
         self.recorder.push(self.camera, Update(stream="door", frame=frame, prediction=told, events=tuple(events)))
 
     def stored(self):

@@ -45,7 +45,7 @@ class SlowFile:
 def updates(count, side=8):
     picture = np.zeros((side, side, 3), np.uint8)
     for n in range(count):
-        yield Update(stream="a", frame=Frame(stream="a", index=n, time_seconds=n / 30, image=picture))
+        yield Update(stream="a", frame=Frame(stream="a", index=n, time_seconds=n / 30, picture=picture))
 
 
 def saved(file, drops=True):

@@ -35,7 +35,7 @@ def test_clock():
 
 def frame(index, time_seconds):
     image = np.full((12, 16, 3), index % 256, np.uint8)
-    return Frame(stream="a", index=index, time_seconds=time_seconds, image=image)
+    return Frame(stream="a", index=index, time_seconds=time_seconds, picture=image)
 
 
 @given(st.integers(1, 400), st.sampled_from([1 / 30, 0.2, 7.0]))

@@ -47,7 +47,7 @@ class Frames(Source):
 
     def __iter__(self):
         for index, (time_seconds, picture) in enumerate(zip(self.times, self.pictures, strict=True)):
-            yield Frame(stream="pictures", index=index, time_seconds=time_seconds, image=picture)
+            yield Frame(stream="pictures", index=index, time_seconds=time_seconds, picture=picture)
 
     def close(self):
         self.closed = True

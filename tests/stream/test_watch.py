@@ -54,7 +54,7 @@ def offline(path, predictions, model="motion"):
     """Probabilities of one offline call over the frames that were sampled, and how far from them live may be."""
     network, card = load(model)
     wanted = {prediction["frame"] for prediction in predictions}
-    pictures = [card.preprocessing.resize(f.image) for f in open_source(path) if f.index in wanted]
+    pictures = [card.preprocessing.resize(f.picture) for f in open_source(path) if f.index in wanted]
     frames = card.preprocessing.normalise(torch.from_numpy(np.stack(pictures))[None])
     return card, *float64_bound(network, frames, of=lambda scores: card.probabilities(scores[0]))
 
@@ -174,7 +174,7 @@ def test_what_is_shown_while_it_warms_up():
     first, *_, last = watch(SAMPLE, max_frames=40)
     assert (first.warming_up, last.warming_up) == (True, False)
     picture = np.full((240, 320, 3), 200, np.uint8)
-    frame = Frame(stream="s", index=0, time_seconds=0.0, image=picture)
+    frame = Frame(stream="s", index=0, time_seconds=0.0, picture=picture)
     before, warming, warm = (Overlay(top=3, threshold=0.0)(frame, each) != picture for each in (None, first, last))
     assert not before.any()
     assert warming[:20].any()
@@ -214,7 +214,7 @@ def test_a_camera(run, tmp_path, monkeypatch):
     (tmp_path / "sitecustomize.py").write_text(
         f"""
 import sys, time
-if "-m" in sys.orig_argv and "actionstream.sources.process" in sys.orig_argv:
+if "-m" in sys.orig_argv and "actionstream.sources.fork_server" in sys.orig_argv:
     import cv2
     Real = cv2.VideoCapture
     class Camera:
@@ -361,7 +361,7 @@ def test_a_saved_video_is_whole_or_not_there(tmp_path):
     path = tmp_path / "out.mp4"
     file = VideoFile(path, None)
     for n, picture in enumerate(images(8)):
-        file.push(Update(stream="a", frame=Frame(stream="a", index=n, time_seconds=n / 30, image=picture)))
+        file.push(Update(stream="a", frame=Frame(stream="a", index=n, time_seconds=n / 30, picture=picture)))
         assert not path.exists()
     file.close()
     assert [each.name for each in tmp_path.iterdir()] == ["out.mp4"]
@@ -374,7 +374,7 @@ def test_a_saved_video_is_whole_or_not_there(tmp_path):
     empty = VideoFile(path, None)
     empty.close()
     half = VideoFile(path, None)
-    half.push(Update(stream="a", frame=Frame(stream="a", index=0, time_seconds=0.0, image=picture)))
+    half.push(Update(stream="a", frame=Frame(stream="a", index=0, time_seconds=0.0, picture=picture)))
     half.discard()
     half.close()
     assert [each.read_bytes() for each in tmp_path.iterdir()] == [whole]
@@ -386,7 +386,7 @@ def test_a_saved_video_is_whole_or_not_there(tmp_path):
 def test_a_file_that_came_while_a_video_was_written_stays(tmp_path):
     file = VideoFile(tmp_path / "out.mp4", None)
     for n, picture in enumerate(images(8)):
-        file.push(Update(stream="a", frame=Frame(stream="a", index=n, time_seconds=n / 30, image=picture)))
+        file.push(Update(stream="a", frame=Frame(stream="a", index=n, time_seconds=n / 30, picture=picture)))
     (tmp_path / "out.mp4").write_bytes(b"somebody else's")
     partial = tmp_path / f"out.{os.getpid()}.partial.mp4"
     with pytest.raises(OSError, match=r"out.mp4 cannot be written: File exists; what was written is .*partial.mp4"):

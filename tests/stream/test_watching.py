@@ -1,11 +1,11 @@
 """Several streams at once: each as if it were alone, and none disturbed by another."""
 
-import contextlib
 import os
 import sys
 import threading
 import time
 from collections import Counter
+from functools import partial
 from itertools import count, islice
 from pathlib import Path
 
@@ -23,6 +23,8 @@ from actionstream.engine.sampling import Sampling
 from actionstream.runtimes.eager import TorchRuntime
 from actionstream.sampler import Sampler
 from actionstream.scoring import EventDetector
+from actionstream.sources import process
+from actionstream.sources.camera import CameraSource
 from actionstream.sources.process import ProcessSource
 
 pytestmark = pytest.mark.alone
@@ -56,7 +58,7 @@ class Camera(Source):
             if self.live:
                 time.sleep(max(0.0, begin + seconds - time.perf_counter()))
             picture = PICTURES[(self.first + index) % len(PICTURES)]
-            yield Frame(stream=self.name, index=index, time_seconds=seconds, image=picture)
+            yield Frame(stream=self.name, index=index, time_seconds=seconds, picture=picture)
         if self.fail:
             raise self.fail
 
@@ -100,7 +102,7 @@ def assert_as_alone(updates):
     for begin, end in zip(resets, [*resets[1:], len(scored)], strict=True):
         part = scored[begin:end]
         found = np.stack([update.prediction.probabilities for update in part])
-        assert apart(found, alone([update.frame.image for update in part])) < LIMIT
+        assert apart(found, alone([update.frame.picture for update in part])) < LIMIT
         assert [update.prediction.frames_since_reset for update in part] == list(range(1, len(part) + 1))
         assert np.diff([update.frame.time_seconds for update in part]).max(initial=0) <= 8 * INTERVAL + 1e-9
     if [update.frame.index for update in updates] == list(range(len(updates))):
@@ -445,7 +447,7 @@ def test_scores_that_are_not_finite_reset_that_stream_alone():
         machine.open(name)
 
     def push(n):
-        frames = [Frame(stream=name, index=n, time_seconds=n * INTERVAL, image=PICTURES[0]) for name in "ab"]
+        frames = [Frame(stream=name, index=n, time_seconds=n * INTERVAL, picture=PICTURES[0]) for name in "ab"]
         return machine.push_frames(frames)
 
     for n in range(3):
@@ -583,13 +585,9 @@ def threads():
 
 
 def children():
-    found = Path(f"/proc/{os.getpid()}/task").glob("*/children")
-    pids = [pid for path in found for pid in path.read_text().split()]
-    commands = []
-    for pid in pids:
-        with contextlib.suppress(OSError):
-            commands.append(Path(f"/proc/{pid}/cmdline").read_text())
-    return [command for command in commands if "actionstream.sources.process" in command]
+    """The readers of live sources."""
+    server = process._current._process.pid
+    return Path(f"/proc/{server}/task/{server}/children").read_text().split()
 
 
 def test_close_takes_less_than_two_seconds_in_any_state(monkeypatch):
@@ -658,7 +656,9 @@ def test_nothing_grows(tmp_path, monkeypatch):
     session = Watch(Engine(NullRuntime()), policy="every")
     with session:
         for n in range(4):
-            session.add(ProcessSource("camera", str(path), Connection()), name=f"camera {n}")
+            session.add(
+                ProcessSource(f"camera {n}", partial(CameraSource, str(path)), Connection()), name=f"camera {n}"
+            )
         frames, reconnects, before = 0, 0, None
         for update in session:
             frames += update.frame is not None
