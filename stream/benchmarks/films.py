@@ -77,20 +77,22 @@ class _AsLive(FileSource):
 class LiveFilm(Source):
     """A file that plays like a camera: `rate` frames a second, each decoded when it is due, in an endless loop.
 
-    phase    the offset of its clock, as a share of the frame interval: cameras are not synchronous
-    arrived  when each frame was due, time.perf_counter(); decoding begins then
+    phase     the offset of its clock, as a share of the frame interval: cameras are not synchronous
+    when_due  whether a frame is available when it is due, and not when it is decoded
+    arrived   when each frame was due, time.perf_counter(); decoding begins then
     decode_cpu_seconds  CPU time of the reading thread for decoding, of all frames so far
     """
 
     live = True
 
-    def __init__(self, path: Path, *, rate: float, phase: float = 0.0):
+    def __init__(self, path: Path, *, rate: float, phase: float = 0.0, when_due: bool = False):
         super().__init__(path.name)
         self.rate = rate
         self.arrived: list[float] = []
         self.decode_cpu_seconds = 0.0
         self._path = path
         self._phase = phase
+        self._when_due = when_due
         self._stopped = threading.Event()
         _AsLive(str(path)).close()  # raises at once where the file is no video
 
@@ -110,7 +112,8 @@ class LiveFilm(Source):
                     if frame is None:
                         break
                     self.arrived.append(due)
-                    yield replace(frame, index=index, time_seconds=index / self.rate, available=perf_counter())
+                    available = due if self._when_due else perf_counter()
+                    yield replace(frame, index=index, time_seconds=index / self.rate, available=available)
 
     def stop(self) -> None:
         self._stopped.set()

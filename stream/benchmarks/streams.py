@@ -19,9 +19,10 @@ from actionstream.frame import Frame
 from actionstream.live.watch import Watch
 from actionstream.results import Prediction, Skipped, Update
 from actionstream.sinks import JsonLines, Sink
-from actionstream.sources import Source, SourceError, open_source
+from actionstream.sources import SourceError, open_address
 from actionstream.sources.address import scheme
 from actionstream.sources.connection import Connection
+from actionstream.sources.process import ProcessSource
 
 WARM_UP_SECONDS = 1.0
 GOLDEN = 0.618034  # phases of streams: its multiples modulo 1 are spread evenly, however many there are
@@ -54,7 +55,8 @@ class Try:
     frames            frames of all streams after the warm-up
     lost              dropped frames among these
     latency_ms        percentiles from the arrival of a frame to its line of JSON; None where no frame was labelled
-    busy_seconds      seconds of each part per second: "decode" and "preprocess" in readers, others in one thread
+    busy_seconds      seconds of each part per second: "readers" are CPU seconds of the processes that decode and
+                      resize, "preprocess" has the waits of threads for them, the others are in one thread
     processors        the number of CPU cores that this program keeps busy, readers included
     held              whether no frame is lost and the 99th percentile of the latency is below the frame interval
     """
@@ -73,7 +75,7 @@ class Try:
 class _CountingSink:
     """A sink that discards JSON lines, counts the frames of a source, and notes their latencies."""
 
-    source: Source
+    source: ProcessSource
     lines: JsonLines
     warm_up: int
     seen: int = 0
@@ -90,9 +92,7 @@ class _CountingSink:
         if update.frame is not None and update.frame.index >= self.warm_up:
             self.seen += 1
             if update.prediction is not None:
-                film = self.source if isinstance(self.source, LiveFilm) else None
-                came = update.frame.available if film is None else film.arrived[update.frame.index]
-                self.latencies_ms.append(1000 * (done - came))
+                self.latencies_ms.append(1000 * (done - update.frame.available))
 
     def close(self) -> None:
         self.lines.close()
@@ -110,7 +110,8 @@ def try_streams(
     """Watch a source in `num_streams` streams at once.
 
     source   a file, played by each stream at `rate` frames a second; or the address of a live source of this rate:
-             each stream connects to it, and latency counts from when a frame is decoded
+             each stream connects to it, and latency counts from when a frame is decoded; of a file it counts from
+             when a frame is due
     seconds  after a warm-up of one second
     """
     warm_up, wanted = round(rate * WARM_UP_SECONDS), round(rate * seconds)
@@ -121,7 +122,7 @@ def try_streams(
         for number in range(num_streams):
             clock = _CountingSink(_open(source, rate, number), JsonLines(nowhere, top=5), warm_up)
             clocks.append(clock)
-            watch.add(clock.source, name=f"stream {number}", sinks=partial(_alone, clock))
+            watch.add(clock.source, name=f"stream {number}", sinks=partial(_alone, clock), images=False)
         began, cpu_before = perf_counter(), os.times()
         for update in watch:
             if update.frame is not None:
@@ -129,13 +130,9 @@ def try_streams(
             if update.notice is not None and update.notice.event == "close" and update.notice.reason is not None:
                 raise SourceError(update.notice.reason)
         passed = perf_counter() - began
-    ours, readers = _cpu_seconds(cpu_before, os.times())
-    films = [clock.source for clock in clocks if isinstance(clock.source, LiveFilm)]
-    busy = {
-        "decode": sum(film.decode_cpu_seconds for film in films) if films else readers,
-        **engine.spent,
-        "sink": sum(clock.sink_seconds for clock in clocks),
-    }
+    ours = _cpu_seconds(cpu_before, os.times())
+    readers = sum(clock.source.cpu_seconds for clock in clocks)
+    busy = {"readers": readers, **engine.spent, "sink": sum(clock.sink_seconds for clock in clocks)}
     latencies = [each for clock in clocks for each in clock.latencies_ms]
     late = sum(clock.source.lost["late"] for clock in clocks)
     lost = num_streams * wanted - sum(clock.seen for clock in clocks) + late
@@ -156,17 +153,17 @@ def _alone(sink: Sink, _: str) -> list[Sink]:
     return [sink]
 
 
-def _open(source: str | Path, rate: float, number: int) -> Source:
-    if scheme(str(source)):
-        return open_source(source, connection=Connection(retries=0))
-    return LiveFilm(Path(source), rate=rate, phase=number * GOLDEN % 1)
+def _open(source: str | Path, rate: float, number: int) -> ProcessSource:
+    connection = Connection(retries=0)
+    if scheme(text := str(source)):
+        return open_address(text, connection)
+    play = partial(LiveFilm, Path(source), rate=rate, phase=number * GOLDEN % 1, when_due=True)
+    return ProcessSource(Path(source).name, play, connection)
 
 
-def _cpu_seconds(before: os.times_result, after: os.times_result) -> tuple[float, float]:
-    """CPU seconds of this process, and of its ended child processes: the readers of live sources."""
-    ours = after.user - before.user + after.system - before.system
-    children = after.children_user - before.children_user + after.children_system - before.children_system
-    return ours, children
+def _cpu_seconds(before: os.times_result, after: os.times_result) -> float:
+    """CPU seconds of this process; readers are not children of it."""
+    return after.user - before.user + after.system - before.system
 
 
 def search(holds: Callable[[int], bool], most: int) -> tuple[int, int | None]:

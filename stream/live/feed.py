@@ -47,6 +47,7 @@ class Feed:
     packets           called with the encoded pictures of each frame, also of those that are dropped, in the thread that
                       reads; their times are those of the stream
     images            whether the image of each frame is there to stay, see `Source.with_images`
+    ready             called when the feed has a frame or a notice, or has ended; with the lock of `changed`
     changed           a condition that is notified when the queue changes; its lock guards the shared state
 
     received      frames of the source so far, including lost ones
@@ -72,6 +73,7 @@ class Feed:
         time_now: Callable[[], float] | None = None,
         packets: Callable[[Sequence[Packet]], object] | None = None,
         images: bool = True,
+        ready: Callable[[], object] = lambda: None,
     ):
         self.name = name
         self.source = source
@@ -94,6 +96,7 @@ class Feed:
         self._pace = Pace(source.name, interval_seconds)
         self._prepare: Callable[[Frame], PreparedParts]
         self._packets = packets
+        self._ready = ready
         source.with_packets = packets is not None
         source.with_images = images
         self._stopped = threading.Event()
@@ -178,7 +181,7 @@ class Feed:
             self._stopped.set()
             self._stopped_at = self._stopped_at or perf_counter()
             self._drop_waiting("ended")
-            self._changed.notify_all()
+            self._say_ready()
         try:
             self.source.stop()
         except Exception as error:  # noqa: BLE001  the feed ends in any case
@@ -212,7 +215,7 @@ class Feed:
             self._warn(self._pace.flush())
             with self._changed:
                 self._done = True
-                self._changed.notify_all()
+                self._say_ready()
 
     def _read_until_it_ends(self) -> None:
         reconnect = Reconnect(self._connection)
@@ -290,7 +293,7 @@ class Feed:
             if prepared.sampled and self._dropped is not None:
                 prepared, self._dropped = prepared.after(self._dropped), None
             self._waiting.append(Pair(frame, prepared))
-            self._changed.notify_all()
+            self._say_ready()
 
     def _is_full(self, frame: Frame) -> bool:
         """Whether a frame has to wait before it goes into the queue; never where the queue has no frame."""
@@ -330,4 +333,8 @@ class Feed:
             if event != "warning":
                 self._connected = event in ("connect", "reconnect")
             self._waiting.append(notice)
-            self._changed.notify_all()
+            self._say_ready()
+
+    def _say_ready(self) -> None:
+        self._ready()
+        self._changed.notify_all()

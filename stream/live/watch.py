@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from itertools import chain, count
 from pathlib import Path
 from time import perf_counter
@@ -76,6 +77,9 @@ class Watch:
         self._batcher: Batcher[WatchedStream] = Batcher(engine.card.interval_seconds)
         self._changed = threading.Condition(threading.RLock())
         self._streams: dict[str, WatchedStream] = {}
+        self._added: list[WatchedStream] = []  # whose feeds are not started yet
+        self._ready: dict[str, None] = {}  # the streams with something new, so that a round looks at no other
+        self._looked = perf_counter()  # at all streams
         self._pending: deque[tuple[WatchedStream, Update]] = deque()
         self._idle = idle
         self._stopped = False
@@ -130,15 +134,17 @@ class Watch:
                 time_now=resume.time_now if resume else None,
                 packets=packets,
                 images=images,
+                ready=partial(self._ready.__setitem__, name, None),
                 **feeding,
             )
-            self._streams[name] = WatchedStream(
+            self._streams[name] = stream = WatchedStream(
                 feed,
                 sinks(name) if sinks else (),
                 regions=cuts,
                 events=events,
                 snapshots=resume.snapshots if resume else {},
             )
+            self._added.append(stream)
             self._changed.notify_all()
         return name
 
@@ -213,22 +219,24 @@ class Watch:
         while True:
             self._start_feeds()
             with self._changed:
-                streams = list(self._streams.values())
-                if not streams and (self._stopped or not self._keep_open):
+                if not self._streams and (self._stopped or not self._keep_open):
                     return False
-                if any(stream.feed.has_waiting() or stream.feed.ended for stream in streams):
-                    return True
-                if not all(stream.feed.started for stream in streams):
-                    continue  # a stream was added just now
-                came = self._changed.wait(IDLE_SECONDS)  # not for ever, so that signals are handled
+                came = bool(self._ready or self._added) or self._changed.wait(IDLE_SECONDS)  # so that signals come
+                if perf_counter() > self._looked + IDLE_SECONDS:  # at a feed that does not return after a stop
+                    self._looked = perf_counter()
+                    self._ready.update(dict.fromkeys(self._streams))
+                ready = bool(self._ready) and not self._added
             if not came and self._idle is not None:
                 self._idle()
+            if ready:
+                return True
 
     def _start_feeds(self) -> None:
         """Start the feeds that are new, unless they were stopped."""
         with self._changed:
-            streams = [each for each in self._streams.values() if not (each.feed.started or each.feed.ended)]
-        for stream in streams:
+            added = [each for each in self._added if not each.feed.ended]
+            self._added.clear()
+        for stream in added:
             for part in stream.parts:
                 self.engine.open(part, events=stream.events)
                 if part in stream.snapshots:
@@ -239,14 +247,18 @@ class Watch:
     def _do_a_round(self) -> None:
         """Close streams that have ended, collect notices, label a batch; the updates go to `_pending`."""
         with self._changed:
-            streams = dict(self._streams)
-        for name, stream in streams.items():
+            streams = {name: self._streams[name] for name in self._ready if name in self._streams}
+            self._ready.clear()
+        for name, stream in list(streams.items()):
             if stream.feed.ended and not stream.feed.has_waiting():
-                self._end(name, stream)
+                self._end(name, streams.pop(name))
                 continue
             for notice in stream.feed.notices():
                 self._pending.append((stream, Update(stream=name, notice=notice)))
         self._label(streams.values())
+        with self._changed:  # these go on in the next round
+            more = [name for name, each in streams.items() if each.feed.has_waiting() or each.feed.ended]
+            self._ready.update(dict.fromkeys(more))
 
     def _label(self, streams: Iterable[WatchedStream]) -> None:
         """Label the chosen streams, and take the frames that need no network."""

@@ -27,7 +27,7 @@ from actionstream.sources.process import ProcessSource
 from actionstream.sources.source import Source, SourceError
 from actionstream.sources.video import FileSource, PipeSource
 
-__all__ = ["SAMPLE", "Source", "SourceError", "open_source"]
+__all__ = ["SAMPLE", "Source", "SourceError", "open_address", "open_source"]
 
 SAMPLE = Path(__file__).parents[1] / "assets" / "sample.mp4"
 """The clip in the package: a hand in several movements."""
@@ -58,7 +58,7 @@ def open_source(text: str | int | Path, *, rate: float | None = None, connection
     if known := scheme(name.strip()):
         if known not in SCHEMES:
             raise SourceError(f"{masked(name)}: a source cannot have the scheme {known}; expected {', '.join(SCHEMES)}")
-        return _open_address(name.strip(), connection)
+        return open_address(name.strip(), connection)
     if (meant := mistyped(name)) and not there:
         raise SourceError(f"an address begins with {meant}://, as in {meant}://host/path")
     if name == "-":
@@ -75,7 +75,8 @@ def _open_camera(path: str, connection: Connection) -> Source:
     return ProcessSource(camera_name(path), partial(CameraSource, path), connection, patient=False, secret=path)
 
 
-def _open_address(address: str, connection: Connection) -> Source:
+def open_address(address: str, connection: Connection) -> ProcessSource:
+    """Open an address such as rtsp://camera/stream."""
     return ProcessSource(masked(address), partial(NetworkSource, address, connection), connection, secret=address)
 
 

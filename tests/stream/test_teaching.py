@@ -336,7 +336,7 @@ def test_other_examples_in_a_checkpoint_are_refused(teacher, tmp_path, training,
 
 def test_an_example_is_seen_mirrored_too(teacher):
     frames = pieces("right")
-    turned = [replace(frame, image=np.ascontiguousarray(frame.image[:, ::-1])) for frame in frames]
+    turned = [replace(frame, picture=np.ascontiguousarray(frame.image[:, ::-1])) for frame in frames]
     (seen, mirrored), (of_turned, _) = (teacher.look("right", each).features.astype(float) for each in (frames, turned))
     apart = np.abs(mirrored - of_turned).max() / np.abs(seen - of_turned).max()
     assert apart < 0.1  # pictures are resized to whole grey levels

@@ -30,7 +30,7 @@ class Crops(Source):
     def __iter__(self):
         for frame in open_source("sample"):
             self.decoded += 1
-            yield replace(frame, image=np.ascontiguousarray(self._cut(frame.image)))
+            yield replace(frame, picture=np.ascontiguousarray(self._cut(frame.image)))
 
 
 def predictions(watch):
