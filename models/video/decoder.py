@@ -40,7 +40,8 @@ class Decoder:
     file      a path, an address, or an object with `read`
     name      what messages call it
     trust     where it comes from, see `open_container`
-    threads   "AUTO": several pictures at once, which is faster and comes later than "SLICE"
+    threads   "AUTO": several pictures at once, which is faster and comes later than "SLICE"; "NONE": one thread, for a
+              machine that has other streams for its cores
     options   those of av.open
 
     rate              average pictures a second, as the file says
@@ -79,7 +80,7 @@ class Decoder:
             raise
         context.options = {"max_pixels": max_pixels_of_ffmpeg()}
         context.thread_type = threads
-        context.thread_count = _most_threads(context, *size)
+        context.thread_count = 1 if threads == "NONE" else _most_threads(context, *size)
         self.rate = float(self.track.average_rate or self.track.guessed_rate or 30)
         self.declared_seconds = self._declared_seconds()
 

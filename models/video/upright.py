@@ -27,7 +27,7 @@ class Converter:
             self._shape = shape
             matrix = picture.side_data.get("DISPLAYMATRIX")
             self._matrix = None if matrix is None else np.frombuffer(bytes(matrix), np.int32)  # type: ignore[call-overload]
-        image = self._reformatter.reformat(picture, format="rgb24").to_ndarray()
+        image = self._reformatter.reformat(picture, format="rgb24", threads=1).to_ndarray()
         return image if self._matrix is None else shown_through(self._matrix, image)
 
 

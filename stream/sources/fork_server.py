@@ -57,9 +57,10 @@ class ForkServer:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def start(self, descriptors: Sequence[int]) -> int:
-        """Start a process that gets these files; returns its number. OSError where that cannot be."""
-        return int(self._ask({"start": len(descriptors)}, descriptors)["pid"])
+    def start(self, descriptors: Sequence[int]) -> tuple[int, int]:
+        """Start a process that gets these files; its number, and how many run then. OSError where that cannot be."""
+        answer = self._ask({"start": len(descriptors)}, descriptors)
+        return answer["pid"], answer["running"]
 
     def end(self, pid: int) -> Ended:
         """Kill a process of this server, if it has not ended by itself."""
@@ -72,8 +73,8 @@ class ForkServer:
         """Let the server end, when no process of it is known any more."""
         self._answers.close()
         self._socket.close()
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(WAIT_SECONDS)
+        self._process.kill()
+        self._process.wait()
 
     def _ask(self, request: dict[str, int], descriptors: Sequence[int] = ()) -> dict[str, Any]:
         with self._lock:
@@ -115,7 +116,7 @@ def serve(control: socket.socket, work: Callable[..., None]) -> None:
                 if pid == 0:
                     _be_a_process(control, work, descriptors)
                 running.add(pid)
-                answer = {"pid": pid}
+                answer = {"pid": pid, "running": len(running)}
             for descriptor in descriptors:
                 os.close(descriptor)
         else:

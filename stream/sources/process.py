@@ -7,6 +7,7 @@ of a connection to a peer that is gone), and a corrupt stream can crash a decode
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import select
 import threading
@@ -90,7 +91,8 @@ class ProcessSource(Source):
 
     def _receive(self, reader: _Reader) -> Iterator[Frame]:
         before = self.lost.copy()
-        reader.wire.send_bytes(pickle.dumps((self._make, self.with_packets, self._secret)))
+        several = reader.num_running > (os.cpu_count() or 1)
+        reader.wire.send_bytes(pickle.dumps((self._make, self.name, self.with_packets, several, self._secret)))
         unpack = PacketReceiver()
         limit, missing = self._connection.open_seconds, "does not answer: no frame"
         poll = _poll(reader.wire)
@@ -153,7 +155,10 @@ class RemotePicture(Resizable):
 
 
 class _Reader:
-    """A process that reads a source: the wire for heads of frames, and the desk for pictures."""
+    """A process that reads a source: the wire for heads of frames, and the desk for pictures.
+
+    num_running  readers of this program, when this one began
+    """
 
     def __init__(self, patience_seconds: float):
         self._patience_seconds = patience_seconds
@@ -169,7 +174,8 @@ class _Reader:
         with ExitStack() as theirs:
             theirs.enter_context(wire)
             theirs.enter_context(desk)
-            self.pid = self._server.start([wire.fileno(), desk.fileno(), self._memory.descriptor])
+            files = [wire.fileno(), desk.fileno(), self._memory.descriptor]
+            self.pid, self.num_running = self._server.start(files)
 
     def ask(self, index: int, wanted: Preprocessing | None) -> np.ndarray | None:
         """The image of a frame, or the input of a network; None where the reader has its picture no more."""

@@ -33,14 +33,15 @@ KEPT_BYTES = 16 << 20
 def read(wire_descriptor: int, desk_descriptor: int, memory_descriptor: int) -> None:
     """Read a source, whose order comes through the wire, until it or the program ends."""
     wire = Wire(wire_descriptor)
-    make, with_packets, secret = pickle.loads(wire.recv_bytes())
+    make, name, with_packets, several, secret = pickle.loads(wire.recv_bytes())
     desk = _Desk(Wire(desk_descriptor), memory_descriptor)
     threading.Thread(target=desk.serve, daemon=True).start()
-    source: Source = make()
-    source.with_packets = with_packets
+    source = Source("")
     pack = PacketSender()
     error, refused = None, False
     try:
+        source = make()
+        source.with_packets, source.one_of_several = with_packets, several
         for frame in source:
             desk.keep(frame)
             message: dict[str, Any] = {
@@ -59,7 +60,7 @@ def read(wire_descriptor: int, desk_descriptor: int, memory_descriptor: int) -> 
         error, refused = str(failure), isinstance(failure, AccessRefused)
     except Exception as failure:  # noqa: BLE001  the program reports it
         what = reason(failure) if is_mistake(failure) else in_a_line(failure)
-        error = f"{source.name} failed: {what.replace(secret, source.name)}"
+        error = f"{name} failed: {what.replace(secret, name)}"
     last: dict[str, Any] = {"warnings": source.warnings, "lost": source.lost, "live": source.live}
     last |= {"error": error, "refused": refused}
     wire.send_bytes(json.dumps(last).encode() + b"\n")

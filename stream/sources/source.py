@@ -29,6 +29,7 @@ class Source:
     with_packets  whether frames have `packets`; set it before the iteration
     with_images   whether the image of each frame is there to stay; else of some frames only, and for a short time,
                   where another process reads the source; set it before the iteration
+    one_of_several  whether the cores have other streams to decode; set it before the iteration
     """
 
     live = False
@@ -37,6 +38,7 @@ class Source:
     seconds = 0.0
     with_packets = False
     with_images = True
+    one_of_several = False
 
     def __init__(self, name: str):
         self.name = name

@@ -53,7 +53,8 @@ class VideoSource(Source):
             self._decoder.close()
 
     def _open(self, file: Any, **options: Any) -> None:
-        self._decoder = decoder = Decoder(file, name=self.name, threads=self.threads, **options)
+        threads = "NONE" if self.one_of_several else self.threads
+        self._decoder = decoder = Decoder(file, name=self.name, threads=threads, **options)
         self.warnings = decoder.warnings
         self.rate = decoder.rate
         self.seconds = decoder.declared_seconds or (decoder.container.duration or 0) / 1_000_000
