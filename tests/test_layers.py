@@ -20,11 +20,11 @@ ROOMS = {
     "models": (
         "common",
         "labels",
+        "preprocessing",
         "video",
         "annotations",
         "network",
         "window",
-        "preprocessing",
         "modality",
         "catalogue",  # imports a network by its name when one is built, which no test of files sees
         "networks",

@@ -25,3 +25,4 @@ DataFormat = Literal[
     "thumos14",
     "ut-interaction",
 ]
+DecoderName = Literal["processor", "cuda", "qsv", "vaapi", "drm", "videotoolbox", "d3d11va", "amf"]

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from actionstream.models.common.decoders import decoder
 from actionstream.models.common.limits import SETTING, max_pixels
 from actionstream.models.video.containers import Trust, open_container, size_in_header
 from actionstream.models.video.errors import SourceError, reason
+from actionstream.models.video.hardware import hardware_options, why_not
 from actionstream.models.video.limits import (
     QUEUE_BYTES,
     THREAD_BYTES,
@@ -67,7 +69,7 @@ class Decoder:
         self.hides = self.by_index = False
         self.decoded: Callable[[av.Packet], None] | None = None
         self.end_seconds = self.late_seconds = 0.0
-        self.container = open_container(file, name=name, trust=trust, **options)
+        self.container = self._open(file, trust, options)
         try:
             self.track = self._shown_track()
             context = self.track.codec_context
@@ -83,6 +85,22 @@ class Decoder:
         context.thread_count = 1 if threads == "NONE" else _most_threads(context, *size)
         self.rate = float(self.track.average_rate or self.track.guessed_rate or 30)
         self.declared_seconds = self._declared_seconds()
+
+    def _open(self, file: Any, trust: Trust, options: dict[str, Any]) -> av.container.InputContainer:
+        """Open the video for the device that decodes; for the processor, where the device cannot."""
+        device = decoder()
+        if device == "processor" or hasattr(file, "read"):  # what was read from a pipe cannot be read again
+            return open_container(file, name=self.name, trust=trust, **options)
+        failure: SourceError | None = None
+        try:
+            container = open_container(file, name=self.name, trust=trust, **options, **hardware_options(device))
+        except SourceError as error:
+            failure = error
+            container = open_container(file, name=self.name, trust=trust, **options)
+        tracks = container.streams.video
+        if failure or not any(track.codec_context and track.codec_context.is_hwaccel for track in tracks):
+            self.warnings.append(f"{self.name}: {why_not(device, failure and failure.__cause__)}")
+        return container
 
     def close(self) -> None:
         self.container.close()

@@ -9,7 +9,7 @@ import typer
 
 from actionstream.choices import SubtitleFormat
 from actionstream.cli.messages import say
-from actionstream.cli.options import Background, Device, MaxPixels, Model
+from actionstream.cli.options import Background, Decoder, Device, MaxPixels, Model
 from actionstream.models.common.extras import needs
 from actionstream.models.common.limits import MAX_PIXELS
 
@@ -46,6 +46,7 @@ def label(
     ] = 0.3,
     background: Background = None,
     device: Device = "auto",
+    decoder: Decoder = "processor",
     max_pixels: MaxPixels = MAX_PIXELS,
 ) -> None:
     """Find what happens when in each VIDEO: write its segments (NAME.json) and a picture of them (NAME.png)."""

@@ -10,6 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from actionstream.choices import DeviceName, RuntimeName
+from actionstream.models.common.choices import DecoderName
+from actionstream.models.common.decoders import VARIABLE as DECODER_VARIABLE
+from actionstream.models.common.decoders import decoder
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.common.limits import HIGHEST_MAX_PIXELS, VARIABLE, max_pixels
 
@@ -76,6 +79,24 @@ MaxPixels = Annotated[
         max=HIGHEST_MAX_PIXELS,
         callback=_limit_pixels,
         help="Videos and pictures of more pixels, height times width, are not opened, as they take much memory.",
+    ),
+]
+
+
+def _choose_decoder(name: DecoderName) -> DecoderName:
+    """Set the decoder for this process and those that it starts."""
+    if name != decoder():
+        os.environ[DECODER_VARIABLE] = name
+    return name
+
+
+Decoder = Annotated[
+    DecoderName,
+    typer.Option(
+        "--decoder",
+        envvar=DECODER_VARIABLE,
+        callback=_choose_decoder,
+        help="What decodes videos; the processor, where the device cannot.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the figures as one JSON object.")]

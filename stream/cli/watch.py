@@ -12,7 +12,7 @@ from typer.core import TyperCommand
 
 from actionstream.choices import Policy, Transport
 from actionstream.cli.messages import refuse, say
-from actionstream.cli.options import Background, Device, Labels, MaxPixels, Model, Runtime, Weights, loading
+from actionstream.cli.options import Background, Decoder, Device, Labels, MaxPixels, Model, Runtime, Weights, loading
 from actionstream.cli.thresholds import read_thresholds
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.common.limits import MAX_PIXELS
@@ -192,6 +192,7 @@ def watch(
     stall_timeout: Annotated[
         float, typer.Option(metavar="SECONDS", help="Longest time between two frames of a live source.")
     ] = 5.0,
+    decoder: Decoder = "processor",
     max_pixels: MaxPixels = MAX_PIXELS,
 ) -> None:
     """Label the frames of each SOURCE as they arrive, all sources in one batch."""

@@ -105,7 +105,7 @@ def test_a_server_ends_with_the_last_who_knows_it():
 def test_an_error_in_the_process_is_told_without_its_secret():
     fails = partial(exec, "raise RuntimeError('no route to rtsp://me:secret@camera')")
     source = ProcessSource("camera", fails, Connection(), secret="rtsp://me:secret@camera")
-    with pytest.raises(SourceError, match="camera failed: .*no route to camera"):
+    with pytest.raises(SourceError, match=r"camera failed: .*no route to camera"):
         list(source)
 
 
