@@ -13,6 +13,7 @@ from typing import Any
 
 from actionstream.benchmarks.alternation import Done, Stage, no_stage, nobody, percentiles
 from actionstream.benchmarks.films import LiveFilm
+from actionstream.benchmarks.memory import family_megabytes
 from actionstream.engine.engine import Engine
 from actionstream.engine.scored_stream import Prepared
 from actionstream.frame import Frame
@@ -30,11 +31,11 @@ ATTEMPTS = 2  # with a number of streams, before it counts as too many
 
 
 class MeteredEngine(Engine):
-    """An engine that sums the seconds of all frames in "preprocess", "model" and "scoring"."""
+    """An engine that sums the seconds of all batches in "model" and "scoring"."""
 
     def forget(self) -> None:
         """Reset the sums."""
-        self.spent = dict.fromkeys(("preprocess", "model", "scoring"), 0.0)
+        self.spent = dict.fromkeys(("model", "scoring"), 0.0)
 
     def score(self, pairs: Sequence[tuple[Frame, Prepared]]) -> list[Prediction | Skipped]:
         began = perf_counter()
@@ -42,9 +43,8 @@ class MeteredEngine(Engine):
         all_of_it = perf_counter() - began
         split = next((each.split_ms for each in results if isinstance(each, Prediction)), {})
         model = split.get("model", 0.0) / 1000
-        preprocess = sum(prepared.seconds for _, prepared in pairs)
-        for name, seconds in {"preprocess": preprocess, "model": model, "scoring": all_of_it - model}.items():
-            self.spent[name] += seconds
+        self.spent["model"] += model
+        self.spent["scoring"] += all_of_it - model
         return results
 
 
@@ -56,8 +56,9 @@ class Try:
     lost              dropped frames among these
     latency_ms        percentiles from the arrival of a frame to its line of JSON; None where no frame was labelled
     busy_seconds      seconds of each part per second: "readers" are CPU seconds of the processes that decode and
-                      resize, "preprocess" has the waits of threads for them, the others are in one thread
+                      resize, the others are in one thread
     processors        the number of CPU cores that this program keeps busy, readers included
+    megabytes         its memory in the warm-up, readers included; what they share counts once
     held              whether no frame is lost and the 99th percentile of the latency is below the frame interval
     """
 
@@ -68,6 +69,7 @@ class Try:
     latency_ms: dict[str, float] | None
     busy_seconds: dict[str, float]
     processors: float
+    megabytes: float
     held: bool
 
 
@@ -123,10 +125,12 @@ def try_streams(
             clock = _CountingSink(_open(source, rate, number), JsonLines(nowhere, top=5), warm_up)
             clocks.append(clock)
             watch.add(clock.source, name=f"stream {number}", sinks=partial(_alone, clock), images=False)
-        began, cpu_before = perf_counter(), os.times()
+        began, cpu_before, megabytes = perf_counter(), os.times(), 0.0
         for update in watch:
             if update.frame is not None:
                 done(min(1.0, (update.frame.index + 1) / (warm_up + wanted)))
+                if not megabytes and update.frame.index >= warm_up // 2:  # of the warm-up: it takes a moment
+                    megabytes = family_megabytes()
             if update.notice is not None and update.notice.event == "close" and update.notice.reason is not None:
                 raise SourceError(update.notice.reason)
         passed = perf_counter() - began
@@ -145,6 +149,7 @@ def try_streams(
         latency_ms=latency,
         busy_seconds={name: spent / passed for name, spent in busy.items()},
         processors=(ours + readers) / passed,
+        megabytes=megabytes,
         held=lost == 0 and latency is not None and latency["p99"] < 1000 / rate,
     )
 

@@ -66,7 +66,7 @@ def show_throughput(console: Console, report: dict[str, Any]) -> None:
 def show_streams(console: Console, report: dict[str, Any]) -> None:
     """A line for each number of streams, and the part that limits them."""
     parts = list(report["tries"][0]["busy_seconds"])
-    table = _table("streams", "p50 ms", "p99 ms", "lost", *parts, "held")
+    table = _table("streams", "p50 ms", "p99 ms", "lost", *parts, "cores", "MB", "held")
     for each in report["tries"]:
         latency = each["latency_ms"]
         table.add_row(
@@ -74,6 +74,8 @@ def show_streams(console: Console, report: dict[str, Any]) -> None:
             *(("-", "-") if latency is None else (f"{latency['p50']:.1f}", f"{latency['p99']:.1f}")),
             str(each["lost"]),
             *(f"{each['busy_seconds'][part]:.2f}" for part in parts),
+            f"{each['processors']:.2f}",
+            f"{each['megabytes']:.0f}",
             "yes" if each["held"] else "no",
         )
     console.print(table)
