@@ -16,8 +16,11 @@ from actionstream.models.export.exported import KEY, Exported
 from actionstream.models.export.step import Leaves, Step, describe
 from actionstream.models.network import Network
 from actionstream.models.networks.folding import fold_batch_norms
-from actionstream.runtimes.pool import PoolRuntime
+from actionstream.runtimes.plans import Plan
+from actionstream.runtimes.pool import PoolRuntime, Run
 
+MAX_BATCH = 8
+"""Streams of a run. Nothing is tried here: torch.compile takes a minute for each size."""
 Program = Callable[[Tensor, Leaves], tuple[Tensor, Leaves]]
 
 
@@ -25,7 +28,7 @@ class FunctionalRuntime(PoolRuntime):
     """Runs a torch program on a CPU; it maps pixels and state to scores and new state."""
 
     def __init__(self, program: Program, exported: Exported):
-        super().__init__(exported)
+        super().__init__(exported, lambda _: [Plan(threads=torch.get_num_threads(), lanes=1, size=MAX_BATCH)])
         self._program = program
 
     @classmethod
@@ -51,6 +54,9 @@ class FunctionalRuntime(PoolRuntime):
         if not extra[KEY]:
             raise ActionstreamError(f"{path} was not written by actionstream; make one with `actionstream export`")
         return cls(program.module(), Exported.from_json(extra[KEY], path))
+
+    def _open_lane(self, plan: Plan, number: int) -> Run:
+        return self._run
 
     def _run(self, pixels: np.ndarray, slots: np.ndarray) -> np.ndarray:
         with torch.inference_mode():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,83 +10,108 @@ import onnxruntime
 
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.export.exported import KEY, Exported
-from actionstream.runtimes.pool import PoolRuntime, num_threads_here
-
-
-@dataclass
-class _BoundArrays:
-    """Arrays for one batch size; ONNX Runtime reads and writes them in place."""
-
-    pixels: np.ndarray
-    state: list[np.ndarray]
-    new_state: list[np.ndarray]
-    scores: np.ndarray
-    binding: Any
+from actionstream.runtimes.plans import Plan, num_cores_here, plans_for
+from actionstream.runtimes.pool import PoolRuntime, Run
 
 
 class OnnxRuntime(PoolRuntime):
     """Runs an exported .onnx file.
 
-    A slot has two rows of the pool: a step of one stream reads one row and writes the other, without a copy.
+    A slot has two rows of the pool: a run of one stream reads one row and writes the other, without a copy.
     """
 
     rows_per_slot = 2
 
     def __init__(self, path: Path, *, num_threads: int | None = None):
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = num_threads or num_threads_here()
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        # threads spin within a step, so that it is a third shorter; between steps they sleep
-        options.add_session_config_entry("session.force_spinning_stop", "1")
-        self._session = open_session(path, options)
-        super().__init__(read_exported(path, self._session))
-        self._bound: dict[int, _BoundArrays] = {}  # by batch size
-        self._single: dict[int, _BoundArrays] = {}  # for one stream, by the row that is read
+        self._path = path
+        plans = plans_for(num_threads or num_cores_here())
+        threads = plans(1)[0].threads
+        self._sessions = {(threads, 0): _session(path, threads)}
+        super().__init__(read_exported(path, self._sessions[threads, 0]), plans)
 
-    def _run(self, pixels: np.ndarray, slots: np.ndarray) -> np.ndarray:
-        return self._run_one(pixels, int(slots[0])) if len(slots) == 1 else self._run_several(pixels, slots)
+    def _open_lane(self, plan: Plan, number: int) -> Run:
+        key = plan.threads, 0 if plan.threads == 1 else number
+        if key not in self._sessions:
+            self._sessions[key] = _session(self._path, plan.threads)
+        return _Lane(self._sessions[key], self._exported, self._pool, self._rows)
 
-    def _run_one(self, pixels: np.ndarray, slot: int) -> np.ndarray:
+
+class _Lane:
+    """Runs of one lane; ONNX Runtime reads and writes the arrays in place."""
+
+    def __init__(self, session: Any, exported: Exported, pool: list[np.ndarray], rows: np.ndarray):
+        self._session = session
+        self._exported = exported
+        self._pool = pool
+        self._rows = rows
+        self._make_room(1)
+
+    def __call__(self, pixels: np.ndarray, slots: np.ndarray) -> np.ndarray:
+        size = len(slots)
+        if size > len(self._pixels):
+            self._make_room(size)
+        self._pixels[:size] = pixels
+        if size == 1:
+            self._run_one(int(slots[0]))
+        else:
+            self._run_several(slots)
+        return self._scores[:size]
+
+    def _run_one(self, slot: int) -> None:
         row = int(self._rows[slot])
         if row not in self._single:
             state, new_state = ([leaf[at : at + 1] for leaf in self._pool] for at in (row, row ^ 1))
-            self._single[row] = self._bind(state, new_state, 1)
-        arrays = self._single[row]
-        arrays.pixels[:] = pixels
-        self._session.run_with_iobinding(arrays.binding)
+            self._single[row] = self._bind(1, state, new_state)
+        self._session.run_with_iobinding(self._single[row])
         self._rows[slot] = row ^ 1
-        return arrays.scores
 
-    def _run_several(self, pixels: np.ndarray, slots: np.ndarray) -> np.ndarray:
+    def _run_several(self, slots: np.ndarray) -> None:
         size = len(slots)
-        if size not in self._bound:
-            state, new_state = ([np.empty((size, *leaf.shape[1:]), np.float32) for leaf in self._pool] for _ in "12")
-            self._bound[size] = self._bind(state, new_state, size)
-        arrays, rows = self._bound[size], self._rows[slots]
-        arrays.pixels[:] = pixels
-        for leaf, values in zip(self._pool, arrays.state, strict=True):
-            np.take(leaf, rows, axis=0, out=values)
-        self._session.run_with_iobinding(arrays.binding)
-        for leaf, values in zip(self._pool, arrays.new_state, strict=True):
-            leaf[rows] = values
-        return arrays.scores
+        if size not in self._several:
+            state, new_state = ([values[:size] for values in each] for each in (self._state, self._new_state))
+            self._several[size] = self._bind(size, state, new_state)
+        rows = self._rows[slots]
+        for leaf, values in zip(self._pool, self._state, strict=True):
+            np.take(leaf, rows, axis=0, out=values[:size])
+        self._session.run_with_iobinding(self._several[size])
+        for leaf, values in zip(self._pool, self._new_state, strict=True):
+            leaf[rows] = values[:size]
 
-    def _grow(self) -> None:
-        super()._grow()
-        self._single.clear()  # they are bound to the old pool
+    def _make_room(self, size: int) -> None:
+        """Allocate arrays for runs of up to `size` streams."""
+        wanted = self._exported.card.preprocessing
+        self._pixels = np.zeros((size, 1, wanted.height, wanted.width, wanted.channels), np.uint8)
+        self._scores = np.zeros((size, 1, len(self._exported.card.labels)), np.float32)
+        self._state, self._new_state = (
+            [np.zeros((size, *shape), np.float32) for shape in self._exported.state] for _ in range(2)
+        )
+        self._single: dict[int, Any] = {}
+        """The bindings for one stream, by the row that is read."""
+        self._several: dict[int, Any] = {}
+        """The bindings for several streams, by their number."""
 
-    def _bind(self, state: list[np.ndarray], new_state: list[np.ndarray], size: int) -> _BoundArrays:
-        wanted = self.card.preprocessing
-        pixels = np.zeros((size, 1, wanted.height, wanted.width, wanted.channels), np.uint8)
-        scores = np.zeros((size, 1, len(self.card.labels)), np.float32)
+    def _bind(self, size: int, state: list[np.ndarray], new_state: list[np.ndarray]) -> Any:
         binding = self._session.io_binding()
         names = self._exported.state_names
-        for name, array in zip([self._exported.takes, *names], [pixels, *state], strict=True):
+        inputs = {self._exported.takes: self._pixels[:size], **dict(zip(names, state, strict=True))}
+        outputs = {"scores": self._scores[:size]} | {
+            f"new_{name}": array for name, array in zip(names, new_state, strict=True)
+        }
+        for name, array in inputs.items():
             binding.bind_ortvalue_input(name, onnxruntime.OrtValue.ortvalue_from_numpy(array))
-        for name, array in zip(["scores", *(f"new_{name}" for name in names)], [scores, *new_state], strict=True):
+        for name, array in outputs.items():
             binding.bind_ortvalue_output(name, onnxruntime.OrtValue.ortvalue_from_numpy(array))
-        return _BoundArrays(pixels, state, new_state, scores, binding)
+        return binding
+
+
+def _session(path: Path, num_threads: int) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = num_threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # threads spin within a step, so that it is a third shorter; between steps they sleep
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    return open_session(path, options)
 
 
 def open_session(path: Path, options: Any = None) -> Any:

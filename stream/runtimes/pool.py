@@ -2,39 +2,38 @@
 
 from __future__ import annotations
 
-import os
 from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from time import perf_counter
 
 import numpy as np
 
 from actionstream.models.card import Card
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.export.exported import TOLERANCE, Exported, check_snippets
+from actionstream.runtimes.plans import Plan, Planner, PlansOf
 from actionstream.runtimes.runtime import Runtime, StateArrays
 from actionstream.runtimes.slots import SlotPool
 
 NUM_SLOTS = 4  # at first
-MAX_BATCH = 8
-MAX_THREADS = 4
-"""Default limit of threads of a step: its layers are too small for more."""
 
-
-def num_threads_here() -> int:
-    """Threads of a step: the number of cores that this process may use, up to MAX_THREADS."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, MAX_THREADS)
+Run = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""Scores pixels, uint8 (B, 1, height, width, channels), of streams with slots (B,), and updates their states in the
+pool; returns scores (B, 1, K), which the next run may overwrite."""
 
 
 class PoolRuntime(SlotPool):
     """Gathers the states of a batch from the pool, runs the step, and scatters the new states into the pool.
 
-    The pool grows with the number of streams. More than MAX_BATCH streams, or more than one snippet, need several runs.
+    The pool grows with the number of streams. A batch is cut into runs, one after the other or side by side in several
+    lanes, as a `Planner` finds it fastest; runs of different lanes have different rows of the pool.
     """
 
     chunk = 1
     rows_per_slot = 1
 
-    def __init__(self, exported: Exported):
+    def __init__(self, exported: Exported, plans: PlansOf):
         _refuse_what_cannot_stream(exported)
         super().__init__(NUM_SLOTS)
         self.card = exported.card
@@ -42,21 +41,51 @@ class PoolRuntime(SlotPool):
         self._pool = [np.zeros((NUM_SLOTS * self.rows_per_slot, *shape), np.float32) for shape in exported.state]
         self._rows = np.arange(NUM_SLOTS) * self.rows_per_slot
         """The current row of each slot in the pool."""
+        self._planner = Planner(plans)
+        self._lanes: dict[tuple[int, int, int], Run] = {}
+        self._others: ThreadPoolExecutor | None = None
+        """Threads for all lanes but the first."""
+        self._num_others = 0
 
     @abstractmethod
-    def _run(self, pixels: np.ndarray, slots: np.ndarray) -> np.ndarray:
-        """Score pixels, uint8 (B, 1, height, width, channels); returns scores (B, 1, K), and updates the states."""
+    def _open_lane(self, plan: Plan, number: int) -> Run:
+        """The function for the runs in a lane of a plan, until the pool grows."""
 
     def step(self, snippets: np.ndarray, slots: np.ndarray) -> np.ndarray:
         num_streams, num_snippets = snippets.shape[:2]
         if len(np.unique(slots)) < num_streams:
             raise ActionstreamError(f"slots {slots.tolist()} have one twice; a stream can be in a batch once")
+        plan = self._planner.choose(num_streams)
+        lanes = [self._lane(plan, number) for number in range(plan.lanes)]
         scores = np.empty((num_streams, num_snippets, len(self.card.labels)), np.float32)
-        for begin in range(0, num_streams, MAX_BATCH):
-            some = slice(begin, begin + MAX_BATCH)
-            for time in range(num_snippets):
-                scores[some, time] = self._run(snippets[some, time : time + 1], slots[some])[:, 0]
+        parts = iter([slice(begin, begin + plan.size) for begin in range(0, num_streams, plan.size)])
+
+        def work(run: Run, parts: Iterator[slice]) -> None:
+            for part in parts:  # all lanes take from one iterator, so that none waits while there is work
+                for time in range(num_snippets):
+                    scores[part, time] = run(snippets[part, time : time + 1], slots[part])[:, 0]
+
+        began = perf_counter()
+        others = [self._threads(plan.lanes - 1).submit(work, run, parts) for run in lanes[1:]]
+        try:
+            work(lanes[0], parts)
+        finally:
+            wait(others)
+        for other in others:
+            other.result()
+        self._planner.record(num_streams, plan, (perf_counter() - began) / num_snippets)
         return scores
+
+    def _lane(self, plan: Plan, number: int) -> Run:
+        key = plan.threads, plan.lanes, number
+        if key not in self._lanes:
+            self._lanes[key] = self._open_lane(plan, number)
+        return self._lanes[key]
+
+    def _threads(self, number: int) -> ThreadPoolExecutor:
+        if self._others is None or self._num_others < number:
+            self._others, self._num_others = ThreadPoolExecutor(number, "lane"), number
+        return self._others
 
     def reset(self, slot: int) -> None:
         for leaf in self._pool:
@@ -72,6 +101,7 @@ class PoolRuntime(SlotPool):
     def _grow(self) -> None:
         self._pool = [np.concatenate([leaf, np.zeros_like(leaf)]) for leaf in self._pool]
         self._rows = np.concatenate([self._rows, (self._num_slots + np.arange(self._num_slots)) * self.rows_per_slot])
+        self._lanes.clear()  # they use the old pool
 
     def check(self) -> None:
         """Compare with the scores in the exported file; RuntimeError when they differ."""
