@@ -135,7 +135,7 @@ def oracle(engine, path, time_seconds):
     said = None
     for frame in FileSource(str(path)):
         if frame.time_seconds <= time_seconds:
-            said = engine.push(stream, frame.image, frame.time_seconds) or said
+            said = engine.push(stream, frame.picture, frame.time_seconds) or said
     engine.close(stream)
     return said
 

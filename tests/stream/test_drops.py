@@ -146,7 +146,7 @@ class Oracle:
             if decision.reset:
                 self.stages[number].reset()
             if decision.sampled:
-                snippets[number] = self.stages[number].push(frame.image, frame.time_seconds)
+                snippets[number] = self.stages[number].push(frame.picture, frame.time_seconds)
         if not any(decision.sampled for decision in decisions):
             return False
         self.since.append((frame.time_seconds, decisions[0].reset, snippets))

@@ -85,7 +85,7 @@ def said_by_engine(**settings):
         for frame in source:
             if frame.index == NUM_FRAMES:
                 break
-            prediction = engine.push(stream, frame.image, frame.time_seconds)
+            prediction = engine.push(stream, frame.picture, frame.time_seconds)
             if prediction is not None:
                 events += prediction.events
                 resets.append(prediction.reset)

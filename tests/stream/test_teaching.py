@@ -232,7 +232,7 @@ def test_a_taught_model_labels_live(teacher, tmp_path):
     best = {}
     source = open_source(SAMPLE)
     for frame in source:
-        prediction = engine.push(stream, frame.image, frame.time_seconds)
+        prediction = engine.push(stream, frame.picture, frame.time_seconds)
         if prediction is not None and not prediction.warming_up:
             best[frame.time_seconds] = prediction.names[prediction.probabilities.argmax()]
     source.close()
@@ -247,7 +247,7 @@ def test_live_scores_are_those_of_the_fit(teacher):
     network, card = teacher.checkpoint()
     engine = Engine(Scorer(TorchRuntime(network, card)))
     stream = engine.open()
-    predictions = [engine.push(stream, frame.image, frame.time_seconds) for frame in pieces("right")]
+    predictions = [engine.push(stream, frame.picture, frame.time_seconds) for frame in pieces("right")]
     rows = teacher.examples[0].features[0].astype(np.float32)
     rows = np.concatenate([np.repeat(rows[:1], max(fit.lengths), axis=0), rows])
     each = [fit.weights @ describe(rows[-length:], network.num_parts) + fit.offset for length in fit.lengths]
@@ -281,7 +281,7 @@ def test_wrong_clips_change_nothing(teacher, tmp_path):
     with pytest.raises(ValueError, match=r"empty\.mp4"):
         teacher.add("wave", tmp_path / "empty.mp4")
     frames = pieces("right")
-    long = [type(frames[0])(stream="x", index=n, time_seconds=n * 1.0, image=frames[0].image) for n in range(63)]
+    long = [type(frames[0])(stream="x", index=n, time_seconds=n * 1.0, picture=frames[0].image) for n in range(63)]
     with pytest.raises(ValueError, match="longer than 60 s; expected one action"):
         teacher.add("wave", long)
     write_video(tmp_path / "long.mp4", [frames[0].image] * 63, rate=1)

@@ -91,7 +91,7 @@ def live(model, source):
     """What the engine says of each frame of a source."""
     machine = Engine(model)
     stream = machine.open()
-    return [row for frame in source if (row := machine.push(stream, frame.image, frame.time_seconds))]
+    return [row for frame in source if (row := machine.push(stream, frame.picture, frame.time_seconds))]
 
 
 def check_same(found, rows, card):
