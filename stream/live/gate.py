@@ -11,6 +11,7 @@ from typing import Generic, Literal, NamedTuple, TypeVar
 import numpy as np
 
 from actionstream.live.movement import Movement
+from actionstream.models.card import Card
 from actionstream.models.common.errors import ActionstreamError
 
 PROBE_SECONDS, HOLD_SECONDS, LEAD_SECONDS = 2.0, 2.0, 1.0
@@ -72,7 +73,20 @@ class Gate(Generic[Item]):
         self.hold_seconds = hold_seconds
         self.lead_seconds = lead_seconds
         self._movement = Movement()
-        self.reset()
+        self._ring: deque[Kept[Item]] = deque()
+        self._idle = False
+        self._last_seconds: float | None = None
+        self._moved_seconds = self._scored_seconds = -math.inf
+
+    @classmethod
+    def of(cls, card: Card, *, probe_seconds: float = PROBE_SECONDS) -> Gate[Item]:
+        """The gate of a stream of a model: it holds, and keeps in its ring, at least what the scores are about."""
+        memory_seconds = card.interval_seconds * max(card.context + 1, card.covers, card.num_frames)
+        return cls(
+            probe_seconds=probe_seconds,
+            hold_seconds=max(HOLD_SECONDS, memory_seconds),
+            lead_seconds=max(LEAD_SECONDS, memory_seconds),
+        )
 
     @property
     def idle(self) -> bool:
@@ -110,9 +124,9 @@ class Gate(Generic[Item]):
     def reset(self) -> None:
         """The next snippet does not follow the last one; it is scored. What is known of the noise is kept."""
         self._movement.reset()
-        self._ring: deque[Kept[Item]] = deque()
+        self._ring.clear()
         self._idle = False
-        self._last_seconds: float | None = None
+        self._last_seconds = None
         self._moved_seconds = self._scored_seconds = -math.inf
 
     def copy(self) -> Gate[Item]:
