@@ -5,7 +5,7 @@
 runs an ungated and a gated stream of one engine over each video, as it is and as a scene that begins still and then
 moves without a cut: its first frame is held under the noise of a real camera, then the video goes on. It prints one
 JSON object. Each disturbance of still_scenes.py runs for --still-minutes on the held first frame of the first video of
-each folder; there only steps are counted, which needs no network.
+each folder. Only steps are counted there, which needs no network; then that video moves under the same disturbance.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -180,43 +180,59 @@ def match(wanted: Sequence[FoundEvent], found: Sequence[FoundEvent], card: Card)
     return {"number": len(wanted), "lost": lost, "late_frames": {str(frames): late[frames] for frames in sorted(late)}}
 
 
-def count_steps(
-    video: Path, card: Card, gate: Gate[None], noise: np.ndarray, *, minutes: float
-) -> list[dict[str, Any]]:
-    """Rows of the report: the steps of still scenes, with each disturbance of the held first frame of a video.
+def watch_still(
+    video: Path, name: str, noise: np.ndarray, engine: Engine, gate: Gate[Any], *, minutes: float, held_seconds: float
+) -> dict[str, Any]:
+    """A row of the report: the steps of a still scene with a disturbance, and the events when it moves after that.
+
+    The scene is the held first frame of a video; then it is held for held_seconds more, and moves. The gate, which has
+    learnt the disturbance for minutes, must not be deaf to what it disturbs, too.
 
     ratio       snippets, which are the steps of an ungated stream, to the steps of the gated one
     ratio_late  the same in the second half, when the gate has learnt what it can
     """
+    card, disturb = engine.card, DISTURBANCES[name]
     rate = 1 / card.frame_seconds
     _, first = next(read_video(video))
-    rows = []
-    for name, disturb in DISTURBANCES.items():
-        rng = np.random.default_rng(0)
-        scene = disturb(held(first, noise, rng), rate, rng)
-        sampling, own = Sampling(card), gate.copy()
-        steps, wakes = [], 0
-        for index, image in enumerate(islice(scene, round(60 * minutes * rate))):
-            frame = Frame(stream="", index=index, time_seconds=index / rate, image=image)
-            sampled = sampling.push(frame)
-            if sampled is not None and sampled.snippet is not None:
-                decision = own.push(sampled.snippet, frame.time_seconds, None)
-                steps.append(len(decision.due))
-                wakes += decision.why == "wake"
-        half = len(steps) // 2
-        rows.append(
-            {
-                "scene": video.name,
-                "group": video.parent.name,
-                "disturbance": name,
-                "snippets": len(steps),
-                "steps": sum(steps),
-                "wakes": wakes,
-                "ratio": len(steps) / sum(steps),
-                "ratio_late": len(steps[half:]) / max(1, sum(steps[half:])),
-            }
-        )
-    return rows
+    rng = np.random.default_rng(0)
+    sampling, gate = Sampling(card), gate.copy()
+    steps, wakes = [], 0
+    for index, image in enumerate(islice(disturb(held(first, noise, rng), rate, rng), round(60 * minutes * rate))):
+        frame = Frame(stream="", index=index, time_seconds=index / rate, image=image)
+        sampled = sampling.push(frame)
+        if sampled is not None and sampled.snippet is not None:
+            decision = gate.push(sampled.snippet, frame.time_seconds, None)
+            steps.append(len(decision.due))
+            wakes += decision.why == "wake"
+    half = len(steps) // 2
+
+    def frames() -> Timed:
+        return _disturbed(hold_first(video, noise, seconds=held_seconds, rate=rate, seed=0), name, rate)
+
+    moving = compare(engine, Scene(video.name, video.parent.name, held_seconds, frames), gate)
+    return {
+        "disturbance": name,
+        "scene": video.name,
+        "group": video.parent.name,
+        "snippets": len(steps),
+        "steps": sum(steps),
+        "wakes": wakes,
+        "ratio": len(steps) / sum(steps),
+        "ratio_late": len(steps[half:]) / max(1, sum(steps[half:])),
+        **{key: moving[key] for key in ("events", "events_while_held", "extra_events")},
+    }
+
+
+def _disturbed(frames: Timed, name: str, rate: float) -> Timed:
+    times: deque[float] = deque()
+
+    def images() -> Iterator[np.ndarray]:
+        for time_seconds, image in frames:
+            times.append(time_seconds)
+            yield image
+
+    for image in DISTURBANCES[name](images(), rate, np.random.default_rng(1)):
+        yield times.popleft(), image
 
 
 def add_up(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -266,8 +282,11 @@ def measure(
     for number, scene in enumerate(scenes, start=1):
         rows.append(compare(engine, scene, gate.copy()))
         done(number / (2 * len(videos)))
-    firsts = {video.parent: video for video in reversed(videos)} if still_minutes else {}
-    still = [row for each in firsts.values() for row in count_steps(each, card, gate, noise, minutes=still_minutes)]
+    still = [
+        watch_still(video, name, noise, engine, gate, minutes=still_minutes, held_seconds=held_seconds)
+        for video in {video.parent: video for video in reversed(videos)}.values()
+        for name in DISTURBANCES
+    ]
     return {
         "machine": machine(),
         "settings": {name: getattr(gate, name) for name in ("probe_seconds", "hold_seconds", "lead_seconds")},

@@ -75,6 +75,7 @@ def coded(scene: Scene, rate: float, rng: np.random.Generator, *, crf: int = 32,
 
     encoder: av.VideoCodecContext | None = None
     decoder = av.CodecContext.create("h264", "r")
+    decoder.thread_type = "SLICE"  # threads of frames would keep the last ones
     for image in scene:
         rows, columns = (side // 2 * 2 for side in image.shape[:2])
         if encoder is None:
