@@ -63,10 +63,11 @@ class Movement:
             return False
         size = np.abs(_without_light(cells - self._background, self._background))
         level = _largest(size / np.clip(NOISES * self._noise, FLOOR, CEILING))
-        moves = level > max(1.0, USUALS * self._usual) or _largest(size) > CEILING
+        moves = level > max(1.0, USUALS * self._usual) or bool(size.max() > CEILING and _largest(size) > CEILING)
         passed_seconds = min(passed_seconds, LONGEST_SECONDS)
         rate = passed_seconds * (STILL_RATE if still else MOVING_RATE)
-        self._noise *= np.where(size > self._noise, *_steps(rate)).astype(np.float32)
+        up, down = _steps(rate)
+        self._noise *= np.where(size > self._noise, np.float32(up), np.float32(down))
         np.clip(self._noise, LEAST_NOISE, CEILING / NOISES, out=self._noise)
         up, down = _steps(passed_seconds * (STILL_RATE if still else USUAL_RATE))
         usual = self._usual * (up if level > self._usual else down)
@@ -113,14 +114,20 @@ def _without_light(change: np.ndarray, background: np.ndarray) -> np.ndarray:
 
     Cells that change much more than most others are left out of the fit, since they may move.
     """
-    change = change - np.median(change)
     shade = background - background.mean()
     for _ in range(2):  # the first fit tells which cells are left out of the second
         size = np.abs(change)
-        most = size < 3 * np.median(size) + 0.5
-        shades = shade[most]
-        change = change - shade * float(shades @ change[most] / (shades @ shades + LEAST_CONTRAST * shades.size))
-    return change - np.median(change)
+        most = size < 3 * _median(size) + 0.5
+        shades = shade * most
+        contrast = np.vdot(shades, shade) + LEAST_CONTRAST * np.count_nonzero(most)
+        change = change - shade * (np.vdot(shades, change) / contrast)
+    return change - _median(change)
+
+
+def _median(values: np.ndarray) -> np.float32:
+    """The upper median, in a fifth of the time that np.median takes."""
+    middle = values.size // 2
+    return np.partition(values, middle, axis=None)[middle]
 
 
 def _largest(values: np.ndarray) -> float:

@@ -1,9 +1,12 @@
 """The idle gate: still scenes cost few steps, no start of a movement is missed, and noise is learnt."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from actionstream.live.gate import Gate
+from actionstream.engine.engine import Engine
+from actionstream.live.gate import HOLD_SECONDS, LEAD_SECONDS, Gate
 from actionstream.models.common.errors import ActionstreamError
 
 INTERVAL = 1 / 15
@@ -19,7 +22,7 @@ def picture(seed=0):
 def square(image, place, level=60.0, side=8):
     """The image with a square that is brighter, its corner at (row, column)."""
     row, column = place
-    image = image.copy()
+    image = image.astype(np.float64)
     image[row : row + side, column : column + side] += level
     return image
 
@@ -111,6 +114,14 @@ def test_a_change_of_light_is_no_movement():
     assert {d.why for d in decisions[60:]} == {"idle", "probe"}
 
 
+def test_a_change_of_exposure_is_no_movement():
+    """All grey levels change in proportion: dark parts by less than bright ones."""
+    rng = np.random.default_rng(0)
+    scene = [snippet(picture() * (0.85 if n >= 90 else 1.0), 1.0, rng) for n in range(200)]
+    decisions = decide(Gate(), scene)
+    assert {d.why for d in decisions[60:]} == {"idle", "probe"}
+
+
 def leaves(num, seed):
     """A part of the scene changes all the time, as leaves or rain do."""
     rng = np.random.default_rng(seed)
@@ -132,8 +143,34 @@ def test_what_moves_all_the_time_is_learnt_as_noise():
     assert len(steps(after)) >= 20
 
 
+def drops(num, seed, level=8.0):
+    """Something changes in other places each time, as drops of rain do: no cell for long."""
+    rng = np.random.default_rng(seed)
+    scene = []
+    for _ in range(num):
+        image = picture()
+        for row, column in rng.integers(0, 60, (3, 2)):
+            image = square(image, (row, column), level, side=4)
+        scene.append(snippet(image, 1.0, rng))
+    return scene
+
+
+def test_rain_is_learnt_and_the_gate_is_not_deaf_in_it():
+    gate = Gate()
+    rainy = drops(15 * 400, 0)
+    decisions = decide(gate, rainy)
+    assert len(steps(decisions[: 15 * 20])) > 15 * 10
+    assert len(steps(decisions[-15 * 60 :])) < 15 * 60 / 10
+    after = decide(gate, [snippet(square(each, (24, 2 * n), 60.0)) for n, each in enumerate(rainy[:20])], len(rainy))
+    assert any(d.why == "wake" for d in after[:3])
+
+
 def test_a_large_movement_is_never_learnt():
-    decisions = decide(Gate(), moving(15 * 120, level=90.0))
+    """However long it lasts, and wherever it is: all cells and the usual level have learnt what they can."""
+    rng = np.random.default_rng(0)
+    scene = [snippet(np.kron(rng.normal(120, 40, (8, 8, 1)), np.ones((8, 8, 3)))) for _ in range(1600)]
+    gate = Gate()
+    decisions = [gate.push(each, n / 2, n) for n, each in enumerate(scene)]
     assert {d.why for d in decisions} == {"awake"}
 
 
@@ -178,6 +215,25 @@ def test_a_copy_goes_on_alone():
     assert [d.due for d in decide(gate.copy(), moving(20), first=130)] == [
         d.due for d in decide(gate, moving(20), first=130)
     ]
+
+
+def test_copies_do_not_learn_from_each_other():
+    gate = Gate()
+    decide(gate, still(100))
+    twin, other = gate.copy(), gate.copy()
+    of_twin = decide(twin, leaves(15 * 60, 1), first=100)
+    assert decide(other, leaves(15 * 60, 1), first=100) == of_twin
+
+
+def test_the_model_tells_how_long_to_hold():
+    card = Engine().card
+    assert Gate.of(card).hold_seconds == HOLD_SECONDS
+    assert Gate.of(card).lead_seconds == LEAD_SECONDS
+    windowed = Gate.of(replace(card, interval_seconds=0.25, frame_seconds=0.25, num_frames=16))
+    assert (windowed.hold_seconds, windowed.lead_seconds) == (4.0, 4.0)
+    actions = Gate.of(replace(card, covers=60), probe_seconds=5.0)
+    assert actions.hold_seconds == pytest.approx(4.0)
+    assert actions.probe_seconds == 5.0
 
 
 def test_times_must_increase():
