@@ -131,7 +131,7 @@ def compare(engine: Engine, scene: Scene, gate: Gate[tuple[Frame, Prepared]]) ->
     now = 0.0
     for index, (now, image) in enumerate(scene.frames()):
         for name, run in (("ungated", ungated), ("gated", gated)):
-            frame = Frame(stream=name, index=index, time_seconds=now, image=image)
+            frame = Frame(stream=name, index=index, time_seconds=now, picture=image)
             prepared = engine.prepare(frame)
             due: Sequence[tuple[Frame, Prepared]] = [(frame, prepared)]
             snippet = next((each for each in prepared.snippets if each is not None), None)
@@ -198,7 +198,7 @@ def watch_still(
     sampling, gate = Sampling(card), gate.copy()
     steps, wakes = [], 0
     for index, image in enumerate(islice(disturb(held(first, noise, rng), rate, rng), round(60 * minutes * rate))):
-        frame = Frame(stream="", index=index, time_seconds=index / rate, image=image)
+        frame = Frame(stream="", index=index, time_seconds=index / rate, picture=image)
         sampled = sampling.push(frame)
         if sampled is not None and sampled.snippet is not None:
             decision = gate.push(sampled.snippet, frame.time_seconds, None)
