@@ -31,10 +31,10 @@ class Kept(NamedTuple, Generic[Item]):
 class Decision(Generic[Item]):
     """The gate's decision on a snippet.
 
-    due  the items that the network has to score now, oldest first; the last one is that of the snippet itself
+    due  the items that the network has to score now, oldest first
     why  "awake": the scene moves, or moved a short time ago; due is this snippet
          "wake":  the scene begins to move; due is the ring of the last snippets, then this one
-         "probe": the scene is still, and a step is due all the same; due is this snippet
+         "probe": the scene is still, and a step is due all the same; due is the oldest snippet of the ring
          "idle":  the scene is still; due is empty
     """
 
@@ -47,7 +47,8 @@ class Gate(Generic[Item]):
 
     While the scene is still the state of the stream stays as it is, and one snippet each `probe_seconds` is scored.
     When it begins to move, the snippets of the last `lead_seconds` that were not scored are scored first: the network
-    sees the whole beginning, at its own rhythm.
+    sees the whole beginning, at its own rhythm. The snippet that is scored while the scene is still is the oldest of
+    these, so that they are complete whenever the movement begins.
 
     probe_seconds  between two steps while the scene is still
     hold_seconds   the scene counts as moving for so long after its last movement, and after a reset. The state then
