@@ -66,16 +66,16 @@ def show_throughput(console: Console, report: dict[str, Any]) -> None:
 def show_streams(console: Console, report: dict[str, Any]) -> None:
     """A line for each number of streams, and the part that limits them."""
     parts = list(report["tries"][0]["busy_seconds"])
-    table = _table("streams", "p50 ms", "p99 ms", "lost", *parts, "cores", "MB", "held")
+    table = _table("streams", "p50\nms", "p99\nms", "lost", *parts, "cores", "GB", "held")
     for each in report["tries"]:
         latency = each["latency_ms"]
         table.add_row(
             str(each["streams"]),
-            *(("-", "-") if latency is None else (f"{latency['p50']:.1f}", f"{latency['p99']:.1f}")),
+            *(("-", "-") if latency is None else (_short(latency["p50"]), _short(latency["p99"]))),
             str(each["lost"]),
             *(f"{each['busy_seconds'][part]:.2f}" for part in parts),
             f"{each['processors']:.2f}",
-            f"{each['megabytes']:.0f}",
+            f"{each['megabytes'] / 1024:.2f}",
             "yes" if each["held"] else "no",
         )
     console.print(table)

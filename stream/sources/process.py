@@ -111,9 +111,9 @@ class ProcessSource(Source):
                 return
             self.rate = message["rate"]
             packets = unpack(message["tracks"], memoryview(data)[begin:])
-            picture = RemotePicture(reader, message["frame"]["index"], *message["size"], of=self.name)
-            if self.with_images:
-                picture.image()
+            index = message["frame"]["index"]
+            image = reader.ask(index, None) if self.with_images else None
+            picture = RemotePicture(reader, index, *message["size"], image=image, of=self.name)
             yield Frame(stream=self.name, picture=picture, packets=packets, **message["frame"])
             reader.wire.send_bytes(b"next")
             limit, missing = self._connection.stall_seconds, "stalled: no frame"
@@ -122,12 +122,12 @@ class ProcessSource(Source):
 class RemotePicture(Resizable):
     """The picture of a frame, which a reader keeps for a short time; what was asked for once is here to stay."""
 
-    def __init__(self, reader: _Reader, index: int, height: int, width: int, *, of: str):
+    def __init__(self, reader: _Reader, index: int, height: int, width: int, *, image: np.ndarray | None, of: str):
         self.height, self.width = height, width
         self._reader = reader
         self._index = index
         self._source = of
-        self._image: np.ndarray | None = None
+        self._image = image
         self._resized: dict[Preprocessing, np.ndarray] = {}
 
     def image(self) -> np.ndarray:

@@ -96,7 +96,8 @@ class _Desk:
     def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
         if "wanted" in request:
             self._known.append(Preprocessing(**request["wanted"]))
-        frame = next((each for each in self._kept if each.index == request["frame"]), None)
+        kept = list(self._kept)  # at once: the source goes on
+        frame = next((each for each in kept if each.index == request["frame"]), None)
         if frame is None:
             return {"gone": True}
         made = frame.image if request["as"] is None else self._known[request["as"]].resize(frame.picture)
