@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 RuntimeName = Literal["auto", "torch", "compile", "graphs", "onnx", "openvino"]
+PrecisionName = Literal["float32", "bfloat16", "int8", "auto"]
+"""Of weights and activations; auto: the fastest that this machine has, whose scores agree with float32."""
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 Policy = Literal["auto", "newest", "every"]
 """Which frames of a source are labelled: see `actionstream.live.feed.Feed`."""

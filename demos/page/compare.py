@@ -22,7 +22,7 @@ from actionstream.models.locate import Located
 from actionstream.models.network import Network
 from actionstream.models.weights.loading import load
 from actionstream.models.window import Window
-from actionstream.runtimes.opening import PACKAGES
+from actionstream.runtimes.exported_file import PACKAGES
 from actionstream.sources import SAMPLE
 from actionstream.sources.video import FileSource
 

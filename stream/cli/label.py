@@ -9,7 +9,7 @@ import typer
 
 from actionstream.choices import SubtitleFormat
 from actionstream.cli.messages import say
-from actionstream.cli.options import Background, Decoder, Device, MaxPixels, Model
+from actionstream.cli.options import Background, Decoder, Device, MaxPixels, Model, Precision
 from actionstream.models.common.extras import needs
 from actionstream.models.common.limits import MAX_PIXELS
 
@@ -46,6 +46,7 @@ def label(
     ] = 0.3,
     background: Background = None,
     device: Device = "auto",
+    precision: Precision = "float32",
     decoder: Decoder = "processor",
     max_pixels: MaxPixels = MAX_PIXELS,
 ) -> None:
@@ -58,6 +59,7 @@ def label(
         videos,
         model=model,
         device=device,
+        precision=precision,
         background=background,
         folder=out,
         subtitle=subtitles,

@@ -23,6 +23,7 @@ from actionstream.cli.frames import frames
 from actionstream.cli.messages import say
 from actionstream.cli.models import models
 from actionstream.cli.record import record
+from actionstream.cli.runtimes import runtimes
 from actionstream.cli.sources import sources
 from actionstream.cli.test import test
 from actionstream.cli.train import train
@@ -41,7 +42,21 @@ app.command(epilog=watch.EXIT_CODES, cls=watch.WatchCommand)(watch.watch)
 app.command(epilog=serve.EXIT_CODES)(serve.serve)
 app.command(epilog=label.EXIT_CODES)(label.label)
 app.command(epilog=teach.EXIT_CODES, cls=teach.TeachCommand)(teach.teach)
-for command in (demo, annotate, sources, record, frames, features, models, convert, train, export, test, evaluate):
+for command in (
+    demo,
+    annotate,
+    sources,
+    record,
+    frames,
+    features,
+    models,
+    runtimes,
+    convert,
+    train,
+    export,
+    test,
+    evaluate,
+):
     app.command()(command)
 app.add_typer(bench, name="bench")
 

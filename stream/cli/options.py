@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from actionstream.choices import DeviceName, RuntimeName
+from actionstream.choices import DeviceName, PrecisionName, RuntimeName
 from actionstream.models.common.choices import DecoderName
 from actionstream.models.common.decoders import VARIABLE as DECODER_VARIABLE
 from actionstream.models.common.decoders import decoder
@@ -25,6 +25,18 @@ Runtime = Annotated[
     typer.Option(
         "--runtime", help="The software that runs the network; auto takes the fastest one with the same scores."
     ),
+]
+Precision = Annotated[
+    PrecisionName,
+    typer.Option(
+        "--precision",
+        help="The numbers of the network on a CPU: less precise ones are faster. int8 is calibrated on the sample "
+        "video; auto takes the fastest that this machine has.",
+    ),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option("--threads", min=1, help="CPU threads of the network.", show_default="as suits this machine"),
 ]
 Weights = Annotated[
     Path | None,

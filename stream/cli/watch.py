@@ -12,7 +12,19 @@ from typer.core import TyperCommand
 
 from actionstream.choices import Policy, Transport
 from actionstream.cli.messages import refuse, say
-from actionstream.cli.options import Background, Decoder, Device, Labels, MaxPixels, Model, Runtime, Weights, loading
+from actionstream.cli.options import (
+    Background,
+    Decoder,
+    Device,
+    Labels,
+    MaxPixels,
+    Model,
+    Precision,
+    Runtime,
+    Threads,
+    Weights,
+    loading,
+)
 from actionstream.cli.thresholds import read_thresholds
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.common.limits import MAX_PIXELS
@@ -113,9 +125,8 @@ def watch(
     max_frames: Annotated[int | None, typer.Option(min=1, help="Stop after this many frames of a source.")] = None,
     device: Device = "auto",
     runtime: Runtime = "auto",
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads of the network.", show_default="as suits this machine")
-    ] = None,
+    precision: Precision = "float32",
+    threads: Threads = None,
     threshold: Annotated[
         list[str] | None,
         typer.Option(
@@ -223,8 +234,10 @@ def watch(
             model,
             gap_seconds=gap,
             runtime=runtime,
+            precision=precision,
             device=device,
             num_threads=threads,
+            say=say,
             export_meanwhile=True,
             **loaded,
         )

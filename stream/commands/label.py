@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from actionstream.choices import SubtitleFormat
+from actionstream.choices import PrecisionName, SubtitleFormat
 from actionstream.commands import signals
 from actionstream.commands.tables import open_console
 from actionstream.engine.fusion import open_scorer
@@ -47,6 +47,7 @@ def label_files(
     *,
     model: str,
     device: str,
+    precision: PrecisionName,
     background: str | None,
     folder: Path,
     subtitle: SubtitleFormat | None,
@@ -76,7 +77,7 @@ def label_files(
     ]
     names = [name_of(video) for video in videos]
     _check_targets(videos, names, folder, kinds)
-    scorer = open_scorer(model, device=device)
+    scorer = open_scorer(model, device=device, precision=precision, say=say)
     background = find_background(scorer.card.labels, background)
     folder.mkdir(parents=True, exist_ok=True)
     console = open_console()

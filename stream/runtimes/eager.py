@@ -28,6 +28,8 @@ class TorchRuntime(SlotPool):
     frames; a network that is a Window already runs unchanged.
     """
 
+    software = "torch"
+
     @torch.inference_mode()
     def __init__(
         self,
@@ -68,6 +70,7 @@ class TorchRuntime(SlotPool):
         )
         self.chunk = max(1, CHUNK_PIXELS[self.device.type] // (size.height * size.width))
         self._dtype = dtype
+        self.precision = str(dtype).removeprefix("torch.")
 
     @torch.inference_mode()
     def step(self, snippets: np.ndarray, slots: np.ndarray) -> np.ndarray:

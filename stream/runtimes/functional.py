@@ -27,6 +27,8 @@ Program = Callable[[Tensor, Leaves], tuple[Tensor, Leaves]]
 class FunctionalRuntime(PoolRuntime):
     """Runs a torch program on a CPU; it maps pixels and state to scores and new state."""
 
+    software = "torch"
+
     def __init__(self, program: Program, exported: Exported):
         super().__init__(exported, lambda _: [Plan(threads=torch.get_num_threads(), lanes=1, size=MAX_BATCH)])
         self._program = program
@@ -37,7 +39,9 @@ class FunctionalRuntime(PoolRuntime):
         size = card.preprocessing
         folded = fold_batch_norms(network, (1, 1, size.in_channels, size.height, size.width))
         step = Step(folded, size, "pixels").eval()
-        return cls(torch.compile(step, dynamic=False), describe(network, card))
+        compiled = cls(torch.compile(step, dynamic=False), describe(network, card))
+        compiled.software = "compile"
+        return compiled
 
     @classmethod
     def from_file(cls, path: Path) -> FunctionalRuntime:

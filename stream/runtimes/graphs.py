@@ -55,6 +55,8 @@ class GraphRuntime(TorchRuntime):
     runtime computes the same without graphs.
     """
 
+    software = "graphs"
+
     def __init__(
         self,
         network: Network,

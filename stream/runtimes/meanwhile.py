@@ -7,8 +7,10 @@ import os
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from threading import Thread
 from time import monotonic
 from typing import Any
@@ -26,19 +28,22 @@ PATIENCE_SECONDS = 10.0
 class Meanwhile:
     """Runs `now`, and changes to the better runtime at the first step after that is ready; the states are copied.
 
-    make   makes the file for `open_`; called in a thread, PATIENCE_SECONDS after the first step
-    open_  opens the better runtime; called after `make`, in the same thread
+    make   makes what `open_` needs; called in a thread, PATIENCE_SECONDS after the first step, with the numbers
+           of streams of the steps until then, the most frequent first
+    open_  opens the better runtime; called after `make`, in the same thread. None where there is no better one
 
     If one of them fails, `now` stays, with a RuntimeWarning.
     """
 
-    def __init__(self, now: Runtime, make: Callable[[], None], open_: Callable[[], Runtime]):
+    def __init__(self, now: Runtime, make: Callable[[list[int]], None], open_: Callable[[], Runtime | None]):
         self.card = now.card
+        self.software, self.precision = now.software, now.precision
         self.chunk = now.chunk
         self._now = now
         self._slots: dict[int, int] = {}  # from slots of this runtime to slots of `_now`
         self._make = make
         self._open = open_
+        self._batches: Counter[int] = Counter()
         self._began: float | None = None
         self._maker = Thread(target=self._prepare, daemon=True)
         self._better: Runtime | None = None
@@ -54,8 +59,10 @@ class Meanwhile:
     def step(self, snippets: np.ndarray, slots: np.ndarray) -> np.ndarray:
         if self._began is None:
             self._began = monotonic()
-        elif self._maker.ident is None and monotonic() - self._began > PATIENCE_SECONDS:
-            self._maker.start()
+        if self._maker.ident is None:
+            self._batches[len(slots)] += 1
+            if self._batches.total() > 1 and monotonic() - self._began > PATIENCE_SECONDS:
+                self._maker.start()
         if self._better is not None:
             self._change(self._better)
         return self._now.step(snippets, np.array([self._slots[slot] for slot in slots.tolist()]))
@@ -74,10 +81,11 @@ class Meanwhile:
             self._slots[slot] = better.allocate()
             better.write(self._slots[slot], self._now.read(old))
         self._now, self._better = better, None
+        self.software, self.precision = better.software, better.precision
 
     def _prepare(self) -> None:
         try:
-            self._make()
+            self._make([size for size, _ in self._batches.most_common()])
             self._better = self._open()
         except Exception as error:  # noqa: BLE001  labels go on; a fault is told as one
             warnings.warn(f"there will be no faster runtime: {in_a_line(error)}", RuntimeWarning, stacklevel=2)
@@ -85,8 +93,23 @@ class Meanwhile:
 
 def export_apart(model: Located, loading: dict[str, Any]) -> None:
     """Export a model in a process of its own with low priority; ValueError when that fails."""
-    arguments = json.dumps([asdict(model), loading], default=os.fspath)
-    command = [sys.executable, "-m", "actionstream.models.export.cache", arguments]
+    _run_apart("actionstream.models.export.cache", [asdict(model), loading], f"{model} could not be exported")
+
+
+def choose_apart(path: Path, batches: Sequence[int], num_threads: int | None) -> None:
+    """Measure the runtimes of an exported file in a process of its own with low priority; ValueError when that fails.
+
+    batches  the numbers of streams of steps, the most frequent first
+    """
+    _run_apart(
+        "actionstream.runtimes.choosing",
+        [path, list(batches), num_threads],
+        f"the runtimes of {path} could not be measured",
+    )
+
+
+def _run_apart(module: str, arguments: list[Any], failure: str) -> None:
+    command = [sys.executable, "-m", module, json.dumps(arguments, default=os.fspath)]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise ActionstreamError(f"{model} could not be exported: {(done.stderr.strip() or '?').splitlines()[-1]}")
+        raise ActionstreamError(f"{failure}: {(done.stderr.strip() or '?').splitlines()[-1]}")

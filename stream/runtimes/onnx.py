@@ -20,6 +20,7 @@ class OnnxRuntime(PoolRuntime):
     A slot has two rows of the pool: a run of one stream reads one row and writes the other, without a copy.
     """
 
+    software = "onnx"
     rows_per_slot = 2
 
     def __init__(self, path: Path, *, num_threads: int | None = None):

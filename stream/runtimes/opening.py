@@ -11,31 +11,27 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args
 
-from actionstream.choices import RuntimeName
+from actionstream.choices import PrecisionName, RuntimeName
 from actionstream.models.common.errors import ActionstreamError, is_out_of_memory
 from actionstream.models.common.extras import extras_named, needs
 from actionstream.models.export.cache import find_export, make_export
 from actionstream.models.locate import CHECKPOINTS, Located, Model, locate
 from actionstream.models.weights.loading import load
+from actionstream.runtimes.choice import BASIS, candidates, remembered
+from actionstream.runtimes.exported_file import open_candidate, open_exported
 from actionstream.runtimes.runtime import Runtime
-
-EXPORTED: dict[str, tuple[RuntimeName, ...]] = {
-    ".onnx": ("onnx", "openvino"),
-    ".xml": ("openvino",),
-    ".pt2": ("torch",),
-}
-"""The runtimes for an exported file, by its suffix; "auto" takes the first that is installed."""
-PACKAGES: dict[RuntimeName, str] = {"onnx": "onnxruntime", "openvino": "openvino", "torch": "torch"}
 
 
 def open_runtime(
     model: Model,
     *,
     runtime: RuntimeName = "auto",
+    precision: PrecisionName = "float32",
     device: str = "auto",
     num_threads: int | None = None,
     export_meanwhile: bool = False,
     weights: str | os.PathLike[str] | None = None,
+    say: Callable[[str], None] = lambda _: None,
     **loading: Any,
 ) -> Runtime:
     """Open the runtime of a model.
@@ -43,57 +39,64 @@ def open_runtime(
     model             a model for models.load, with its other arguments in `weights` and `loading`; or an exported file
     runtime           "torch": plain torch, the reference; "compile": torch.compile; "graphs": CUDA graphs; "onnx" and
                       "openvino": ONNX Runtime and OpenVINO, which export the model first unless that is done; "auto":
-                      the fastest one available, "graphs" on CUDA, and on a CPU "onnx" if the model has been exported
+                      the fastest one available, "graphs" on CUDA, and on a CPU, if the model has been exported, the one
+                      that was measured as the fastest on this machine, else "onnx"
+    precision         of "onnx", "openvino" and "auto" on a CPU: "float32"; "bfloat16", where OpenVINO and the processor
+                      have it; "int8", calibrated on the sample of the package; "auto": the fastest of all. Other
+                      precisions than float32 export and measure the model first, unless that is done
     device            "auto" (CUDA, Apple's MPS, else the CPU), "cpu", "cuda" or "mps"
-    num_threads       threads of a step on a CPU; default: a few
-    export_meanwhile  where "auto" finds no export: make one in the background, and change to it when it is ready
+    num_threads       most threads of a step on a CPU; default: as many as there are cores
+    export_meanwhile  where "auto" finds no export, or nothing is measured: export and measure in the background, and
+                      change to the fastest runtime when it is ready
+    say               is told the runtime and the precision where `precision` is not float32
 
     Each runtime except the reference is compared with the reference on a few pictures. ValueError for a runtime that
     is not available or gives other scores; "auto" then takes the next one, with a RuntimeWarning.
     """
-    if runtime not in get_args(RuntimeName):
-        raise ActionstreamError(f"no runtime {runtime!r}; there are {', '.join(get_args(RuntimeName))}")
+    for name, names, what in ((runtime, RuntimeName, "runtime"), (precision, PrecisionName, "precision")):
+        if name not in get_args(names):
+            raise ActionstreamError(f"no {what} {name!r}; there are {', '.join(get_args(names))}")
     if num_threads is not None and num_threads < 1:
         raise ActionstreamError(f"{num_threads} threads; 1 or more")
+    if precision != "float32" and (runtime not in ("auto", "onnx", "openvino") or device not in ("auto", "cpu")):
+        raise ActionstreamError(
+            f"the precision {precision} is for auto, onnx and openvino on the CPU, not for {runtime} on {device}"
+        )
     found = locate(model, weights=weights)
     if found.kind == "exported":
         if loading:
             raise ActionstreamError(f"{found} is exported, and has labels and weights of its own")
-        return open_exported(found.file("exported"), runtime, device=device, num_threads=num_threads)
-    found.file(*CHECKPOINTS, "published", "network", "exported")
-    if runtime == "auto":
-        return open_fastest(found, device=device, num_threads=num_threads, export_meanwhile=export_meanwhile, **loading)
-    return open_named(found, runtime, device=device, num_threads=num_threads, **loading)
-
-
-def open_exported(path: Path, runtime: RuntimeName, *, device: str, num_threads: int | None) -> Runtime:
-    """The runtime of an exported file, checked with the scores in it."""
-    possible = EXPORTED[path.suffix]
-    if runtime == "auto":
-        runtime = next((name for name in possible if find_spec(PACKAGES[name])), possible[0])
-    if runtime not in possible:
-        raise ActionstreamError(f"{path} is exported; it runs with {' or '.join(possible)}, not with {runtime}")
-    if device not in ("auto", "cpu"):
-        raise ActionstreamError(
-            f"{path} is exported, and runs on the CPU; on {device} run the checkpoint that it was made of"
-        )
-    with extras_named():
-        opened = _READERS[runtime](path, num_threads)
-    try:
-        opened.check()
-    except RuntimeError as error:  # of the check: other scores, or an error of the library that runs the file
-        raise ActionstreamError(f"{path} gives other scores here than where it was exported: {error}") from error
+        path = found.file("exported")
+        opened = open_exported(path, runtime, device=device, num_threads=num_threads, precision=precision)
+        if export_meanwhile and runtime == "auto" and precision == "float32":
+            opened = _measured_meanwhile(opened, path, num_threads)
+    else:
+        found.file(*CHECKPOINTS, "published", "network", "exported")
+        if runtime == "auto" and precision == "float32":
+            return open_fastest(
+                found, device=device, num_threads=num_threads, export_meanwhile=export_meanwhile, **loading
+            )
+        opened = open_named(found, runtime, device=device, num_threads=num_threads, precision=precision, **loading)
+    if precision != "float32":
+        say(f"{found} runs with {opened.software} in {opened.precision}")
     return opened
 
 
 def open_named(
-    model: Located, runtime: RuntimeName, *, device: str, num_threads: int | None, **loading: Any
+    model: Located,
+    runtime: RuntimeName,
+    *,
+    device: str,
+    num_threads: int | None,
+    precision: PrecisionName = "float32",
+    **loading: Any,
 ) -> Runtime:
-    """The runtime of a name; each one except the reference is checked."""
-    if runtime in ("onnx", "openvino"):
-        if runtime == "openvino":
+    """The runtime of a name; each one except the reference is checked. "auto" is the fastest for an exported file."""
+    if runtime in ("auto", "onnx", "openvino"):
+        if runtime == "openvino" or precision == "bfloat16":
             needs("openvino")  # before minutes of exporting
-        return open_exported(make_export(model, **loading), runtime, device=device, num_threads=num_threads)
+        path = make_export(model, **loading)
+        return open_exported(path, runtime, device=device, num_threads=num_threads, precision=precision)
     with extras_named(instead=f"export {model} where torch is, and run the file"):
         from actionstream.runtimes.eager import TorchRuntime, choose_device
 
@@ -144,14 +147,41 @@ def open_fastest(
             return _first(open_, ["graphs", "torch"])
         if where != "cpu":
             return open_("torch")
-    if has_onnx and find_export(model, **loading) is not None:
-        return _first(open_, ["onnx", "torch"])
+    path = find_export(model, **loading) if has_onnx else None
+    if path is not None:
+        runtime = _first(open_, ["auto", "onnx", "torch"])
+        return _measured_meanwhile(runtime, path, num_threads) if export_meanwhile else runtime
     runtime = open_("torch")
     if export_meanwhile and has_onnx and runtime.card.num_frames == 1:  # it streams by itself
-        from actionstream.runtimes.meanwhile import Meanwhile, export_apart
+        from actionstream.runtimes.meanwhile import Meanwhile, choose_apart, export_apart
 
-        return Meanwhile(runtime, lambda: export_apart(model, loading), lambda: open_("onnx"))
+        def make(batches: list[int]) -> None:
+            export_apart(model, loading)
+            exported = find_export(model, **loading)
+            if exported is not None and _is_choice(exported, num_threads):
+                choose_apart(exported, batches, num_threads)
+
+        return Meanwhile(runtime, make, lambda: _first(open_, ["auto", "onnx"]))
     return runtime
+
+
+def _measured_meanwhile(runtime: Runtime, path: Path, num_threads: int | None) -> Runtime:
+    """The runtime of an exported file, which changes to the fastest one when that is known."""
+    if runtime.software != BASIS.runtime or runtime.precision != "float32" or not _is_choice(path, num_threads):
+        return runtime
+    from actionstream.runtimes.meanwhile import Meanwhile, choose_apart
+
+    def open_() -> Runtime | None:
+        chosen = remembered(path, "float32", num_threads=num_threads)
+        return None if chosen in (None, BASIS) else open_candidate(path, chosen, num_threads)
+
+    return Meanwhile(runtime, lambda batches: choose_apart(path, batches, num_threads), open_)
+
+
+def _is_choice(path: Path, num_threads: int | None) -> bool:
+    """Whether there is something to measure that is not known."""
+    several = path.suffix == ".onnx" and len(candidates("float32")) > 1
+    return several and remembered(path, "float32", num_threads=num_threads) is None
 
 
 def _first(open_: Callable[[RuntimeName], Runtime], names: list[RuntimeName]) -> Runtime:
@@ -177,32 +207,3 @@ def _may_have_accelerator() -> bool:
     except OSError:
         return False
     return True
-
-
-def _read_onnx(path: Path, num_threads: int | None) -> Any:
-    from actionstream.runtimes.onnx import OnnxRuntime
-
-    return OnnxRuntime(path, num_threads=num_threads)
-
-
-def _read_openvino(path: Path, num_threads: int | None) -> Any:
-    from actionstream.runtimes.openvino import OpenVinoRuntime
-
-    return OpenVinoRuntime(path, num_threads=num_threads)
-
-
-def _read_torch(path: Path, num_threads: int | None) -> Any:
-    import torch
-
-    from actionstream.runtimes.functional import FunctionalRuntime
-
-    if num_threads is not None:
-        torch.set_num_threads(num_threads)
-    return FunctionalRuntime.from_file(path)
-
-
-_READERS: dict[RuntimeName, Callable[[Path, int | None], Any]] = {
-    "onnx": _read_onnx,
-    "openvino": _read_openvino,
-    "torch": _read_torch,
-}

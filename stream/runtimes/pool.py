@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from time import perf_counter
 
@@ -17,6 +17,8 @@ from actionstream.runtimes.runtime import Runtime, StateArrays
 from actionstream.runtimes.slots import SlotPool
 
 NUM_SLOTS = 4  # at first
+BOUNDS: Mapping[str, float] = {"float32": TOLERANCE["float32"], "bfloat16": 0.02, "int8": TOLERANCE["int8"]}
+"""The most that a probability may be off, by precision."""
 
 Run = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Scores pixels, uint8 (B, 1, height, width, channels), of streams with slots (B,), and updates their states in the
@@ -30,6 +32,7 @@ class PoolRuntime(SlotPool):
     lanes, as a `Planner` finds it fastest; runs of different lanes have different rows of the pool.
     """
 
+    software: str
     chunk = 1
     rows_per_slot = 1
 
@@ -37,6 +40,7 @@ class PoolRuntime(SlotPool):
         _refuse_what_cannot_stream(exported)
         super().__init__(NUM_SLOTS)
         self.card = exported.card
+        self.precision: str = exported.precision
         self._exported = exported
         self._pool = [np.zeros((NUM_SLOTS * self.rows_per_slot, *shape), np.float32) for shape in exported.state]
         self._rows = np.arange(NUM_SLOTS) * self.rows_per_slot
@@ -103,13 +107,30 @@ class PoolRuntime(SlotPool):
         self._rows = np.concatenate([self._rows, (self._num_slots + np.arange(self._num_slots)) * self.rows_per_slot])
         self._lanes.clear()  # they use the old pool
 
+    @property
+    def reference(self) -> np.ndarray:
+        """The scores (NUM_CHECKED, K) of `check_snippets` in the exported file; a float32 file has float64's."""
+        return np.array(self._exported.check)
+
+    @property
+    def bound(self) -> float:
+        """The most that a probability may be off."""
+        return BOUNDS[self.precision]
+
     def check(self) -> None:
         """Compare with the scores in the exported file; RuntimeError when they differ."""
-        check_agreement(self, np.array(self._exported.check), TOLERANCE[self._exported.precision])
+        check_agreement(self, self.reference, self.bound)
 
 
 def check_agreement(runtime: Runtime, scores: np.ndarray, tolerance: float) -> None:
-    """Run a new stream over `check_snippets`; RuntimeError when a probability is off by more than `tolerance`.
+    """RuntimeError when a probability is off by more than `tolerance`; `scores` as in `difference`."""
+    off = difference(runtime, scores)
+    if not off <= tolerance:
+        raise RuntimeError(f"its probabilities are off by {off:.3f}, more than {tolerance}")
+
+
+def difference(runtime: Runtime, scores: np.ndarray) -> float:
+    """Run a new stream over `check_snippets`; returns the largest difference of a probability.
 
     scores  (NUM_CHECKED, K), the scores of the reference
     """
@@ -117,9 +138,7 @@ def check_agreement(runtime: Runtime, scores: np.ndarray, tolerance: float) -> N
     slot = runtime.allocate()
     found = runtime.step(check_snippets(card)[None], np.array([slot]))[0]
     runtime.free(slot)
-    off = np.abs(card.probabilities(found) - card.probabilities(scores.astype(np.float32))).max()
-    if not off <= tolerance:
-        raise RuntimeError(f"its probabilities are off by {off:.3f}, more than {tolerance}")
+    return float(np.abs(card.probabilities(found) - card.probabilities(scores.astype(np.float32))).max())
 
 
 def _refuse_what_cannot_stream(exported: Exported) -> None:

@@ -15,10 +15,13 @@ StateArrays = tuple[np.ndarray, ...]
 class Runtime(Protocol):
     """A runtime of the engine. It takes and returns numpy arrays, and owns the pool of states.
 
-    chunk  the best number of successive snippets of one stream for a step
+    software, precision  what runs the network, such as "onnx", and in which numbers, such as "float32"
+    chunk                the best number of successive snippets of one stream for a step
     """
 
     card: Card
+    software: str
+    precision: str
     chunk: int
 
     def allocate(self) -> int:

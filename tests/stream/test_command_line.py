@@ -29,6 +29,7 @@ COMMANDS = (
     "frames",
     "features",
     "models",
+    "runtimes",
     "convert",
     "train",
     "export",

@@ -25,7 +25,8 @@ from actionstream.models.export.cache import find_export, key
 from actionstream.models.export.files import SUFFIXES
 from actionstream.models.labels import read_labels
 from actionstream.models.locate import EXPORTED_SUFFIXES, PACKAGED, locate, packaged
-from actionstream.runtimes.opening import EXPORTED, open_runtime
+from actionstream.runtimes.exported_file import EXPORTED
+from actionstream.runtimes.opening import open_runtime
 
 TWO = "not the checkpoint that `actionstream models` lists"
 JESTER, JESTER_FILE = tuple(read_labels("jester")), "mobilenetv2_jester_online.pth.tar"

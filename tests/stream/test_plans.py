@@ -114,6 +114,27 @@ def test_scores_and_states_are_the_same_with_every_plan(kind, path):
     assert len(plans) > 6
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_states_stay_with_their_streams_when_the_plan_changes(kind, path):
+    """Also through resets, copies and growth of the pool in between."""
+    runtime, reference = KINDS[kind](path, num_threads=4), KINDS[kind](path, num_threads=1)
+    reference._planner = Planner(lambda _: [Plan(threads=1, lanes=1, size=4)])
+    slots = [np.array([each.allocate() for _ in range(4)]) for each in (runtime, reference)]
+    plans = [Plan(1, 4, 1), Plan(4, 1, 1), Plan(4, 1, 4), Plan(1, 2, 2)]
+    for turn, plan in enumerate([*plans, *reversed(plans), *plans]):
+        runtime._planner = Planner(lambda _, plan=plan: [plan])
+        given = np.roll(frames(4), turn, axis=2)
+        found, expected = (each.step(given, mine) for each, mine in zip((runtime, reference), slots, strict=True))
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+        for each, mine in zip((runtime, reference), slots, strict=True):
+            if turn % 3 == 0:
+                each.reset(mine[0])
+            if turn % 3 == 1:
+                each.write(mine[1], each.read(mine[2]))
+            if turn % 5 == 2:
+                [each.allocate() for _ in range(5)]
+
+
 @pytest.fixture
 def two_lanes(path):
     """A runtime that runs each of eight streams alone, in two lanes; and its slots."""

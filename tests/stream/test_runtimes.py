@@ -192,6 +192,7 @@ def test_auto_takes_the_export_when_there_is_one(folder, cache):
 def test_labels_do_not_wait_for_an_export(folder, cache, monkeypatch):
     """The states move over when it is there, and slots and scores stay what they were."""
     monkeypatch.setattr(meanwhile, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(meanwhile, "choose_apart", lambda *_: None)
     runtime = open_runtime(folder / "model.safetensors", device="cpu", export_meanwhile=True)
     reference = TorchRuntime(NETWORK, CARD, device="cpu")
     slots = np.array([runtime.allocate() for _ in range(3)])
@@ -225,7 +226,7 @@ def test_without_torch_nobody_asks_it_for_a_gpu(monkeypatch):
 def test_without_an_export_everything_stays_as_it_is(monkeypatch):
     monkeypatch.setattr(meanwhile, "PATIENCE_SECONDS", 0.0)
 
-    def fail():
+    def fail(_):
         raise OSError("the disk is full")
 
     now = TorchRuntime(NETWORK, CARD, device="cpu")
