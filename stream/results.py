@@ -13,7 +13,7 @@ from actionstream.event_id import wall_time
 from actionstream.frame import Frame
 
 SCHEMA = "actionstream/1"
-NOT_DUE = ("between samples", "inside a stack")
+NOT_DUE = ("between samples", "inside a stack", "idle")
 """The reasons for a frame without a prediction that are no loss."""
 WARMING_UP = "warming up"
 """The text on a screen in place of a label during the warm-up."""
@@ -132,13 +132,13 @@ class Skipped:
     """A frame without a prediction.
 
     reason  "between samples": the sampler did not pick it; "inside a stack": it is part of a snippet of several frames
-            that is not complete; "scores not finite": the model gave NaN or infinity, and the state of the stream is
-            emptied before the next frame; "failed": its preparation or scoring raised an error, and the next frame
-            begins with an empty state, too
+            that is not complete; "idle": the gate held it back, as the scene is still; "scores not finite": the model
+            gave NaN or infinity, and the state of the stream is emptied before the next frame; "failed": its
+            preparation or scoring raised an error, and the next frame begins with an empty state, too
     error   the error, where the reason is "failed"
     """
 
-    reason: Literal["between samples", "inside a stack", "scores not finite", "failed"]
+    reason: Literal["between samples", "inside a stack", "idle", "scores not finite", "failed"]
     error: Exception | None = None
 
 
@@ -147,9 +147,10 @@ class Counts:
     """Frames of a stream so far: received = labelled + dropped (of all reasons) + waiting.
 
     dropped  by reason: "between samples" (the sampler did not pick it), "inside a stack" (it is part of a snippet that
-             was not complete), "newer" (a newer sampled frame replaced it in the queue), "stale" (it waited too
-             long), "late" (the decoder was behind), "damaged", "too large", "scores not finite", "failed" (an error
-             ended the stream), "ended" (it waited when the stream was closed)
+             was not complete), "idle" (the scene was still; a few of these are scored later), "newer" (a newer sampled
+             frame replaced it in the queue), "stale" (it waited too long), "late" (the decoder was behind), "damaged",
+             "too large", "scores not finite", "failed" (an error ended the stream), "ended" (it waited when the stream
+             was closed)
     """
 
     received: int = 0
@@ -281,6 +282,7 @@ def _segment_to_dict(stream: str, segment: OpenSegment | Segment) -> dict[str, A
 class Update:
     """News of one stream: a frame, with its prediction if it was sampled; a notice; events that end.
 
+    frame     also None with the prediction of a frame that was held back before
     timeline  the timeline of the stream, where one is kept
     """
 

@@ -29,9 +29,9 @@ from actionstream.benchmarks.machine import machine
 from actionstream.benchmarks.still_scenes import DISTURBANCES, held, read_noise
 from actionstream.engine.engine import Engine
 from actionstream.engine.sampling import Sampling
-from actionstream.engine.scored_stream import Prepared
 from actionstream.frame import Frame
 from actionstream.live.gate import Gate
+from actionstream.live.held_back import HeldBack, Scorable
 from actionstream.models.card import Card
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.results import Prediction
@@ -122,10 +122,9 @@ def scenes_of(
         yield Scene(video.name, video.parent.name, seconds, frames)
 
 
-def compare(engine: Engine, scene: Scene, gate: Gate[tuple[Frame, Prepared]]) -> dict[str, Any]:
+def compare(engine: Engine, scene: Scene, gate: Gate[Scorable]) -> dict[str, Any]:
     """A row of the report: a scene in an ungated and in a gated stream of the engine, which have to be free."""
-    ungated, gated, kinds = Run(), Run(), Counter[str]()
-    gate.reset()
+    ungated, gated, held_back = Run(), Run(), HeldBack(gate)
     engine.open("ungated")
     engine.open("gated")
     now = 0.0
@@ -133,15 +132,10 @@ def compare(engine: Engine, scene: Scene, gate: Gate[tuple[Frame, Prepared]]) ->
         for name, run in (("ungated", ungated), ("gated", gated)):
             frame = Frame(stream=name, index=index, time_seconds=now, picture=image)
             prepared = engine.prepare(frame)
-            due: Sequence[tuple[Frame, Prepared]] = [(frame, prepared)]
-            snippet = next((each for each in prepared.snippets if each is not None), None)
-            if run is gated and snippet is not None:
-                if prepared.reset:
-                    gate.reset()
-                decision = gate.push(snippet, now, due[0])
-                kinds[decision.why] += 1
-                due = decision.due
-            for pair in due:
+            earlier: Sequence[Scorable] = ()
+            if run is gated:
+                prepared, earlier = held_back.push(frame, prepared)
+            for pair in (*earlier, (frame, prepared)):
                 (result,) = engine.score([pair])
                 if isinstance(result, Prediction):
                     run.take(result, now)
@@ -156,7 +150,6 @@ def compare(engine: Engine, scene: Scene, gate: Gate[tuple[Frame, Prepared]]) ->
         "seconds": now,
         "ungated_steps": ungated.steps,
         "gated_steps": gated.steps,
-        "snippets": dict(kinds),
         "events": match(rest, gated.events, engine.card),
         "events_while_held": match(still, gated.events, engine.card),
         "extra_events": sum(not any(map(event.overlaps, ungated.events)) for event in gated.events),

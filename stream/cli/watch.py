@@ -166,6 +166,14 @@ def watch(
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="Number of labels that are shown or printed.")] = 5,
     realtime: Annotated[bool, typer.Option("--realtime", help="Play a file at its own speed.")] = False,
+    gate: Annotated[
+        bool,
+        typer.Option(
+            "--gate",
+            help="Run the network all the time only where something moves: a step in 2 s while the scene is still, and "
+            "the second before a movement as soon as it begins.",
+        ),
+    ] = False,
     rate: Annotated[
         float | None,
         typer.Option(
@@ -281,5 +289,6 @@ def watch(
         ),
         realtime=realtime,
         max_frames=max_frames,
+        gate=gate,
     )
     raise typer.Exit(code)

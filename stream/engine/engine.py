@@ -216,7 +216,7 @@ class Engine:
             labelling.start_anew(row.reset)
         labelling.last_seconds = frame.time_seconds
         if row.scores is None:
-            return Skipped(reason="inside a stack" if prepared.sampled else "between samples")
+            return Skipped(reason="inside a stack" if prepared.sampled else prepared.not_sampled)
         if np.isfinite(row.scores).all():
             wall_seconds = self._clock() - (perf_counter() - frame.available)
             return labelling.push(frame, row.scores, self.card, split_ms, wall_seconds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -22,6 +22,7 @@ class Prepared:
     time_seconds        time of the frame
     sampled             whether a network samples the frame
     snippets            for each network: uint8 (height, width, channels), or None where it has nothing to score
+    idle                whether it is held back, because the scene is still: see `Gate`
     reset               why the state has to be emptied before this frame; None where it does not
     good_until_seconds  time until which the state is of use after the previous sampled frame
     seconds             duration of the preparation
@@ -38,11 +39,21 @@ class Prepared:
     seconds: float
     samplings: tuple[Sampling, ...]
     rhythm: _Rhythm
+    idle: bool = False
 
     @property
     def due(self) -> bool:
         """Whether a network has something to score."""
         return any(snippet is not None for snippet in self.snippets)
+
+    @property
+    def not_sampled(self) -> Literal["idle", "between samples"]:
+        """Why no network samples the frame."""
+        return "idle" if self.idle else "between samples"
+
+    def held_back(self) -> Prepared:
+        """This frame without its snippets: the state stays as it is."""
+        return replace(self, snippets=(None,) * len(self.snippets), sampled=False, idle=True)
 
     def after(self, dropped: Prepared) -> Prepared:
         """This frame, with the parts that it needs from the sampled frame before it, which was dropped.

@@ -37,8 +37,8 @@ class Pair(NamedTuple):
 class Feed:
     """Reads a source until it ends, and reconnects where it is live.
 
-    policy            "newest": the source never waits; a new sampled frame replaces the one in the queue, a frame
-                      between samples does not. "every": the source waits and loses no frame. "auto": newest where the
+    policy            "newest": the source never waits; a new sampled frame replaces the one in the queue, one that
+                      is not sampled does not. "every": the source waits and loses no frame. "auto": newest where the
                       source is live
     realtime          play a source that is not live at its own speed
     max_frames        stop after this many frames
@@ -203,7 +203,7 @@ class Feed:
             self.dropped[reason] += 1
             self._dropped = pair.prepared
         else:
-            self.dropped["between samples"] += 1  # this is no loss
+            self.dropped[pair.prepared.not_sampled] += 1  # this is no loss
 
     def _run(self) -> None:
         try:
@@ -287,7 +287,7 @@ class Feed:
             if self.newest:
                 waits = any(isinstance(each, Pair) and each.prepared.sampled for each in self._waiting)
                 if waits and not prepared.sampled:
-                    self.dropped["between samples"] += 1
+                    self.dropped[prepared.not_sampled] += 1
                     return
                 self._drop_waiting("newer")
             if prepared.sampled and self._dropped is not None:

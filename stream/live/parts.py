@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from actionstream.engine.scored_stream import Prepared
 from actionstream.frame import Frame
+from actionstream.live.held_back import HeldBack, Scorable
 from actionstream.models.preprocessing import Preprocessing, Resizable
 
 Crop = Callable[[np.ndarray], np.ndarray]
@@ -17,15 +19,23 @@ Crop = Callable[[np.ndarray], np.ndarray]
 
 
 class Part(NamedTuple):
-    """A part of a frame: the name of its stream, its picture, and that picture prepared."""
+    """A part of a frame: the name of its stream, its picture, and that picture prepared.
+
+    earlier  frames of this stream that were held back before, and are to be scored before this one
+    """
 
     stream: str
     picture: np.ndarray | Resizable
     prepared: Prepared
+    earlier: Sequence[Scorable] = ()
 
     def of(self, frame: Frame) -> Frame:
         """The frame of this part, cut out of the frame of the whole picture."""
         return frame if self.picture is frame.picture else replace(frame, stream=self.stream, picture=self.picture)
+
+    def after(self, dropped: Part) -> Part:
+        """This part, with what it needs from the one before it, which was dropped."""
+        return self._replace(prepared=self.prepared.after(dropped.prepared), earlier=(*dropped.earlier, *self.earlier))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +46,16 @@ class PreparedParts:
 
     @property
     def sampled(self) -> bool:
-        return any(part.prepared.sampled for part in self.parts)
+        return any(part.prepared.sampled or part.earlier for part in self.parts)
+
+    @property
+    def not_sampled(self) -> str:
+        """Why no network samples the frame."""
+        return self.parts[0].prepared.not_sampled
 
     @property
     def due(self) -> bool:
-        return any(part.prepared.due for part in self.parts)
+        return any(part.prepared.due or part.earlier for part in self.parts)
 
     @property
     def seconds(self) -> float:
@@ -49,8 +64,7 @@ class PreparedParts:
 
     def after(self, dropped: PreparedParts) -> PreparedParts:
         """These parts, each with what it needs from the dropped frame before it; see `Prepared.after`."""
-        both = zip(self.parts, dropped.parts, strict=True)
-        return PreparedParts(tuple(part._replace(prepared=part.prepared.after(old.prepared)) for part, old in both))
+        return PreparedParts(tuple(map(Part.after, self.parts, dropped.parts)))
 
 
 def stream_of(name: str, region: str) -> str:
@@ -62,21 +76,35 @@ class Cut:
     """Makes the prepared parts of frames: their regions, or the whole picture where there are none.
 
     regions  by the names of their streams
+    gate     makes what holds back the frames of a part where it is still; None: every part is scored all the time
     """
 
-    def __init__(self, regions: Mapping[str, Crop], prepare: Callable[[Frame], Prepared]):
+    def __init__(
+        self,
+        regions: Mapping[str, Crop],
+        prepare: Callable[[Frame], Prepared],
+        *,
+        gate: Callable[[], HeldBack] | None = None,
+    ):
         self._regions = regions
         self._prepare = prepare
+        self._gates = None if gate is None else defaultdict[str, HeldBack](gate)
         self._sizes: dict[tuple[str, tuple[int, int]], tuple[int, int]] = {}  # of a region, in pictures of a size
 
     def __call__(self, frame: Frame) -> PreparedParts:
         if not self._regions:
-            return PreparedParts((Part(frame.stream, frame.picture, self._prepare(frame)),))
+            return PreparedParts((self._part(frame),))
         parts = []
         for stream, crop in self._regions.items():
             picture = self._cut(stream, crop, frame)
-            parts.append(Part(stream, picture, self._prepare(replace(frame, stream=stream, picture=picture))))
+            parts.append(self._part(replace(frame, stream=stream, picture=picture)))
         return PreparedParts(tuple(parts))
+
+    def _part(self, frame: Frame) -> Part:
+        prepared = self._prepare(frame)
+        if self._gates is None:
+            return Part(frame.stream, frame.picture, prepared)
+        return Part(frame.stream, frame.picture, *self._gates[frame.stream].push(frame, prepared))
 
     def _cut(self, stream: str, crop: Crop, frame: Frame) -> np.ndarray | CutPicture:
         """The region; after the first picture of a size it is cut out of those that are looked at only."""

@@ -24,6 +24,7 @@ def watch(
     realtime: bool = False,
     max_frames: int | None = None,
     rate: float | None = None,
+    gate: bool = False,
     **options: Any,
 ) -> Iterator[Prediction]:
     """Predictions for the frames of sources, as they arrive.
@@ -37,6 +38,7 @@ def watch(
     realtime    play files at their own speed
     max_frames  stop after this many frames of each source
     rate        frames a second of a folder of images; default: the rate in its rate.txt, else 30
+    gate        save steps of the network while a scene is still, see `actionstream.live.gate.Gate`
     options     options of `Engine`: device, threshold, smoothing_seconds ...
 
     No prediction reports the end of an event that is open when its source ends.
@@ -55,6 +57,7 @@ def watch(
         connection=connection,
         realtime=realtime,
         max_frames=max_frames,
+        gate=gate,
     )
     for source in sources:
         session.add(source, rate=rate, images=False)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from itertools import chain, count
+from itertools import chain, count, zip_longest
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -20,7 +20,9 @@ from actionstream.engine.labelling import EventSettings
 from actionstream.frame import Frame
 from actionstream.live.batching import Batcher, Candidate
 from actionstream.live.feed import POLICIES, Feed, Pair
-from actionstream.live.parts import Crop, Cut, stream_of
+from actionstream.live.gate import Gate
+from actionstream.live.held_back import HeldBack
+from actionstream.live.parts import Crop, Cut, PreparedParts, stream_of
 from actionstream.live.watched_stream import Resume, WatchedStream
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.packets import Packet
@@ -54,6 +56,8 @@ class Watch:
     reason.
 
     policy, connection, realtime, max_frames  see `Feed`
+    gate                                      whether frames are held back while a scene is still, see `Gate`:
+                                              predictions of those that are scored later come without a frame
     idle                                      called about every IDLE_SECONDS while nothing comes
     """
 
@@ -65,6 +69,7 @@ class Watch:
         connection: Connection | None = None,
         realtime: bool = False,
         max_frames: int | None = None,
+        gate: bool = False,
         keep_open: bool = False,
         idle: Callable[[], None] | None = None,
     ):
@@ -73,6 +78,7 @@ class Watch:
         self.engine = engine
         self._connection = connection or Connection()
         self._feeding: dict[str, Any] = {"policy": policy, "realtime": realtime, "max_frames": max_frames}
+        self._gate = gate
         self._keep_open = keep_open
         self._batcher: Batcher[WatchedStream] = Batcher(engine.card.interval_seconds)
         self._changed = threading.Condition(threading.RLock())
@@ -97,6 +103,7 @@ class Watch:
         resume: Resume | None = None,
         packets: Callable[[Sequence[Packet]], object] | None = None,
         images: bool = True,
+        gate: bool | None = None,
     ) -> str:
         """Begin to watch a source; returns the name of its stream.
 
@@ -111,6 +118,7 @@ class Watch:
         packets   called with the encoded pictures of the source, see `Feed`
         images    whether the image of each frame is there to stay; without them, a live source makes the input of the
                   network only, and `Update.frame.image` raises SourceError when it is asked for too late
+        gate      replaces the watch's `gate` for this source
 
         Raises SourceError when the source cannot be opened, and ValueError when the name is taken or the watch was
         stopped.
@@ -143,10 +151,14 @@ class Watch:
                 regions=cuts,
                 events=events,
                 snapshots=resume.snapshots if resume else {},
+                gate=self._hold_back if (self._gate if gate is None else gate) else None,
             )
             self._added.append(stream)
             self._changed.notify_all()
         return name
+
+    def _hold_back(self) -> HeldBack:
+        return HeldBack(Gate.of(self.engine.card))
 
     def remove(self, name: str) -> None:
         """Stop watching a stream; its last update comes soon."""
@@ -242,7 +254,7 @@ class Watch:
                 if part in stream.snapshots:
                     self.engine.restore(part, stream.snapshots[part])
             stream.opened = True
-            stream.feed.start(Cut(stream.regions, self.engine.prepare))
+            stream.feed.start(Cut(stream.regions, self.engine.prepare, gate=stream.gate))
 
     def _do_a_round(self) -> None:
         """Close streams that have ended, collect notices, label a batch; the updates go to `_pending`."""
@@ -284,13 +296,13 @@ class Watch:
         for (stream, _), scored in zip(taken, results, strict=True):
             self._count(stream, [result for _, result in scored])
             for frame, result in scored:
-                prediction = result if isinstance(result, Prediction) else None
-                events = prediction.events if prediction else ()
-                update = Update(stream=frame.stream, frame=frame, prediction=prediction, events=events)
-                self._pending.append((stream, update))
+                self._pending.append((stream, _update(result, frame.stream, frame)))
 
     def _score(self, taken: Sequence[tuple[WatchedStream, Pair]]) -> list[list[tuple[Frame, Prediction | Skipped]]]:
         """Score all parts of a batch in the engine, and report the streams and the duration to the batcher."""
+        for stream, pair in taken:
+            if any(part.earlier for part in pair.prepared.parts):
+                self._score_earlier(stream, pair.prepared)
         began = perf_counter()
         frames = [[part.of(pair.frame) for part in pair.prepared.parts] for _, pair in taken]
         prepared = [part.prepared for _, pair in taken for part in pair.prepared.parts]
@@ -300,6 +312,18 @@ class Watch:
             rows = sum(len(stream.parts) for stream in served)
             self._batcher.served(served, perf_counter() - began, rows=rows)
         return [[(frame, next(results)) for frame in parts] for parts in frames]
+
+    def _score_earlier(self, stream: WatchedStream, prepared: PreparedParts) -> None:
+        """Score the frames that were held back, and are due now: all parts at once, one frame of each after the other.
+
+        The other streams wait for it: a second of frames at most, or the memory of the model.
+        """
+        for together in zip_longest(*(part.earlier for part in prepared.parts)):
+            pairs = [pair for pair in together if pair is not None]
+            for (frame, _), result in zip(pairs, self.engine.score(pairs), strict=True):
+                self._pending.append((stream, _update(result, frame.stream, None)))
+                if isinstance(result, Skipped) and result.error is not None:
+                    stream.fail(result.error)
 
     def _count(self, stream: WatchedStream, results: Sequence[Prediction | Skipped]) -> None:
         """Count a frame: as labelled where one of its parts is. A part with an error ends the stream."""
@@ -369,3 +393,8 @@ class Watch:
     def _free_name(self, wanted: str) -> str:
         taken = {*self._streams, *self.engine.streams}
         return next(name for n in count(1) if (name := wanted if n == 1 else f"{wanted} ({n})") not in taken)
+
+
+def _update(result: Prediction | Skipped, stream: str, frame: Frame | None) -> Update:
+    prediction = result if isinstance(result, Prediction) else None
+    return Update(stream=stream, frame=frame, prediction=prediction, events=prediction.events if prediction else ())

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from actionstream.engine.engine import Snapshot
 from actionstream.engine.labelling import EventSettings
 from actionstream.live.feed import Feed
+from actionstream.live.held_back import HeldBack
 from actionstream.live.parts import Crop
 from actionstream.models.common.errors import in_a_line, is_out_of_memory
 from actionstream.results import Counts
@@ -51,6 +52,7 @@ class WatchedStream:
     regions   by the names of their streams in the engine; none where the whole picture is watched
     events    how its events are found; None: as the engine's settings say
     snapshots of its streams in the engine, with which they begin
+    gate      makes what holds its frames back, for each part; None: nothing does
     """
 
     def __init__(
@@ -61,12 +63,14 @@ class WatchedStream:
         regions: Mapping[str, Crop],
         events: EventSettings | None,
         snapshots: Mapping[str, Snapshot],
+        gate: Callable[[], HeldBack] | None,
     ):
         self.feed = feed
         self.sinks = list(sinks)
         self.regions = regions
         self.events = events
         self.snapshots = snapshots
+        self.gate = gate
         self.opened = False
         self.labelled = 0
         self.skipped: Counter[str] = Counter()

@@ -260,6 +260,7 @@ class Cameras:
                 resume=resume,
                 packets=clips and clips.camera(name),
                 images=False,
+                gate=camera.gate,
             )
         except Exception:
             del self._started[name]

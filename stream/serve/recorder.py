@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -17,6 +17,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from PIL import Image
 
+from actionstream.frame import Frame
 from actionstream.models.common.errors import in_a_line, where
 from actionstream.records import EventRecord
 from actionstream.results import Notice, Update
@@ -55,6 +56,7 @@ class RecordedCamera:
     clips      what writes its clips; None: nothing
     ending     why its events end when its source is closed
     closed     its last notice, after all before it is stored
+    frames     the last one of each stream
     """
 
     name: str
@@ -63,6 +65,7 @@ class RecordedCamera:
     clips: ClipFiles | None = None
     ending: str = "source ended"
     closed: Notice | None = None
+    frames: dict[str, Frame] = field(default_factory=dict)
 
 
 class _Item(NamedTuple):
@@ -105,7 +108,11 @@ class Recorder:
 
     def push(self, camera: RecordedCamera, update: Update) -> None:
         """Take an update of a camera; called by the thread of its engine."""
-        frame, update = update.frame, replace(update, frame=None)
+        if update.frame is not None:
+            camera.frames[update.stream] = update.frame
+            if update.prediction is not None:
+                self._metrics.latency(camera.name, update.prediction.latency_ms / 1000)
+        frame, update = camera.frames.get(update.stream), replace(update, frame=None)
         starts = camera.snapshots and any(event.event == "start" for event in update.events)
         with self._changed:
             length = len(self._waiting)
@@ -177,7 +184,6 @@ class Recorder:
         records: list[EventRecord] = []
         if update.prediction is not None:
             self._board.set(Fact("status", camera.name), ("live", None))
-            self._metrics.latency(camera.name, update.prediction.latency_ms / 1000)
             records += camera.streams[update.stream].push(update.prediction)
         for event in () if update.prediction else update.events:
             records += camera.streams[event.stream].end([event], reason=camera.ending)

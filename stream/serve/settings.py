@@ -184,6 +184,11 @@ class Camera(Part):
     transport: Transport = Field(default="tcp", description="The transport protocol of RTSP.")
     loop: bool = Field(default=False, description="Whether a file begins again at its end.")
     realtime: bool = Field(default=True, description="Whether a file is played at its own speed.")
+    gate: bool = Field(
+        default=False,
+        description="Whether the network runs all the time only where something moves. While the scene is still there "
+        "is a step in 2 s; when a movement begins, the second before it comes first.",
+    )
     rate: float | None = Field(
         default=None,
         gt=0,

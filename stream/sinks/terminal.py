@@ -61,6 +61,7 @@ class _StreamStatus:
             self._prune()
         if update.prediction is not None:
             self.prediction = update.prediction
+        if update.prediction is not None and update.frame is not None:
             self.latencies.append(update.prediction.latency_ms)
         self.timeline = update.timeline or self.timeline
         if update.notice is not None:

@@ -25,16 +25,16 @@ class Recorded:
 
     def __init__(self, store):
         self.store, self.said = store, []
-        metrics = Metrics(store=store, frames=dict, deliveries=list)
+        self.metrics = Metrics(store=store, frames=dict, deliveries=list)
         self.board = Board()
-        self.recorder = Recorder(store, self.board, metrics, say=self.said.append)
+        self.recorder = Recorder(store, self.board, self.metrics, say=self.said.append)
         self.camera = RecordedCamera("door", {"door": EventRecords("door", None, "motion")}, snapshots=True)
         store.set_sinks(["sink"])
 
     def full(self, is_full):
         self.store._database.execute(f"PRAGMA query_only = {int(is_full)}")
 
-    def tell(self, *events):
+    def tell(self, *events, held_back=False):
         events = [
             Event(stream="door", event=kind, id=name, label="wave", time_seconds=1.0, score=0.9)
             for kind, name in events
@@ -55,7 +55,7 @@ class Recorded:
             smoothed=scores,
             events=tuple(events),
         )
-        frame = Frame(stream="door", index=0, time_seconds=1.0, picture=IMAGE)
+        frame = None if held_back else Frame(stream="door", index=0, time_seconds=1.0, picture=IMAGE)
         self.recorder.push(self.camera, Update(stream="door", frame=frame, prediction=told, events=tuple(events)))
 
     def stored(self):
@@ -103,6 +103,17 @@ def test_records_wait_for_a_full_disk(recorded):
     assert told.startswith("events cannot be stored: attempt to write a readonly database")
     assert again == "events are stored again; 0 records were lost so far"
     assert all(each.picture for each in recorded.store.after("sink", 10) if each.record.type == "new")
+
+
+def test_an_event_of_frames_that_were_held_back_has_the_last_picture(recorded):
+    """Its own is gone: it was not known that anybody would want it."""
+    recorded.tell()
+    recorded.tell(("start", "a"), held_back=True)
+    wait_for(lambda: recorded.stored())
+    (new,) = recorded.store.after("sink", 10)
+    assert new.picture is not None
+    latencies = [line for line in recorded.metrics.render().decode().splitlines() if "latency_seconds_count" in line]
+    assert [line.split()[-1] for line in latencies] == ["1.0"]  # that of the other one is how long it was held back
 
 
 def test_what_is_lost_are_whole_events_and_pictures(recorded, monkeypatch):
