@@ -68,7 +68,9 @@ class Decoder:
         self.damaged = self.concealed = self.too_large = 0
         self.hides = self.by_index = False
         self.decoded: Callable[[av.Packet], None] | None = None
-        self.end_seconds = self.late_seconds = 0.0
+        self.late_seconds = 0.0
+        self._last: tuple[float, int] | None = None  # the time of the last picture, and its duration in ticks
+        self._fitting = (0, 0)  # a size that is not too large: nearly all pictures have it
         self.container = self._open(file, trust, options)
         try:
             self.track = self._shown_track()
@@ -139,9 +141,19 @@ class Decoder:
                     self._say_timed_by_index()
                     self.by_index = True
                 time_seconds = max(index / self.rate, last + 1 / self.rate)
-            self.end_seconds = time_seconds + self._shown_seconds(picture, self.by_index)
+            self._last = time_seconds, picture.duration
             yield picture, time_seconds
             index, last = index + 1, time_seconds
+
+    @property
+    def end_seconds(self) -> float:
+        """The end of the last picture that came from `timed`, counted from the first one; 0 before it."""
+        if self._last is None:
+            return 0.0
+        time_seconds, duration = self._last
+        if self.by_index or not duration or self.track.time_base is None:
+            return time_seconds + 1 / self.rate
+        return time_seconds + float(duration * self.track.time_base)
 
     def begin_at(self, time_seconds: float) -> None:
         """Set the time of the first picture, on the clock of the file."""
@@ -207,9 +219,16 @@ class Decoder:
         except av.FFmpegError as error:
             self._count(error)
             return []
-        fitting = [picture for picture in pictures if not is_too_large(picture.width, picture.height)]
+        fitting = [picture for picture in pictures if self._fits(picture)]
         self.too_large += len(pictures) - len(fitting)
         return fitting
+
+    def _fits(self, picture: av.VideoFrame) -> bool:
+        size = picture.width, picture.height
+        if size != self._fitting and is_too_large(*size):
+            return False
+        self._fitting = size
+        return True
 
     def too_large_pictures(self) -> str:
         """The message about pictures that FFmpeg refused to decode; their size is unknown."""
@@ -284,12 +303,6 @@ class Decoder:
         if shown.codec_context is None:
             raise SourceError(f"{self.name} has a video of a codec that FFmpeg does not know; convert it, to H.264 say")
         return shown
-
-    def _shown_seconds(self, picture: av.VideoFrame, by_index: bool) -> float:
-        """The duration of a picture in seconds; 1 / rate where it is unknown."""
-        if by_index or not picture.duration or picture.time_base is None:
-            return 1 / self.rate
-        return float(picture.duration * picture.time_base)
 
     def _declared_seconds(self) -> float:
         if self.track.duration is not None and self.track.time_base is not None:

@@ -12,7 +12,7 @@ import pickle
 import select
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict
 from multiprocessing import Pipe
@@ -26,7 +26,7 @@ from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.preprocessing import Preprocessing, Resizable
 from actionstream.sources.connection import Connection
 from actionstream.sources.fork_server import Ended, ForkServer, environment_now
-from actionstream.sources.packet_message import PacketReceiver
+from actionstream.sources.head import Head, HeadReceiver
 from actionstream.sources.shared_memory import SharedMemory
 from actionstream.sources.source import AccessRefused, Source, SourceError
 
@@ -92,54 +92,78 @@ class ProcessSource(Source):
     def _receive(self, reader: _Reader) -> Iterator[Frame]:
         before = self.lost.copy()
         several = reader.num_running > (os.cpu_count() or 1)
-        reader.wire.send_bytes(pickle.dumps((self._make, self.name, self.with_packets, several, self._secret)))
-        unpack = PacketReceiver()
+        order = {
+            "make": self._make,
+            "name": self.name,
+            "secret": self._secret,
+            "packets": self.with_packets,
+            "images": self.with_images,
+            "several": several,
+        }
+        reader.wire.send_bytes(pickle.dumps(order))
+        unpack = HeadReceiver()
         limit, missing = self._connection.open_seconds, "does not answer: no frame"
         poll = _poll(reader.wire)
         while True:
             if not poll(limit + GRACE_SECONDS):
                 raise SourceError(f"{self.name} {missing} for {limit:g} s")
-            data = reader.wire.recv_bytes()
-            begin = data.index(b"\n") + 1
-            message = json.loads(data[:begin])
-            self.lost = before + Counter(message["lost"])
-            self.live = message["live"]
-            if "frame" not in message:
-                self.warnings += message["warnings"]
-                if message["error"] is not None:
-                    raise AccessRefused(message["error"]) if message["refused"] else SourceError(message["error"])
-                return
-            self.rate = message["rate"]
-            packets = unpack(message["tracks"], memoryview(data)[begin:])
-            index = message["frame"]["index"]
-            image = reader.ask(index, None) if self.with_images else None
-            picture = RemotePicture(reader, index, *message["size"], image=image, of=self.name)
-            yield Frame(stream=self.name, picture=picture, packets=packets, **message["frame"])
-            reader.wire.send_bytes(b"next")
+            if not (message := reader.wire.recv_bytes()):
+                break
+            head = unpack(message)
+            self.live, self.rate, self.lost = head.live, head.rate, before + head.lost
+            picture = RemotePicture(reader, head.index, head.size, made=reader.take(head), of=self.name)
+            yield Frame(
+                stream=self.name,
+                index=head.index,
+                time_seconds=head.time_seconds,
+                picture=picture,
+                available=head.available,
+                packets=head.packets,
+            )
+            reader.go_on(picture.asked)
             limit, missing = self._connection.stall_seconds, "stalled: no frame"
+        last = json.loads(reader.wire.recv_bytes())
+        self.live, self.lost = last["live"], before + Counter(last["lost"])
+        self.warnings += last["warnings"]
+        if last["error"] is not None:
+            raise AccessRefused(last["error"]) if last["refused"] else SourceError(last["error"])
 
 
 class RemotePicture(Resizable):
-    """The picture of a frame, which a reader keeps for a short time; what was asked for once is here to stay."""
+    """The picture of a frame, which a reader keeps for a short time; what was asked for once is here to stay.
 
-    def __init__(self, reader: _Reader, index: int, height: int, width: int, *, image: np.ndarray | None, of: str):
-        self.height, self.width = height, width
+    made   what the reader has made ahead: the image (None), and inputs of networks
+    asked  what was asked for
+    """
+
+    def __init__(
+        self,
+        reader: _Reader,
+        index: int,
+        size: tuple[int, int],
+        *,
+        made: dict[Preprocessing | None, np.ndarray],
+        of: str,
+    ):
+        self.height, self.width = size
+        self.asked: set[Preprocessing | None] = set()
         self._reader = reader
         self._index = index
         self._source = of
-        self._image = image
-        self._resized: dict[Preprocessing, np.ndarray] = {}
+        self._made = made
 
     def image(self) -> np.ndarray:
         """RGB uint8 (height, width, 3); SourceError where it is gone."""
-        if self._image is None:
-            self._image = self._ask(None)
-        return self._image
+        return self._get(None)
 
     def resized(self, wanted: Preprocessing) -> np.ndarray:
-        if wanted not in self._resized:  # not from the image: scores do not depend on who looks at it
-            self._resized[wanted] = self._ask(wanted)
-        return self._resized[wanted]
+        return self._get(wanted)  # not from the image: scores do not depend on who looks at it
+
+    def _get(self, wanted: Preprocessing | None) -> np.ndarray:
+        self.asked.add(wanted)
+        if wanted not in self._made:
+            self._made[wanted] = self._ask(wanted)
+        return self._made[wanted]
 
     def _ask(self, wanted: Preprocessing | None) -> np.ndarray:
         try:
@@ -166,33 +190,45 @@ class _Reader:
         self._ended: Ended | None = None
         self._ending = threading.Lock()
         self._lock = threading.Lock()  # of the desk
-        self._known: dict[Preprocessing, int] = {}
-        self._memory = SharedMemory()
+        self._numbers: dict[Preprocessing | None, int] = {None: 0}
+        self._memory, self._ahead = SharedMemory(), SharedMemory()
         self.wire, wire = Pipe()
         self._desk, desk = Pipe()
         self._poll = _poll(self._desk)
         with ExitStack() as theirs:
             theirs.enter_context(wire)
             theirs.enter_context(desk)
-            files = [wire.fileno(), desk.fileno(), self._memory.descriptor]
+            files = [wire.fileno(), desk.fileno(), self._memory.descriptor, self._ahead.descriptor]
             self.pid, self.num_running = self._server.start(files)
+
+    def take(self, head: Head) -> dict[Preprocessing | None, np.ndarray]:
+        """What the reader has made ahead of the frame whose head has come."""
+        if not head.made:
+            return {}
+        items = list(self._numbers)
+        made = [items[number] for number in head.made]
+        sizes = [head.size if each is None else (each.height, each.width) for each in made]
+        return dict(zip(made, self._ahead.take((*size, 3) for size in sizes), strict=True))
+
+    def go_on(self, asked: Iterable[Preprocessing | None]) -> None:
+        """Let the reader go on; what was asked for of this frame tells it what to make ahead of others."""
+        self.wire.send_bytes(bytes(self._numbers[each] for each in asked))
 
     def ask(self, index: int, wanted: Preprocessing | None) -> np.ndarray | None:
         """The image of a frame, or the input of a network; None where the reader has its picture no more."""
-        request: dict[str, Any] = {"frame": index, "as": None}
+        request: dict[str, Any] = {"frame": index}
         with self._lock:
-            if wanted is not None:
-                if wanted not in self._known:
-                    self._known[wanted] = len(self._known)
-                    request["wanted"] = asdict(wanted)
-                request["as"] = self._known[wanted]
+            if wanted is not None and wanted not in self._numbers:
+                self._numbers[wanted] = len(self._numbers)
+                request["wanted"] = asdict(wanted)
+            request["number"] = self._numbers[wanted]
             self._desk.send_bytes(json.dumps(request).encode())
             if not self._poll(self._patience_seconds):
                 raise EOFError
             answer = json.loads(self._desk.recv_bytes())
             if "error" in answer:
                 raise ActionstreamError(answer["error"])
-            return None if "gone" in answer else self._memory.take(answer["shape"])
+            return None if "gone" in answer else self._memory.take([tuple(answer["shape"])])[0]
 
     def end(self) -> Ended:
         """Kill the process, once; any thread may call this."""
@@ -207,6 +243,7 @@ class _Reader:
             self.wire.close()
             self._desk.close()
             self._memory.close()
+            self._ahead.close()
 
 
 def _poll(wire: Wire) -> Callable[[float], bool]:

@@ -14,11 +14,15 @@ from helpers import images, write_video
 
 from actionstream import Connection, Engine, SourceError, Watch
 from actionstream.benchmarks.films import LiveFilm
+from actionstream.frame import Frame
 from actionstream.models.preprocessing import Preprocessing
 from actionstream.sources import process
+from actionstream.sources.desk import Rhythm
 from actionstream.sources.fork_server import Ended, ForkServer
+from actionstream.sources.head import HeadReceiver, HeadSender
 from actionstream.sources.process import ProcessSource
 from actionstream.sources.shared_memory import SharedMemory
+from actionstream.sources.source import Source
 
 WANTED = Preprocessing(height=32, width=32)
 
@@ -43,10 +47,11 @@ def test_memory_grows_with_what_is_put_into_it():
     other = SharedMemory(os.dup(memory.descriptor))
     for side in (3, 50, 2, 400):
         image = np.random.default_rng(side).integers(0, 256, (side, side + 1, 3), dtype=np.uint8)
-        other.put(image)
-        assert np.array_equal(memory.take(image.shape), image)
-    taken = memory.take(image.shape)
-    other.put(255 - image)
+        other.put([image, image[:2]])
+        for found, put in zip(memory.take([image.shape, image[:2].shape]), (image, image[:2]), strict=True):
+            assert np.array_equal(found, put)
+    (taken,) = memory.take([image.shape])
+    other.put([255 - image])
     assert np.array_equal(taken, image)  # it is a copy
     memory.close()
     other.close()
@@ -137,20 +142,69 @@ def test_the_images_of_all_frames(camera):
 
 def test_a_picture_is_made_only_where_it_is_asked_for(camera, monkeypatch):
     """A watch without images asks for the input of the network, of sampled frames, and for nothing else."""
-    asked = []
-    ask = process._Reader.ask
+    asked, ahead = [], []
+    ask, take = process._Reader.ask, process._Reader.take
 
     def noted(reader, index, wanted):
         asked.append((index, wanted))
         return ask(reader, index, wanted)
 
+    def taken(reader, head):
+        made = take(reader, head)
+        ahead.extend((head.index, wanted) for wanted in made)
+        return made
+
     monkeypatch.setattr(process._Reader, "ask", noted)
+    monkeypatch.setattr(process._Reader, "take", taken)
     engine = Engine(runtime="torch", device="cpu")
     with Watch(engine, policy="every", max_frames=20) as watch:
         watch.add(camera(rate=30), images=False)
         labelled = [update.frame.index for update in watch if update.prediction]
-    assert [index for index, _ in asked] == labelled == list(range(0, 20, 2))
-    assert {wanted for _, wanted in asked} == {engine.card.preprocessing}
+    assert [index for index, _ in asked] == [0, 2]  # then the rhythm is known
+    assert [index for index, _ in asked + ahead] == labelled == list(range(0, 20, 2))
+    assert {wanted for _, wanted in asked + ahead} == {engine.card.preprocessing}
+
+
+def test_a_rhythm_is_followed_and_forgotten():
+    rhythm = Rhythm()
+    assert not rhythm.expects(0.0)
+    rhythm.push(0.0)
+    assert not rhythm.expects(1.0)
+    rhythm.push(1.0)
+    assert [rhythm.expects(1.0 + passed) for passed in (0.1, 0.7, 0.8, 1.0, 2.9, 3.1)] == [
+        False,
+        False,
+        *3 * [True],
+        False,
+    ]
+    rhythm.push(11.0)  # a gap is not the rhythm
+    assert rhythm.expects(12.0)
+    rhythm.push(5.0)  # a clock that was set back
+    assert not rhythm.expects(5.1)
+    assert rhythm.expects(6.1)
+    for number in range(200):
+        rhythm.push(6.0 + number / 2)
+    assert rhythm.expects(6.0 + 199 / 2 + 0.4)
+
+
+def test_heads_say_what_has_changed():
+    """Of a source whose rate, losses and packets change."""
+    source, receive = Source("camera"), HeadReceiver()
+    send = HeadSender(source)
+    sizes = []
+    for index in range(6):
+        if index == 3:
+            source.lost["damaged"] += 2
+            source.rate = 12.5
+        frame = Frame(stream="camera", index=index, time_seconds=index / 10, picture=images(1)[0])
+        message = send(frame, bytes([0, 3]) if index % 2 else b"")
+        sizes.append(len(message))
+        head = receive(message)
+        assert (head.index, head.time_seconds, head.available) == (index, frame.time_seconds, frame.available)
+        assert (head.size, list(head.made), head.packets) == (frame.size, [0, 3] if index % 2 else [], ())
+        assert (head.rate, head.lost, head.live) == (source.rate, source.lost, source.live)
+    assert sizes[0] > 2 * sizes[2]
+    assert sizes[3] > 2 * sizes[5]
 
 
 @pytest.mark.parametrize("images", [True, False])
