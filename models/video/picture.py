@@ -92,9 +92,9 @@ class _Scaled:
         left, top, right, bottom = box
         whole = box == (0, 0, decoded.width, decoded.height)
         self._cut = None if whole else _crop(decoded, left, top, right - left, bottom - top)
-        self._scale: VideoReformatter = VideoReformatter()
-        # the flag keeps the colours of each pixel; without it two pixels would share them
-        self._how = Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INT
+        # two steps: FFmpeg has no quick code for one that scales and keeps the colours of each pixel
+        self._scale, self._paint = VideoReformatter(), VideoReformatter()
+        self._bilinear = Interpolation.BILINEAR
         self._height, self._width = height, width
 
     def __call__(self, decoded: av.VideoFrame) -> np.ndarray:
@@ -102,7 +102,8 @@ class _Scaled:
             self._cut.push(decoded)
             decoded = self._cut.pull()  # type: ignore[assignment]
         size = {"width": self._width, "height": self._height}
-        small = self._scale.reformat(decoded, **size, format="rgb24", interpolation=self._how, threads=1).to_ndarray()
+        planes = self._scale.reformat(decoded, **size, format="yuv444p", interpolation=self._bilinear, threads=1)
+        small = self._paint.reformat(planes, format="rgb24", interpolation=self._bilinear, threads=1).to_ndarray()
         # FFmpeg's conversion without scaling, from which networks have learnt, rounds down, and this one to the nearest
         return small - (small > 0)
 
