@@ -13,7 +13,6 @@ from actionstream.models.video.upright import Converter
 if TYPE_CHECKING:
     import av
     from av.filter import Graph
-    from av.video.reformatter import VideoReformatter
 
 PLANAR = frozenset({"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "nv12"})
 """Formats of decoders that are scaled without an RGB image between."""
