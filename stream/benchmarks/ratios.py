@@ -15,7 +15,7 @@ import numpy as np
 import onnxruntime
 import torch
 
-from actionstream.benchmarks.alternation import Stage, alternate, burst, no_stage, ratios, timed
+from actionstream.benchmarks.alternation import Stage, alternate, burst, no_stage, processor_timed, ratios, timed
 from actionstream.benchmarks.films import encode_film
 from actionstream.benchmarks.networks import card_of, sample_snippets, write_checkpoint
 from actionstream.benchmarks.opening import batch_step, open_with_threads, threads
@@ -31,6 +31,7 @@ from actionstream.models.export.files import export
 from actionstream.models.networks.costs import read_table
 from actionstream.models.weights.loading import load
 from actionstream.runtimes.onnx import open_session
+from actionstream.runtimes.plans import num_cores_here
 from actionstream.runtimes.runtime import Runtime
 from actionstream.sinks import JsonLines
 from actionstream.sources import SAMPLE, open_source
@@ -327,19 +328,25 @@ def _batches(plan: Plan, steps: _Steps, name: str, stage: Stage) -> list[dict[st
 
 
 def _whole_path(plan: Plan, steps: _Steps, name: str, stage: Stage) -> dict[str, Any]:
-    """Compare the path from a file to JSON lines with its slower part alone: decoding or the model."""
+    """Compare the path from a file to JSON lines with what the work of its parts takes on all cores."""
     network = plan.networks[0]
     film = plan.folder / "film.mp4"
     width, height = FILM_SIZE
     encode_film(SAMPLE, film, width=width, height=height, num_frames=plan.film_frames)
     runtime = steps.runtime(network, name)
-    resized = [runtime.card.preprocessing.resize(frame.image)[None, None] for frame in open_source(film)]
+    wanted = runtime.card.preprocessing
+    pictures = [frame.picture for frame in open_source(film)]
+    resized = [wanted.resize(picture)[None, None] for picture in pictures]
     slot = np.array([runtime.allocate()])
     engine = Engine(runtime)
 
     def decode() -> None:
         for _ in open_source(film):
             pass
+
+    def preprocess() -> None:
+        for picture in pictures:
+            wanted.resize(picture)
 
     def model() -> None:
         for snippet in resized:
@@ -353,14 +360,16 @@ def _whole_path(plan: Plan, steps: _Steps, name: str, stage: Stage) -> dict[str,
                 labelled = sum(update.prediction is not None for update in watch)
         assert labelled == len(resized)
 
-    figure = Figure("slower part / whole path", network, name, Goal(at_least=0.9))
+    parts = {"decoding": decode, "preprocessing": preprocess, "model": model}
+    cores = num_cores_here()
+    figure = Figure("work of the parts / whole path", network, name, Goal(at_least=0.9))
     with threads(plan.num_threads):
         seconds = alternate(
-            {"decode": timed(decode), "model": timed(model), "whole": timed(whole)},
+            {**{part: processor_timed(work) for part, work in parts.items()}, "whole": timed(whole)},
             rounds=max(1, plan.rounds // 5),
             done=stage(str(figure)),
         )
-    slower = [max(pair) for pair in zip(seconds["decode"], seconds["model"], strict=True)]
-    part = max(("decode", "model"), key=lambda part: median(seconds[part]))
-    frames = f"{len(resized)} frames of {width} x {height}"
-    return figure.row((f"{part} alone, {frames}", slower), ("file to JSON lines", seconds["whole"]))
+    work = [sum(each) / cores for each in zip(*(seconds[part] for part in parts), strict=True)]
+    shares = ", ".join(f"{part} {1000 * median(seconds[part]) / len(resized):.2f}" for part in parts)
+    what = f"{shares} ms of CPU time a frame, over {cores} cores; {len(resized)} frames of {width} x {height}"
+    return figure.row((what, work), ("file to JSON lines", seconds["whole"]))

@@ -9,6 +9,7 @@ import typer
 
 from actionstream.cli.messages import say
 from actionstream.cli.options import Device, Json, Model, Runtime
+from actionstream.models.common.extras import needs
 
 bench = typer.Typer(
     help="Measure the speed on this machine; ratios compare two things that take turns.",
@@ -192,6 +193,24 @@ def bench_ratios(
     )
 
 
+@bench.command("history")
+def bench_history(
+    folder: Annotated[Path, typer.Argument(help="The folder of all reports; it has one for each machine.")],
+    reports: Annotated[
+        list[Path] | None, typer.Argument(help="New reports, as the other commands print with --json.")
+    ] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="Draw the figures of all reports over time into this PNG.")
+    ] = None,
+) -> None:
+    """Keep reports by machine, date and version, and draw their figures over time."""
+    from actionstream.commands.bench import bench_history
+
+    if picture is not None:
+        needs("pictures")
+    bench_history(folder, reports or (), picture=picture)
+
+
 @bench.command("teach")
 def bench_teach(
     clips: Annotated[
@@ -277,6 +296,12 @@ def bench_teach(
 @bench.command("soak")
 def bench_soak(
     frames: Annotated[int, typer.Option(min=30, help="Number of frames.")] = 100_000,
+    streams: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Number of live streams; several are of 640 x 480, and lose their connections each half minute."
+        ),
+    ] = 1,
     serve: Annotated[
         bool,
         typer.Option("--serve", help="Instead: --cameras of `serve`, while its clock goes through a day in --minutes."),
@@ -293,6 +318,13 @@ def bench_soak(
         from actionstream.commands.bench_serve import bench_serve_soak
 
         bench_serve_soak(minutes=minutes, num_cameras=cameras, say=say, as_json=json)
+        return
+    if streams > 1:
+        from actionstream.commands.bench import bench_soak_streams
+
+        bench_soak_streams(
+            num_frames=frames, num_streams=streams, model=model, runtime=runtime, device=device, as_json=json
+        )
         return
     from actionstream.commands.bench import bench_soak
 

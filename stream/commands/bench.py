@@ -23,6 +23,7 @@ from actionstream.commands.bench_tables import (
     show_latency,
     show_ratios,
     show_soak,
+    show_soak_streams,
     show_start,
     show_streams,
     show_teaching,
@@ -37,6 +38,7 @@ from actionstream.sources.video import FileSource
 
 FILM_FRAMES = 300  # length of a film that is encoded for a benchmark
 CAMERA_SIZE = "640x480"
+SOAK_RATE, SOAK_CONNECTION = 10.0, 300  # frames a second of a stream, and of a connection
 
 
 def bench_latency(
@@ -142,6 +144,18 @@ def bench_decode(source: str, *, size: str | None, num_frames: int, rounds: int,
     print_report(report, show_decoders, as_json=as_json)
 
 
+def bench_history(folder: Path, reports: Sequence[Path], *, picture: Path | None) -> None:
+    """Keep reports in a folder, and draw all that are there."""
+    from actionstream.benchmarks.history import draw, keep
+
+    if picture is not None:
+        _check_folder(picture)
+    for path in keep(reports, folder):
+        print(path)
+    if picture is not None:
+        print(f"{picture} shows {draw(folder, picture)} reports")
+
+
 def bench_ratios(
     *,
     networks: Sequence[str],
@@ -193,6 +207,27 @@ def bench_soak(*, num_frames: int, model: str, runtime: RuntimeName, device: str
     with stages() as stage:
         report |= measure_soak(engine, images, num_frames=num_frames, done=stage("soak"))
     print_report(report, show_soak, as_json=as_json)
+
+
+def bench_soak_streams(
+    *, num_frames: int, num_streams: int, model: str, runtime: RuntimeName, device: str, as_json: bool
+) -> None:
+    """Measure the growth of memory, threads and files with many live streams."""
+    from actionstream.benchmarks.soak_streams import measure_soak_streams
+
+    report = described("soak", model=model, runtime=runtime, size=CAMERA_SIZE)
+    engine = Engine(model, runtime=runtime, device=device)
+    with stages() as stage, _film("sample", CAMERA_SIZE) as film:
+        report |= measure_soak_streams(
+            engine,
+            film,
+            num_streams=num_streams,
+            num_frames=num_frames,
+            rate=SOAK_RATE,
+            frames_a_connection=SOAK_CONNECTION,
+            done=stage("soak"),
+        )
+    print_report(report, show_soak_streams, as_json=as_json)
 
 
 def bench_start(*, rounds: int, model: str, runtime: RuntimeName, as_json: bool) -> None:

@@ -17,7 +17,10 @@ def show_machine(console: Console, on: dict[str, Any]) -> None:
     versions = ", ".join(f"{name} {version}" for name, version in on["versions"].items())
     memory = "" if on["memory_gigabytes"] is None else f", {on['memory_gigabytes']:g} GB"
     load = "" if on["load"] is None else f", load {on['load']:g}"
-    console.print(f"\n{on['cpu']}, {on['cores']} cores{memory}{load}, {on['date']}\n{versions}", soft_wrap=True)
+    features = f" ({', '.join(on['features'])})" if on["features"] else ""
+    console.print(
+        f"\n{on['cpu']}{features}, {on['cores']} cores{memory}{load}, {on['date']}\n{versions}", soft_wrap=True
+    )
 
 
 def show_latency(console: Console, report: dict[str, Any]) -> None:
@@ -158,6 +161,21 @@ def show_soak(console: Console, report: dict[str, Any]) -> None:
     console.print(
         f"\nmemory from frame {report['warm_up_frames']} on; latency: medians of the first and the last tenth of the "
         f"frames; of all p50 {latency['p50']:.2f} ms, p99 {latency['p99']:.2f} ms"
+    )
+
+
+def show_soak_streams(console: Console, report: dict[str, Any]) -> None:
+    """Memory, threads and files, after the warm-up and at the end."""
+    table = _table(f"{report['frames']} frames", "after a tenth", "end", "most")
+    for name, what in (("megabytes", "memory, MB"), ("threads", "threads"), ("files", "open files")):
+        values = report[name]
+        digits = 1 if name == "megabytes" else 0
+        table.add_row(what, *(f"{values[when]:.{digits}f}" for when in ("after_warm_up", "last", "highest")))
+    console.print(table)
+    first, second = report["frames_a_second"]
+    console.print(
+        f"\n{report['streams']} streams of {report['rate']:g} frames/s, {report['reconnects']} reconnects; "
+        f"{report['labelled']} frames labelled; {first:.1f} frames/s in the first half, {second:.1f} in the second"
     )
 
 

@@ -25,9 +25,11 @@ from actionstream.benchmarks.machine import machine
 from actionstream.benchmarks.networks import card_of, sample_snippets, write_checkpoint
 from actionstream.benchmarks.opening import thread_counts, threads
 from actionstream.benchmarks.peer import Peer
+from actionstream.benchmarks.soak_streams import measure_soak_streams
 from actionstream.benchmarks.streams import search
 from actionstream.benchmarks.teaching import Seen, draw_examples
 from actionstream.commands import bench_tables
+from actionstream.engine.engine import Engine
 from actionstream.evaluation.activitynet import write_truth
 from actionstream.models.weights.loading import load
 from actionstream.runtimes.eager import TorchRuntime
@@ -203,6 +205,25 @@ def test_ratios(run):
     assert report["left_out"] == ["MoViNet-A0-Stream: --peer FOLDER says where its TFLite file is"]
     text = shown(bench_tables.show_ratios, report)
     assert [row["figure"] for row in rows if row["figure"] not in text] == []
+
+
+@pytest.mark.alone
+def test_soak_of_streams_that_lose_their_connections(checkpoint, tmp_path):
+    film = write_video(tmp_path / "film.mp4", images(20))
+    engine = Engine(checkpoint, runtime="torch", device="cpu")
+    report = measure_soak_streams(engine, film, num_streams=2, num_frames=400, rate=60, frames_a_connection=20)
+    assert (report["frames"], report["streams"]) == (400, 2)
+    assert report["reconnects"] >= 4
+    assert 0 < report["labelled"] <= 400
+    for name in ("megabytes", "threads", "files"):
+        assert 0 < report[name]["after_warm_up"] <= report[name]["highest"] >= report[name]["last"]
+    assert len(report["frames_a_second"]) == 2
+    report["machine"] = machine()
+    assert f"2 streams of 60 frames/s, {report['reconnects']} reconnects" in shown(
+        bench_tables.show_soak_streams, report
+    )
+    with pytest.raises(ValueError, match="400 frames are too few for 5 streams: 100 of each, or more"):
+        measure_soak_streams(engine, film, num_streams=5, num_frames=400, rate=60, frames_a_connection=20)
 
 
 def test_soak(run, checkpoint, slowed):
