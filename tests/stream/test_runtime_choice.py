@@ -179,7 +179,7 @@ def run_until(runtime, software, slots):
     until, found = time.monotonic() + 120, []
     while runtime.software != software and time.monotonic() < until:
         found.append(runtime.step(frames(len(found)), slots))
-        time.sleep(0.02)
+        time.sleep(0.2)  # the other process needs the cores
     found.append(runtime.step(frames(len(found)), slots))
     assert runtime.software == software
     return found
