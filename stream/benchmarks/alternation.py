@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from time import perf_counter, process_time
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -27,24 +27,16 @@ def no_stage(_: str) -> Done:
     return nobody
 
 
-def timed(work: Callable[[], Any]) -> Callable[[], float]:
-    """Make a side of `alternate` from a function: it calls the function and returns the seconds that the call took."""
+def timed(work: Callable[[], Any], clock: Callable[[], float] = perf_counter) -> Callable[[], float]:
+    """Make a side of `alternate` from a function: it calls the function and returns the seconds that the call took.
+
+    clock  time.process_time: the CPU seconds, of all threads of this process
+    """
 
     def run() -> float:
-        began = perf_counter()
+        began = clock()
         work()
-        return perf_counter() - began
-
-    return run
-
-
-def processor_timed(work: Callable[[], Any]) -> Callable[[], float]:
-    """The same with the CPU seconds of the call, of all threads of this process."""
-
-    def run() -> float:
-        began = process_time()
-        work()
-        return process_time() - began
+        return clock() - began
 
     return run
 

@@ -9,13 +9,14 @@ from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
+from time import process_time
 from typing import Any, NamedTuple
 
 import numpy as np
 import onnxruntime
 import torch
 
-from actionstream.benchmarks.alternation import Stage, alternate, burst, no_stage, processor_timed, ratios, timed
+from actionstream.benchmarks.alternation import Stage, alternate, burst, no_stage, ratios, timed
 from actionstream.benchmarks.films import encode_film
 from actionstream.benchmarks.networks import card_of, sample_snippets, write_checkpoint
 from actionstream.benchmarks.opening import batch_step, open_with_threads, threads
@@ -365,7 +366,7 @@ def _whole_path(plan: Plan, steps: _Steps, name: str, stage: Stage) -> dict[str,
     figure = Figure("work of the parts / whole path", network, name, Goal(at_least=0.9))
     with threads(plan.num_threads):
         seconds = alternate(
-            {**{part: processor_timed(work) for part, work in parts.items()}, "whole": timed(whole)},
+            {**{part: timed(work, process_time) for part, work in parts.items()}, "whole": timed(whole)},
             rounds=max(1, plan.rounds // 5),
             done=stage(str(figure)),
         )

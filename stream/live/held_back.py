@@ -13,8 +13,6 @@ from actionstream.live.gate import Gate
 
 Scorable = tuple[Frame, Prepared]
 """What the engine scores: a frame, and the same prepared."""
-
-
 NO_PICTURE = np.zeros((1, 1, 3), np.uint8)
 
 

@@ -120,7 +120,7 @@ class ProcessSource(Source):
                 available=head.available,
                 packets=head.packets,
             )
-            reader.go_on(picture.asked)
+            reader.go_on(tuple(picture.asked))  # at once: other threads may ask for more
             limit, missing = self._connection.stall_seconds, "stalled: no frame"
         last = json.loads(reader.wire.recv_bytes())
         self.live, self.lost = last["live"], before + Counter(last["lost"])
@@ -133,7 +133,7 @@ class RemotePicture(Resizable):
     """The picture of a frame, which a reader keeps for a short time; what was asked for once is here to stay.
 
     made   what the reader has made ahead: the image (None), and inputs of networks
-    asked  what was asked for
+    asked  what was asked for, and given
     """
 
     def __init__(
@@ -160,9 +160,9 @@ class RemotePicture(Resizable):
         return self._get(wanted)  # not from the image: scores do not depend on who looks at it
 
     def _get(self, wanted: Preprocessing | None) -> np.ndarray:
-        self.asked.add(wanted)
         if wanted not in self._made:
             self._made[wanted] = self._ask(wanted)
+        self.asked.add(wanted)  # now the reader knows it
         return self._made[wanted]
 
     def _ask(self, wanted: Preprocessing | None) -> np.ndarray:

@@ -20,7 +20,7 @@ from actionstream.sources import process
 from actionstream.sources.desk import Rhythm
 from actionstream.sources.fork_server import Ended, ForkServer
 from actionstream.sources.head import HeadReceiver, HeadSender
-from actionstream.sources.process import ProcessSource
+from actionstream.sources.process import ProcessSource, RemotePicture
 from actionstream.sources.shared_memory import SharedMemory
 from actionstream.sources.source import Source
 
@@ -163,6 +163,21 @@ def test_a_picture_is_made_only_where_it_is_asked_for(camera, monkeypatch):
     assert [index for index, _ in asked] == [0, 2]  # then the rhythm is known
     assert [index for index, _ in asked + ahead] == labelled == list(range(0, 20, 2))
     assert {wanted for _, wanted in asked + ahead} == {engine.card.preprocessing}
+
+
+def test_what_was_asked_for_is_told_when_the_reader_knows_it():
+    """Another thread may ask while the source goes on: a request under way has no number yet."""
+
+    class Reader:
+        def ask(self, index, wanted):
+            assert wanted not in picture.asked
+            return np.zeros((32, 32, 3), np.uint8)
+
+    picture = RemotePicture(Reader(), 0, (48, 64), made={None: np.zeros((48, 64, 3), np.uint8)}, of="camera")
+    picture.resized(WANTED)
+    assert picture.asked == {WANTED}
+    assert picture.image().shape == (48, 64, 3)
+    assert picture.asked == {WANTED, None}
 
 
 def test_a_rhythm_is_followed_and_forgotten():
