@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,7 +38,7 @@ class OpenVinoRuntime(PoolRuntime):
     ):
         if path.suffix == ".xml" and path.read_bytes()[:5] != b"<?xml":  # for other files OpenVINO logs many errors
             raise ActionstreamError(f"{path} cannot be read by OpenVINO: it does not begin with <?xml")
-        core = openvino.Core()
+        core = _core()
         if precision == "bfloat16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise ActionstreamError("this processor has no bfloat16; take --precision float32 or int8")
         try:
@@ -144,3 +145,11 @@ def _with_state_inside(model: Any, exported: Exported) -> Any:
     manager.register_pass(MakeStateful({name: f"new_{name}" for name in exported.state_names}))
     manager.run_passes(single)
     return single
+
+
+@cache
+def _core() -> Any:
+    """One for the process, never closed: each has put a stack for signals in the place of the last one's, and where
+    several are closed in the order of their opening, the next signal finds one that is gone, and the process dies.
+    """
+    return openvino.Core()

@@ -1,5 +1,7 @@
 """Every runtime gives the scores of the reference, and the right one is taken."""
 
+import subprocess
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -249,3 +251,23 @@ def test_int8_runs_everywhere(folder, tmp_path):
         each.card.probabilities(each.step(given, np.array([each.allocate()]))) for each in (reference, found)
     )
     assert np.abs(first - second).max() < 0.1
+
+
+OPENED_AND_CLOSED = """
+import signal, sys
+from pathlib import Path
+from actionstream.runtimes.openvino import OpenVinoRuntime
+signal.signal(signal.SIGUSR1, lambda *_: print("told"))
+for _ in range(2):
+    first, second = (OpenVinoRuntime(Path(sys.argv[1])) for _ in range(2))
+    del first
+    del second
+    signal.raise_signal(signal.SIGUSR1)
+"""
+
+
+def test_signals_are_told_when_runtimes_of_openvino_are_closed(folder):
+    """In a program whose faulthandler has made a stack for signals, as pytest's and many others'."""
+    command = [sys.executable, "-X", "faulthandler", "-c", OPENED_AND_CLOSED, str(folder / "model.onnx")]
+    found = subprocess.run(command, capture_output=True, text=True)
+    assert (found.returncode, found.stdout) == (0, "told\n" * 2), found.stderr
