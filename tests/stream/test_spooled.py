@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import re
 import threading
 import time
 
@@ -87,20 +88,22 @@ def test_the_order_stays_where_the_memory_has_room_before_the_disk_is_empty(read
 def test_where_all_is_full_lines_are_dropped_as_a_whole_and_told(reader):
     said = []
     text = SpooledText(reader.file, name="it", say=said.append, memory_bytes=10_000, disk_bytes=100_000)
-    for n in range(5000):
-        text.write(line(n) + "\n")
-    assert len(said) == 1
-    assert said[0].startswith("it is stalled: ")
+    written = [line(n) for n in range(5000)]
+    for each in written:
+        text.write(each + "\n")
+    assert all(each.startswith("it is stalled: ") for each in said[::2])  # more than one: the writer began late
     lines = reader.rest()
     while text._waiting:
         time.sleep(0.001)
     text.write("on\n")
     text.close()
     *kept, last = lines()
-    assert kept == [line(n) for n in range(len(kept))]
+    still_to_come = iter(written)
+    assert all(each in still_to_come for each in kept)  # in their order
     assert last == "on"
     assert 200 < len(kept) < 4000
-    assert said[1:] == [f"it goes on; {5000 - len(kept):,} lines were dropped"]
+    told = [re.fullmatch(r"it goes on; ([\d,]+) lines were dropped", each) for each in said[1::2]]
+    assert sum(int(each[1].replace(",", "")) for each in told) == 5000 - len(kept)
 
 
 def test_it_is_not_told_again_for_each_line_that_finds_room(reader):
