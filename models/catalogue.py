@@ -323,9 +323,18 @@ def create(name: str, **arguments: Any) -> Network:
 def create_empty(name: str, **arguments: Any) -> Network:
     """`create` on the meta device, without weights; where that is not possible, with random weights."""
     import torch
+    from torch.overrides import TorchFunctionMode
+
+    class WithoutRandomNumbers(TorchFunctionMode):
+        """Leaves tensors of the meta device alone: to fill one imports for seconds."""
+
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            if func in (torch.Tensor.normal_, torch.Tensor.uniform_):
+                return args[0]
+            return func(*args, **kwargs or {})
 
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), WithoutRandomNumbers():
             return create(name, **arguments)
     except NotImplementedError:  # some classifiers of torchvision read tensor values while they are built
         return create(name, **arguments)

@@ -133,8 +133,8 @@ class Network(nn.Module):
         raise NotImplementedError
 
     def shapes(self, height: int, width: int) -> tuple[list[torch.Size], int]:
-        """The shapes (2, 2, D, h, w) of `maps` for frames of height x width pixels, and the number of leaves."""
-        maps, state = call_on_meta(_Maps(self), (2, 2, self.in_channels, height, width))
+        """The shapes (1, 1, D, h, w) of `maps` for frames of height x width pixels, and the number of leaves."""
+        maps, state = dry_run(_Maps(self), (1, 1, self.in_channels, height, width))
         return [each.shape for each in maps], len(state)
 
     def trunk(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State]:
@@ -162,7 +162,7 @@ class Network(nn.Module):
         """The state of new streams, for frames of height x width pixels: all zeros."""
         if not self.streams:
             raise ActionstreamError("this network needs whole clips and has no state")
-        _, state = call_on_meta(self, (1, 2, self.in_channels, height, width))
+        _, state = dry_run(self, (1, 1, self.in_channels, height, width))
         reference = next(self.parameters())
         return tuple(reference.new_zeros(num_streams, *leaf.shape[1:]) for leaf in state)
 
@@ -182,6 +182,24 @@ class _Maps(nn.Module):
         return self.network.maps(frames)
 
 
+def dry_run(module: nn.Module, shape: tuple[int, ...]) -> Any:
+    """The output of a module in eval mode for zeros of this shape, for what its shapes are.
+
+    For a few frames this takes less time than the first `call_on_meta` of a process, which imports for seconds.
+    """
+    like = next(module.parameters())
+    learning = [each for each in module.modules() if each.training]
+    module.eval()  # statistics of batch norms and the random generator stay as they are
+    try:
+        if like.is_meta:
+            return call_on_meta(module, shape)
+        with torch.no_grad():
+            return module(like.new_zeros(shape))
+    finally:
+        for each in learning:
+            each.training = True
+
+
 def call_on_meta(module: nn.Module, shape: tuple[int, ...]) -> Any:
     """The output of a module for an input of this shape: shapes and types only; nothing is computed."""
     tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
@@ -189,32 +207,3 @@ def call_on_meta(module: nn.Module, shape: tuple[int, ...]) -> Any:
     given = torch.empty(shape, dtype=next(module.parameters()).dtype, device="meta")
     with torch.no_grad():
         return torch.func.functional_call(module, on_meta, (given,))
-
-
-class ClipNetwork(Network):
-    """A network that is made for whole clips, with convolutions over time.
-
-        scores = network(clip)                    (B, T, C, H, W) -> (B, K)
-
-    Its trunk gives a volume of features (B, D, T', h, w), the layout of torch.nn.Conv3d.
-    """
-
-    def __init__(self, *, num_classes: int, in_channels: int):
-        super().__init__(num_classes=num_classes, in_channels=in_channels, shift="none", n_div=8, shift_padding="zero")
-        self.streams = False
-
-    def trunk(self, clip: Tensor) -> Tensor:  # type: ignore[override]  # no state
-        """A clip (B, T, C, H, W) to a volume of features (B, D, T', h, w)."""
-        raise NotImplementedError
-
-    def head(self, features: Tensor) -> Tensor:
-        """A volume of features (B, D, T', h, w) to scores (B, K)."""
-        raise NotImplementedError
-
-    def forward(self, clip: Tensor) -> Tensor:  # type: ignore[override]
-        if clip.dim() != 5 or clip.shape[2] != self.in_channels:
-            raise ActionstreamError(
-                f"a clip is (B, T, {self.in_channels}, H, W): clips, frames, channels, height, width; "
-                f"this is {tuple(clip.shape)}"
-            )
-        return self.head(self.trunk(clip))

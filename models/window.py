@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from actionstream.kernels import read, replace
 from actionstream.models.common.errors import ActionstreamError
-from actionstream.models.network import Network, State, call_on_meta
+from actionstream.models.network import Network, State, dry_run
 
 
 class Window(Network):
@@ -81,7 +81,7 @@ class Window(Network):
         frame = (self.in_channels, height, width)
         features = frame
         if self.in_parts:
-            features = call_on_meta(_FirstPart(self.network), (1, self._segment, *frame)).shape[2:]
+            features = dry_run(_FirstPart(self.network), (1, self._segment, *frame)).shape[2:]
         under_way = () if self._segment == 1 else (like.new_zeros(num_streams, self._segment, *frame),)
         return (
             *under_way,

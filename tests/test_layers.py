@@ -16,7 +16,7 @@ FOLDERS = {
 }
 """The packages by their folders, each of which imports itself and those before it."""
 ROOMS = {
-    "kernels": ("temporal_shift_torch", "leaf", "cuda", "operators", "temporal_shift", ""),
+    "kernels": ("temporal_shift_torch", "leaf", "temporal_context", "cuda", "operators", "temporal_shift", ""),
     "models": (
         "common",
         "labels",
@@ -24,7 +24,10 @@ ROOMS = {
         "video",
         "annotations",
         "network",
+        "over_time",
+        "clip_network",
         "window",
+        "streaming",
         "modality",
         "catalogue",  # imports a network by its name when one is built, which no test of files sees
         "networks",

@@ -11,26 +11,27 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from actionstream.models.clip_network import ClipNetwork
 from actionstream.models.common.errors import ActionstreamError
-from actionstream.models.network import ClipNetwork
 from actionstream.models.networks.non_local import NonLocal
 from actionstream.models.networks.resnet import STAGES
+from actionstream.models.over_time import Chain, Conv3d, MaxPool3d, OverTime, VolumeCarry, residual
 
 Stride = tuple[int, int, int]
-Middle = Callable[[int, Stride], nn.Module]
+Middle = Callable[[int, Stride], OverTime]
 """Makes the second convolution of a block from its number of channels and its stride."""
 
 
 def middle_3x3(time: int = 1) -> Middle:
     """A convolution over `time` frames and 3 x 3 pixels."""
 
-    def make(channels: int, stride: Stride) -> nn.Module:
-        return nn.Conv3d(channels, channels, (time, 3, 3), stride, (time // 2, 1, 1), bias=False)
+    def make(channels: int, stride: Stride) -> OverTime:
+        return Conv3d(channels, channels, (time, 3, 3), stride, (time // 2, 1, 1), bias=False)
 
     return make
 
 
-class Bottleneck3D(nn.Module):
+class Bottleneck3D(OverTime):
     """A 3D bottleneck block; `first` is the temporal kernel size of its first convolution (first x 1 x 1)."""
 
     expansion = 4
@@ -47,28 +48,28 @@ class Bottleneck3D(nn.Module):
     ):
         super().__init__()
         out_channels = channels * self.expansion
-        self.conv1 = nn.Conv3d(in_channels, channels, (first, 1, 1), 1, (first // 2, 0, 0), bias=False)
+        self.conv1 = Conv3d(in_channels, channels, (first, 1, 1), 1, (first // 2, 0, 0), bias=False)
         self.bn1 = normalise(channels)
         self.conv2 = middle(channels, stride)
         self.bn2 = normalise(channels)
-        self.conv3 = nn.Conv3d(channels, out_channels, 1, bias=False)
+        self.conv3 = Conv3d(channels, out_channels, 1, bias=False)
         self.bn3 = normalise(out_channels)
-        self.downsample: nn.Module | None = None
+        self.downsample: Chain | None = None
         if stride != (1, 1, 1) or in_channels != out_channels:
-            self.downsample = nn.Sequential(
-                nn.Conv3d(in_channels, out_channels, 1, stride, bias=False), normalise(out_channels)
-            )
+            self.downsample = Chain(Conv3d(in_channels, out_channels, 1, stride, bias=False), normalise(out_channels))
         self.non_local: NonLocal | None = None
 
-    def residual(self, x: Tensor) -> Tensor:
-        x = torch.relu(self.bn1(self.conv1(x)))
-        x = torch.relu(self.bn2(self.conv2(x)))
-        return self.bn3(self.conv3(x))
+    def branch(self, x: Tensor, carry: VolumeCarry) -> Tensor:
+        x = torch.relu(self.bn1(self.conv1(x, carry)))
+        x = torch.relu(self.bn2(self.conv2(x, carry)))
+        return self.bn3(self.conv3(x, carry))
 
-    def forward(self, x: Tensor) -> Tensor:
-        shortcut = x if self.downsample is None else self.downsample(x)
-        x = torch.relu(self.residual(x) + shortcut)
-        return x if self.non_local is None else self.non_local(x)
+    def forward(self, x: Tensor, carry: VolumeCarry) -> Tensor:
+        x = torch.relu(residual(x, carry, self.branch, self.downsample))
+        if self.non_local is None:
+            return x
+        carry.need_clip("non-local blocks compare all frames")
+        return self.non_local(x)
 
 
 def make_stage(
@@ -80,13 +81,13 @@ def make_stage(
     first: Sequence[int] = (1,),
     block: Callable[..., Bottleneck3D] = Bottleneck3D,
     **arguments,
-) -> nn.Sequential:
+) -> Chain:
     """A sequence of blocks; the first block has the stride, and the sizes in `first` repeat over the blocks."""
     blocks = []
     for index in range(num_blocks):
         make = partial(block, stride=stride if index == 0 else (1, 1, 1), first=first[index % len(first)], **arguments)
         blocks.append(make(in_channels if index == 0 else channels * Bottleneck3D.expansion, channels))
-    return nn.Sequential(*blocks)
+    return Chain(*blocks)
 
 
 class BottleneckNetwork(ClipNetwork):
@@ -100,10 +101,10 @@ class BottleneckNetwork(ClipNetwork):
     strides  temporal strides of the stages
     """
 
-    layer1: nn.Sequential
-    layer2: nn.Sequential
-    layer3: nn.Sequential
-    layer4: nn.Sequential
+    layer1: Chain
+    layer2: Chain
+    layer3: Chain
+    layer4: Chain
 
     def __init__(
         self,
@@ -122,9 +123,9 @@ class BottleneckNetwork(ClipNetwork):
     ):
         super().__init__(num_classes=num_classes, in_channels=in_channels)
         check_depth(depth)
-        self.conv1 = nn.Conv3d(in_channels, 64, (stem[0], 7, 7), (stem[1], 2, 2), (stem[0] // 2, 3, 3), bias=False)
+        self.conv1 = Conv3d(in_channels, 64, (stem[0], 7, 7), (stem[1], 2, 2), (stem[0] // 2, 3, 3), bias=False)
         self.bn1 = normalise(64)
-        self.maxpool = nn.MaxPool3d((pool[0], 3, 3), (pool[1], 2, 2), (pool[0] // 2, 1, 1))
+        self.maxpool = MaxPool3d((pool[0], 3, 3), (pool[1], 2, 2), (pool[0] // 2, 1, 1))
         size = 64
         for stage, num_blocks in enumerate(STAGES[depth]):
             channels, step = 64 * 2**stage, 2 if stage > 0 else 1
@@ -144,9 +145,11 @@ class BottleneckNetwork(ClipNetwork):
         self.fc = nn.Linear(size, num_classes)
         initialise(self)
 
-    def trunk(self, clip: Tensor) -> Tensor:  # type: ignore[override]
-        x = self.maxpool(torch.relu(self.bn1(self.conv1(clip.transpose(1, 2)))))
-        return self.layer4(self.layer3(self.layer2(self.layer1(x))))
+    def volume(self, x: Tensor, carry: VolumeCarry) -> Tensor:
+        x = self.maxpool(torch.relu(self.bn1(self.conv1(x, carry))), carry)
+        for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
+            x = stage(x, carry)
+        return x
 
     def head(self, features: Tensor) -> Tensor:
         return self.fc(self.dropout(features.mean(dim=(-3, -2, -1))))

@@ -9,6 +9,7 @@ from torch import nn
 
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.networks.bottleneck3d import BottleneckNetwork, Stride
+from actionstream.models.over_time import Chain, Conv3d, OverTime
 
 
 class CSN(BottleneckNetwork):
@@ -33,11 +34,11 @@ class CSN(BottleneckNetwork):
             raise ActionstreamError(f'kind is {kind!r}; a CSN is "ir" or "ip"')
         normalise = partial(nn.BatchNorm3d, eps=norm_eps)
 
-        def middle(channels: int, stride: Stride) -> nn.Module:
-            depthwise = nn.Conv3d(channels, channels, 3, stride, 1, groups=channels, bias=False)
+        def middle(channels: int, stride: Stride) -> OverTime:
+            depthwise = Conv3d(channels, channels, 3, stride, 1, groups=channels, bias=False)
             if kind == "ir":
                 return depthwise
-            return nn.Sequential(nn.Conv3d(channels, channels, 1, bias=False), normalise(channels), depthwise)
+            return Chain(Conv3d(channels, channels, 1, bias=False), normalise(channels), depthwise)
 
         super().__init__(
             depth,

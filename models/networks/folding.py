@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from actionstream.models.network import Network, call_on_meta
+from actionstream.models.network import Network, call_on_meta, dry_run
 
 Convolution = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 Norm = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -18,7 +18,7 @@ AnyNetwork = TypeVar("AnyNetwork", bound=Network)
 def fold_batch_norms(network: AnyNetwork, clip_shape: tuple[int, ...]) -> AnyNetwork:
     """A copy of a network in eval mode, in which batch norms are fused into the convolutions that they read.
 
-    clip_shape  shape of an input (1, T, C, H, W); a forward pass on the meta device shows which layer reads which
+    clip_shape  shape of an input (1, T, C, H, W); a forward pass shows which layer reads which
     """
     network = copy.deepcopy(network).eval()
     names = {module: name for name, module in network.named_modules()}
@@ -42,7 +42,7 @@ def _pairs(network: Network, clip_shape: tuple[int, ...]) -> list[tuple[Any, Any
     hooks = [m.register_forward_hook(after) for m in network.modules() if isinstance(m, Convolution)]
     hooks += [m.register_forward_pre_hook(before) for m in network.modules() if isinstance(m, Norm)]
     try:
-        call_on_meta(network, clip_shape)
+        (dry_run if clip_shape[1] == 1 else call_on_meta)(network, clip_shape)
     finally:
         for hook in hooks:
             hook.remove()

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from actionstream.models.clip_network import ClipNetwork
 from actionstream.models.common.errors import ActionstreamError
-from actionstream.models.network import ClipNetwork
+from actionstream.models.over_time import Chain, OverTime, VolumeCarry
 
 BLOCKS = {  # channels: 1 x 1; reduction and 3 x 3; reduction and 3 x 3; after the pool
     "3b": (64, 96, 128, 16, 32, 32),
@@ -45,8 +46,8 @@ LATE_POOLS = {
 }
 
 
-def pad(x: Tensor, kernel: tuple[int, ...], stride: tuple[int, ...], centred: bool) -> Tensor:
-    """Zero-pad a volume, for an output of ceil(size / stride).
+def pad(x: Tensor, carry: VolumeCarry, kernel: tuple[int, ...], stride: tuple[int, ...], centred: bool) -> Tensor:
+    """Zero-pad a volume, for an output of ceil(size / stride); over time with what came before, frame by frame.
 
     With `centred` both sides get the same padding. Else the padding is TensorFlow's SAME: as little as possible, and
     an odd zero goes to the end.
@@ -55,10 +56,14 @@ def pad(x: Tensor, kernel: tuple[int, ...], stride: tuple[int, ...], centred: bo
     for size, each, step in reversed(list(zip(x.shape[-3:], kernel, stride, strict=True))):
         total = max((-(-size // step) - 1) * step + each - size, 0)
         pads += [each // 2, each // 2] if centred else [total // 2, total - total // 2]
+    if carry.mode != "clip":
+        pads[-2:] = 0, 0
+        before = kernel[0] // 2 if centred else max(kernel[0] - stride[0], 0) // 2  # where strides divide the length
+        x = carry.windows(x, size=kernel[0], stride=stride[0], padding=before)
     return functional.pad(x, pads) if any(pads) else x
 
 
-class Convolution(nn.Module):
+class Convolution(OverTime):
     """A convolution with batch norm and ReLU; with `flat`, over space only."""
 
     def __init__(
@@ -76,37 +81,33 @@ class Convolution(nn.Module):
         self.bn = nn.BatchNorm3d(out_channels, eps=1e-3)
         self.centred = centred
 
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.relu(self.bn(self.conv(pad(x, self.conv.kernel_size, self.conv.stride, self.centred))))
+    def forward(self, x: Tensor, carry: VolumeCarry) -> Tensor:
+        return torch.relu(self.bn(self.conv(pad(x, carry, self.conv.kernel_size, self.conv.stride, self.centred))))
 
 
-class Pool(nn.Module):
+class Pool(OverTime):
     """A max-pool whose input is never negative (after a ReLU), so that zero padding does not change the maximum."""
 
     def __init__(self, kernel: tuple[int, int, int], stride: tuple[int, int, int], centred: bool = False):
         super().__init__()
         self.kernel, self.stride, self.centred = kernel, stride, centred
 
-    def forward(self, x: Tensor) -> Tensor:
-        return functional.max_pool3d(pad(x, self.kernel, self.stride, self.centred), self.kernel, self.stride)
+    def forward(self, x: Tensor, carry: VolumeCarry) -> Tensor:
+        return functional.max_pool3d(pad(x, carry, self.kernel, self.stride, self.centred), self.kernel, self.stride)
 
 
-class Inception(nn.Module):
+class Inception(OverTime):
     def __init__(self, in_channels: int, channels: tuple[int, int, int, int, int, int], flat: bool):
         super().__init__()
         one, reduce_1, three_1, reduce_2, three_2, pooled = channels
         self.branch0 = Convolution(in_channels, one, 1, flat)
-        self.branch1 = nn.Sequential(
-            Convolution(in_channels, reduce_1, 1, flat), Convolution(reduce_1, three_1, 3, flat)
-        )
-        self.branch2 = nn.Sequential(
-            Convolution(in_channels, reduce_2, 1, flat), Convolution(reduce_2, three_2, 3, flat)
-        )
-        self.branch3 = nn.Sequential(Pool((3, 3, 3), (1, 1, 1)), Convolution(in_channels, pooled, 1, flat))
+        self.branch1 = Chain(Convolution(in_channels, reduce_1, 1, flat), Convolution(reduce_1, three_1, 3, flat))
+        self.branch2 = Chain(Convolution(in_channels, reduce_2, 1, flat), Convolution(reduce_2, three_2, 3, flat))
+        self.branch3 = Chain(Pool((3, 3, 3), (1, 1, 1)), Convolution(in_channels, pooled, 1, flat))
         self.out_channels = one + three_1 + three_2 + pooled
 
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([self.branch0(x), self.branch1(x), self.branch2(x), self.branch3(x)], dim=1)
+    def forward(self, x: Tensor, carry: VolumeCarry) -> Tensor:
+        return torch.cat(carry.meet(x, self.branch0, self.branch1, self.branch2, self.branch3), dim=1)
 
 
 class I3D(ClipNetwork):
@@ -145,7 +146,7 @@ class I3D(ClipNetwork):
         def pool(name: str) -> Pool:
             return Pool(*(LATE_POOLS if late else POOLS)[name], late)
 
-        self.features = nn.Sequential()
+        self.features = Chain()
         stem_stride = (1 if late else 2, 2, 2)
         self.features.add_module("1a", Convolution(in_channels, 64, 7, flat("1a"), stem_stride, late))
         self.features.add_module("pool1", pool("pool1"))
@@ -163,8 +164,8 @@ class I3D(ClipNetwork):
         self.dropout = nn.Dropout(dropout)
         self.logits = nn.Linear(size, num_classes)
 
-    def trunk(self, clip: Tensor) -> Tensor:  # type: ignore[override]
-        return self.features(clip.transpose(1, 2))
+    def volume(self, x: Tensor, carry: VolumeCarry) -> Tensor:
+        return self.features(x, carry)
 
     def head(self, features: Tensor) -> Tensor:
         if not self.late:

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import nn
-
 from actionstream.models.networks.bottleneck3d import Bottleneck3D, BottleneckNetwork, middle_3x3
 from actionstream.models.networks.non_local import Affinity, NonLocal
 from actionstream.models.networks.resnet import NON_LOCAL_BLOCKS
+from actionstream.models.over_time import MaxPool3d
 
 
 class InflatedResNet(BottleneckNetwork):
@@ -62,4 +61,4 @@ class InflatedResNet(BottleneckNetwork):
                     assert isinstance(block, Bottleneck3D)
                     block.non_local = NonLocal(block.conv3.out_channels, non_local)
         if pool2:
-            self.layer1.append(nn.MaxPool3d((2, 1, 1)))
+            self.layer1.append(MaxPool3d((2, 1, 1)))

@@ -14,8 +14,9 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from actionstream.models.clip_network import ClipNetwork
 from actionstream.models.common.errors import ActionstreamError
-from actionstream.models.network import ClipNetwork
+from actionstream.models.over_time import Chain, Conv3d, OverTime, VolumeCarry, residual
 
 Kind = Literal["3d", "2d", "2+1d"]
 STAGES = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
@@ -39,61 +40,63 @@ class Style:
 
     def convolution(
         self, kind: Kind, in_channels: int, out_channels: int, stride: int, middle: int, size: int = 3
-    ) -> nn.Module:
+    ) -> OverTime:
         """A convolution of size x size x size, or the layers that replace it."""
         steps = (1, stride, stride)
         over_space = partial(
-            nn.Conv3d, kernel_size=(1, size, size), stride=steps, padding=(0, size // 2, size // 2), bias=False
+            Conv3d, kernel_size=(1, size, size), stride=steps, padding=(0, size // 2, size // 2), bias=False
         )
         layers: list[nn.Module]
         if kind == "3d":
-            layers = [nn.Conv3d(in_channels, out_channels, size, stride, size // 2, bias=False)]
+            layers = [Conv3d(in_channels, out_channels, size, stride, size // 2, bias=False)]
         elif kind == "2d":
             layers = [over_space(in_channels, out_channels)]
         else:
-            over_time = nn.Conv3d(middle, out_channels, (size, 1, 1), (stride, 1, 1), (size // 2, 0, 0), bias=False)
+            over_time = Conv3d(middle, out_channels, (size, 1, 1), (stride, 1, 1), (size // 2, 0, 0), bias=False)
             layers = [over_space(in_channels, middle), self.normalise(middle), nn.ReLU(), over_time]
         if self.doubled:
             layers += [self.normalise(out_channels), nn.ReLU()]
-        return layers[0] if len(layers) == 1 else nn.Sequential(*layers)
+        return Chain(*layers) if len(layers) > 1 else layers[0]  # type: ignore[return-value]  # a Conv3d
 
 
-class BasicBlock(nn.Module):
+class BasicBlock(OverTime):
     def __init__(self, kind: Kind, in_channels: int, channels: int, stride: int, style: Style):
         super().__init__()
         first = middle_channels(in_channels, channels)
         second = first if style.same_middle else middle_channels(channels, channels)
-        self.conv1 = nn.Sequential(
+        self.conv1 = Chain(
             style.convolution(kind, in_channels, channels, stride, first), style.normalise(channels), nn.ReLU()
         )
-        self.conv2 = nn.Sequential(style.convolution(kind, channels, channels, 1, second), style.normalise(channels))
-        self.downsample: nn.Module | None = None
+        self.conv2 = Chain(style.convolution(kind, channels, channels, 1, second), style.normalise(channels))
+        self.downsample: Chain | None = None
         if stride != 1 or in_channels != channels:
             if style.doubled:
                 middle = middle_channels(in_channels, channels, size=1)
                 one: nn.Module = style.convolution(kind, in_channels, channels, stride, middle, size=1)
             else:
-                one = nn.Conv3d(in_channels, channels, 1, (1, stride, stride) if kind == "2d" else stride, bias=False)
-            self.downsample = nn.Sequential(one, style.normalise(channels))
+                one = Conv3d(in_channels, channels, 1, (1, stride, stride) if kind == "2d" else stride, bias=False)
+            self.downsample = Chain(one, style.normalise(channels))
 
-    def forward(self, x: Tensor) -> Tensor:
-        shortcut = x if self.downsample is None else self.downsample(x)
-        return torch.relu(self.conv2(self.conv1(x)) + shortcut)
+    def branch(self, x: Tensor, carry: VolumeCarry) -> Tensor:
+        return self.conv2(self.conv1(x, carry), carry)
+
+    def forward(self, x: Tensor, carry: VolumeCarry) -> Tensor:
+        return torch.relu(residual(x, carry, self.branch, self.downsample))
 
 
-def _stem(kind: Kind, in_channels: int, normalise: Callable[[int], nn.Module]) -> nn.Sequential:
+def _stem(kind: Kind, in_channels: int, normalise: Callable[[int], nn.Module]) -> Chain:
     if kind == "2+1d":
-        return nn.Sequential(
-            nn.Conv3d(in_channels, 45, (1, 7, 7), (1, 2, 2), (0, 3, 3), bias=False),
+        return Chain(
+            Conv3d(in_channels, 45, (1, 7, 7), (1, 2, 2), (0, 3, 3), bias=False),
             normalise(45),
             nn.ReLU(),
-            nn.Conv3d(45, 64, (3, 1, 1), 1, (1, 0, 0), bias=False),
+            Conv3d(45, 64, (3, 1, 1), 1, (1, 0, 0), bias=False),
             normalise(64),
             nn.ReLU(),
         )
     time = 3 if kind == "3d" else 1
-    return nn.Sequential(
-        nn.Conv3d(in_channels, 64, (time, 7, 7), (1, 2, 2), (time // 2, 3, 3), bias=False), normalise(64), nn.ReLU()
+    return Chain(
+        Conv3d(in_channels, 64, (time, 7, 7), (1, 2, 2), (time // 2, 3, 3), bias=False), normalise(64), nn.ReLU()
     )
 
 
@@ -138,23 +141,22 @@ class ResNet3D(ClipNetwork):
                 stride = 2 if stage > 0 and index == 0 else 1
                 blocks.append(BasicBlock(kind, size, channels, stride, style))
                 size = channels
-            self.add_module(f"layer{stage + 1}", nn.Sequential(*blocks))
+            self.add_module(f"layer{stage + 1}", Chain(*blocks))
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(size, num_classes)
         for module in self.modules():
             if isinstance(module, nn.Conv3d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    def trunk(self, clip: Tensor) -> Tensor:  # type: ignore[override]
-        if self.stacked is None:
-            x = clip.transpose(1, 2)
-        elif clip.shape[1] == self.stacked:
-            x = clip.flatten(1, 2).unsqueeze(2)
-        else:
-            raise ActionstreamError(f"this network takes clips of {self.stacked} frames, not {clip.shape[1]}")
-        x = self.stem(x)
+    def volume(self, x: Tensor, carry: VolumeCarry) -> Tensor:
+        if self.stacked is not None:
+            carry.need_clip("the first convolution reads the frames")
+            if x.shape[2] != self.stacked:
+                raise ActionstreamError(f"this network takes clips of {self.stacked} frames, not {x.shape[2]}")
+            x = x.transpose(1, 2).flatten(1, 2).unsqueeze(2)
+        x = self.stem(x, carry)
         for stage in (1, 2, 3, 4):
-            x = self.get_submodule(f"layer{stage}")(x)
+            x = self.get_submodule(f"layer{stage}")(x, carry)
         return x
 
     def head(self, features: Tensor) -> Tensor:

@@ -8,25 +8,26 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from actionstream.models.network import ClipNetwork
+from actionstream.models.clip_network import ClipNetwork
 from actionstream.models.networks.i3d import BLOCKS, average
+from actionstream.models.over_time import Chain, Conv3d, MaxPool3d, OverTime, VolumeCarry
 
 
-class Gate(nn.Module):
+class Gate(OverTime):
     """Feature gating (section 4.3): a weight for each channel, computed from the means of all channels."""
 
     def __init__(self, channels: int):
         super().__init__()
         self.linear = nn.Linear(channels, channels)
 
-    def forward(self, x: Tensor) -> Tensor:
-        weights = torch.sigmoid(self.linear(x.mean(dim=(-3, -2, -1))))
-        return x * weights[:, :, None, None, None]
+    def forward(self, x: Tensor, carry: VolumeCarry) -> Tensor:
+        means = carry.clip_mean(x, "its gates need the means").movedim(1, -1)
+        return x * torch.sigmoid(self.linear(means)).movedim(-1, 1)
 
 
-def _convolution(in_channels: int, out_channels: int, kernel, stride=1, padding=0, bias=False) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv3d(in_channels, out_channels, kernel, stride, padding, bias=bias),
+def _convolution(in_channels: int, out_channels: int, kernel, stride=1, padding=0, bias=False) -> Chain:
+    return Chain(
+        Conv3d(in_channels, out_channels, kernel, stride, padding, bias=bias),
         nn.BatchNorm3d(out_channels, eps=1e-3, momentum=1e-3),
         nn.ReLU(),
     )
@@ -34,29 +35,29 @@ def _convolution(in_channels: int, out_channels: int, kernel, stride=1, padding=
 
 def _separable(
     in_channels: int, out_channels: int, size: int = 3, stride: int = 1, *, gated: bool, bias: bool
-) -> nn.Sequential:
+) -> Chain:
     """A convolution over space, then one over time; `bias` is for the latter."""
     around = size // 2
-    return nn.Sequential(
+    return Chain(
         _convolution(in_channels, out_channels, (1, size, size), (1, stride, stride), (0, around, around)),
         _convolution(out_channels, out_channels, (size, 1, 1), (stride, 1, 1), (around, 0, 0), bias),
         *([Gate(out_channels)] if gated else []),
     )
 
 
-class Inception(nn.Module):
+class Inception(OverTime):
     def __init__(self, in_channels: int, channels: tuple[int, int, int, int, int, int], gated: bool, bias: bool):
         super().__init__()
         one, reduce_1, three_1, reduce_2, three_2, pooled = channels
         kind = {"gated": gated, "bias": bias}
         self.branch0 = _convolution(in_channels, one, 1)
-        self.branch1 = nn.Sequential(_convolution(in_channels, reduce_1, 1), _separable(reduce_1, three_1, **kind))
-        self.branch2 = nn.Sequential(_convolution(in_channels, reduce_2, 1), _separable(reduce_2, three_2, **kind))
-        self.branch3 = nn.Sequential(nn.MaxPool3d(3, 1, 1), _convolution(in_channels, pooled, 1))
+        self.branch1 = Chain(_convolution(in_channels, reduce_1, 1), _separable(reduce_1, three_1, **kind))
+        self.branch2 = Chain(_convolution(in_channels, reduce_2, 1), _separable(reduce_2, three_2, **kind))
+        self.branch3 = Chain(MaxPool3d(3, 1, 1), _convolution(in_channels, pooled, 1))
         self.out_channels = one + three_1 + three_2 + pooled
 
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([self.branch0(x), self.branch1(x), self.branch2(x), self.branch3(x)], dim=1)
+    def forward(self, x: Tensor, carry: VolumeCarry) -> Tensor:
+        return torch.cat(carry.meet(x, self.branch0, self.branch1, self.branch2, self.branch3), dim=1)
 
 
 class S3D(ClipNetwork):
@@ -82,25 +83,25 @@ class S3D(ClipNetwork):
             _convolution(in_channels, 64, (3, 7, 7), (1, 2, 2), (1, 3, 3))
             if late
             else _separable(in_channels, 64, 7, 2, gated=gated, bias=False),
-            nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1)),
+            MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1)),
             _convolution(64, 64, 1),
             _separable(64, 192, gated=gated, bias=late),
-            nn.MaxPool3d(3, 2, 1) if late else nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1)),
+            MaxPool3d(3, 2, 1) if late else MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1)),
         ]
         size = 192
         for name, channels in BLOCKS.items():
             if name == "4b":
-                layers.append(nn.MaxPool3d(3, 2, 1))
+                layers.append(MaxPool3d(3, 2, 1))
             elif name == "5b":
-                layers.append(nn.MaxPool3d(2, 2))
+                layers.append(MaxPool3d(2, 2))
             block = Inception(size, channels, gated, bias=late)
             layers.append(block)
             size = block.out_channels
-        self.features = nn.Sequential(*layers)
+        self.features = Chain(*layers)
         self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Conv3d(size, num_classes, 1))
 
-    def trunk(self, clip: Tensor) -> Tensor:  # type: ignore[override]
-        return self.features(clip.transpose(1, 2))
+    def volume(self, x: Tensor, carry: VolumeCarry) -> Tensor:
+        return self.features(x, carry)
 
     def head(self, features: Tensor) -> Tensor:
         if not self.late:

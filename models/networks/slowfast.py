@@ -7,15 +7,16 @@ Letters: A is the frame rate of the fast pathway over that of the slow one, C th
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
+from actionstream.models.clip_network import ClipNetwork
 from actionstream.models.common.errors import ActionstreamError
-from actionstream.models.network import ClipNetwork
 from actionstream.models.networks.bottleneck3d import Bottleneck3D, check_depth, initialise, make_stage, middle_3x3
 from actionstream.models.networks.resnet import STAGES
+from actionstream.models.over_time import Chain, Conv3d, MaxPool3d, VolumeCarry
 
 Kind = Literal["time-to-channel", "time-strided-sample", "time-strided-conv"]
 Fusion = Literal["concat", "sum"]
@@ -39,7 +40,7 @@ class Lateral(nn.Module):
         self.alpha, self.kind = alpha, kind
         out_channels = {"time-to-channel": alpha, "time-strided-sample": 1, "time-strided-conv": 2}[kind] * channels
         if kind == "time-strided-conv":
-            self.conv = nn.Conv3d(channels, out_channels, (size, 1, 1), (alpha, 1, 1), (size // 2, 0, 0), bias=False)
+            self.conv = Conv3d(channels, out_channels, (size, 1, 1), (alpha, 1, 1), (size // 2, 0, 0), bias=False)
             self.after = nn.Sequential(nn.BatchNorm3d(out_channels), nn.ReLU()) if norm else nn.Identity()
         self.project: nn.Module | None = None
         if fusion == "sum":
@@ -47,13 +48,16 @@ class Lateral(nn.Module):
             self.weight = nn.Parameter(torch.ones(()))
         self.slow_channels = slow_channels + (out_channels if fusion == "concat" else 0)
 
-    def forward(self, slow: Tensor, fast: Tensor) -> Tensor:
+    def move(self, fast: Tensor, carry: VolumeCarry) -> Tensor:
+        """Features of the fast pathway at the frame rate of the slow one."""
         if self.kind == "time-strided-conv":
-            moved = self.after(self.conv(fast))
-        elif self.kind == "time-strided-sample":
-            moved = fast[:, :, :: self.alpha]
-        else:
-            moved = fast.unflatten(2, (-1, self.alpha)).transpose(2, 3).flatten(1, 2)
+            return self.after(self.conv(fast, carry))
+        if self.kind == "time-strided-sample":
+            return carry.windows(fast, size=1, stride=self.alpha)[:, :, :: self.alpha]
+        fast = carry.windows(fast, size=self.alpha, stride=self.alpha)
+        return fast.unflatten(2, (-1, self.alpha)).transpose(2, 3).flatten(1, 2)
+
+    def fuse(self, slow: Tensor, moved: Tensor) -> Tensor:
         if self.project is None:
             return torch.cat([slow, moved], dim=1)
         return slow + self.weight * self.project(moved)
@@ -79,11 +83,11 @@ class Pathway(nn.Module):
         joined: tuple[int, int, int, int],
     ):
         super().__init__()
-        self.stem = nn.Sequential(
-            nn.Conv3d(in_channels, channels, (stem, 7, 7), (1, 2, 2), (stem // 2, 3, 3), bias=False),
+        self.stem = Chain(
+            Conv3d(in_channels, channels, (stem, 7, 7), (1, 2, 2), (stem // 2, 3, 3), bias=False),
             nn.BatchNorm3d(channels),
             nn.ReLU(),
-            nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1)),
+            MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1)),
         )
         for stage, num_blocks in enumerate(STAGES[depth]):
             step = 2 if stage > 0 else 1
@@ -97,7 +101,7 @@ class Pathway(nn.Module):
             )
             self.add_module(f"layer{stage + 1}", blocks)
 
-    def parts(self) -> list[nn.Module]:
+    def parts(self) -> list[Any]:
         return [self.stem, *(self.get_submodule(f"layer{stage}") for stage in (1, 2, 3, 4))]
 
 
@@ -151,28 +155,40 @@ class SlowFast(ClipNetwork):
         self.fc = nn.Linear((64 + thin) * 8 * Bottleneck3D.expansion, num_classes)
         initialise(self)
 
-    def trunk(self, clip: Tensor) -> Tensor:  # type: ignore[override]
-        """A clip to features (B, D, T / A, 1, 1) of both pathways, averaged over space."""
-        num_frames = clip.shape[1]
+    def volume(self, x: Tensor, carry: VolumeCarry) -> Tensor:
+        """Frames to features (B, D, T / A, 1, 1) of both pathways, averaged over space."""
+        num_frames = x.shape[2]
         if num_frames % self.alpha:
             raise ActionstreamError(
                 f"SlowFast with alpha {self.alpha} takes a multiple of {self.alpha} frames, not {num_frames}"
             )
-        fast = clip.transpose(1, 2)
-        slow = fast[:, :, self._slow_indices(num_frames)]
+        clip_frames, slow_lag, fast_lag = carry.num_frames, 0, 0
+        slow, fast = x[:, :, self._slow_indices(num_frames, carry)], x
         for number, (slow_part, fast_part) in enumerate(zip(self.slow.parts(), self.fast.parts(), strict=True)):
-            slow, fast = slow_part(slow), fast_part(fast)
+            carry.lag = slow_lag
+            slow, slow_lag = slow_part(slow, carry), carry.lag
+            carry.lag = fast_lag
+            fast, fast_lag = fast_part(fast, carry), carry.lag
             if number < len(self.laterals):
-                slow = self.laterals[number](slow, fast)
-        maps = [each.mean(dim=(-2, -1), keepdim=True) for each in (slow, fast)]
-        both = [each.unflatten(2, (slow.shape[2], -1)).mean(dim=3) for each in maps]
+                lateral: Any = self.laterals[number]
+                moved = lateral.move(fast, carry)
+                slow, moved = carry.align((slow, slow_lag), (moved, carry.lag))
+                slow, slow_lag = lateral.fuse(slow, moved), carry.lag
+                carry.num_frames = clip_frames
+        fast = carry.windows(fast.mean(dim=(-2, -1), keepdim=True), size=self.alpha, stride=self.alpha)
+        both = carry.align(
+            (slow.mean(dim=(-2, -1), keepdim=True), slow_lag),
+            (fast.unflatten(2, (-1, self.alpha)).mean(dim=3), carry.lag),
+        )
         return torch.cat(both[::-1] if self.fast_first else both, dim=1)
 
     def head(self, features: Tensor) -> Tensor:
         return self.fc(self.dropout(features.mean(dim=(-3, -2, -1))))
 
-    def _slow_indices(self, num_frames: int) -> list[int]:
-        if self.slow_frames == "strided":
+    def _slow_indices(self, num_frames: int, carry: VolumeCarry) -> list[int]:
+        if carry.mode == "delayed" and self.slow_frames != "strided":
+            carry.need_clip("the slow pathway reads evenly spaced frames")
+        if self.slow_frames == "strided" or carry.mode == "causal":
             return list(range(0, num_frames, self.alpha))
         last = max(1, num_frames // self.alpha - 1)  # plain integers instead of torch.linspace, for export
         return [index * (num_frames - 1) // last for index in range(num_frames // self.alpha)]

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import max_pool3d
 
 from actionstream.models.networks.bottleneck3d import Bottleneck3D, BottleneckNetwork, middle_3x3
+from actionstream.models.over_time import VolumeCarry
 
 
 class SmallBig(Bottleneck3D):
@@ -23,11 +24,12 @@ class SmallBig(Bottleneck3D):
         for norm in (self.big1, self.big2, self.big3):
             nn.init.zeros_(norm.weight)  # the block starts as a plain bottleneck
 
-    def residual(self, x: Tensor) -> Tensor:
-        x = torch.relu(self.bn1(self.conv1(x)) + self.big1(self.conv1(max_pool3d(x, 3, 1, 1))))
-        x = torch.relu(self.bn2(self.conv2(x)) + self.big2(self.conv2(max_pool3d(x, 3, 1, 1))))
+    def branch(self, x: Tensor, carry: VolumeCarry) -> Tensor:
+        carry.need_clip("the last big view spans all frames")
+        x = torch.relu(self.bn1(self.conv1(x, carry)) + self.big1(self.conv1(max_pool3d(x, 3, 1, 1), carry)))
+        x = torch.relu(self.bn2(self.conv2(x, carry)) + self.big2(self.conv2(max_pool3d(x, 3, 1, 1), carry)))
         everything = max_pool3d(x, (x.shape[2], 3, 3), 1, (0, 1, 1))
-        return self.bn3(self.conv3(x)) + self.big3(self.conv3(everything))
+        return self.bn3(self.conv3(x, carry)) + self.big3(self.conv3(everything, carry))
 
 
 class SmallBigNet(BottleneckNetwork):

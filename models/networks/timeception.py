@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, max_pool3d, pad
 
 from actionstream.models.catalogue import create
+from actionstream.models.clip_network import ClipNetwork
 from actionstream.models.common.errors import ActionstreamError
-from actionstream.models.network import ClipNetwork, Network
+from actionstream.models.network import Network
 
 Scales = Literal["kernels", "dilations", "fixed"]
 SCALES: dict[str, tuple[tuple[int, int], ...]] = {

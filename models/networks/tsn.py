@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from actionstream.models.catalogue import create
+from actionstream.models.clip_network import ClipNetwork
 from actionstream.models.common.errors import ActionstreamError
-from actionstream.models.network import ClipNetwork
 from actionstream.models.networks.consensus import AttentionWeighting, Average, LinearWeighting, Maximum, TopK
 
 Consensus = Literal["average", "maximum", "top-k", "linear", "attention"]

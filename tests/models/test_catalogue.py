@@ -14,7 +14,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from actionstream.models import Card, create, list_models, load, save
 from actionstream.models.catalogue import NETWORKS, create_empty
-from actionstream.models.network import ClipNetwork, Network
+from actionstream.models.clip_network import ClipNetwork
+from actionstream.models.network import Network
 from actionstream.models.networks.costs import FILE, NetworkCosts, hash_tensors, main, measure, read_table
 from actionstream.models.window import Window
 

@@ -18,7 +18,7 @@ from actionstream.models.annotations.read import read_annotations
 from actionstream.models.locate import locate
 
 RATE = 10
-SMALL = ("--steps", 200, "--set", "backbones=eye.safetensors", "--set", "arguments.num_hidden=32")
+SMALL = ("--steps", 80, "--set", "backbones=eye.safetensors", "--set", "arguments.num_hidden=32")
 SEGMENTS = {  # of videos of 20 s, by group
     "a/one": [(2, 5, "bright"), (9, 13, "striped")],
     "a/two": [(4, 8, "striped"), (12, 15, "bright"), (13, 18, "striped")],
