@@ -15,7 +15,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from helpers import images, write_video
+from helpers import freeze, images, write_video
 from odd_videos import encode
 from PIL import Image
 from servers import MotionJpeg, Paced, ball, film, free_port, http_server, rtsp_server, silent_server
@@ -146,7 +146,7 @@ def test_a_reader_that_halts(when):
         source.with_images = False
         frames = iter(source)
         frame = next(frames)
-        os.kill(source._reader.pid, signal.SIGSTOP)
+        freeze(source._reader.pid)
         with pytest.raises(SourceError, match=r"stalled: no frame for 0.5 s|has ended, and its pictures are gone"):
             assert frame.image if when == "before the picture" else list(frames)
         frames.close()

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from helpers import missing
+from helpers import freeze, missing
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 from servers import free_port
@@ -60,7 +60,7 @@ class Mosquitto:
 
     def stop(self) -> None:
         """It keeps its connections, and says nothing."""
-        os.kill(self._process.pid, signal.SIGSTOP)
+        freeze(self._process.pid)
 
     def go_on(self) -> None:
         os.kill(self._process.pid, signal.SIGCONT)

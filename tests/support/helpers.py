@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +51,15 @@ def touch(root: Path, *names: str) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     return root
+
+
+def freeze(pid: int) -> None:
+    """Stop a process, and wait until all its threads have stopped: a signal to another core takes its time."""
+    os.kill(pid, signal.SIGSTOP)
+    until = time.monotonic() + 20
+    while not all(" T " in (task / "stat").read_text() for task in Path(f"/proc/{pid}/task").iterdir()):
+        assert time.monotonic() < until, f"process {pid} does not stop"
+        time.sleep(0.001)
 
 
 def missing(what: str) -> None:

@@ -15,7 +15,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import av
-from helpers import missing
+from helpers import freeze, missing
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 PROGRAM = Path(__file__).with_name("rtsp_server.py")
@@ -86,7 +86,7 @@ class RtspServer:
 
     def stop(self) -> None:
         """It keeps its connections, and says nothing."""
-        os.kill(self._process.pid, signal.SIGSTOP)
+        freeze(self._process.pid)
 
     def go_on(self) -> None:
         os.kill(self._process.pid, signal.SIGCONT)
