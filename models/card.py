@@ -35,6 +35,8 @@ def _arguments(values: dict[str, Any]) -> dict[str, Any]:
     return {name: _plain(value) for name, value in values.items()}
 
 
+ROWS_PER_CLIP = 8
+"""New scores that a live window computes per clip; between two of them the last one is repeated."""
 DECISIONS = ("thresholds", "min_durations", "max_dips")
 Durations = Annotated[dict[ShortText, Annotated[float, Field(ge=0, le=3600)]], Field(max_length=100_000)]
 
@@ -52,6 +54,7 @@ class Card:
     frame_seconds     the time between the pictures of a stacked snippet; interval_seconds unless given
     context           snippets after a reset before the scores mean something
     covers            snippets, up to its own, that a score is about; more than 1 where whole actions are scored
+    delay_snippets    a score is about the snippet that came so many snippets before its own
     thresholds        the smoothed probability at which an event of a label starts; for labels that have one
     min_durations     the seconds that its probability stays up before it starts; for labels that have them
     max_dips          the seconds that its probability stays down before it ends; for labels that have them
@@ -73,6 +76,7 @@ class Card:
     activation: Literal["softmax", "sigmoid"] = "softmax"
     context: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     covers: NumFrames = 1
+    delay_snippets: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     thresholds: Annotated[dict[ShortText, Share], Field(max_length=100_000)] = field(default_factory=dict)
     min_durations: Durations = field(default_factory=dict)
     max_dips: Durations = field(default_factory=dict)
@@ -103,6 +107,11 @@ class Card:
     def shift(self) -> str:
         """The temporal shift that the weights were trained with."""
         return {**find_entry(self.network).arguments, **self.arguments}.get("shift", "none")
+
+    @property
+    def delay_seconds(self) -> float:
+        """The time from what a score is about to its own snippet."""
+        return self.delay_snippets * self.interval_seconds
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), ensure_ascii=False)

@@ -8,7 +8,7 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
-from actionstream.models.common.choices import FlowMethod, ModalityName
+from actionstream.models.common.choices import FlowMethod, ModalityName, StreamingMode
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.preprocessing import Preprocessing
 
@@ -301,17 +301,25 @@ def find_entry(name: str) -> Entry:
     return NETWORKS[name]
 
 
-def create(name: str, **arguments: Any) -> Network:
+def create(
+    name: str, *, streaming: StreamingMode | None = None, num_frames: int | None = None, **arguments: Any
+) -> Network:
     """Build a network by name, with random weights.
 
-    name       one of `list_models()`; "tsn_" has no shift, "tsm_" the unidirectional one unless `shift` says otherwise
-    arguments  those of its class, such as num_classes, shift, n_div, dropout
+    name        one of `list_models()`; "tsn_" has no shift, "tsm_" the unidirectional one unless `shift` says otherwise
+    streaming   run a clip network frame by frame, see `actionstream.models.streaming.Streaming`
+    num_frames  frames of its clips, which are averaged; default: those of the paper
+    arguments   those of its class, such as num_classes, shift, n_div, dropout
 
     Raises ValueError for a name or an argument that does not exist.
     """
     entry = find_entry(name)
     try:
-        return entry.build(**arguments)
+        if streaming is None:
+            return entry.build(**arguments)
+        from actionstream.models.streaming import Streaming
+
+        return Streaming(entry.build(**arguments), mode=streaming, num_frames=num_frames or entry.num_frames)
     except NotImplementedError:  # of the meta device, see `create_empty`
         raise
     except (TypeError, ValueError, RuntimeError) as error:  # torch raises them for what it cannot build

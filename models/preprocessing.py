@@ -62,7 +62,8 @@ class Preprocessing:
     height, width  pixels that go into the network
     short_side     None: the whole picture is squeezed into height x width. Else its short side is scaled
                    to this many pixels and the centre is cut out.
-    mean, std      in pixel values 0..255, a value for each channel or one for all; x becomes (x - mean) / std
+    mean, std      in pixel values 0..255, a value for each channel, of a picture or of the whole snippet, or one for
+                   all; x becomes (x - mean) / std
     order          channel order of the network's input, of mean and of std; pictures are always "rgb", and "bgr"
                    reverses their channels
     modality       what a snippet is: "rgb", a picture; "rgb-difference", differences between successive pictures;
@@ -98,7 +99,7 @@ class Preprocessing:
         if self.is_flow and self.order == "bgr":
             raise ActionstreamError('flow has no colours to turn round; its order is "rgb"')
         for name, values in (("mean", self.mean), ("std", self.std)):
-            if len(values) not in (1, self.in_channels):
+            if len(values) not in (1, self.in_channels // self.stack, self.in_channels):
                 raise ActionstreamError(
                     f"{name} has {len(values)} values; it has 1, or one for each of {self.in_channels}"
                 )
@@ -202,8 +203,11 @@ class Preprocessing:
         """Mean and std as tensors (channels or 1, 1, 1)."""
         import torch
 
-        mean, std = (torch.tensor(values, device=device)[:, None, None] for values in (self.mean, self.std))
-        return mean, std
+        def over_channels(values: tuple[float, ...]) -> Tensor:
+            times = 1 if len(values) == 1 else self.in_channels // len(values)
+            return torch.tensor(values * times, device=device)[:, None, None]
+
+        return over_channels(self.mean), over_channels(self.std)
 
     def normalise(self, snippets: Tensor, known: tuple[Tensor, Tensor] | None = None) -> Tensor:
         """uint8 (..., height, width, channels) to float32 (..., in_channels, height, width), in channels_last format.

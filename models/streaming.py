@@ -5,16 +5,16 @@ Letters: B streams, T snippets, S frames of a snippet, C x H x W of a frame, D f
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import get_args
 
 from torch import Tensor, nn
 
 from actionstream.models.clip_network import ClipNetwork
+from actionstream.models.common.choices import StreamingMode
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.network import Network, State, call_on_meta
 from actionstream.models.over_time import VolumeCarry
 
-StreamingMode = Literal["causal", "delayed"]
 _FRAMES, _SIDE = 64, 112
 """Of the frames that the strides of a network are counted with; 112 is the one size that C3D takes."""
 

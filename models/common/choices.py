@@ -9,6 +9,10 @@ FrameModality = Literal["rgb", "rgb-difference", "flow", "warped-flow"]
 """The modalities whose snippets are made of frames."""
 ModalityName = Literal[FrameModality, "features"]
 FlowMethod = Literal["dis", "tvl1"]
+StreamingMode = Literal["causal", "delayed"]
+"""How a clip network runs frame by frame, see `actionstream.models.streaming.Streaming`."""
+LiveMode = Literal["window", StreamingMode]
+"""How a clip network runs live."""
 ExportTarget = Literal["onnx", "openvino", "torch-export"]
 Takes = Literal["pixels", "pictures", "frames"]
 """What an exported file takes: see `actionstream.models.export.exported.Exported`."""

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from actionstream.models.card import Card, check_shift
+from actionstream.models.card import ROWS_PER_CLIP, Card, check_shift
 from actionstream.models.catalogue import NETWORKS, create, create_empty, find_entry
 from actionstream.models.common.choices import FlowMethod, ModalityName, Shift
 from actionstream.models.common.errors import ActionstreamError
@@ -26,9 +26,6 @@ from actionstream.models.weights.layouts import (
     same_but_for_ones,
 )
 from actionstream.models.weights.weight_file import read_weights
-
-ROWS_PER_CLIP = 8
-"""New scores that a live window computes per clip; between two of them the last one is repeated."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from actionstream.cli.options import Labels, MaxPixels, Weights
+from actionstream.cli.options import Labels, MaxPixels, Streaming, Weights
 from actionstream.models.common.choices import ExportTarget, Takes
 from actionstream.models.common.extras import needs
 from actionstream.models.common.limits import MAX_PIXELS
@@ -38,6 +38,7 @@ def export(
     chunk: Annotated[int, typer.Option(min=1, help="Snippets in a call; watch takes files with one.")] = 1,
     weights: Weights = None,
     labels: Labels = None,
+    streaming: Streaming = None,
     max_pixels: MaxPixels = MAX_PIXELS,
 ) -> None:
     """Write a checkpoint as a file for other runtimes: watch --model takes it, and so do programs without torch."""
@@ -56,4 +57,5 @@ def export(
         calibrate=calibrate or (),
         weights=weights,
         labels=None if labels is None else read_labels(labels),
+        streaming=streaming,
     )

@@ -9,7 +9,7 @@ import typer
 
 from actionstream.choices import SubtitleFormat
 from actionstream.cli.messages import say
-from actionstream.cli.options import Background, Decoder, Device, MaxPixels, Model, Precision
+from actionstream.cli.options import Background, Decoder, Device, MaxPixels, Model, Precision, Streaming, loading
 from actionstream.models.common.extras import needs
 from actionstream.models.common.limits import MAX_PIXELS
 
@@ -28,6 +28,7 @@ def label(
     ],
     out: Annotated[Path, typer.Option(help="The folder to write.", show_default="the working folder")] = Path(),
     model: Model = "motion",
+    streaming: Streaming = None,
     subtitles: Annotated[SubtitleFormat | None, typer.Option(help="Write the segments as subtitles, too.")] = None,
     csv: Annotated[
         bool,
@@ -67,5 +68,6 @@ def label(
         scores=scores,
         threshold=threshold,
         say=say,
+        **loading(None, None, streaming),
     )
     raise typer.Exit(code)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from actionstream.choices import DeviceName, PrecisionName, RuntimeName
-from actionstream.models.common.choices import DecoderName
+from actionstream.models.common.choices import DecoderName, LiveMode
 from actionstream.models.common.decoders import VARIABLE as DECODER_VARIABLE
 from actionstream.models.common.decoders import decoder
 from actionstream.models.common.errors import ActionstreamError
@@ -37,6 +37,15 @@ Precision = Annotated[
 Threads = Annotated[
     int | None,
     typer.Option("--threads", min=1, help="CPU threads of the network.", show_default="as suits this machine"),
+]
+Streaming = Annotated[
+    LiveMode | None,
+    typer.Option(
+        help="How a network for whole clips runs live: in a window over the last clip; or frame by frame, which "
+        "computes nothing twice: causal, for weights of train --streaming causal; delayed, with the features of whole "
+        "clips, some frames later.",
+        show_default="as it was trained; window",
+    ),
 ]
 Weights = Annotated[
     Path | None,
@@ -114,9 +123,9 @@ Decoder = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print the figures as one JSON object.")]
 
 
-def loading(weights: Path | None, labels: str | None) -> dict[str, Any]:
+def loading(weights: Path | None, labels: str | None, streaming: LiveMode | None) -> dict[str, Any]:
     """The arguments of `actionstream.models.load` besides the model: only options that are given."""
     from actionstream.models.labels import read_labels
 
-    options = {"weights": weights, "labels": labels and read_labels(labels)}
+    options = {"weights": weights, "labels": labels and read_labels(labels), "streaming": streaming}
     return {name: value for name, value in options.items() if value is not None}

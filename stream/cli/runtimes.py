@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from actionstream.cli.options import Json, Labels, Precision, Threads, Weights, loading
+from actionstream.cli.options import Json, Labels, Precision, Streaming, Threads, Weights, loading
 
 
 def runtimes(
@@ -15,6 +15,7 @@ def runtimes(
     threads: Threads = None,
     weights: Weights = None,
     labels: Labels = None,
+    streaming: Streaming = None,
     json: Json = False,
 ) -> None:
     """Measure what can run MODEL on this CPU: the milliseconds of a step for 1 to 16 streams at once.
@@ -24,4 +25,6 @@ def runtimes(
     """
     from actionstream.commands.runtimes import measure_runtimes
 
-    measure_runtimes(model, precision=precision, num_threads=threads, as_json=json, **loading(weights, labels))
+    measure_runtimes(
+        model, precision=precision, num_threads=threads, as_json=json, **loading(weights, labels, streaming)
+    )

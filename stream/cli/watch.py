@@ -21,6 +21,7 @@ from actionstream.cli.options import (
     Model,
     Precision,
     Runtime,
+    Streaming,
     Threads,
     Weights,
     loading,
@@ -70,6 +71,7 @@ def watch(
     model: Model = "motion",
     weights: Weights = None,
     labels: Labels = None,
+    streaming: Streaming = None,
     json: Annotated[
         list[str] | None,
         typer.Option(
@@ -235,7 +237,7 @@ def watch(
         refuse(given, "is for a FILE of --json; give both, or leave it out")
     starts = read_thresholds("--threshold", threshold or ())
     ends = read_thresholds("--end-threshold", end_threshold or ())
-    loaded = loading(weights, labels)
+    loaded = loading(weights, labels, streaming)
 
     def open_engine() -> Engine:
         scorer = open_scorer(

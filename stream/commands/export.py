@@ -12,7 +12,7 @@ from rich.console import Console
 
 from actionstream.engine.sampling import Sampling
 from actionstream.models.card import Card
-from actionstream.models.common.choices import ExportTarget, Takes
+from actionstream.models.common.choices import ExportTarget, LiveMode, Takes
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.common.files import check_target
 from actionstream.models.export.cache import key
@@ -34,15 +34,16 @@ def export_checkpoint(
     calibrate: Sequence[str],
     weights: Path | None = None,
     labels: Sequence[str] | None = None,
+    streaming: LiveMode | None = None,
 ) -> None:
-    """Export a checkpoint and describe the file; `weights` and `labels` as in actionstream.models.load."""
+    """Export a checkpoint and describe the file; `weights`, `labels` and `streaming` as in actionstream.models.load."""
     if calibrate and not int8:
         raise ActionstreamError("--calibrate is for --int8; give both, or leave it out")
     check_target(output)
     console = Console(stderr=True)
     found = locate(model, weights=weights)
     with console.status(f"exporting {found}"):
-        network, card = load(found, labels=labels)
+        network, card = load(found, labels=labels, streaming=streaming)
         calibration = [snippets(source, card) for source in calibrate or ["sample"]] if int8 else None
         exported = export(
             network,
@@ -51,7 +52,7 @@ def export_checkpoint(
             to=to,
             takes=takes,
             chunk=chunk,
-            checkpoint=key(found, labels=labels),
+            checkpoint=key(found, labels=labels, streaming=streaming),
             calibration=calibration,
         )
     print(f"{output}: {_description(exported)}; {_size(output)}")

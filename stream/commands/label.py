@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
@@ -55,8 +56,9 @@ def label_files(
     scores: bool,
     threshold: float,
     say: Callable[[str], None],
+    **loading: Any,
 ) -> int:
-    """Label each video and write its results into the folder; returns the exit code.
+    """Label each video and write its results into the folder; returns the exit code. `loading` is for models.load.
 
     A video that fails, or with files that cannot be written, is reported and skipped. NAME.json has all segments in
     ActivityNet's layout, for evaluation, and so has results.json of several videos. NAME.csv and NAME.png, the
@@ -77,7 +79,7 @@ def label_files(
     ]
     names = [name_of(video) for video in videos]
     _check_targets(videos, names, folder, kinds)
-    scorer = open_scorer(model, device=device, precision=precision, say=say)
+    scorer = open_scorer(model, device=device, precision=precision, say=say, **loading)
     background = find_background(scorer.card.labels, background)
     folder.mkdir(parents=True, exist_ok=True)
     console = open_console()

@@ -50,7 +50,7 @@ class Snapshot:
     def without_events(self) -> Snapshot:
         """A copy without open events: labels that are still up start anew."""
         labelling = copy.deepcopy(self._labelling)
-        labelling.detector.flush(labelling.last_seconds)
+        labelling.detector.flush(labelling.last_seconds - labelling.delay_seconds)
         return replace(self, _labelling=labelling)
 
 

@@ -52,7 +52,7 @@ class EventSettings:
             max_dip_seconds=complete_durations(None, card.max_dips, 0.0),
             background=find_background(card.labels, self.background),
         )
-        return Labelling(Smoother(self.smoothing_seconds), detector)
+        return Labelling(Smoother(self.smoothing_seconds), detector, card.delay_seconds)
 
     def tracker(self, card: Card) -> SegmentTracker:
         """A tracker for the probabilities of a new stream, as they come; ActionstreamError as for `labelling`."""
@@ -73,6 +73,7 @@ class EventSettings:
 class Labelling:
     """Makes predictions from the scores of one stream, and keeps the counters of the stream.
 
+    delay_seconds       from what a score is about to its own frame; events are told in the time of the former
     next_index          index of the next frame, where the caller gives none
     frames_since_reset  snippets scored since the state was empty
     last_seconds        time of the last frame
@@ -83,6 +84,7 @@ class Labelling:
 
     smoother: Smoother
     detector: EventDetector
+    delay_seconds: float = 0.0
     next_index: int = 0
     frames_since_reset: int = 0
     last_seconds: float = 0.0
@@ -93,7 +95,7 @@ class Labelling:
     def start_anew(self, why: str) -> None:
         """Start again after the state of the stream was emptied; the open events end with its last frame."""
         self.reset = why
-        self.ended += self.detector.flush(self.last_seconds)
+        self.ended += self.detector.flush(self.last_seconds - self.delay_seconds)
         self.smoother.reset()
         self.frames_since_reset = 0
 
@@ -109,8 +111,9 @@ class Labelling:
         self.detector.wall_offset = wall_seconds - frame.time_seconds
         warming_up = self.frames_since_reset <= card.context
         if not warming_up:
-            smoothed = self.smoother.push(probabilities, frame.time_seconds)
-            events = events + self.detector.push(smoothed, frame.time_seconds)
+            about_seconds = frame.time_seconds - self.delay_seconds
+            smoothed = self.smoother.push(probabilities, about_seconds)
+            events = events + self.detector.push(smoothed, about_seconds)
         latency_ms = (perf_counter() - frame.available) * 1000
         return Prediction(
             stream=frame.stream,
@@ -134,4 +137,5 @@ class Labelling:
         """End the open events at a time, or with the last frame, as the source has ended; returns their ends."""
         self.flushed = True
         ended, self.ended = self.ended, []
-        return ended + self.detector.flush(self.last_seconds if time_seconds is None else time_seconds)
+        last_seconds = self.last_seconds if time_seconds is None else time_seconds
+        return ended + self.detector.flush(last_seconds - self.delay_seconds)

@@ -48,7 +48,7 @@ class Timeline:
     def push(self, prediction: Prediction) -> TimelineNews:
         """Take the next prediction of the stream."""
         news: list[OpenSegment | Segment] = []
-        now = prediction.time_seconds
+        now = prediction.time_seconds - self._card.delay_seconds  # what the scores are about
         if prediction.reset:
             news += self._tracker.flush()
             self._tracker.reset()

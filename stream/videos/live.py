@@ -73,7 +73,7 @@ def live_segments(scores: VideoScores, card: Card, events: EventSettings) -> lis
             end_seconds=min(ends[each.label, each.start_seconds], scores.duration_seconds),
             label=each.label,
             score=each.score,
-            announced_seconds=time_seconds,
+            announced_seconds=min(time_seconds + card.delay_seconds, scores.duration_seconds),
         )
         for time_seconds, each in told
         if isinstance(each, OpenSegment)

@@ -22,7 +22,7 @@ from actionstream.videos.prefetch import ahead
 class VideoScores:
     """The scores of a video, a row for each of its n snippets: those that the live engine gives.
 
-    times_seconds     float64 (n,), increasing
+    times_seconds     float64 (n,), increasing: of what the scores are about
     scores            float32 (n, K), before softmax or sigmoid
     rows_since_reset  int64 (n,): 1 where the state was empty before
     duration_seconds  to the end of the last frame
@@ -83,7 +83,7 @@ def score_video(source: Source, scorer: Scorer, *, look: Callable[[Frame], None]
                 age = 0 if row.reset else age
                 if row.scores is not None:
                     age += 1
-                    found.append((time_seconds, row.scores, age))
+                    found.append((time_seconds - scorer.card.delay_seconds, row.scores, age))
             if found:
                 times, scores, ages = map(np.array, zip(*found, strict=True))
                 finite = np.isfinite(scores).all(axis=1)
