@@ -634,7 +634,7 @@ def test_an_event_that_ends_after_its_clip(tmp_path):
 # cameras
 
 
-@pytest.mark.alone
+@pytest.mark.waits
 @pytest.mark.timeout(120)
 def test_a_clip_of_a_camera(tmp_path, checkpoint):
     """From a real RTSP server: the NAL units are the camera's, the window is whole, the pictures are the same."""
@@ -664,7 +664,7 @@ def test_a_clip_of_a_camera(tmp_path, checkpoint):
     assert all(np.array_equal(a, b) for (_, a), (_, b) in zip(shown, decoded(path)[begin:], strict=False))
 
 
-@pytest.mark.alone
+@pytest.mark.waits
 @pytest.mark.timeout(120)
 def test_a_camera_that_comes_back_with_another_size(tmp_path, checkpoint):
     record, clip = event(0.5), None
@@ -705,7 +705,7 @@ v.onended = () => document.title = [v.videoWidth, v.videoHeight, v.currentTime].
 
 
 @pytest.mark.slow
-@pytest.mark.alone
+@pytest.mark.waits
 def test_a_browser_plays_a_clip(tmp_path, playwright):
     packets = packets_of(video(tmp_path / "a.mp4", 150, bf="2"))
     folder = tmp_path / "clips"
