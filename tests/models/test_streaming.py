@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from interior import distance_inside
 from precision import CONTRACT, EXACT, apart, float64_bound
 from reference import filled, is_deep
+from streams import run
 
 from actionstream.kernels import Slots
 from actionstream.models import create
@@ -88,15 +89,6 @@ def network(case):
 @pytest.fixture(scope="module")
 def frames(case):
     return case[1]
-
-
-@torch.inference_mode()
-def run(network, x, cuts=(), state=None):
-    rows = []
-    for begin, end in zip((0, *cuts), (*cuts, x.shape[1]), strict=True):
-        scores, state = network(x[:, begin:end], state)
-        rows.append(scores)
-    return torch.cat(rows, dim=1), state
 
 
 @settings(max_examples=3, deadline=None)
