@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from threading import Event, Thread
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from packets import decoded, frames_of, made, nals, nals_of, packets_of, slices,
 from servers import as_it_is, ball, http_server, rtsp_server
 
 from actionstream import Connection, Engine, Watch
+from actionstream.benchmarks import soak_serve
 from actionstream.clips import Clips, recorder
 from actionstream.clips.disk import File
 from actionstream.clips.paths import file_part, partial, stem_of, stem_of_file
@@ -420,6 +422,29 @@ def test_too_many_clips_are_deleted(tmp_path):
     assert retention.delete_oldest()
     assert retention.delete_oldest()
     assert not retention.delete_oldest()
+
+
+def test_somebody_deletes_days_while_clips_are_looked_for(tmp_path):
+    days = [tmp_path / "state", *(tmp_path / "clips" / f"camera{n}" / "2026-05-28" for n in range(20))]
+    ended = Event()
+
+    def come_and_go() -> None:
+        while not ended.is_set():
+            for day in days:
+                day.mkdir(parents=True, exist_ok=True)
+            for day in days:
+                day.rmdir()
+
+    retention = Retention(tmp_path / "clips", keep_days=7, keep_bytes=9000, clock=lambda: WALL)
+    thread = Thread(target=come_and_go)
+    thread.start()
+    try:
+        for _ in range(200):
+            retention.scan()
+            assert soak_serve._look(tmp_path)["clips"] == 0
+    finally:
+        ended.set()
+        thread.join()
 
 
 def test_clips_are_kept_in_order_of_their_limits(tmp_path):
