@@ -15,8 +15,9 @@ test: .venv/ready-dev
 	rm -rf .venv/links && mkdir -p .venv/links/actionstream  # the one name, as type checkers look for it
 	ln -s $(CURDIR)/stream/* $(addprefix $(CURDIR)/,models kernels demos) .venv/links/actionstream/
 	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not slow and not alone"
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -m "slow and not alone"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not slow and not waits and not alone"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -m "slow and not waits and not alone"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m waits
 	$(BIN)/pytest -m alone
 
 .venv/ready: pyproject.toml

@@ -40,15 +40,17 @@ class Streaming(Network):
     def __init__(self, network: Network, *, mode: StreamingMode, num_frames: int):
         if mode not in get_args(StreamingMode):
             raise ActionstreamError(f"mode is {mode!r}; it is one of {', '.join(get_args(StreamingMode))}")
+        if num_frames < 1:
+            raise ActionstreamError(f"clips of {num_frames} frames; 1 or more")
         if not isinstance(network, ClipNetwork) or type(network).volume is ClipNetwork.volume:
             kind = "streams by itself" if network.streams else "has layers that need whole clips; run it in a window"
             raise ActionstreamError(f"{type(network).__name__} {kind}")
         probe = _Probe(network, mode)
         rows = call_on_meta(probe, (1, network.in_channels, _FRAMES, _SIDE, _SIDE)).shape[2]
-        self_frames = _FRAMES // rows
+        snippet_frames = _FRAMES // rows
         super().__init__(
             num_classes=network.num_classes,
-            in_channels=self_frames * network.in_channels,
+            in_channels=snippet_frames * network.in_channels,
             shift="none",
             n_div=8,
             shift_padding="zero",
@@ -56,7 +58,7 @@ class Streaming(Network):
         self.network = network
         self.mode: StreamingMode = mode
         self.num_frames = num_frames
-        self.snippet_frames = self_frames
+        self.snippet_frames = snippet_frames
         self.delay = probe.lag
 
     def trunk(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State]:

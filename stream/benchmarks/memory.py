@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from glob import glob
 from pathlib import Path
 
 
@@ -35,7 +36,7 @@ def family_megabytes() -> float:
 
 def _family(pid: int) -> list[int]:
     children: list[int] = []
-    for file in Path(f"/proc/{pid}/task").glob("*/children"):
+    for file in glob(f"/proc/{pid}/task/*/children"):
         with suppress(OSError):
-            children += map(int, file.read_text().split())
+            children += map(int, Path(file).read_text().split())
     return [pid, *(each for child in children for each in _family(child))]

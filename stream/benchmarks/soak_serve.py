@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
+from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -90,15 +92,21 @@ def measure_serve_soak(
 
 
 def _look(folder: Path) -> dict[str, float]:
-    database = folder / "state" / FILE
+    """Count what there is; the service deletes files and folders meanwhile, which pathlib's glob does not bear."""
     return {
         "megabytes": resident_megabytes(),
         "threads": len(os.listdir("/proc/self/task")),
         "files": len(os.listdir("/proc/self/fd")),
-        "database_megabytes": sum(path.stat().st_size for path in database.parent.glob(f"{FILE}*")) / 1e6,
-        "json_files": len(list(folder.glob("events*.jsonl"))),
-        "clips": len(list(folder.glob("clips/**/*.mp4"))),
+        "database_megabytes": sum(map(_size, (folder / "state").glob(f"{FILE}*"))) / 1e6,
+        "json_files": len(glob("events*.jsonl", root_dir=folder)),
+        "clips": len(glob("clips/**/*.mp4", root_dir=folder, recursive=True)),
     }
+
+
+def _size(path: Path) -> int:
+    with suppress(FileNotFoundError):  # the log of a database, which is merged into it
+        return path.stat().st_size
+    return 0
 
 
 def _median(looks: list[dict[str, float]], name: str) -> float:

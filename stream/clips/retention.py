@@ -6,6 +6,7 @@ import os
 from bisect import insort
 from collections.abc import Callable
 from contextlib import suppress
+from glob import glob
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,7 +44,7 @@ class Retention:
     def scan(self) -> None:
         """Find the clips of an earlier process; a file that it did not finish is kept where it plays."""
         files: dict[Path, list[Path]] = {}
-        for path in sorted(self._folder.glob("*/*/*")):
+        for path in (self._folder / name for name in sorted(glob("*/*/*", root_dir=self._folder, include_hidden=True))):
             stem = stem_of_file(path)
             if stem is None:
                 continue

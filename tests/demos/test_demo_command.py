@@ -36,7 +36,7 @@ def test_what_makes_no_sense(run, temporary, options, words):
     assert len(err.splitlines()) == 1
 
 
-@pytest.mark.alone
+@pytest.mark.waits
 def test_a_port_that_another_program_has(tmp_path):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))

@@ -41,7 +41,7 @@ def test_video_file_as_a_program(capsys, monkeypatch):
     assert "as a whole: " in said
 
 
-@pytest.mark.alone
+@pytest.mark.waits
 def test_rtsp(capsys):
     with rtsp_server({"film": film(SAMPLE)}) as server:
         rtsp.main(server.address("film"), "5")
@@ -51,7 +51,7 @@ def test_rtsp(capsys):
     assert re.search(r"\d+ frames, \d+ labelled, dropped", said)
 
 
-@pytest.mark.alone
+@pytest.mark.waits
 def test_many_streams(capsys, tmp_path):
     films = [write_video(tmp_path / f"{name}.mp4", images(15)) for name in "ab"]
     many_streams.main(*map(str, films))

@@ -22,7 +22,7 @@ from servers import free_port, http_server, silent_server
 from actionstream.demos.page.limits import Limits
 from actionstream.sources import SAMPLE
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.waits
 NUMBERS = count(1)
 HEAD_SECONDS = BODY_SECONDS = STALLED_SECONDS = 3
 UPLOAD_HEAD = "POST /gradio_api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\n"

@@ -6,6 +6,7 @@ from helpers import random_card, random_network
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from precision import CONTRACT, apart, float64_bound
+from streams import run
 
 from actionstream.kernels import Slots
 from actionstream.models.networks.frozen_backbones import FrozenBackbones
@@ -70,15 +71,6 @@ def limit(network, dtype):
 
 def frames(num_streams, dtype, seed=0):
     return torch.randn(num_streams, T, 3, 33, 40, generator=torch.Generator().manual_seed(seed), dtype=dtype)
-
-
-@torch.no_grad()
-def run(network, x, cuts=(), state=None):
-    rows = []
-    for begin, end in zip((0, *cuts), (*cuts, x.shape[1]), strict=True):
-        scores, state = network(x[:, begin:end], state)
-        rows.append(scores)
-    return torch.cat(rows, dim=1), state
 
 
 @settings(max_examples=6, deadline=None)

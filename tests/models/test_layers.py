@@ -10,6 +10,7 @@ from actionstream.models.networks.non_local import NonLocal
 from actionstream.models.networks.slowfast import Lateral
 from actionstream.models.networks.tam import TemporalAggregation
 from actionstream.models.networks.timeception import GROUPS, Layer
+from actionstream.models.over_time import VolumeCarry
 
 
 def test_temporal_aggregation_is_a_weighted_sum_of_three_frames():
@@ -73,20 +74,22 @@ def test_lateral_connections_bring_the_fast_frames_to_the_slow_ones():
     def lateral(kind, fusion):
         return Lateral(2, 16, 4, kind, 5, fusion, norm=False)
 
-    sampled = lateral("time-strided-sample", "concat")(slow, fast)
+    def fused(layer):
+        return layer.fuse(slow, layer.move(fast, VolumeCarry()))
+
+    sampled = fused(lateral("time-strided-sample", "concat"))
     assert torch.equal(sampled, torch.cat([slow, fast[:, :, [0, 4]]], dim=1))
-    stacked = lateral("time-to-channel", "concat")(slow, fast)
+    stacked = fused(lateral("time-to-channel", "concat"))
     assert stacked.shape == (1, 16 + 8, 2, 3, 3)
     for frame in range(8):  # channel c of frame A * t + a is channel A * c + a at t
         moved = stacked[:, [16 + frame % 4, 16 + 4 + frame % 4], frame // 4]
         assert torch.equal(moved, fast[:, :, frame])
-    convolved = lateral("time-strided-conv", "concat")
-    assert convolved(slow, fast).shape == (1, 16 + 4, 2, 3, 3)
+    assert fused(lateral("time-strided-conv", "concat")).shape == (1, 16 + 4, 2, 3, 3)
     for kind in ("time-strided-sample", "time-to-channel", "time-strided-conv"):
         layer = lateral(kind, "sum")
-        assert layer(slow, fast).shape == slow.shape
+        assert fused(layer).shape == slow.shape
         layer.weight.data.zero_()
-        assert torch.equal(layer(slow, fast), slow)
+        assert torch.equal(fused(layer), slow)
 
 
 @pytest.mark.parametrize("scales", ["kernels", "dilations", "fixed"])

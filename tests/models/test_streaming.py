@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from interior import distance_inside
 from precision import CONTRACT, EXACT, apart, float64_bound
 from reference import filled, is_deep
+from streams import run
 
 from actionstream.kernels import Slots
 from actionstream.models import create
@@ -88,15 +89,6 @@ def network(case):
 @pytest.fixture(scope="module")
 def frames(case):
     return case[1]
-
-
-@torch.inference_mode()
-def run(network, x, cuts=(), state=None):
-    rows = []
-    for begin, end in zip((0, *cuts), (*cuts, x.shape[1]), strict=True):
-        scores, state = network(x[:, begin:end], state)
-        rows.append(scores)
-    return torch.cat(rows, dim=1), state
 
 
 @settings(max_examples=3, deadline=None)
@@ -201,11 +193,15 @@ def test_every_network_runs_frame_by_frame_or_says_why_not():
 def test_refused():
     with pytest.raises(ValueError, match="mode is 'late'; it is one of causal, delayed"):
         Streaming(create("mc3_18"), mode="late", num_frames=8)
+    with pytest.raises(ValueError, match="clips of 0 frames; 1 or more"):
+        Streaming(create("mc3_18"), mode="causal", num_frames=0)
     with pytest.raises(ValueError, match="ResNet streams by itself"):
         Streaming(create("tsm_resnet18"), mode="causal", num_frames=8)
     network = Streaming(create_empty("r3d_18"), mode="causal", num_frames=8)
     with pytest.raises(ValueError, match=r"frames are \(B, T, 24, H, W\)"):
         network(torch.zeros(1, 8, 3, 32, 32))
+    with pytest.raises(ValueError, match="C3D takes frames of 112 x 112 pixels only"):
+        create("c3d", num_classes=2).eval().head(torch.zeros(1, 512, 1, 1, 1))
 
 
 def test_the_mean_is_over_the_last_frames_of_a_clip():

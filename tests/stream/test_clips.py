@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from threading import Event, Thread
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from packets import decoded, frames_of, made, nals, nals_of, packets_of, slices,
 from servers import as_it_is, ball, http_server, rtsp_server
 
 from actionstream import Connection, Engine, Watch
+from actionstream.benchmarks import soak_serve
 from actionstream.clips import Clips, recorder
 from actionstream.clips.disk import File
 from actionstream.clips.paths import file_part, partial, stem_of, stem_of_file
@@ -422,6 +424,29 @@ def test_too_many_clips_are_deleted(tmp_path):
     assert not retention.delete_oldest()
 
 
+def test_somebody_deletes_days_while_clips_are_looked_for(tmp_path):
+    days = [tmp_path / "state", *(tmp_path / "clips" / f"camera{n}" / "2026-05-28" for n in range(20))]
+    ended = Event()
+
+    def come_and_go() -> None:
+        while not ended.is_set():
+            for day in days:
+                day.mkdir(parents=True, exist_ok=True)
+            for day in days:
+                day.rmdir()
+
+    retention = Retention(tmp_path / "clips", keep_days=7, keep_bytes=9000, clock=lambda: WALL)
+    thread = Thread(target=come_and_go)
+    thread.start()
+    try:
+        for _ in range(200):
+            retention.scan()
+            assert soak_serve._look(tmp_path)["clips"] == 0
+    finally:
+        ended.set()
+        thread.join()
+
+
 def test_clips_are_kept_in_order_of_their_limits(tmp_path):
     """New clips push out old ones; the clip that is written is not among them."""
     folder = tmp_path / "clips"
@@ -634,7 +659,7 @@ def test_an_event_that_ends_after_its_clip(tmp_path):
 # cameras
 
 
-@pytest.mark.alone
+@pytest.mark.waits
 @pytest.mark.timeout(120)
 def test_a_clip_of_a_camera(tmp_path, checkpoint):
     """From a real RTSP server: the NAL units are the camera's, the window is whole, the pictures are the same."""
@@ -664,7 +689,7 @@ def test_a_clip_of_a_camera(tmp_path, checkpoint):
     assert all(np.array_equal(a, b) for (_, a), (_, b) in zip(shown, decoded(path)[begin:], strict=False))
 
 
-@pytest.mark.alone
+@pytest.mark.waits
 @pytest.mark.timeout(120)
 def test_a_camera_that_comes_back_with_another_size(tmp_path, checkpoint):
     record, clip = event(0.5), None
@@ -705,7 +730,7 @@ v.onended = () => document.title = [v.videoWidth, v.videoHeight, v.currentTime].
 
 
 @pytest.mark.slow
-@pytest.mark.alone
+@pytest.mark.waits
 def test_a_browser_plays_a_clip(tmp_path, playwright):
     packets = packets_of(video(tmp_path / "a.mp4", 150, bf="2"))
     folder = tmp_path / "clips"

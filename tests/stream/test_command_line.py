@@ -141,6 +141,6 @@ def test_signal_that_an_import_turns_into_an_error(tmp_path, arguments, said):
     assert (done.returncode, done.stderr.removeprefix("actionstream: ")) == (143, said)
 
 
-@pytest.mark.alone
+@pytest.mark.waits
 def test_ctrl_c_has_its_exit_code_where_the_end_of_python_takes_a_while():
     assert subprocess.run([sys.executable, "-c", SLOW_END], check=False).returncode == 130

@@ -85,7 +85,7 @@ def test_a_frame_begins_the_waits_anew():
 
 
 @pytest.mark.parametrize("retries", [0, 1, 2])
-@pytest.mark.alone
+@pytest.mark.waits
 def test_it_really_waits_and_gives_up_after_its_retries(retries):
     source = Gone()
     ended(source, retries=retries)

@@ -11,7 +11,7 @@ from actionstream import Connection, Frame, Source, SourceError
 from actionstream.live import feed as feed_module
 from actionstream.live.feed import READ_AHEAD, Feed
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.waits
 
 PICTURE = np.zeros((4, 4, 3), np.uint8)
 

@@ -7,7 +7,7 @@ import pytest
 from actionstream.live.followed_file import FollowedFile
 from actionstream.models.common.errors import ActionstreamError
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.waits
 
 
 def until(condition):

@@ -631,7 +631,7 @@ WRITER = (
 )
 
 
-@pytest.mark.alone
+@pytest.mark.waits
 @pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 @pytest.mark.parametrize("state", ["nobody writes", "the writer is silent", "the writer stopped in mid-stream"])
 def test_a_silent_pipe_does_not_hold_the_program(fifo, tmp_path, signal_, state):
@@ -664,7 +664,7 @@ main()
 """
 
 
-@pytest.mark.alone
+@pytest.mark.waits
 @pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 @pytest.mark.parametrize("command", ["watch", "label", "frames"])
 def test_a_file_that_never_answers_does_not_hold_the_program(tmp_path, command, signal_):

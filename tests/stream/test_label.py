@@ -196,7 +196,7 @@ def is_open(path, pid):
     return any(link.exists() and link.samefile(path) for link in Path(f"/proc/{pid}/fd").iterdir())
 
 
-@pytest.mark.alone
+@pytest.mark.waits
 @pytest.mark.slow
 def test_ctrl_c_ends_it(tmp_path):
     loop_video(SAMPLE, tmp_path / "long.mkv", seconds=600)

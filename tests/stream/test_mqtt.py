@@ -353,7 +353,7 @@ def soon(monkeypatch):
     monkeypatch.setattr("actionstream.live.reconnect.LONGEST_WAIT_SECONDS", 0.5)
 
 
-@pytest.mark.alone
+@pytest.mark.waits
 @pytest.mark.usefixtures("soon")
 def test_records_keep_their_order_when_connections_are_cut(broker, base, tmp_path):
     """Connections end in the middle of messages, with many in flight; the process is restarted, too."""
@@ -374,7 +374,7 @@ def test_records_keep_their_order_when_connections_are_cut(broker, base, tmp_pat
     proxy.close()
 
 
-@pytest.mark.alone
+@pytest.mark.waits
 def test_a_broker_that_stalls_with_records_in_flight(tmp_path):
     told = records(300)
     with (
@@ -394,7 +394,7 @@ def test_a_broker_that_stalls_with_records_in_flight(tmp_path):
         assert first_arrivals(heard, "actionstream/events") == [record.key for record in told]
 
 
-@pytest.mark.alone
+@pytest.mark.waits
 @pytest.mark.parametrize("persistence", [True, False])
 def test_a_broker_that_is_killed_and_comes_back(tmp_path, persistence):
     told = records(600)

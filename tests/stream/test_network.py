@@ -26,7 +26,7 @@ from actionstream.sources import SAMPLE
 from actionstream.sources.network import Delay
 from actionstream.sources.process import ProcessSource
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.waits
 
 COMMAND = Path(sys.executable).with_name("actionstream")
 ONCE = Connection(retries=0)

@@ -96,7 +96,7 @@ def labels_at(predictions):
     return found, middles
 
 
-@pytest.mark.alone
+@pytest.mark.waits
 @pytest.mark.parametrize("name", ["film.ts", "film.webm", "film.mkv", "film.avi", "film.h264", "film.gif"])
 def test_a_file_on_a_server_ends(film, tmp_path, name):
     """It has a length in bytes, though not all of them say how long they play."""
@@ -115,7 +115,7 @@ def test_a_file_on_a_server_ends(film, tmp_path, name):
         assert found == right
 
 
-@pytest.mark.alone
+@pytest.mark.waits
 def test_a_file_on_a_server_without_a_frame_is_not_tried_again(film, tmp_path):
     whole = encode(tmp_path / "whole.mkv", film[:30])
     (tmp_path / "head.mkv").write_bytes(whole.read_bytes()[:700])

@@ -181,7 +181,7 @@ class Connections(Source):
             yield Frame(stream="x", index=index, time_seconds=index / 10, picture=image, packets=packets)
 
 
-@pytest.mark.alone
+@pytest.mark.waits
 def test_a_feed_passes_on_packets_of_all_frames():
     """Also of those that are dropped, with the times of the stream, which go on after a reconnect."""
     came = []
@@ -206,7 +206,7 @@ def test_a_feed_passes_on_packets_of_all_frames():
     assert feed.peek().frame.packets == ()
 
 
-@pytest.mark.alone
+@pytest.mark.waits
 def test_a_feed_asks_for_no_packets_unless_they_are_wanted():
     source = Connections(3)
     feed = Feed("door", source, threading.Condition(threading.RLock()), connection=Connection(retries=0))
@@ -217,7 +217,7 @@ def test_a_feed_asks_for_no_packets_unless_they_are_wanted():
     assert feed.received == 3
 
 
-@pytest.mark.alone
+@pytest.mark.waits
 def test_packets_of_a_camera(tmp_path):
     """What RTSP sends is what the server has, in its own process too, and the frames are made of it."""
     path = video(tmp_path / "a.mp4", 120, bf="0")
@@ -237,7 +237,7 @@ def test_packets_of_a_camera(tmp_path):
     )
 
 
-@pytest.mark.alone
+@pytest.mark.waits
 def test_packets_that_the_decoder_passes_over(tmp_path):
     """A reader that falls behind skips what is late; no packet is missing for that."""
     path = video(tmp_path / "a.mp4", 240, bf="0")
@@ -257,7 +257,7 @@ def test_packets_that_the_decoder_passes_over(tmp_path):
     assert got == original[begin : begin + len(got)]
 
 
-@pytest.mark.alone
+@pytest.mark.waits
 def test_packets_of_a_motion_jpeg_camera(tmp_path):
     """The pictures as the server has them, at the times when they arrive."""
     for n, picture in enumerate(moving(5)):

@@ -15,7 +15,7 @@ from actionstream import Connection, Engine, Watch, open_source
 from actionstream.live import reconnect
 from actionstream.sources.source import AccessRefused
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.waits
 
 LOGIN = "Basic " + base64.b64encode(b"me:secret").decode()
 

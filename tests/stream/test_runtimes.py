@@ -271,3 +271,11 @@ def test_signals_are_told_when_runtimes_of_openvino_are_closed(folder):
     command = [sys.executable, "-X", "faulthandler", "-c", OPENED_AND_CLOSED, str(folder / "model.onnx")]
     found = subprocess.run(command, capture_output=True, text=True)
     assert (found.returncode, found.stdout) == (0, "told\n" * 2), found.stderr
+
+
+def test_a_model_opens_without_the_compiler_of_torch(folder):
+    """It takes seconds to import, and nothing that runs eagerly needs it."""
+    code = "import sys; from actionstream import Engine; Engine(sys.argv[1], runtime='torch'); print(*sys.modules)"
+    command = [sys.executable, "-c", code, str(folder / "model.safetensors")]
+    found = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert not {"torch._dynamo", "sympy"} & set(found.stdout.split())

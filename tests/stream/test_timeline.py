@@ -80,7 +80,7 @@ def test_in_a_pipe_segments_take_the_place_of_events(run):
     assert "\x1b" not in out
 
 
-@pytest.mark.alone
+@pytest.mark.waits
 def test_on_a_terminal_the_open_segments_stand_below():
     code, text = on_a_terminal([COMMAND, "watch", "sample", "sample", "--timeline", "--max-frames", "90"])
     assert code == 0

@@ -562,7 +562,7 @@ def children(pid):
     return found
 
 
-@pytest.mark.alone
+@pytest.mark.waits
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])
 def test_workers_end_with_their_run(number, data, tmp_path):
     """And what was half written is gone after the next start."""

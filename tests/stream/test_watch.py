@@ -31,7 +31,7 @@ from actionstream.results import Update
 from actionstream.sinks import Overlay, VideoFile
 from actionstream.sources import SAMPLE
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.waits
 
 COMMAND = Path(sys.executable).with_name("actionstream")
 CLIPS = (

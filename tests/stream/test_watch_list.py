@@ -19,7 +19,7 @@ from actionstream.live.watch_list import WatchList
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.sources.camera import _linux_cameras
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.waits
 
 COMMAND = Path(sys.executable).with_name("actionstream")
 

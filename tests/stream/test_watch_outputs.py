@@ -13,7 +13,7 @@ from helpers import on_a_terminal
 
 from actionstream import open_source
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.waits
 
 COMMAND = Path(sys.executable).with_name("actionstream")
 SOURCES = ["sample"] * 2
