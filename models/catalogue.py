@@ -205,6 +205,7 @@ NETWORKS: dict[str, Entry] = {
     "tam_resnet101": _resnet(101, shift="bi", temporal="aggregation", paper=TAM, num_frames=8, step=8),
     "tam_resnet50_causal": _resnet(50, shift="uni", temporal="aggregation", paper=TAM),
     "tam_resnet101_causal": _resnet(101, shift="uni", temporal="aggregation", paper=TAM),
+    "tam_mobilenet_v2_causal": _mobilenet_v2(arguments={"shift": "uni", "temporal": "aggregation"}, paper=TAM),
     # convolutions over time
     "c3d": Entry(module="c3d", name="C3D", paper="arXiv:1412.0767", num_frames=16, size=112, **_SPORTS1M_BGR),
     "r2d_18": _resnet3d("2d", stacked=8),

@@ -109,7 +109,7 @@ class Network(nn.Module):
         self.shift_padding: ShiftPadding = shift_padding
         self.streams = shift == "none" or (shift == "uni" and shift_padding == "zero")
 
-    def _make_shift(self) -> TemporalShift | None:
+    def make_shift(self) -> TemporalShift | None:
         """The shift for one place in the network; None where the network has none."""
         return None if self.shift == "none" else TemporalShift(self.shift, self.n_div, self.shift_padding)
 

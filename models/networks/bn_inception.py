@@ -77,7 +77,7 @@ class BNInception(Network):
             blocks[name] = block
             size = block.out_channels
         self.blocks = nn.ModuleDict(blocks)
-        self.shifts = nn.ModuleList(filter(None, (self._make_shift() for _ in blocks)))
+        self.shifts = nn.ModuleList(filter(None, (self.make_shift() for _ in blocks)))
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(size, num_classes)
         self.segment = None if self.streams else 1

@@ -1,6 +1,7 @@
-"""MobileNetV2 (Sandler et al., CVPR 2018, arXiv:1801.04381), plain or with temporal shifts (TSM, arXiv:1811.08383).
+"""MobileNetV2 (Sandler et al., CVPR 2018, arXiv:1801.04381), plain or with temporal layers.
 
-The names of its parameters are torchvision's.
+They are temporal shifts (TSM, arXiv:1811.08383) or temporal aggregation (TAM, arXiv:1912.00869). The names of its
+parameters are torchvision's.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from torch.nn import functional
 
 from actionstream.models.common.choices import Shift
 from actionstream.models.network import Carry, Network, ShiftPadding, State, TemporalShift
+from actionstream.models.networks.tam import Temporal, TemporalAggregation, check_temporal, make_temporal
 
 Stage = tuple[int, int, int, int, int]
 """Expand ratio, channels, number of blocks, stride of the first, and side of the depthwise kernels."""
@@ -46,11 +48,11 @@ class InvertedResidual(nn.Module):
         expand: int,
         kernel: int,
         same: bool,
-        shift: TemporalShift | None,
+        temporal: TemporalShift | TemporalAggregation | None,
     ):
         super().__init__()
         hidden = in_channels * expand
-        self.shift = shift
+        self.temporal = temporal
         self.residual = stride == 1 and in_channels == channels
         layers: list[nn.Module] = [] if expand == 1 else [_conv_bn(in_channels, hidden, 1, 1, 1, same)]
         self.conv = nn.Sequential(
@@ -62,18 +64,20 @@ class InvertedResidual(nn.Module):
 
     def forward(self, x: Tensor, carry: Carry) -> Tensor:
         shortcut = x
-        if self.shift is not None:
-            x = self.shift(x, carry)
+        if self.temporal is not None:
+            x = self.temporal(x, carry)
         x = self.conv(x)
         return x + shortcut if self.residual else x
 
 
 class MobileNetV2(Network):
-    """MobileNetV2 with a shift at the start of every inverted residual that expands and has a shortcut.
+    """MobileNetV2 with a temporal layer at the start of every inverted residual that expands and has a shortcut.
 
+    temporal     where `shift` is "uni" or "bi": "shift", or the learned "aggregation", which ends with no ReLU here, as
+                 the bottlenecks that it reads have none
     width        multiplies the channels, which stay multiples of 8
     same         TensorFlow's SAME padding in the strided convolutions, for weights that were trained with it
-    first_shift  index in `features` of the first block that may shift; the layers before it see single frames
+    first_shift  index in `features` of the first block that may have one; the layers before it see single frames
     """
 
     stages: ClassVar[tuple[Stage, ...]] = (  # table 2 of the paper
@@ -97,12 +101,14 @@ class MobileNetV2(Network):
         shift: Shift = "none",
         n_div: int = 8,
         shift_padding: ShiftPadding = "zero",
+        temporal: Temporal = "shift",
         first_shift: int = 0,
         dropout: float = 0.0,
     ):
         super().__init__(
             num_classes=num_classes, in_channels=in_channels, shift=shift, n_div=n_div, shift_padding=shift_padding
         )
+        check_temporal(temporal)
         size = _round_channels(32 * width)
         blocks: list[nn.Module] = [_conv_bn(in_channels, size, 3, 2, 1, same)]
         ends: list[int] = []
@@ -111,7 +117,7 @@ class MobileNetV2(Network):
             for index in range(num_blocks):
                 stride = first_stride if index == 0 else 1
                 shifts = expand > 1 and stride == 1 and size == channels and len(blocks) >= first_shift
-                placed = self._make_shift() if shifts else None
+                placed = make_temporal(self, temporal, size, relu=False) if shifts else None
                 blocks.append(InvertedResidual(size, channels, stride, expand, kernel, same, placed))
                 size = channels
             ends.append(len(blocks) - 1)
@@ -122,7 +128,9 @@ class MobileNetV2(Network):
         self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(last, num_classes))
 
         for module in self.modules():
-            if isinstance(module, nn.Conv2d):
+            if isinstance(module, nn.Conv2d) and (
+                module.groups == 1 or module.kernel_size != (1, 1)
+            ):  # not aggregation
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")
             elif isinstance(module, nn.BatchNorm2d):
                 module.eps = self.norm_eps

@@ -19,7 +19,7 @@ from actionstream.models.common.choices import Shift
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.network import Carry, Network, ShiftPadding, State, TemporalShift
 from actionstream.models.networks.non_local import Affinity, NonLocal
-from actionstream.models.networks.tam import TemporalAggregation
+from actionstream.models.networks.tam import Temporal, TemporalAggregation, check_temporal, make_temporal
 
 STAGES = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 NON_LOCAL_BLOCKS = {2: (0, 2), 3: (0, 2, 4)}
@@ -118,7 +118,7 @@ class ResNet(Network):
         n_div: int = 8,
         shift_padding: ShiftPadding = "zero",
         shift_place: Place = "blockres",
-        temporal: Literal["shift", "aggregation"] = "shift",
+        temporal: Temporal = "shift",
         non_local: Affinity | None = None,
         pooled_stages: Iterable[int] = (),
         dropout: float = 0.0,
@@ -128,12 +128,9 @@ class ResNet(Network):
         )
         if depth not in STAGES:
             raise ActionstreamError(f"depth is {depth}; a ResNet here has one of {', '.join(map(str, STAGES))}")
-        if shift_place not in ("blockres", "block") or temporal not in ("shift", "aggregation"):
-            raise ActionstreamError(
-                f'shift_place is {shift_place!r} and temporal {temporal!r}; expected "blockres" or "block", '
-                'and "shift" or "aggregation"'
-            )
-        self.temporal = temporal
+        if shift_place not in ("blockres", "block"):
+            raise ActionstreamError(f'shift_place is {shift_place!r}; it is "blockres" or "block"')
+        check_temporal(temporal)
         self.pooled_stages = frozenset(pooled_stages)
         if not self.pooled_stages <= {2, 3, 4}:
             raise ActionstreamError(f"time can be pooled before stages 2, 3 and 4, not {sorted(self.pooled_stages)}")
@@ -152,7 +149,7 @@ class ResNet(Network):
                 new = block(size, channels[stage - 1], 2 if stage > 1 and index == 0 else 1)
                 new.place = shift_place
                 if not (halved and index % 2):
-                    new.temporal = self._make_temporal(size)
+                    new.temporal = make_temporal(self, temporal, size, relu=True)
                 if non_local is not None and index in NON_LOCAL_BLOCKS.get(stage, ()):
                     new.non_local = NonLocal(new.out_channels, non_local)
                 blocks.append(new)
@@ -165,11 +162,6 @@ class ResNet(Network):
         for module in self.modules():
             if isinstance(module, nn.Conv2d) and module.groups == 1:
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-
-    def _make_temporal(self, channels: int) -> TemporalShift | TemporalAggregation | None:
-        if self.shift == "none" or self.temporal == "shift":
-            return self._make_shift()
-        return TemporalAggregation(channels, self.shift)
 
     def maps(self, frames: Tensor, state: State | None = None) -> tuple[list[Tensor], State]:
         carry = Carry(frames.shape[1], state)

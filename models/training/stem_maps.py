@@ -17,7 +17,7 @@ import torch
 from rich.console import Console
 from rich.progress import track
 from torch import Tensor
-from torch.nn import Sequential
+from torch.nn import Conv2d, Sequential
 
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.common.files import atomic_write
@@ -45,7 +45,7 @@ def split(network: MobileNetV2, place: int) -> tuple[Sequential, MobileNetV2]:
     """
     late = copy.deepcopy(network)
     late.features = late.features[place:]
-    late.in_channels = next(parameter for parameter in late.features.parameters() if parameter.dim() == 4).shape[1]
+    late.in_channels = next(module for module in late.features.modules() if isinstance(module, Conv2d)).in_channels
     return network.features[:place], late
 
 

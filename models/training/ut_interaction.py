@@ -44,7 +44,7 @@ from actionstream.models.weights.loading import load
 
 Task = Literal["interactions", "direction"]
 FORWARD = "forward"
-NETWORK = "tsm_mobilenet_v2"
+NETWORKS = {"tsm_mobilenet_v2": "TSM", "tam_mobilenet_v2_causal": "TAM"}
 STEM = 8  # frozen blocks: they turn pictures of 112 x 112 into 64 maps of 7 x 7
 SIZE = 112
 RATE = 30  # frames a second of the clips; their headers are ignored
@@ -59,14 +59,16 @@ class Recipe:
     root        the folder of UT-Interaction with manifest.csv
     start       a checkpoint of MobileNetV2
     task        "interactions": which of six; "direction": forward or backward, with each clip in both directions
-    shift       "none" is TSN, "uni" the online TSM, "bi" the one for whole clips
-    n_div       1 / n_div of the channels is shifted
+    network     a MobileNetV2 of the catalogue
+    shift       "none" is TSN, "uni" streams, "bi" is for whole clips
+    n_div       1 / n_div of the channels is shifted, where the network has temporal shifts
     num_frames  frames of a clip, one from each of as many segments
     """
 
     root: str
     start: str
     task: Task = "interactions"
+    network: str = "tsm_mobilenet_v2"
     shift: Shift = "uni"
     n_div: int = 8
     dropout: float = 0.5
@@ -90,10 +92,10 @@ class Recipe:
         shifts = {"shift": self.shift, "n_div": self.n_div, "first_shift": STEM}
         return {**given, "num_classes": num_classes, "dropout": self.dropout, **shifts}
 
-    def network(self, num_classes: int) -> MobileNetV2:
+    def build(self, num_classes: int) -> MobileNetV2:
         """The network before training."""
         torch.manual_seed(self.seed)
-        network = create(NETWORK, **self.arguments(num_classes))
+        network = create(self.network, **self.arguments(num_classes))
         start_from(network, load(self.start)[0], self.start)
         assert isinstance(network, MobileNetV2)
         return network.eval()
@@ -159,7 +161,7 @@ def run_fold(recipe: Recipe, maps_file: Path, number: int, *, device: str = "cpu
     kind = MapBatches
     if recipe.task == "direction":
         kind, training = BothWays, [clip for clip in training if clip.labels == (FORWARD,)]
-    late = split(recipe.network(len(labels)), STEM)[1]
+    late = split(recipe.build(len(labels)), STEM)[1]
     steps = recipe.epochs * math.ceil(len(training) / recipe.batch_size)
     plain = Preprocessing.of_features(*next(iter(maps.values())).shape[-3:])
     batches = kind(
@@ -206,7 +208,7 @@ def run_folds(recipe: Recipe, folder: Path, *, device: str = "cpu", workers: int
     groups = sorted({clip.group for clip in recipe.clips()})
     files = {number: folder / f"{number:02}.json" for number in range(1, len(groups) + 1)}
     todo = [number for number, file in files.items() if not file.exists()]
-    description = f"{recipe.task}, shift {recipe.shift}, seed {recipe.seed}"
+    description = f"{recipe.task}, {recipe.network}, shift {recipe.shift}, seed {recipe.seed}"
     folds = DataLoader(
         _Folds(recipe, maps_file, device),
         batch_size=None,
@@ -247,7 +249,7 @@ def count_controls(recipe: Recipe, maps_file: Path) -> dict[str, dict[str, int]]
     """
     clips = recipe.clips()
     maps = read_maps(maps_file, clips)
-    late = split(replace(recipe, shift="none").network(1), STEM)[1]
+    late = split(replace(recipe, shift="none").build(1), STEM)[1]
     features = []
     with torch.inference_mode():
         for clip in clips:
@@ -263,5 +265,5 @@ def count_controls(recipe: Recipe, maps_file: Path) -> dict[str, dict[str, int]]
 def find_maps(recipe: Recipe, folder: Path) -> Path:
     """The file of feature maps in `folder`, the same for all shifts and seeds; it is made where it is missing."""
     clips = list({clip.path: clip for clip in recipe.clips()}.values())
-    stem = split(recipe.network(1), STEM)[0]
+    stem = split(recipe.build(1), STEM)[0]
     return make_maps(folder, stem, clips, recipe.preprocessing(), every=EVERY)

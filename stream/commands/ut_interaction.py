@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from actionstream.models.networks.mobilenet_v2 import MobileNetV2
 from actionstream.models.training.pictures import draw_confusion
 from actionstream.models.training.testing import Tested
 from actionstream.models.training.ut_interaction import (
+    NETWORKS,
     FoldResult,
     Task,
     count_controls,
@@ -29,7 +30,7 @@ from actionstream.models.training.ut_interaction import (
 from actionstream.models.weights.loading import load
 
 SEEN = (0.25, 0.5, 0.75, 1.0)
-NAMES = {"none": "TSN", "uni": "online TSM", "bi": "bidirectional TSM"}
+NAMES = {"none": "", "uni": "online ", "bi": "bidirectional "}
 
 
 def train_ut_interaction(
@@ -38,6 +39,7 @@ def train_ut_interaction(
     *,
     data: Path | None = None,
     start: str | None = None,
+    model: str = "tsm_mobilenet_v2",
     shift: Shift = "uni",
     epochs: int | None = None,
     seed: int,
@@ -46,10 +48,15 @@ def train_ut_interaction(
 ) -> None:
     """Train and test a network on all folds that are not done yet, and print the table of `output`."""
     root, start = _given_both(data, start)
+    if model not in NETWORKS or (model != "tsm_mobilenet_v2" and shift != "uni"):
+        raise ActionstreamError(
+            f"no recipe for {model} with shift {shift}; it is for tsm_mobilenet_v2, or for "
+            "tam_mobilenet_v2_causal with shift uni"
+        )
     given = {} if epochs is None else {"epochs": epochs}
-    recipe = recipe_for(task, root=str(root), start=start, shift=shift, seed=seed, **given)
+    recipe = recipe_for(task, root=str(root), start=start, network=model, shift=shift, seed=seed, **given)
     _claim(output, {"task": task, "data": str(root), "start": start})
-    folder = output / f"{shift}-{seed}"
+    folder = output / f"{NETWORKS[model].lower()}-{shift}-{seed}"
     results = run_folds(recipe, folder, device=device, workers=workers)
     truth, scores = _joined(results)
     labels = results[0].labels
@@ -126,6 +133,7 @@ class _Figures:
 
 @checked
 class _Settings:
+    network: Literal["tsm_mobilenet_v2", "tam_mobilenet_v2_causal"]
     shift: Shift
     seed: int
 
@@ -134,13 +142,13 @@ def _read_summary(file: Path) -> tuple[_Settings, dict[str, _Figures]]:
     """The settings and the figures of a summary, by set."""
     parts = read_json(file, dict[str, dict[str, Any]])
     settings = parts.pop("settings", {})
-    shown = {name: value for name, value in settings.items() if name in ("shift", "seed")}
+    shown = {name: value for name, value in settings.items() if name in ("network", "shift", "seed")}
     figures = {name: parse_json(json.dumps(part), _Figures, f"{file}: {name}") for name, part in parts.items()}
     return parse_json(json.dumps(shown), _Settings, f"{file}: settings"), figures
 
 
 def _show(output: Path) -> None:
-    files = sorted(output.glob("*-*/summary.json"))
+    files = sorted(output.glob("*-*-*/summary.json"))
     summaries = [_read_summary(file) for file in files]
     sets = list(summaries[0][1])
     for file, (_, figures) in zip(files, summaries, strict=True):
@@ -154,7 +162,8 @@ def _show(output: Path) -> None:
         whole = figures["all"]
         row: list[Any] = [figures[name].right for name in sets] + [whole.right_in_one_view]
         row += [whole.seen.get(str(part), "") for part in SEEN[:-1]]
-        rows.append([NAMES[settings.shift], str(settings.seed), *map(str, row)])
+        name = "TSN" if settings.shift == "none" else f"{NAMES[settings.shift]}{NETWORKS[settings.network]}"
+        rows.append([name, str(settings.seed), *map(str, row)])
     if (file := output / "controls.json").exists():
         for name, right in read_json(file, dict[str, dict[str, int]]).items():
             row = [sum(n for group, n in right.items() if each in ("all", group.split("_")[0])) for each in sets]

@@ -34,6 +34,24 @@ def test_temporal_aggregation_begins_as_no_aggregation():
     x = torch.rand(4, 6, 3, 3)
     for direction in ("uni", "bi"):
         assert torch.equal(TemporalAggregation(6, direction)(x, Carry(4, None)), x)
+        assert torch.equal(TemporalAggregation(6, direction, relu=False)(-x, Carry(4, None)), -x)
+
+
+def test_a_mobilenet_begins_as_no_aggregation():
+    """Inputs of its blocks have been through no ReLU, so the layer has none either."""
+    torch.manual_seed(0)
+    frames = torch.randn(1, 3, 3, 64, 64)
+    plain = create("tsn_mobilenet_v2", num_classes=4).eval()
+    learned = create("tam_mobilenet_v2_causal", num_classes=4).eval()
+    learned.load_state_dict(plain.state_dict(), strict=False)
+    with torch.no_grad():
+        expected = plain(frames)[0]
+        assert (learned(frames)[0] - expected).abs().max() < 1e-5 * expected.abs().max()
+        for name, weight in learned.named_parameters():
+            if ".previous." in name:
+                weight.normal_()
+        changed = (learned(frames)[0] - expected).abs() / expected.abs().max()
+    assert changed[:, 0].max() < 1e-5 < changed[:, 1].max()
 
 
 @pytest.mark.parametrize("affinity", ["embedded-gaussian", "gaussian", "dot-product", "concatenation"])

@@ -42,7 +42,7 @@ def test_places_of_the_shift(name, places):
 
 def test_shifted_blocks_of_mobilenet_v2():
     features = create("tsm_mobilenet_v2").features  # the stem is 0, so block n of the paper is n + 1
-    shifted = [i for i, block in enumerate(features) if getattr(block, "shift", None) is not None]
+    shifted = [i for i, block in enumerate(features) if getattr(block, "temporal", None) is not None]
     assert [i - 1 for i in shifted] == [2, 4, 5, 7, 8, 9, 11, 12, 14, 15]
 
 
@@ -157,7 +157,7 @@ def test_efficientnet_is_recognised():
 
 def test_the_first_shift_may_come_late():
     network = create("tsm_mobilenet_v2", first_shift=8)
-    places = [place for place, block in enumerate(network.features) if getattr(block, "shift", None)]
+    places = [place for place, block in enumerate(network.features) if getattr(block, "temporal", None)]
     assert places == [8, 9, 10, 12, 13, 15, 16]
     assert [leaf.shape[1] for leaf in network.empty_state(1, 112, 112)] == [8, 8, 8, 12, 12, 20, 20]
 
@@ -174,7 +174,7 @@ def test_what_does_not_exist_is_refused():
         create("tsm_resnet50", shift="two")
     with pytest.raises(ValueError, match="depth is 19"):
         create("tsm_resnet50", depth=19)
-    with pytest.raises(ValueError, match="shift_place is 'stage' and temporal 'shift'; expected"):
+    with pytest.raises(ValueError, match="shift_place is 'stage'; it is"):
         create("tsm_resnet50", shift_place="stage")
     with pytest.raises(ValueError, match="torchvision has no picture classifier 'resnet51'"):
         create("tsn_googlenet", classifier="resnet51")

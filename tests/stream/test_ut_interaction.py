@@ -118,7 +118,7 @@ def interactions(tmp_path):
 
 FOLD = {"group": "set1_seq01", "labels": ["hug", "kick"], "truth": [0, 1], "scores": [[[[0.5, 0.5]]], [[[0.5, 0.5]]]]}
 FIGURES = {"clips": 6, "right": 3, "right_in_one_view": 3}
-SETTINGS = {"shift": "bi", "seed": 0}
+SETTINGS = {"network": "tsm_mobilenet_v2", "shift": "bi", "seed": 0}
 OTHER_CONTENT = [
     ("02.json", "{}"),
     *(
@@ -158,24 +158,24 @@ def test_each_sequence_is_told_by_a_network_that_has_not_seen_it(run, tmp_path, 
     assert code == 0, err
     assert "online TSM" in shown
     assert "picture shape" in shown
-    folds = {path: path.stat().st_mtime_ns for path in (out / "uni-0").glob("0*.json")}
+    folds = {path: path.stat().st_mtime_ns for path in (out / "tsm-uni-0").glob("0*.json")}
     assert [path.name for path in sorted(folds)] == ["01.json", "02.json", "03.json"]
-    figures = json.loads((out / "uni-0" / "summary.json").read_text())
+    figures = json.loads((out / "tsm-uni-0" / "summary.json").read_text())
     assert figures["all"]["clips"] == figures["set1"]["clips"] == 6
     assert figures["all"]["seen"]["1.0"] == figures["all"]["right"]
-    assert (out / "uni-0" / "confusion.png").stat().st_size > 1000
+    assert (out / "tsm-uni-0" / "confusion.png").stat().st_size > 1000
 
-    (out / "uni-0" / "02.json").unlink()
+    (out / "tsm-uni-0" / "02.json").unlink()
     assert run(*command, "--workers", 1)[0] == 0
     assert {path: path.stat().st_mtime_ns for path in folds if path.name != "02.json"}.items() <= folds.items()
-    assert json.loads((out / "uni-0" / "summary.json").read_text()) == figures  # a fold is the same each time
+    assert json.loads((out / "tsm-uni-0" / "summary.json").read_text()) == figures  # a fold is the same each time
     code, _, err = run(*command, "--epochs", 3)
     assert code == 2
     assert "begun with other settings" in err
     for name, text in OTHER_CONTENT:
-        folder = out if name in ("table.json", "controls.json") else out / "uni-0"
+        folder = out if name in ("table.json", "controls.json") else out / "tsm-uni-0"
         if name == "summary.json":  # of another run in the same table; that of this run is written anew
-            folder = out / "uni-1"
+            folder = out / "tsm-uni-1"
             folder.mkdir()
         file = folder / name
         whole = None if name == "summary.json" else file.read_bytes()
@@ -199,10 +199,10 @@ def test_a_mean_over_frames_cannot_know_where_time_goes(run, tmp_path, interacti
     out = tmp_path / "out"
     command = ["train", "arrow-of-time", "--data", root, "--start", start, "-o", out, "--epochs", 1, "--workers", 0]
     assert run(*command, "--shift", "none")[0] == 0
-    figures = json.loads((out / "none-0" / "summary.json").read_text())
+    figures = json.loads((out / "tsm-none-0" / "summary.json").read_text())
     assert figures["all"]["clips"] == 12
     assert figures["all"]["right"] == figures["all"]["right_in_one_view"] == 6
-    for fold in (out / "none-0").glob("0*.json"):
+    for fold in (out / "tsm-none-0").glob("0*.json"):
         scores = np.array(json.loads(fold.read_text())["scores"]).mean(axis=(1, 2))
         assert np.allclose(scores[::2], scores[1::2], atol=1e-5)
 
