@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from safetensors import safe_open
@@ -18,6 +18,7 @@ from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.locate import CHECKPOINTS, locate
 from actionstream.models.preprocessing import Preprocessing
 from actionstream.models.published import PUBLISHED
+from actionstream.models.streaming import Streaming
 from actionstream.models.training.augmentation import Augmentation, find_opposites
 from actionstream.models.training.data import Data
 from actionstream.models.training.datasets import Clip
@@ -28,6 +29,7 @@ from actionstream.models.training.sampling import FrameSampling
 from actionstream.models.training.settings import TrainingSettings
 from actionstream.models.video import SourceError
 from actionstream.models.weights.checkpoint import read_card
+from actionstream.models.weights.live import card_of_clips, stacked
 
 NETWORK, START, NO_START = "tsm_efficientnet_lite0", "imagenet", "none"
 MOST_MEASURED = 200
@@ -95,6 +97,8 @@ def begin_with(network: str | None, start: str | None) -> Beginning:
         )
         return Beginning(network, start, remark=remark)  # whether they fit is seen when it is built
     own = ("num_classes", "in_channels", "shift", "dropout")
+    if card is not None:
+        card = card_of_clips(card)
     arguments = {} if card is None else {key: value for key, value in card.arguments.items() if key not in own}
     return Beginning(network, name, arguments, card, remark)
 
@@ -174,6 +178,7 @@ def settings_for(
     *,
     model: str | None,
     shift: Shift | None,
+    streaming: Literal["causal"] | None,
     modality: FrameModality | None,
     size: int | None,
     start: str | None,
@@ -221,6 +226,8 @@ def settings_for(
         sampled = _sampling_for(clips, entry, beginning.card, preprocessing, say)
     if size is None and beginning.start == START and len(clips) < FEW:
         size = FEW_SIZE
+    if streaming is not None:
+        preprocessing, sampled, arguments = _frame_by_frame(beginning.network, preprocessing, sampled, arguments)
     if size is not None:
         preprocessing = replace(preprocessing, height=size, width=size, short_side=round(size * 8 / 7))
     batch_size = batch_size or BATCH_SIZE
@@ -239,6 +246,23 @@ def settings_for(
         epochs=epochs or epochs_for(len(clips), batch_size, start=beginning.start),
         seed=seed,
     )
+
+
+def _frame_by_frame(
+    network: str, preprocessing: Preprocessing, sampled: FrameSampling, arguments: dict[str, Any]
+) -> tuple[Preprocessing, FrameSampling, dict[str, Any]]:
+    """What a clip network is trained with that runs frame by frame, from what it would be trained with on clips."""
+    arguments = {**arguments, "streaming": "causal", "num_frames": sampled.num_frames}
+    empty = create_empty(network, **arguments)
+    assert isinstance(empty, Streaming)
+    stack, interval = empty.snippet_frames, sampled.interval_seconds
+    snippets = replace(
+        sampled,
+        num_frames=max(sampled.num_frames // stack, 1),
+        interval_seconds=interval * stack,
+        frame_seconds=sampled.frame_seconds if stack == 1 else interval,
+    )
+    return stacked(preprocessing, stack, interval, sampled.frame_seconds), snippets, arguments
 
 
 def _sampling_for(

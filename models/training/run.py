@@ -25,6 +25,7 @@ from actionstream.models.labels import read_labels
 from actionstream.models.locate import locate
 from actionstream.models.network import Network
 from actionstream.models.networks.initialisation import cross_modality
+from actionstream.models.streaming import Streaming
 from actionstream.models.training import distributed
 from actionstream.models.training.batches import ClipBatches, load_batches
 from actionstream.models.training.board import Board
@@ -322,6 +323,7 @@ def start_from(network: Network, other: Network, name: str) -> None:
 
     Weights for RGB are adapted to other modalities (actionstream.models.networks.initialisation.cross_modality).
     """
+    network, other = (each.network if isinstance(each, Streaming) else each for each in (network, other))
     given: Mapping[str, Tensor] = other.state_dict()
     if other.in_channels == 3 != network.in_channels:
         given = cross_modality(given, network.in_channels)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from actionstream.models.card import ROWS_PER_CLIP, Card, check_shift
+from actionstream.models.card import Card, check_shift
 from actionstream.models.catalogue import create_empty
 from actionstream.models.common.choices import LiveMode
 from actionstream.models.common.errors import ActionstreamError
@@ -17,10 +16,10 @@ from actionstream.models.labels import read_labels
 from actionstream.models.locate import CHECKPOINTS, Located, Model, locate
 from actionstream.models.published import PUBLISHED
 from actionstream.models.weights.checkpoint import ATTACHED, read_card
+from actionstream.models.weights.live import run_live
 
 if TYPE_CHECKING:
     from actionstream.models.network import Network
-    from actionstream.models.streaming import Streaming
 
 
 def load(
@@ -112,60 +111,3 @@ def _load_published(name: str, *, shift: str | None, insist: bool) -> tuple[Netw
         **changed,
     )
     return network, replace(card, licence=entry.licence, training={"published": entry.address})
-
-
-def run_live(network: Network, card: Card, how: LiveMode) -> tuple[Network, Card]:
-    """A clip network that runs live in this way, and its card; the weights are shared."""
-    from actionstream.models.streaming import Streaming
-
-    if isinstance(network, Streaming):
-        trained: str = network.mode
-        network, card = network.network, _of_clips(card, network)
-    else:
-        trained = "window"
-    if how == "window":
-        if network.streams:
-            raise ActionstreamError(f"{card.network} streams by itself, and needs no window")
-        return network, card
-    streaming = Streaming(network, mode=how, num_frames=card.num_frames).eval()
-    if how == "causal" and trained != "causal":
-        warnings.warn(
-            f"{card.network} was trained on whole clips; in causal mode it is another function, and its scores mean "
-            "less: fine-tune it with train --streaming causal",
-            RuntimeWarning,
-            stacklevel=3,
-        )
-    return streaming, _of_stream(card, streaming)
-
-
-def _of_stream(card: Card, network: Streaming) -> Card:
-    """The card of a clip network for frame by frame, from that for clips."""
-    size, stack = card.preprocessing, network.snippet_frames
-    return replace(
-        card,
-        arguments={**card.arguments, "streaming": network.mode, "num_frames": network.num_frames},
-        preprocessing=replace(size, stack=size.stack * stack),
-        interval_seconds=card.interval_seconds * stack,
-        frame_seconds=card.frame_seconds if stack == 1 else card.interval_seconds,
-        context=card.context + network.delay,
-        delay_snippets=network.delay,
-        num_frames=1,
-        stride=1,
-    )
-
-
-def _of_clips(card: Card, network: Streaming) -> Card:
-    """The card of a clip network for clips, from that for frame by frame."""
-    size, stack = card.preprocessing, network.snippet_frames
-    interval = card.interval_seconds / stack
-    return replace(
-        card,
-        arguments={name: each for name, each in card.arguments.items() if name not in ("streaming", "num_frames")},
-        preprocessing=replace(size, stack=size.stack // stack),
-        interval_seconds=interval,
-        frame_seconds=card.frame_seconds if stack == 1 else interval,
-        context=card.context - network.delay,
-        delay_snippets=0,
-        num_frames=network.num_frames,
-        stride=max(network.num_frames // ROWS_PER_CLIP, 1),
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -65,6 +65,13 @@ def train(
         typer.Option(
             help="The temporal shift: uni streams, bi needs whole clips, none has no shift.",
             show_default="of the network",
+        ),
+    ] = None,
+    streaming: Annotated[
+        Literal["causal"] | None,
+        typer.Option(
+            help="Train a network for whole clips to run frame by frame: a score depends on the frames up to its own. "
+            "(watch --streaming delayed needs weights of whole clips.)"
         ),
     ] = None,
     modality: Annotated[
@@ -140,6 +147,7 @@ def train(
             where = {"a recipe": recipe, "--data": data, "--annotations": annotations, "--format": format, "-o": output}
             clips = {"--training": training, "--validation": validation, "--labels": labels}
             network = {"--model": model, "--shift": shift, "--modality": modality, "--start": start}
+            network["--streaming"] = streaming
             how = {"--teacher": teacher, "--epochs": epochs, "--batch-size": batch_size, "--steps": steps}
             detector = {"--metric": metric, "--features": features}
             refuse(
@@ -163,6 +171,7 @@ def train(
                 raise ActionstreamError(f"{annotations} names videos; give the folder they are in, --data DIR")
             of_clips = {"a recipe": recipe, "--format": format, "--training": training, "--validation": validation}
             of_network = {"--model": model, "--shift": shift, "--modality": modality, "--size": size, "--start": start}
+            of_network["--streaming"] = streaming
             other = {"--labels": labels, "--epochs": epochs, "--teacher": teacher, "--background": background}
             refuse(
                 {**of_clips, **of_network, **other},
@@ -189,6 +198,7 @@ def train(
                 data=data,
                 model=model,
                 shift=shift,
+                streaming=streaming,
                 modality=modality,
                 start=start,
                 teacher=teacher,
@@ -219,6 +229,7 @@ def train(
             ),
             model=model,
             shift=shift,
+            streaming=streaming,
             modality=modality,
             size=size,
             changes=changes or (),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from actionstream.commands import train_frozen
 from actionstream.commands.calibration import (
@@ -47,6 +47,7 @@ def train_clips(
     data: Data | str | os.PathLike[str],
     model: str | None = None,
     shift: Shift | None = None,
+    streaming: Literal["causal"] | None = None,
     modality: FrameModality | None = None,
     size: int | None = None,
     start: str | None = None,
@@ -69,7 +70,7 @@ def train_clips(
     """
     data = data if isinstance(data, Data) else Data(root=os.fspath(data))
     how: dict[str, Any] = {"model": model, "shift": shift, "modality": modality, "size": size, "start": start}
-    how |= {"teacher": teacher, "epochs": epochs, "batch_size": batch_size}
+    how |= {"streaming": streaming, "teacher": teacher, "epochs": epochs, "batch_size": batch_size}
     if not changes and all(value is None for value in how.values()) and distributed.num_processes() == 1:
         whole = replace(data, hold_out=False)
         if FeatureSettings.read(Path(data.root)) is None and train_frozen.are_few(clips := whole.open()[0]):
