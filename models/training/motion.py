@@ -27,7 +27,7 @@ INTERVAL_SECONDS = 1 / 15
 CONTEXT = 5  # snippets before a score is worth reading
 PREPROCESSING = Preprocessing(height=SIZE, width=SIZE, mean=(128.0,), std=(128.0,))
 NETWORK = "tsm_resnet18"
-ARGUMENTS = {"num_classes": len(MOVEMENTS), "width": 0.5, "n_div": 4}
+ARGUMENTS: dict[str, Any] = {"num_classes": len(MOVEMENTS), "width": 0.5, "n_div": 4}
 FRAMES_PER_STEP = 160
 NUM_STEPS = 12000
 
