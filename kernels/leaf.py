@@ -54,11 +54,19 @@ def read(leaf: Leaf) -> Tensor:
 
 
 def replace(leaf: Leaf | None, values: Tensor) -> Leaf:
-    """The leaf after a step: `values` (B, ...) itself, or Slots, into which it is written except for rows -1."""
+    """The leaf after a step: `values` (B, ...) itself, or Slots, into which it is written except for rows -1.
+
+    No shape depends on values, so that a CUDA graph can capture it: a padding row writes once more what the first row
+    of a stream writes; where there is none, what is there.
+    """
     if not isinstance(leaf, Slots):
         return values
     used = leaf.index >= 0
-    leaf.pool[leaf.index[used]] = values[used]
+    first = used.int().argmax(dim=0, keepdim=True)
+    place = torch.where(used, torch.arange(len(used), device=used.device), first)
+    target = leaf.index[place].clamp(min=0)
+    written = torch.where(used.any(), values[place].to(leaf.pool.dtype), leaf.pool[target])
+    leaf.pool.index_copy_(0, target, written)
     return leaf
 
 

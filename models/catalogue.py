@@ -303,13 +303,19 @@ def find_entry(name: str) -> Entry:
 
 
 def create(
-    name: str, *, streaming: StreamingMode | None = None, num_frames: int | None = None, **arguments: Any
+    name: str,
+    *,
+    streaming: StreamingMode | None = None,
+    num_frames: int | None = None,
+    fading: bool = False,
+    **arguments: Any,
 ) -> Network:
     """Build a network by name, with random weights.
 
     name        one of `list_models()`; "tsn_" has no shift, "tsm_" the unidirectional one unless `shift` says otherwise
     streaming   run a clip network frame by frame, see `actionstream.models.streaming.Streaming`
     num_frames  frames of its clips, which are averaged; default: those of the paper
+    fading      average with weights that fade
     arguments   those of its class, such as num_classes, shift, n_div, dropout
 
     Raises ValueError for a name or an argument that does not exist.
@@ -317,10 +323,13 @@ def create(
     entry = find_entry(name)
     try:
         if streaming is None:
+            if num_frames is not None or fading:
+                raise ValueError("num_frames and fading are for streaming, causal or delayed")
             return entry.build(**arguments)
         from actionstream.models.streaming import Streaming
 
-        return Streaming(entry.build(**arguments), mode=streaming, num_frames=num_frames or entry.num_frames)
+        network = entry.build(**arguments)
+        return Streaming(network, mode=streaming, num_frames=num_frames or entry.num_frames, fading=fading)
     except NotImplementedError:  # of the meta device, see `create_empty`
         raise
     except (TypeError, ValueError, RuntimeError) as error:  # torch raises them for what it cannot build

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool1d, conv2d, conv3d, max_pool3d, pad
 
-from actionstream.kernels import temporal_context
+from actionstream.kernels import read, replace, temporal_context
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.network import Carry, State
 
@@ -34,13 +34,15 @@ class VolumeCarry(Carry):
 
     mode        "clip", where layers are padded at both ends of a clip; "causal" or "delayed"
     num_frames  of the clips that the network is made for, at the rate of x; means over a clip are over so many
+    fading      whether means forget slowly, in place of after `num_frames`
     lag         snippets that x is behind the input, at the rate of x; 0 unless delayed
     """
 
-    def __init__(self, mode: Mode = "clip", state: State | None = None, *, num_frames: int = 0):
+    def __init__(self, mode: Mode = "clip", state: State | None = None, *, num_frames: int = 0, fading: bool = False):
         super().__init__(0, state)
         self.mode: Mode = mode
         self.num_frames = num_frames
+        self.fading = fading
         self.lag = 0
 
     def windows(self, x: Tensor, *, size: int, stride: int = 1, padding: int = 0) -> Tensor:
@@ -84,10 +86,28 @@ class VolumeCarry(Carry):
         return self.running_mean(x.mean(dim=(-2, -1), keepdim=True))
 
     def running_mean(self, x: Tensor) -> Tensor:
-        """The mean of x (B, C, T, 1, 1) at each snippet and those before it, `num_frames` or as many as have come."""
-        counted = self._with_past(pad(x, (0, 0, 0, 0, 0, 0, 0, 1), value=1.0), self.num_frames - 1)
-        means = avg_pool1d(counted.flatten(2), self.num_frames, 1)[..., None, None]
+        """The mean of x (B, C, T, 1, 1) at each snippet and those before it, `num_frames` or as many as have come.
+
+        Where it is fading, it is over all that have come: the weight of a snippet is 1 - 1 / `num_frames` of that of
+        the next one.
+        """
+        counted = pad(x, (0, 0, 0, 0, 0, 0, 0, 1), value=1.0)
+        if self.fading:
+            means = self._faded(counted)
+        else:
+            counted = self._with_past(counted, self.num_frames - 1)
+            means = avg_pool1d(counted.flatten(2), self.num_frames, 1)[..., None, None]
         return means[:, :-1] / means[:, -1:]
+
+    def _faded(self, x: Tensor) -> Tensor:
+        """The sum of x (B, C, T, 1, 1) and what came before it, with the weights of a fading mean, at each snippet."""
+        leaf, sums = self.take(), []
+        total = torch.zeros_like(x[:, :, :1]) if leaf is None else read(leaf).to(x.dtype)
+        for snippet in x.unbind(2):
+            total = (1 - 1 / self.num_frames) * total + snippet.unsqueeze(2)
+            sums.append(total)
+        self.put(replace(leaf, total))
+        return torch.cat(sums, dim=2)
 
     def need_clip(self, what: str) -> None:
         """Raise ActionstreamError unless the network runs on whole clips."""

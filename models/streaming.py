@@ -28,6 +28,8 @@ class Streaming(Network):
                 so that a snippet is a stack of S frames; S is 1 for a network without strides over time
     num_frames  of the clips that the network is made for; the features of the last `num_frames` frames are averaged
                 before the head, or of as many as have come
+    fading      average with weights that fade (an exponential moving average of `num_frames`), in place of a ring of
+                features: its state is one row
     mode        "causal": each layer is padded before the stream only; a score depends on the frames up to its own, as
                 the network was trained in this mode
                 "delayed": branches of a layer wait for each other; row t has the features that the network computes for
@@ -37,7 +39,7 @@ class Streaming(Network):
     The state has the last inputs of each layer over time, in the order of the layers.
     """
 
-    def __init__(self, network: Network, *, mode: StreamingMode, num_frames: int):
+    def __init__(self, network: Network, *, mode: StreamingMode, num_frames: int, fading: bool = False):
         if mode not in get_args(StreamingMode):
             raise ActionstreamError(f"mode is {mode!r}; it is one of {', '.join(get_args(StreamingMode))}")
         if num_frames < 1:
@@ -58,12 +60,13 @@ class Streaming(Network):
         self.network = network
         self.mode: StreamingMode = mode
         self.num_frames = num_frames
+        self.fading = fading
         self.snippet_frames = snippet_frames
         self.delay = probe.lag
 
     def trunk(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Frames (B, T, S * C, H, W) to feature maps (B, T, D, h, w), averaged over a clip, and the new state."""
-        carry = VolumeCarry(self.mode, state, num_frames=self.num_frames)
+        carry = VolumeCarry(self.mode, state, num_frames=self.num_frames, fading=self.fading)
         single = frames.unflatten(2, (self.snippet_frames, -1)).flatten(1, 2)
         x = self.network.volume(single.transpose(1, 2), carry)
         if carry.num_frames > 1:

@@ -15,7 +15,7 @@ from actionstream.models.preprocessing import Preprocessing
 if TYPE_CHECKING:
     from actionstream.models.network import Network
 
-ARGUMENTS = "streaming", "num_frames"
+ARGUMENTS = "streaming", "num_frames", "fading"
 """Those of `actionstream.models.create` that make a network run frame by frame."""
 
 
@@ -43,7 +43,7 @@ def run_live(network: Network, card: Card, how: LiveMode) -> tuple[Network, Card
         )
     return streaming, replace(
         card,
-        arguments={**card.arguments, **dict(zip(ARGUMENTS, (how, card.num_frames), strict=True))},
+        arguments={**card.arguments, "streaming": how, "num_frames": card.num_frames},
         preprocessing=stacked(card.preprocessing, streaming.snippet_frames, card.interval_seconds, card.frame_seconds),
         interval_seconds=card.interval_seconds * streaming.snippet_frames,
         frame_seconds=card.frame_seconds if streaming.snippet_frames == 1 else card.interval_seconds,

@@ -11,14 +11,16 @@ from urllib.parse import urlsplit
 from actionstream.models.catalogue import create_empty, find_entry
 from actionstream.models.common.cache import cached_file
 from actionstream.models.locate import PACKAGED, locate, packaged
-from actionstream.models.networks.costs import COLUMNS, read_table
+from actionstream.models.networks.costs import COLUMNS, open_live, read_table
 from actionstream.models.published import PUBLISHED
 from actionstream.models.weights.checkpoint import read_card
 
 
 def print_table() -> None:
     """Print a line for each network, with its cost, and a line for each checkpoint that has a name."""
-    _print_lines([COLUMNS, *(row.cells for row in read_table())], right=("parameters", "multiply-adds", "state"))
+    _print_lines(
+        [COLUMNS, *(row.cells for row in read_table())], right=("parameters", "multiply-adds", "live, a frame", "state")
+    )
     print()
     lines: list[tuple[str, ...]] = [("checkpoint", "network", "labels", "licence", "where")]
     for name in packaged():
@@ -100,6 +102,8 @@ def _print_entry(name: str) -> None:
     print(f"{'class':<14}actionstream.models.networks.{entry.module}.{entry.name}")
     for argument, value in entry.arguments.items():
         print(f"{'':<14}{argument} = {value}")
+    if row.window:
+        print(f"{'window':<14}{row.window}")
     _print_parts(name, {}, frames=(entry.num_frames, entry.size, entry.size))
 
 
@@ -107,19 +111,18 @@ def _print_parts(name: str, arguments: Mapping[str, Any], *, frames: tuple[int, 
     """Print layers and state for frames (T, height, width)."""
     import torch
 
-    from actionstream.models.window import Window
-
     num_frames, height, width = frames
     with torch.device("meta"):
         network = create_empty(name, **arguments)
-        live = network if network.streams else Window(network, num_frames=num_frames)
+        live, window = open_live(network, num_frames)
         leaves = live.empty_state(1, height, width)
     print("\nlayers")
     for path, module in network.named_modules():
         num_parameters = sum(parameter.numel() for parameter in module.parameters())
         if path and path.count(".") < 2 and num_parameters:
             print(f"  {path:<32}{type(module).__name__:<24}{num_parameters:>12,}")
-    print("\nstate" if network.streams else f"\nstate, in a window of {num_frames} frames")
+    how = "" if network.streams else f", in a window of {num_frames} frames" if window else ", causal, frame by frame"
+    print(f"\nstate{how}")
     for leaf in leaves:
         print(f"  {' x '.join(map(str, leaf.shape[1:])):<32}{leaf.nbytes:>12,} bytes")
     if not leaves:

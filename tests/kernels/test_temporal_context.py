@@ -31,6 +31,25 @@ def test_the_leaf_is_a_copy():
     assert torch.equal(leaf, x[:, :, 1:])
 
 
+def test_padding_rows_write_nothing():
+    """Also where all rows are padding, as in the warm-up of a CUDA graph, which runs beside streams."""
+    for rows in ([2, -1, 0], [-1, -1, 1], [-1, -1, -1]):
+        pool, x = random(4, 2, 1, 2, 2), random(3, 2, 1, 2, 2)
+        expected = pool.clone()
+        for row, values in zip(rows, x, strict=True):
+            if row >= 0:
+                expected[row] = values
+        temporal_context(x, Slots(pool, torch.tensor(rows)), size=1)
+        assert torch.equal(pool, expected)
+
+
+def test_a_graph_can_capture_it():
+    """No shape depends on values: it runs where there are none."""
+    x, pool = (torch.empty(each, device="meta") for each in ((3, 2, 1, 2, 2), (5, 2, 2, 2, 2)))
+    both, _ = temporal_context(x, Slots(pool, torch.empty(3, dtype=torch.int64, device="meta")), size=2)
+    assert both.shape == (3, 2, 3, 2, 2)
+
+
 def test_rows_of_a_pool():
     x, pool = random(3, 2, 1, 2, 2), random(5, 2, 2, 2, 2)
     before = pool.clone()

@@ -139,8 +139,11 @@ def test_a_row_of_the_table():
         size=224,
         num_parameters=2_736_272,
         multiply_adds=300_006_272,
+        live_multiply_adds=300_006_272,
         state_bytes=27_048 * 4,
-        streams=True,
+        snippet_frames=1,
+        delay=None,
+        window="",
         paper="arXiv:1811.08383",
         tensors=row.tensors,
     )

@@ -26,6 +26,7 @@ KINDS = {  # and pixels
     ("i3d_resnet50_3x3x3", "causal"): 32,
     ("slowfast_r50_4x16", "causal"): 32,
 }
+FADING = "mc3_18"
 STREAMS = {  # frames of a snippet, and the delay in snippets
     "c3d": (16, 2),
     "f_r2d_18": (1, 0),
@@ -72,7 +73,7 @@ WHOLE_CLIPS = {  # and why they cannot be delayed; those in brackets run causall
 def case(request):
     """A network, and a function that makes frames for several streams."""
     name, mode = request.param
-    network = Streaming(filled(name), mode=mode, num_frames=16).double().eval()
+    network = Streaming(filled(name), mode=mode, num_frames=16, fading=name == FADING).double().eval()
 
     def frames(num_streams, seed=0):
         shape = (num_streams, T, network.in_channels, KINDS[request.param], KINDS[request.param])
@@ -211,6 +212,26 @@ def test_the_mean_is_over_the_last_frames_of_a_clip():
     assert carry.running_mean(x).flatten().tolist() == [1, 1.5, 2, 3, 4, 5]
     again = VolumeCarry("causal", carry.state(), num_frames=3)
     assert again.running_mean(x[:, :, :1] + 6).flatten().tolist() == [6]
+
+
+def test_a_fading_mean():
+    """With clips of 4 frames each is worth three quarters of the next."""
+    x = torch.tensor([1.0, 2, 3]).double()[None, None, :, None, None]
+    expected = [1, (0.75 + 2) / 1.75, (0.75**2 + 0.75 * 2 + 3) / (0.75**2 + 1.75)]
+    whole = VolumeCarry("causal", num_frames=4, fading=True)
+    torch.testing.assert_close(whole.running_mean(x).flatten(), torch.tensor(expected).double())
+    (leaf,) = whole.state()
+    assert leaf.shape == (1, 2, 1, 1, 1)
+    first = VolumeCarry("causal", num_frames=4, fading=True)
+    first.running_mean(x[:, :, :2])
+    rest = VolumeCarry("causal", first.state(), num_frames=4, fading=True)
+    torch.testing.assert_close(rest.running_mean(x[:, :, 2:]).flatten(), torch.tensor(expected[2:]).double())
+
+
+def test_what_is_for_streaming_alone():
+    for name, given in (("r3d_18", {"num_frames": 8}), ("tsm_resnet18", {"fading": True})):
+        with pytest.raises(ValueError, match="num_frames and fading are for streaming"):
+            create(name, **given)
 
 
 @torch.inference_mode()
