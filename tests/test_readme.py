@@ -123,6 +123,7 @@ def weights(folder, monkeypatch):
     monkeypatch.setenv("ACTIONSTREAM_CACHE", str(folder))
     torch.save({"model_state": create("slowfast_r50_4x16").state_dict()}, folder / "slowfast.pyth")
     torch.save(create("tsm_mobilenet_v2", num_classes=27).state_dict(), cached_file(PUBLISHED["tsm-jester"].address))
+    torch.save(create("mc3_18").state_dict(), cached_file(PUBLISHED["mc3-kinetics"].address))
     for modality, in_channels in (("rgb", 3), ("flow", 10)):
         file = folder / f"{modality}.pth"
         torch.save(create("tsn_resnet18", num_classes=20, in_channels=in_channels).state_dict(), file)

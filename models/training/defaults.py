@@ -53,7 +53,8 @@ class Beginning:
 
     arguments  of the network that it has from the checkpoint
     start      None: random weights
-    card       of the checkpoint; None for random weights, and for published weights
+    card       of the checkpoint, for whole clips; None for random weights, and for published weights
+    causal     whether the checkpoint was trained to run frame by frame
     remark     what the user did not ask for; "" where there is nothing
     """
 
@@ -61,6 +62,7 @@ class Beginning:
     start: str | None
     arguments: dict[str, Any] = field(default_factory=dict)
     card: Card | None = None
+    causal: bool = False
     remark: str = ""
 
 
@@ -97,10 +99,11 @@ def begin_with(network: str | None, start: str | None) -> Beginning:
         )
         return Beginning(network, start, remark=remark)  # whether they fit is seen when it is built
     own = ("num_classes", "in_channels", "shift", "dropout")
+    causal = card is not None and card.arguments.get("streaming") == "causal"
     if card is not None:
         card = card_of_clips(card)
     arguments = {} if card is None else {key: value for key, value in card.arguments.items() if key not in own}
-    return Beginning(network, name, arguments, card, remark)
+    return Beginning(network, name, arguments, card, causal, remark)
 
 
 def start_fits(settings: TrainingSettings) -> bool:
@@ -178,7 +181,7 @@ def settings_for(
     *,
     model: str | None,
     shift: Shift | None,
-    streaming: Literal["causal"] | None,
+    streaming: Literal["window", "causal"] | None,
     modality: FrameModality | None,
     size: int | None,
     start: str | None,
@@ -226,7 +229,7 @@ def settings_for(
         sampled = _sampling_for(clips, entry, beginning.card, preprocessing, say)
     if size is None and beginning.start == START and len(clips) < FEW:
         size = FEW_SIZE
-    if streaming is not None:
+    if streaming == "causal" or (streaming is None and beginning.causal):
         preprocessing, sampled, arguments = _frame_by_frame(beginning.network, preprocessing, sampled, arguments)
     if size is not None:
         preprocessing = replace(preprocessing, height=size, width=size, short_side=round(size * 8 / 7))

@@ -26,15 +26,16 @@ def run_live(network: Network, card: Card, how: LiveMode) -> tuple[Network, Card
     """
     from actionstream.models.streaming import Streaming
 
-    trained: str = "window"
     if isinstance(network, Streaming):
-        trained, network, card = network.mode, network.network, card_of_clips(card)
+        if network.mode == how:
+            return network, card
+        network, card = network.network, card_of_clips(card)
     if how == "window":
         if network.streams:
             raise ActionstreamError(f"{card.network} streams by itself, and needs no window")
         return network, card
     streaming = Streaming(network, mode=how, num_frames=card.num_frames).eval()
-    if how == "causal" != trained:
+    if how == "causal":
         warnings.warn(
             f"{card.network} was trained on whole clips; in causal mode it is another function, and its scores mean "
             "less: fine-tune it with train --streaming causal",

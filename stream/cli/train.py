@@ -68,10 +68,11 @@ def train(
         ),
     ] = None,
     streaming: Annotated[
-        Literal["causal"] | None,
+        Literal["window", "causal"] | None,
         typer.Option(
-            help="Train a network for whole clips to run frame by frame: a score depends on the frames up to its own. "
-            "(watch --streaming delayed needs weights of whole clips.)"
+            help="How a network for whole clips will run live: in a window or, causal, frame by frame. (watch "
+            "--streaming delayed needs the weights for a window.)",
+            show_default="that of --start; window",
         ),
     ] = None,
     modality: Annotated[

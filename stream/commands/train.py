@@ -47,7 +47,7 @@ def train_clips(
     data: Data | str | os.PathLike[str],
     model: str | None = None,
     shift: Shift | None = None,
-    streaming: Literal["causal"] | None = None,
+    streaming: Literal["window", "causal"] | None = None,
     modality: FrameModality | None = None,
     size: int | None = None,
     start: str | None = None,

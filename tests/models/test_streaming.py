@@ -229,9 +229,9 @@ def test_a_fading_mean():
 
 
 def test_what_is_for_streaming_alone():
-    for name, given in (("r3d_18", {"num_frames": 8}), ("tsm_resnet18", {"fading": True})):
+    for name, options in (("r3d_18", {"num_frames": 8}), ("tsm_resnet18", {"fading": True})):
         with pytest.raises(ValueError, match="num_frames and fading are for streaming"):
-            create(name, **given)
+            create(name, **options)
 
 
 @torch.inference_mode()

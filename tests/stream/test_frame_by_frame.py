@@ -89,8 +89,8 @@ def test_a_network_is_trained_frame_by_frame(run, tmp_path):
     for out, options in (
         (whole, ("--model", "mc4_18", "--start", "none")),
         (causal, ("--start", whole, "--streaming", "causal")),
-        (further, ("--start", causal, "--streaming", "causal")),
-        (back, ("--start", further)),
+        (further, ("--start", causal)),
+        (back, ("--start", further, "--streaming", "window")),
     ):
         code, _, err = run("train", *small, *options, "-o", out)
         assert code == 0, err
