@@ -11,7 +11,7 @@ from browser import PHONE, check_access, part, server, take_pictures, visit, wai
 from actionstream.evaluation.activitynet import read_truth
 from actionstream.sources import SAMPLE
 
-pytestmark = [pytest.mark.alone, pytest.mark.slow]
+pytestmark = [pytest.mark.waits, pytest.mark.slow]
 
 VIDEOS = ("door", "hall", "kitchen", "yard", "<b>attic")
 HALL = {

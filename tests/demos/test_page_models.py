@@ -3,7 +3,7 @@
 import pytest
 from browser import part, visit, wait_until
 
-pytestmark = [pytest.mark.alone, pytest.mark.slow]
+pytestmark = [pytest.mark.waits, pytest.mark.slow]
 
 
 def test_a_network_without_a_memory_sees_no_direction(site, browser):

@@ -8,7 +8,7 @@ from browser import PHONE, chromium, part, server, take_pictures, visit, wait_un
 from actionstream.models import read_card
 from actionstream.teaching import Teacher
 
-pytestmark = [pytest.mark.alone, pytest.mark.slow]
+pytestmark = [pytest.mark.waits, pytest.mark.slow]
 
 STILL, RIGHT, DOWN, CLOSER, UP = range(5)
 BEGINS = {RIGHT: 2.2, DOWN: 6.2, CLOSER: 12.2, UP: 8.2}

@@ -15,7 +15,7 @@ from PIL import Image
 from actionstream.evaluation.detection_table import read_table
 from actionstream.sources import SAMPLE
 
-pytestmark = [pytest.mark.alone, pytest.mark.slow]
+pytestmark = [pytest.mark.waits, pytest.mark.slow]
 
 
 KEY = "upload"

@@ -17,6 +17,7 @@ from actionstream.models.catalogue import NETWORKS, create_empty
 from actionstream.models.clip_network import ClipNetwork
 from actionstream.models.network import Network
 from actionstream.models.networks.costs import FILE, NetworkCosts, hash_tensors, main, measure, read_table
+from actionstream.models.streaming import Streaming
 from actionstream.models.window import Window
 
 NUM_PARAMETERS = {  # SPECS: computed from the reference code at 400 classes unless said
@@ -150,9 +151,23 @@ def test_a_row_of_the_table():
     tensors = create("tsm_mobilenet_v2", num_classes=27, in_channels=10).state_dict()
     assert hash_tensors(tensors) == row.tensors
     assert hash_tensors({key: tensors[key] for key in tensors if key != "classifier.1.bias"}) != row.tensors
-    i3d = next(row for row in read_table() if row.name == "i3d")
-    assert (i3d.num_frames, i3d.streams) == (64, False)
-    assert i3d.state_bytes == 4 * (64 * 3 * 224 * 224 + 400 + 1)
+
+
+def test_how_a_network_streams():
+    rows = {row.name: row for row in read_table()}
+    assert rows["tsm_resnet50"].streams == "frame by frame"
+    assert rows["i3d"].streams == "by 8 frames, or 48 late"
+    assert rows["s3d_g"].streams == "by 8 frames"
+    assert rows["slow_r50"].streams == "frame by frame, or 9 late"
+    assert rows["i3d"].multiply_adds == pytest.approx(64 * rows["i3d"].live_multiply_adds, rel=1e-3)
+    network = Streaming(create_empty("slow_r50"), mode="causal", num_frames=8)
+    assert rows["slow_r50"].state_bytes == network.state_bytes(256, 256)
+    window = rows["smallbig_r50"]
+    assert (window.streams, window.delay) == ("in a window", None)
+    assert window.window.startswith("the last big view spans all frames of whole clips")
+    assert window.state_bytes == 4 * (8 * 3 * 224 * 224 + 400 + 1)
+    for row in rows.values():
+        assert bool(row.window) == (row.streams == "in a window")
 
 
 def test_importing_the_package_imports_no_network():

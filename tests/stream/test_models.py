@@ -1,13 +1,24 @@
 """`actionstream models`, and networks of the catalogue in `actionstream watch`, as a user has them."""
 
 import json
+import re
 
 import pytest
 import torch
 import torchvision
 
 from actionstream.models import list_models
+from actionstream.models.networks.costs import COLUMNS
 from actionstream.models.published import PUBLISHED
+
+
+def test_a_network_says_how_it_streams(run):
+    _, out, _ = run("models", "slow_r50")
+    assert re.search(r"^streams +frame by frame, or 9 late$", out, re.MULTILINE)
+    assert "\nstate, causal, frame by frame\n" in out
+    _, out, _ = run("models", "smallbig_r50")
+    assert re.search(r"^window +the last big view spans all frames of whole clips", out, re.MULTILINE)
+    assert "\nstate, in a window of 8 frames\n" in out
 
 
 def test_the_table(run):
@@ -15,13 +26,13 @@ def test_the_table(run):
     assert (code, err) == (0, "")
     table, checkpoints = out.split("\n\n")
     head, *rows = table.splitlines()
-    assert head.split() == ["network", "input", "parameters", "multiply-adds", "state", "streams", "paper"]
+    assert re.split(" {2,}", head) == list(COLUMNS)
     assert [row.split()[0] for row in rows] == list_models()
     row = next(row for row in rows if row.startswith("tsm_resnet50 "))
     assert row.split("  ")[0] == "tsm_resnet50"
     assert "24.33 M" in row
     assert "2.81 MB" in row
-    assert "yes" in row
+    assert "  frame by frame  " in row
     head, *rows = checkpoints.splitlines()
     assert head.split() == ["checkpoint", "network", "labels", "licence", "where"]
     assert [row.split()[0] for row in rows] == ["imagenet", "motion", "motion-tsn", *PUBLISHED]
