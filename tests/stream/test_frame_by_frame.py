@@ -9,6 +9,7 @@ import pytest
 import torch
 from helpers import images, random_card, random_network, write_video
 
+from actionstream.benchmarks import frame_by_frame
 from actionstream.models import load, save
 from actionstream.models.video import every_frame
 
@@ -105,3 +106,22 @@ def test_a_network_is_trained_frame_by_frame(run, tmp_path):
     assert code == 0, err
     code, _, err = run("train", *small, "--model", "tsm_resnet18", "--streaming", "causal", "-o", tmp_path / "tsm")
     assert (code, "streams by itself" in err) == (2, True)
+
+
+@pytest.mark.slow
+def test_the_benchmark():
+    said = []
+    row = frame_by_frame.measure("mc3_18", streams=(1,), rounds=1, say=said.append)
+    assert (row["frames"], row["frames_of_a_step"], row["stride"]) == (16, 1, 2)
+    assert row["multiply_adds"]["times_less"] == pytest.approx(16, rel=1e-3)
+    assert row["multiply_adds"]["window"] == pytest.approx(43.34e9, rel=1e-3)  # as in the catalogue
+    (times,) = row["times"]
+    assert times["times_less_at_stride"] == pytest.approx(times["times_less"]["median"] / 2)
+    assert times["times_less"]["median"] == pytest.approx(times["window_ms"]["median"] / times["live_ms"]["median"])
+    assert len(said) == 1
+
+
+def test_a_case_that_the_benchmark_does_not_have(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["frame_by_frame", "r4d"])
+    with pytest.raises(SystemExit, match="no case 'r4d'; there are slow_r50; "):
+        frame_by_frame.main()
