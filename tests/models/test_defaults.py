@@ -38,7 +38,7 @@ def clips(tmp_path_factory):
 
 
 def settings(root, **given):
-    names = ("model", "shift", "modality", "size", "start", "batch_size", "epochs", "teacher")
+    names = ("model", "shift", "streaming", "modality", "size", "start", "batch_size", "epochs", "teacher")
     said = []
     found = settings_for(
         Data(root=str(root), hold_out=False), **{**dict.fromkeys(names), **given}, seed=3, say=said.append
@@ -57,6 +57,20 @@ def test_the_default_network_starts_from_the_packaged_backbone(clips):
     assert start_fits(found)
     assert not start_fits(changed(found, ["arguments.width=0.25"]))
     assert start_fits(changed(found, ["start=none"]))
+
+
+def test_frame_by_frame(clips):
+    """The same clips, in snippets of as many frames as the network halves the rate by."""
+    whole, _ = settings(clips, model="mc4_18", start="none")
+    found, said = settings(clips, model="mc4_18", start="none", streaming="causal")
+    assert found.arguments == {**whole.arguments, "streaming": "causal", "num_frames": whole.sampled.num_frames}
+    assert found.sampled.num_frames == whole.sampled.num_frames // 2
+    assert found.sampled.interval_seconds == 2 * whole.sampled.interval_seconds
+    assert found.sampled.frame_seconds == whole.sampled.interval_seconds
+    assert found.preprocessing.stack == 2
+    for model, why in (("tsm_resnet18", "streams by itself"), ("r2d_18", "reads the frames of whole clips")):
+        with pytest.raises(ActionstreamError, match=why):
+            settings(clips, model=model, start="none", streaming="causal")
 
 
 def test_random_weights(clips):
