@@ -62,7 +62,7 @@ def test_the_default_network_starts_from_the_packaged_backbone(clips):
 def test_frame_by_frame(clips):
     """The same clips, in snippets of as many frames as the network halves the rate by."""
     whole, _ = settings(clips, model="mc4_18", start="none")
-    found, said = settings(clips, model="mc4_18", start="none", streaming="causal")
+    found, _ = settings(clips, model="mc4_18", start="none", streaming="causal")
     assert found.arguments == {**whole.arguments, "streaming": "causal", "num_frames": whole.sampled.num_frames}
     assert found.sampled.num_frames == whole.sampled.num_frames // 2
     assert found.sampled.interval_seconds == 2 * whole.sampled.interval_seconds

@@ -20,6 +20,7 @@ from actionstream.models.export.int8 import _calibrating, quantise
 from actionstream.models.export.step import resize
 from actionstream.models.locate import PACKAGED
 from actionstream.models.weights.checkpoint import read_card, save
+from actionstream.models.weights.live import run_live
 
 CARD = random_card("tsm_resnet18", width=0.25)
 
@@ -110,6 +111,19 @@ def test_every_kind_of_network_that_streams(name, size, tmp_path):
     card = replace(random_card(name), preprocessing=Preprocessing(height=size, width=size))
     network = random_network(card)
     export(network, card, tmp_path / "step.onnx")
+    given = snippets_of(card, 2, 4)
+    expected, limit = right(network, card, given)
+    assert apart(streamed(tmp_path / "step.onnx", given), expected) < limit
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.* was trained on whole clips:RuntimeWarning")
+@pytest.mark.parametrize(("name", "mode"), [("slowfast_r50_4x16", "causal"), ("i3d", "delayed")])
+def test_clip_networks_are_exported_frame_by_frame(name, mode, tmp_path):
+    card = replace(random_card(name), num_frames=16)
+    network, card = run_live(random_network(card), card, mode)
+    said = export(network, card, tmp_path / "step.onnx")
+    assert (said.streams, len(said.state)) == (True, len(network.empty_state(1, SIZE, SIZE)))
     given = snippets_of(card, 2, 4)
     expected, limit = right(network, card, given)
     assert apart(streamed(tmp_path / "step.onnx", given), expected) < limit
