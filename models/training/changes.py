@@ -74,6 +74,8 @@ def _kinds(settings: Settings) -> dict[str, Any]:
         kinds[name] = kind
         if is_dataclass(kind):
             kinds |= {f"{name}.{each}": inner for each, inner in get_type_hints(kind).items()}
+    if "streaming" in settings.arguments:
+        kinds |= {f"{ARGUMENTS}.num_frames": int, f"{ARGUMENTS}.fading": bool}  # of `create`
     build = find_entry(settings.network).network_class().__init__
     hints = get_type_hints(build)
     for name, parameter in signature(build).parameters.items():

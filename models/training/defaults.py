@@ -29,7 +29,7 @@ from actionstream.models.training.sampling import FrameSampling
 from actionstream.models.training.settings import TrainingSettings
 from actionstream.models.video import SourceError
 from actionstream.models.weights.checkpoint import read_card
-from actionstream.models.weights.live import card_of_clips, stacked
+from actionstream.models.weights.live import ARGUMENTS, card_of_clips, stacked
 
 NETWORK, START, NO_START = "tsm_efficientnet_lite0", "imagenet", "none"
 MOST_MEASURED = 200
@@ -54,7 +54,7 @@ class Beginning:
     arguments  of the network that it has from the checkpoint
     start      None: random weights
     card       of the checkpoint, for whole clips; None for random weights, and for published weights
-    causal     whether the checkpoint was trained to run frame by frame
+    live       arguments of a checkpoint that was trained to run frame by frame
     remark     what the user did not ask for; "" where there is nothing
     """
 
@@ -62,7 +62,7 @@ class Beginning:
     start: str | None
     arguments: dict[str, Any] = field(default_factory=dict)
     card: Card | None = None
-    causal: bool = False
+    live: dict[str, Any] = field(default_factory=dict)
     remark: str = ""
 
 
@@ -99,11 +99,13 @@ def begin_with(network: str | None, start: str | None) -> Beginning:
         )
         return Beginning(network, start, remark=remark)  # whether they fit is seen when it is built
     own = ("num_classes", "in_channels", "shift", "dropout")
-    causal = card is not None and card.arguments.get("streaming") == "causal"
+    live: dict[str, Any] = {}
     if card is not None:
+        if card.arguments.get("streaming") == "causal":
+            live = {key: card.arguments[key] for key in ARGUMENTS if key in card.arguments}
         card = card_of_clips(card)
     arguments = {} if card is None else {key: value for key, value in card.arguments.items() if key not in own}
-    return Beginning(network, name, arguments, card, causal, remark)
+    return Beginning(network, name, arguments, card, live, remark)
 
 
 def start_fits(settings: TrainingSettings) -> bool:
@@ -229,8 +231,9 @@ def settings_for(
         sampled = _sampling_for(clips, entry, beginning.card, preprocessing, say)
     if size is None and beginning.start == START and len(clips) < FEW:
         size = FEW_SIZE
-    if streaming == "causal" or (streaming is None and beginning.causal):
-        preprocessing, sampled, arguments = _frame_by_frame(beginning.network, preprocessing, sampled, arguments)
+    if streaming == "causal" or (streaming is None and beginning.live):
+        arguments |= {**beginning.live, "streaming": "causal", "num_frames": sampled.num_frames}
+        preprocessing, sampled = _frame_by_frame(beginning.network, arguments, preprocessing, sampled)
     if size is not None:
         preprocessing = replace(preprocessing, height=size, width=size, short_side=round(size * 8 / 7))
     batch_size = batch_size or BATCH_SIZE
@@ -252,10 +255,9 @@ def settings_for(
 
 
 def _frame_by_frame(
-    network: str, preprocessing: Preprocessing, sampled: FrameSampling, arguments: dict[str, Any]
-) -> tuple[Preprocessing, FrameSampling, dict[str, Any]]:
+    network: str, arguments: dict[str, Any], preprocessing: Preprocessing, sampled: FrameSampling
+) -> tuple[Preprocessing, FrameSampling]:
     """What a clip network is trained with that runs frame by frame, from what it would be trained with on clips."""
-    arguments = {**arguments, "streaming": "causal", "num_frames": sampled.num_frames}
     empty = create_empty(network, **arguments)
     assert isinstance(empty, Streaming)
     stack, interval = empty.snippet_frames, sampled.interval_seconds
@@ -265,7 +267,7 @@ def _frame_by_frame(
         interval_seconds=interval * stack,
         frame_seconds=sampled.frame_seconds if stack == 1 else interval,
     )
-    return stacked(preprocessing, stack, interval, sampled.frame_seconds), snippets, arguments
+    return stacked(preprocessing, stack, interval, sampled.frame_seconds), snippets
 
 
 def _sampling_for(

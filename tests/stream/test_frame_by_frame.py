@@ -89,7 +89,7 @@ def test_a_network_is_trained_frame_by_frame(run, tmp_path):
     whole, causal, further, back = (tmp_path / name for name in ("whole", "causal", "further", "back"))
     for out, options in (
         (whole, ("--model", "mc4_18", "--start", "none")),
-        (causal, ("--start", whole, "--streaming", "causal")),
+        (causal, ("--start", whole, "--streaming", "causal", "--set", "arguments.fading=true")),
         (further, ("--start", causal)),
         (back, ("--start", further, "--streaming", "window")),
     ):
@@ -98,7 +98,7 @@ def test_a_network_is_trained_frame_by_frame(run, tmp_path):
     cards = {out: load(out)[1] for out in (whole, causal, further, back)}
     assert "streaming" not in cards[whole].arguments
     for out in (causal, further):
-        assert cards[out].arguments["streaming"] == "causal"
+        assert (cards[out].arguments["streaming"], cards[out].arguments["fading"]) == ("causal", True)
         assert cards[out].interval_seconds == pytest.approx(2 * cards[whole].interval_seconds)
         assert cards[out].frame_seconds == pytest.approx(cards[whole].interval_seconds)
     assert replace(cards[back], training={}, accuracy={}) == replace(cards[whole], training={}, accuracy={})
