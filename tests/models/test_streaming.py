@@ -12,6 +12,9 @@ from streams import run
 from actionstream.kernels import Slots
 from actionstream.models import create
 from actionstream.models.catalogue import NETWORKS, create_empty
+from actionstream.models.networks.artnet import ARTNet
+from actionstream.models.networks.c3d import C3D
+from actionstream.models.networks.resnet3d import ResNet3D
 from actionstream.models.over_time import VolumeCarry
 from actionstream.models.streaming import Streaming
 
@@ -165,6 +168,38 @@ def test_delayed_is_the_clip_network_inside_a_clip(name):
     assert (streaming.snippet_frames, streaming.delay) == STREAMS[name]
     assert Streaming(network, mode="causal", num_frames=1).delay == 0
     assert distance_inside(network.double(), torch.float64) < EXACT
+
+
+MODES = [(name, mode) for name in STREAMS for mode in ("causal", "delayed")]
+MODES += [(name, "causal") for name, why in WHOLE_CLIPS.items() if why[0] == "("]
+MODES = [case for case in MODES if case not in KINDS]  # whose laws are tested in more ways above
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "mode"), MODES, ids=map(" ".join, MODES))
+def test_the_laws_of_each_network(name, mode):
+    """In pieces, with another future, and in rows of a pool of which one begins later: the features are the same."""
+    network = Streaming(filled(name), mode=mode, num_frames=16)
+    side = 16 if isinstance(network.network, C3D | ARTNet | ResNet3D) else 32
+    shape = (2, 3, network.in_channels, side, side)
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    whole, _ = run(network.trunk, x)
+    bound = CONTRACT[torch.float32]
+    assert apart(run(network.trunk, x, cuts=(1,))[0], whole) < bound
+    changed = torch.cat([x[:, :2], 1 - x[:, 2:]], dim=1)
+    assert apart(run(network.trunk, changed)[0][:, :2], whole[:, :2]) < bound
+    _, leaves = run(network.trunk, x[:1, :1])
+    pool = tuple(torch.zeros(3, *leaf.shape[1:]) for leaf in leaves)
+
+    def in_rows(x, *rows):
+        return run(network.trunk, x, state=tuple(Slots(leaf, torch.tensor(rows)) for leaf in pool))[0]
+
+    assert apart(in_rows(x[:1, :2], 2), whole[:1, :2]) < bound
+    both = in_rows(torch.stack([x[0, 2:], x[1, :1]]), 2, 0)
+    assert apart(both, torch.stack([whole[0, 2:], whole[1, :1]])) < bound
+    for leaf in pool:
+        leaf[2] = 0
+    assert apart(in_rows(x[:, :1], 2, 1), whole[:, :1]) < bound
 
 
 @pytest.mark.parametrize("lateral", ["time-strided-conv", "time-strided-sample", "time-to-channel"])
