@@ -70,8 +70,8 @@ def train(
     streaming: Annotated[
         Literal["window", "causal"] | None,
         typer.Option(
-            help="How a network for whole clips will run live: in a window or, causal, frame by frame. (watch "
-            "--streaming delayed needs the weights for a window.)",
+            help="How a network for whole clips will run live: in a window, whose weights delayed takes, too; or, "
+            "causal, frame by frame.",
             show_default="that of --start; window",
         ),
     ] = None,
