@@ -17,7 +17,7 @@ test: .venv/ready-dev
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not slow and not waits and not alone"
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -m "slow and not waits and not alone"
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 4 --dist loadfile -m waits
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m waits
 	$(BIN)/pytest -m alone
 
 .venv/ready: pyproject.toml
