@@ -76,6 +76,9 @@ def test_an_export_runs_frame_by_frame(run, file, video, tmp_path):
         found = scores_of(run, exported, video, tmp_path)
         np.testing.assert_array_equal(found["times_seconds"], expected["times_seconds"])
         np.testing.assert_allclose(found["scores"], expected["scores"], atol=1e-4 * np.abs(expected["scores"]).max())
+    code, out, err = run("bench", "latency", video, "--model", exported, "--frames", 30, "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["labelled"] > 0
 
 
 def test_a_network_is_trained_frame_by_frame(run, tmp_path):
