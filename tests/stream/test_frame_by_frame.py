@@ -64,6 +64,7 @@ def test_events_and_timelines_are_told_in_the_time_of_what_they_are_about(run, f
     assert max(ends) == pytest.approx(5.9 - 1.2 + 0.2)  # a segment ends with its last snippet
 
 
+@pytest.mark.slow
 def test_an_export_runs_frame_by_frame(run, file, video, tmp_path):
     for mode in ("causal", "delayed"):
         exported = tmp_path / f"{mode}.onnx"
@@ -81,6 +82,7 @@ def test_an_export_runs_frame_by_frame(run, file, video, tmp_path):
     assert json.loads(out)["labelled"] > 0
 
 
+@pytest.mark.slow
 def test_a_network_is_trained_frame_by_frame(run, tmp_path):
     """From weights of whole clips, and then further, and back to whole clips."""
     data = tmp_path / "data"
