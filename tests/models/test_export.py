@@ -117,11 +117,9 @@ def test_every_kind_of_network_that_streams(name, size, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:.* was trained on whole clips:RuntimeWarning")
-@pytest.mark.parametrize(("name", "mode"), [("slowfast_r50_4x16", "causal"), ("i3d", "delayed")])
-def test_clip_networks_are_exported_frame_by_frame(name, mode, tmp_path):
-    card = replace(random_card(name), num_frames=16)
-    network, card = run_live(random_network(card), card, mode)
+def test_clip_networks_are_exported_frame_by_frame(tmp_path):
+    card = replace(random_card("i3d"), num_frames=16)
+    network, card = run_live(random_network(card), card, "delayed")
     said = export(network, card, tmp_path / "step.onnx")
     assert (said.streams, len(said.state)) == (True, len(network.empty_state(1, SIZE, SIZE)))
     given = snippets_of(card, 2, 4)
