@@ -10,6 +10,7 @@ from typing import get_args
 from torch import Tensor, nn
 
 from actionstream.models.clip_network import ClipNetwork
+from actionstream.models.common.checked import MOST_FRAMES
 from actionstream.models.common.choices import StreamingMode
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.network import Network, State, call_on_meta
@@ -42,10 +43,14 @@ class Streaming(Network):
     def __init__(self, network: Network, *, mode: StreamingMode, num_frames: int, fading: bool = False):
         if mode not in get_args(StreamingMode):
             raise ActionstreamError(f"mode is {mode!r}; it is one of {', '.join(get_args(StreamingMode))}")
-        if num_frames < 1:
-            raise ActionstreamError(f"clips of {num_frames} frames; 1 or more")
+        if not isinstance(num_frames, int) or not 1 <= num_frames <= MOST_FRAMES:
+            raise ActionstreamError(f"clips of {num_frames} frames; expected a whole number from 1 to {MOST_FRAMES}")
         if not isinstance(network, ClipNetwork) or type(network).volume is ClipNetwork.volume:
-            kind = "streams by itself" if network.streams else "has layers that need whole clips; run it in a window"
+            kind = (
+                "streams by itself; leave streaming out"
+                if network.streams
+                else "has layers that need whole clips; run it in a window"
+            )
             raise ActionstreamError(f"{type(network).__name__} {kind}")
         probe = _Probe(network, mode)
         rows = call_on_meta(probe, (1, network.in_channels, _FRAMES, _SIDE, _SIDE)).shape[2]

@@ -57,7 +57,7 @@ def run_live(network: Network, card: Card, how: LiveMode) -> tuple[Network, Card
 
 def card_of_clips(card: Card) -> Card:
     """The card of a network for whole clips, from that for frame by frame; another card is returned as it is."""
-    if ARGUMENTS[0] not in card.arguments:
+    if card.arguments.get("streaming") is None:
         return card
     from actionstream.models.streaming import Streaming
 

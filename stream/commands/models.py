@@ -64,7 +64,7 @@ def print_model(model: str) -> None:
                 "labels": ", ".join(card.labels),
                 "modality": size.modality,
                 "interval_seconds": round(card.interval_seconds, 4),
-                "num_frames": card.num_frames,
+                "num_frames": card.arguments.get("num_frames", card.num_frames),
                 "thresholds": ", ".join(f"{label} {number:g}" for label, number in card.thresholds.items()),
                 "examples": _counted(card.training.get("examples")),
                 "licence": card.licence,

@@ -65,7 +65,9 @@ def open_runtime(
     found = locate(model, weights=weights)
     if found.kind == "exported":
         if loading:
-            raise ActionstreamError(f"{found} is exported, and has labels and weights of its own")
+            raise ActionstreamError(
+                f"{found} is exported, and keeps its labels, weights and streaming; leave {' and '.join(loading)} out"
+            )
         path = found.file("exported")
         opened = open_exported(path, runtime, device=device, num_threads=num_threads, precision=precision)
         if export_meanwhile and runtime == "auto" and precision == "float32":

@@ -9,6 +9,7 @@ from helpers import random_card, random_network
 
 from actionstream.models import load, save
 from actionstream.models.card import Card
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.preprocessing import Preprocessing
 from actionstream.models.weights.live import card_of_clips, run_live
 
@@ -73,6 +74,20 @@ def test_what_cannot_run_so_says_why(name, how, why):
     network = random_network(card)
     with pytest.raises(ValueError, match=why):
         run_live(network, card, how)
+
+
+@pytest.mark.parametrize("given", [{"num_frames": 10**9}, {"num_frames": 1.5}, {"streaming": "late"}])
+def test_a_file_of_somebody_asks_for_what_is_not_there(given, tmp_path):
+    """Such as a mean over so many frames that no memory holds it."""
+    path = tmp_path / "strange.safetensors"
+    save(path, random_network(CLIPS), replace(CLIPS, arguments={**CLIPS.arguments, "streaming": "causal", **given}))
+    with pytest.raises(ActionstreamError, match="cannot be built"):
+        load(path)
+
+
+def test_a_file_that_says_it_does_not_stream():
+    card = replace(CLIPS, arguments={**CLIPS.arguments, "streaming": None})
+    assert card_of_clips(card) == card
 
 
 def test_flow_of_pictures_that_are_closer_than_frames():

@@ -137,7 +137,7 @@ def test_what_is_refused(folder, tmp_path):
     for options, message in (
         ({"runtime": "graphs"}, r"model.onnx is exported; it runs with onnx or openvino, not with graphs"),
         ({"device": "cuda"}, r"model.onnx is exported, and runs on the CPU; on cuda run the checkpoint"),
-        ({"labels": ["a"]}, r"model.onnx is exported, and has labels and weights of its own"),
+        ({"labels": ["a"]}, r"model.onnx is exported, and keeps its labels, weights and streaming; leave labels out"),
     ):
         with pytest.raises(ValueError, match=message):
             open_runtime(folder / "model.onnx", **options)
