@@ -102,6 +102,18 @@ def test_the_minimum_duration_delays_the_announcement():
     assert (found.start_seconds, found.announced_seconds) == pytest.approx((2.0, 3.0))
 
 
+def test_a_delayed_model_announces_later():
+    """Its segments lie where they are; the rows that say so come later, the last ones with the end of the video."""
+    card = replace(CARD, delay_snippets=7)
+    spans = [(2, 3.5, "x"), (9.5, 10, "y")]
+    plain, late = (live_segments(rows(*spans), each, EVENTS) for each in (CARD, card))
+    assert [(each.start_seconds, each.end_seconds) for each in late] == [
+        (each.start_seconds, each.end_seconds) for each in plain
+    ]
+    assert late[0].announced_seconds == pytest.approx(plain[0].announced_seconds + 7 * CARD.interval_seconds)
+    assert late[1].announced_seconds == 10
+
+
 def video(name, *spans, labels=("x", "y"), **options):
     scores = rows(*spans, **options).after(CARD.context)
     return LiveVideo.of(name, scores, CARD, live_segments(scores, CARD, EVENTS), labels=labels)
