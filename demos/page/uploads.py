@@ -12,10 +12,12 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from glob import escape, glob
 from pathlib import Path
 from time import perf_counter
 
 from actionstream.models.common.errors import ActionstreamError
+from actionstream.models.common.files import bytes_of_files
 
 
 @dataclass
@@ -155,7 +157,7 @@ class Room:
     def reserve(self, num_bytes: int, *, most: float) -> Iterator[None]:
         """Room for so many bytes in here; ActionstreamError where all would be more than `most`."""
         with self._lock:
-            there = sum(file.stat().st_size for file in self._folder.rglob("*") if file.is_file())
+            there = bytes_of_files(glob(f"{escape(str(self._folder))}/**", recursive=True, include_hidden=True))
             if there + self._reserved + num_bytes > most:
                 raise ActionstreamError("the server has no room for more videos; try again later")
             self._reserved += num_bytes

@@ -9,9 +9,10 @@ import io
 import os
 import platform
 import re
+import stat
 import zlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,16 @@ def cannot_write(path: Path, error: OSError) -> OSError:
     """The error for a file that cannot be written, from that of the system."""
     what = f"{path} cannot be written: {error.strerror or error}"
     return OSError(what) if error.errno is None else OSError(error.errno, what)
+
+
+def bytes_of_files(paths: Iterable[str | Path]) -> int:
+    """The bytes of all these files together; folders, and files that somebody deletes meanwhile, count as none."""
+    total = 0
+    for path in paths:
+        with suppress(FileNotFoundError):
+            there = os.stat(path)
+            total += there.st_size if stat.S_ISREG(there.st_mode) else 0
+    return total
 
 
 def _clear_stale(path: Path) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime, timedelta
-from glob import glob
+from glob import escape, glob
 from pathlib import Path
 from typing import Any
 
 from actionstream.benchmarks.alternation import Done, nobody
 from actionstream.benchmarks.memory import resident_megabytes
+from actionstream.models.common.files import bytes_of_files
 from actionstream.serve.reading import parse_settings
 from actionstream.serve.service import Service
 from actionstream.serve.store import FILE
@@ -97,16 +97,10 @@ def _look(folder: Path) -> dict[str, float]:
         "megabytes": resident_megabytes(),
         "threads": len(os.listdir("/proc/self/task")),
         "files": len(os.listdir("/proc/self/fd")),
-        "database_megabytes": sum(map(_size, (folder / "state").glob(f"{FILE}*"))) / 1e6,
+        "database_megabytes": bytes_of_files(glob(f"{escape(str(folder))}/state/{FILE}*")) / 1e6,
         "json_files": len(glob("events*.jsonl", root_dir=folder)),
         "clips": len(glob("clips/**/*.mp4", root_dir=folder, recursive=True)),
     }
-
-
-def _size(path: Path) -> int:
-    with suppress(FileNotFoundError):  # the log of a database, which is merged into it
-        return path.stat().st_size
-    return 0
 
 
 def _median(looks: list[dict[str, float]], name: str) -> float:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from actionstream.clips.clip import finish
 from actionstream.clips.paths import PARTIAL, start_of, stem_of_file
+from actionstream.models.common.files import bytes_of_files
 
 DAY_SECONDS = 86_400
 
@@ -60,10 +61,7 @@ class Retention:
 
     def add(self, stem: Path, files: list[Path]) -> None:
         """Add a finished clip."""
-        size = 0
-        for path in files:
-            with suppress(FileNotFoundError):
-                size += path.stat().st_size
+        size = bytes_of_files(files)
         insort(self._clips, FinishedClip(start_of(stem), stem, size, files))
         self._bytes += size
 

@@ -86,6 +86,7 @@ def _linux_cameras(folder: Path) -> list[tuple[str, str]]:
     """A device has several files; pictures come from the one whose `index` is 0."""
     found = []
     for device in sorted(folder.glob("video*"), key=lambda path: int(path.name.removeprefix("video"))):
-        if (device / "index").read_text().strip() == "0":
-            found.append((device.name.removeprefix("video"), (device / "name").read_text().strip()))
+        with suppress(FileNotFoundError):  # it was unplugged meanwhile
+            if (device / "index").read_text().strip() == "0":
+                found.append((device.name.removeprefix("video"), (device / "name").read_text().strip()))
     return found

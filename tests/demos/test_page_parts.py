@@ -19,6 +19,7 @@ from actionstream.demos.page.cost import check_cost, cost_of
 from actionstream.demos.page.hub import Hub, Settings, SharedEngine
 from actionstream.demos.page.limits import Limits
 from actionstream.demos.page.site import Site
+from actionstream.demos.page.uploads import Room
 from actionstream.demos.page.visitor import PageSource, Visitor, read_picture
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.locate import locate
@@ -412,3 +413,34 @@ def test_a_model_that_takes_too_much_is_not_opened(site, checkpoint, monkeypatch
 def test_limits_that_make_no_sense(wrong):
     with pytest.raises(ValueError, match=f"{next(iter(wrong))} is .*; expected "):
         Limits(**wrong)
+
+
+def test_room_is_counted_while_files_are_taken_away(tmp_path):
+    """Uploads are moved and removed by other visitors meanwhile."""
+    folder = tmp_path / "[server]"
+    folder.mkdir()
+    (folder / "kept.mp4").write_bytes(bytes(900))
+    files = [folder / f"visitor{n}" / "film.mp4" for n in range(20)]
+    ended = threading.Event()
+
+    def come_and_go() -> None:
+        while not ended.is_set():
+            for file in files:
+                file.parent.mkdir(exist_ok=True)
+                file.write_bytes(bytes(2))
+            for file in files:
+                file.unlink()
+                file.parent.rmdir()
+
+    room = Room(folder)
+    thread = threading.Thread(target=come_and_go)
+    thread.start()
+    try:
+        for _ in range(200):
+            with room.reserve(50, most=1000):
+                pass
+    finally:
+        ended.set()
+        thread.join()
+    with pytest.raises(ActionstreamError, match="no room"), room.reserve(101, most=1000):
+        pass
