@@ -1,11 +1,13 @@
 """Fixtures that several tests share."""
 
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from helpers import ROOT, random_card, random_network, tracked
 
 from actionstream.cli import main as cli
@@ -26,6 +28,23 @@ def checkpoint(tmp_path_factory) -> Path:
     card = random_card()
     save(path, random_network(card), card)
     return path
+
+
+@pytest.fixture(scope="session")
+def exports(tmp_path_factory) -> Path:
+    """A folder with the checkpoint of a small random network and its exports in all formats; one for all workers."""
+    from actionstream.models.export.files import SUFFIXES, export
+
+    folder = tmp_path_factory.getbasetemp()
+    folder = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "exports"
+    folder.mkdir(exist_ok=True)
+    with FileLock(folder / "lock"):
+        for to, suffix in SUFFIXES.items():
+            if not (folder / f"model{suffix}").exists():
+                card = random_card()
+                save(folder / "model.safetensors", random_network(card), card)
+                export(random_network(card), card, folder / f"model{suffix}", to=to, checkpoint="abc")
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -15,14 +15,14 @@ from precision import EXACT, apart, float64_bound
 from actionstream.models import Preprocessing
 from actionstream.models.export.cache import find_export, key, make_export
 from actionstream.models.export.exported import KEY, NUM_CHECKED, Exported, check_snippets
-from actionstream.models.export.files import export
+from actionstream.models.export.files import SUFFIXES, export
 from actionstream.models.export.int8 import _calibrating, quantise
 from actionstream.models.export.step import resize
 from actionstream.models.locate import PACKAGED
 from actionstream.models.weights.checkpoint import read_card, save
 from actionstream.models.weights.live import run_live
 
-CARD = random_card("tsm_resnet18", width=0.25)
+CARD = random_card()
 
 
 def session_of(path):
@@ -57,13 +57,10 @@ def snippets_of(card, num_streams, num_snippets, seed=0):
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
-@pytest.fixture(scope="module")
-def step(tmp_path_factory):
+@pytest.fixture
+def step(exports):
     """A network of CARD, and its ONNX file."""
-    path = tmp_path_factory.mktemp("export") / "step.onnx"
-    network = random_network(CARD)
-    export(network, CARD, path, checkpoint="abc")
-    return network, path
+    return random_network(CARD), exports / "model.onnx"
 
 
 def test_scores_are_those_of_the_network(step):
@@ -237,7 +234,7 @@ def test_an_export_is_made_once_for_each_checkpoint(tmp_path, monkeypatch):
     assert find_export(tmp_path / "two.safetensors") == path
     save(tmp_path / "two.safetensors", network, replace(CARD, licence="another"))
     assert find_export(tmp_path / "two.safetensors") is None
-    bi = random_card("tsm_resnet18", width=0.25, shift="bi")
+    bi = random_card(shift="bi")
     save(tmp_path / "clips.safetensors", random_network(bi), replace(bi, num_frames=8))
     with pytest.raises(ValueError, match=r"needs whole clips; live it runs in a window, with --runtime torch"):
         make_export(tmp_path / "clips.safetensors")
@@ -252,10 +249,9 @@ def test_the_packaged_export_is_that_of_the_packaged_checkpoint(name):
 
 
 @pytest.mark.parametrize("target", ["onnx", "torch-export"])
-def test_no_file_has_paths_of_the_machine_that_made_it(target, tmp_path):
+def test_no_file_has_paths_of_the_machine_that_made_it(target, exports):
     """The exporters keep stack traces unless told otherwise."""
-    path = tmp_path / f"step{'.onnx' if target == 'onnx' else '.pt2'}"
-    export(random_network(CARD), CARD, path, to=target)
+    path = exports / f"model{SUFFIXES[target]}"
     parts = [path.read_bytes()]
     if target == "torch-export":
         with zipfile.ZipFile(path) as archive:

@@ -32,9 +32,9 @@ BACKBONES = (  # the first squeezes the frames and sees them in another order of
     },
 )
 NETWORKS = {
-    "tsm_mobilenet_v2": random_card(width=0.35),
-    "tsm_mobilenet_v2, SAME, n_div 4": random_card(same=True, n_div=4, width=0.35),
-    "tsm_resnet18": random_card("tsm_resnet18", width=0.25),
+    "tsm_mobilenet_v2": random_card("tsm_mobilenet_v2", width=0.35),
+    "tsm_mobilenet_v2, SAME, n_div 4": random_card("tsm_mobilenet_v2", same=True, n_div=4, width=0.35),
+    "tsm_resnet18": random_card(),
     "tsm_resnet50": random_card("tsm_resnet50", width=0.25),
     "tsm_resnet101": random_card("tsm_resnet101", width=0.125),
     "tsn_resnet18": random_card("tsn_resnet18", width=0.25),

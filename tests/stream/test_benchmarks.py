@@ -43,7 +43,7 @@ def test_without_a_gpu_it_says_so(tmp_path):
 
 @pytest.mark.slow
 def test_ten_minutes_of_video_take_no_more_memory_than_one(tmp_path):
-    card = replace(random_card(width=0.35), interval_seconds=0.2, frame_seconds=0.2)
+    card = replace(random_card(), interval_seconds=0.2, frame_seconds=0.2)
     save(tmp_path / "model.safetensors", random_network(card), card)
     write_video(tmp_path / "clip.mp4", images(90))
     arguments = ["--hours", str(1 / 6), "--model", str(tmp_path / "model.safetensors"), "--passes", "1"]

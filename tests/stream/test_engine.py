@@ -15,7 +15,7 @@ from actionstream import Engine, Frame
 from actionstream.models.weights.loading import load
 from actionstream.runtimes.eager import TorchRuntime
 
-CARD = random_card(width=0.35)
+CARD = random_card()
 NETWORK = random_network(CARD)
 PICTURES = images(8, height=SIZE, width=SIZE)
 
@@ -162,7 +162,7 @@ def test_refuses_what_it_cannot_do():
 
 
 def test_a_network_that_needs_whole_clips_is_refused():
-    card = random_card(shift="bi", width=0.35)
+    card = random_card(shift="bi")
     with pytest.raises(ValueError, match='with shift "bi" needs whole clips and cannot label frame by frame'):
         TorchRuntime(random_network(card), card)
 

@@ -18,7 +18,7 @@ def labels_of(lines):
 def test_export_and_watch(checkpoint, tmp_path, run):
     code, out, err = run("export", checkpoint, "-o", tmp_path / "mine.onnx")
     assert code == 0, err
-    assert "mine.onnx: tsm_mobilenet_v2, float32, takes pixels uint8 (B, 1, 32, 32, 3); 10 leaves of state; " in out
+    assert "mine.onnx: tsm_resnet18, float32, takes pixels uint8 (B, 1, 32, 32, 3); 8 leaves of state; " in out
     watched = [
         run("watch", "sample", "--max-frames", 40, "--json", "--model", model, "--runtime", runtime)
         for model, runtime in ((checkpoint, "torch"), (tmp_path / "mine.onnx", "auto"))
@@ -55,9 +55,8 @@ def test_bad_input(checkpoint, run, options, message, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_tests_of_exports_are_for_motion(checkpoint, tmp_path, run):
-    run("export", checkpoint, "-o", tmp_path / "mine.onnx")
-    code, _, err = run("test", tmp_path / "mine.onnx")
+def test_tests_of_exports_are_for_motion(exports, run):
+    code, _, err = run("test", exports / "model.onnx")
     assert (code, "its model is not motion; test the checkpoint that it was made of" in err) == (2, True)
 
 

@@ -5,22 +5,19 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from helpers import SIZE, random_card, random_network
+from helpers import SIZE, random_card
 
-from actionstream.models.export.files import export
 from actionstream.runtimes.onnx import OnnxRuntime
 from actionstream.runtimes.openvino import OpenVinoRuntime
 from actionstream.runtimes.plans import STEPS_UNTIL_RETRY, TRIALS, Plan, Planner, plans_for
 
-CARD = random_card("tsm_resnet18", width=0.25)
+CARD = random_card()
 KINDS = {"onnx": OnnxRuntime, "openvino": OpenVinoRuntime}
 
 
-@pytest.fixture(scope="module")
-def path(tmp_path_factory):
-    path = tmp_path_factory.mktemp("plans") / "model.onnx"
-    export(random_network(CARD), CARD, path)
-    return path
+@pytest.fixture
+def path(exports):
+    return exports / "model.onnx"
 
 
 def frames(num_streams, num_snippets=1):

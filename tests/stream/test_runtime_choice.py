@@ -11,8 +11,6 @@ from helpers import SIZE, random_card, random_network
 
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.export.exported import check_snippets
-from actionstream.models.export.files import export
-from actionstream.models.weights.checkpoint import save
 from actionstream.runtimes import choice, exported_file, meanwhile, measuring
 from actionstream.runtimes.choice import (
     BASIS,
@@ -30,17 +28,9 @@ from actionstream.runtimes.onnx import OnnxRuntime
 from actionstream.runtimes.opening import open_runtime
 from actionstream.runtimes.openvino import OpenVinoRuntime
 
-CARD = random_card("tsm_resnet18", width=0.25)
+CARD = random_card()
 NETWORK = random_network(CARD)
 OPENVINO, BFLOAT16 = Candidate("openvino", "float32"), Candidate("openvino", "bfloat16")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("choice")
-    save(folder / "model.safetensors", NETWORK, CARD)
-    export(NETWORK, CARD, folder / "model.onnx")
-    return folder
 
 
 @pytest.fixture(autouse=True)
@@ -81,8 +71,8 @@ def test_less_precise_numbers_are_candidates_only_when_asked_for():
     assert candidates("auto") == list(CANDIDATES)
 
 
-def test_a_choice_is_kept_by_file_precision_threads_and_machine(folder, tmp_path, cache, monkeypatch):
-    path = folder / "model.onnx"
+def test_a_choice_is_kept_by_file_precision_threads_and_machine(exports, tmp_path, cache, monkeypatch):
+    path = exports / "model.onnx"
     assert remembered(path, "float32", num_threads=None) is None
     remember(path, "float32", FASTER, num_threads=None)
     assert remembered(path, "float32", num_threads=None) == OPENVINO
@@ -163,8 +153,8 @@ def test_batches_that_occur_are_measured():
     assert rounded([5]) == [8]
 
 
-def test_auto_takes_what_was_the_fastest(folder, cache, quick):
-    path = folder / "model.onnx"
+def test_auto_takes_what_was_the_fastest(exports, cache, quick):
+    path = exports / "model.onnx"
     assert isinstance(open_runtime(path), OnnxRuntime)
     remember(path, "float32", FASTER, num_threads=None)
     chosen = open_runtime(path)
@@ -190,7 +180,7 @@ def frames(seed):
 
 
 @pytest.mark.parametrize("suffix", [".onnx", ".safetensors"])
-def test_what_is_faster_takes_over_while_labels_go_on(suffix, folder, cache, monkeypatch):
+def test_what_is_faster_takes_over_while_labels_go_on(suffix, exports, cache, monkeypatch):
     monkeypatch.setattr(meanwhile, "PATIENCE_SECONDS", 0.0)
     asked = []
 
@@ -199,7 +189,7 @@ def test_what_is_faster_takes_over_while_labels_go_on(suffix, folder, cache, mon
         remember(path, "float32", FASTER, num_threads=num_threads)
 
     monkeypatch.setattr(meanwhile, "choose_apart", choose_apart)
-    runtime = open_runtime(folder / f"model{suffix}", device="cpu", num_threads=1, export_meanwhile=True)
+    runtime = open_runtime(exports / f"model{suffix}", device="cpu", num_threads=1, export_meanwhile=True)
     assert runtime.software == {".onnx": "onnx", ".safetensors": "torch"}[suffix]
     slots = np.array([runtime.allocate() for _ in range(2)])
     found = run_until(runtime, "openvino", slots)
@@ -208,35 +198,35 @@ def test_what_is_faster_takes_over_while_labels_go_on(suffix, folder, cache, mon
     rows = np.array([reference.allocate() for _ in range(2)])
     for seed, scores in enumerate(found):
         np.testing.assert_allclose(scores, reference.step(frames(seed), rows), atol=1e-4)
-    again = open_runtime(folder / f"model{suffix}", device="cpu", num_threads=1, export_meanwhile=True)
+    again = open_runtime(exports / f"model{suffix}", device="cpu", num_threads=1, export_meanwhile=True)
     assert isinstance(again, OpenVinoRuntime)  # it is known now
 
 
-def test_a_measurement_in_a_process_of_its_own(folder, monkeypatch):
-    path = folder / "model.onnx"
+def test_a_measurement_in_a_process_of_its_own(exports, monkeypatch):
+    path = exports / "model.onnx"
     meanwhile.choose_apart(path, [1], 1)
     assert remembered(path, "float32", num_threads=1) in (BASIS, OPENVINO)
     with pytest.raises(ValueError, match=r"the runtimes of none.onnx could not be measured: .*none.onnx"):
-        meanwhile.choose_apart(folder.joinpath("none.onnx").relative_to(folder), [1], 1)
+        meanwhile.choose_apart(exports.joinpath("none.onnx").relative_to(exports), [1], 1)
 
 
-def test_int8_is_calibrated_once_and_said(folder, cache, quick):
+def test_int8_is_calibrated_once_and_said(exports, cache, quick):
     said = []
     for _ in range(2):
-        runtime = open_runtime(folder / "model.safetensors", precision="int8", say=said.append)
+        runtime = open_runtime(exports / "model.safetensors", precision="int8", say=said.append)
         assert runtime.precision == "int8"
         (made,) = (cache / "exports").glob("*int8*.onnx")
         written = made.stat().st_mtime_ns
     assert made.stat().st_mtime_ns == written
-    assert said == [f"{folder / 'model.safetensors'} runs with {runtime.software} in int8"] * 2
+    assert said == [f"{exports / 'model.safetensors'} runs with {runtime.software} in int8"] * 2
     assert open_runtime(made).precision == open_runtime(made, runtime="onnx", precision="int8").precision == "int8"
     with pytest.raises(ValueError, match=r"is in int8 already; run it without a precision"):
         open_runtime(made, precision="auto")
-    assert open_runtime(folder / "model.onnx").precision == "float32"  # unasked, nothing changes
+    assert open_runtime(exports / "model.onnx").precision == "float32"  # unasked, nothing changes
 
 
-def test_bfloat16_runs_where_the_processor_has_it(folder):
-    path = folder / "model.onnx"
+def test_bfloat16_runs_where_the_processor_has_it(exports):
+    path = exports / "model.onnx"
     if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         with pytest.raises(ValueError, match=r"this processor has no bfloat16; take --precision float32 or int8"):
             open_runtime(path, runtime="openvino", precision="bfloat16")
@@ -253,7 +243,7 @@ def test_bfloat16_runs_where_the_processor_has_it(folder):
     assert 0 < np.abs(first - second).max() < 0.02
 
 
-def test_precisions_that_are_refused(folder):
+def test_precisions_that_are_refused(exports):
     for options, message in (
         ({"precision": "int4"}, r"no precision 'int4'; there are float32, bfloat16, int8, auto"),
         ({"precision": "int8", "runtime": "torch"}, r"int8 is for auto, onnx and openvino on the CPU, not for torch"),
@@ -262,11 +252,11 @@ def test_precisions_that_are_refused(folder):
         ({"precision": "bfloat16", "runtime": "onnx"}, r"onnx has no bfloat16 on a CPU; take openvino"),
     ):
         with pytest.raises(ValueError, match=message):
-            open_runtime(folder / "model.onnx", **options)
+            open_runtime(exports / "model.onnx", **options)
 
 
-def test_the_command(folder, run, quick):
-    path = str(folder / "model.onnx")
+def test_the_command(exports, run, quick):
+    path = str(exports / "model.onnx")
     code, out, _ = run("runtimes", path)
     assert code == 0
     head, _, *lines = out.splitlines()
@@ -281,7 +271,7 @@ def test_the_command(folder, run, quick):
     ]
     assert [each["chosen"] for each in report["runtimes"]].count(True) == 1
     assert report["runtimes"][0]["batches"] == [1, 2, 4, 8, 16]
-    assert remembered(folder / "model.onnx", "auto", num_threads=None) is not None
-    (folder / "model.pt2").touch()
-    code, _, err = run("runtimes", str(folder / "model.pt2"))
+    assert remembered(exports / "model.onnx", "auto", num_threads=None) is not None
+    (exports / "model.pt2").touch()
+    code, _, err = run("runtimes", str(exports / "model.pt2"))
     assert (code, "runs with one runtime; runtimes measures checkpoints and .onnx files" in err) == (2, True)

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,9 @@ from precision import apart, float64_bound
 
 from actionstream import Engine
 from actionstream.models.export.cache import find_export, make_export
-from actionstream.models.export.exported import KEY
-from actionstream.models.export.files import SUFFIXES, export
+from actionstream.models.export.exported import KEY, NUM_CHECKED, Exported
 from actionstream.models.export.int8 import quantise
 from actionstream.models.locate import Located
-from actionstream.models.weights.checkpoint import save
 from actionstream.runtimes import meanwhile
 from actionstream.runtimes.eager import TorchRuntime
 from actionstream.runtimes.functional import FunctionalRuntime
@@ -29,18 +28,8 @@ from actionstream.runtimes.onnx import OnnxRuntime
 from actionstream.runtimes.opening import open_runtime
 from actionstream.runtimes.openvino import OpenVinoRuntime
 
-CARD = random_card("tsm_resnet18", width=0.25)
+CARD = random_card()
 NETWORK = random_network(CARD)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """With a checkpoint, and its exports in all formats."""
-    folder = tmp_path_factory.mktemp("runtimes")
-    save(folder / "model.safetensors", NETWORK, CARD)
-    for to, suffix in SUFFIXES.items():
-        export(NETWORK, CARD, folder / f"model{suffix}", to=to)
-    return folder
 
 
 @pytest.fixture
@@ -71,10 +60,10 @@ def assert_same_state(found, expected):
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n == "compile")) for n in OPENED])
-def test_scores_are_those_of_the_reference(name, folder):
+def test_scores_are_those_of_the_reference(name, exports):
     """Batches of any size, growth of the pool, several snippets at once, states that are reset, read and written."""
     reference = TorchRuntime(NETWORK, CARD, device="cpu", num_slots=2)
-    runtime = OPENED[name](folder)
+    runtime = OPENED[name](exports)
     both = reference, runtime
     slots = np.array([[each.allocate() for _ in range(10)] for each in both])
     turns = [(1, 1), (3, 1), (1, 2)] if name == "compile" else [(1, 1), (3, 1), (10, 1), (2, 3), (9, 2), (1, 1)]
@@ -99,8 +88,8 @@ def test_scores_are_those_of_the_reference(name, folder):
     assert all(not leaf.any() for leaf in runtime.read(runtime.allocate()))
 
 
-def test_states_stay_when_the_pool_grows(folder):
-    reference, runtime = TorchRuntime(NETWORK, CARD, device="cpu"), OPENED["onnx"](folder)
+def test_states_stay_when_the_pool_grows(exports):
+    reference, runtime = TorchRuntime(NETWORK, CARD, device="cpu"), OPENED["onnx"](exports)
     slots = [np.array([each.allocate()]) for each in (reference, runtime)]
     for turn in range(6):
         given = frames(1, seed=turn)
@@ -111,36 +100,36 @@ def test_states_stay_when_the_pool_grows(folder):
             runtime.allocate()
 
 
-def test_a_slot_twice_in_a_batch_is_refused(folder):
-    runtime = OPENED["onnx"](folder)
+def test_a_slot_twice_in_a_batch_is_refused(exports):
+    runtime = OPENED["onnx"](exports)
     slot = runtime.allocate()
     with pytest.raises(ValueError, match=r"slots \[\d, \d\] have one twice"):
         runtime.step(frames(2), np.array([slot, slot]))
 
 
-def test_a_model_by_its_file(folder):
+def test_a_model_by_its_file(exports):
     kinds = {".onnx": OnnxRuntime, ".xml": OpenVinoRuntime, ".pt2": FunctionalRuntime}
     for suffix, kind in kinds.items():
-        assert isinstance(open_runtime(folder / f"model{suffix}"), kind)
-    assert isinstance(open_runtime(folder / "model.onnx", runtime="openvino"), OpenVinoRuntime)
-    assert Engine(folder / "model.onnx").card.labels == CARD.labels
+        assert isinstance(open_runtime(exports / f"model{suffix}"), kind)
+    assert isinstance(open_runtime(exports / "model.onnx", runtime="openvino"), OpenVinoRuntime)
+    assert Engine(exports / "model.onnx").card.labels == CARD.labels
 
 
-def test_what_is_refused(folder, tmp_path):
+def test_what_is_refused(exports, tmp_path):
     for options, message in (
         ({"runtime": "fast"}, r"no runtime 'fast'; there are auto, torch, compile, graphs, onnx, openvino"),
         ({"num_threads": 0}, r"0 threads; 1 or more"),
         ({"runtime": "graphs", "device": "cpu"}, r"the runtime graphs is for cuda, and this is cpu"),
     ):
         with pytest.raises(ValueError, match=message):
-            open_runtime(folder / "model.safetensors", **options)
+            open_runtime(exports / "model.safetensors", **options)
     for options, message in (
         ({"runtime": "graphs"}, r"model.onnx is exported; it runs with onnx or openvino, not with graphs"),
         ({"device": "cuda"}, r"model.onnx is exported, and runs on the CPU; on cuda run the checkpoint"),
         ({"labels": ["a"]}, r"model.onnx is exported, and keeps its labels, weights and streaming; leave labels out"),
     ):
         with pytest.raises(ValueError, match=message):
-            open_runtime(folder / "model.onnx", **options)
+            open_runtime(exports / "model.onnx", **options)
     with pytest.raises(ValueError, match=r"no file .*none.onnx"):
         open_runtime(tmp_path / "none.onnx")
     for name, said in (("a.onnx", "as an ONNX file"), ("a.xml", "by OpenVINO"), ("a.pt2", "as a program of torch.exp")):
@@ -149,7 +138,7 @@ def test_what_is_refused(folder, tmp_path):
             warnings.simplefilter("ignore")  # torch's, of what it finds in the file
             with pytest.raises(ValueError, match=rf"{name} cannot be read {said}"):
                 open_runtime(tmp_path / name)
-    broken = onnx.load(folder / "model.onnx")
+    broken = onnx.load(exports / "model.onnx")
     onnx.helper.set_model_props(broken, {KEY: '{"card": {}, "new": 1}'})
     onnx.save(broken, tmp_path / "broken.onnx")
     for runtime in ("onnx", "openvino"):
@@ -161,41 +150,46 @@ def test_what_is_refused(folder, tmp_path):
         open_runtime(tmp_path / "other.xml")
 
 
-def test_files_for_other_programs_are_refused_live(tmp_path):
-    export(NETWORK, CARD, tmp_path / "chunk.onnx", chunk=2)
+def write_other(path, other, **changes):
+    """Write the same program with other metadata."""
+    model = onnx.load(path)
+    (said,) = model.metadata_props
+    onnx.helper.set_model_props(model, {KEY: replace(Exported.from_json(said.value, path), **changes).to_json()})
+    onnx.save(model, other)
+
+
+def test_files_for_other_programs_are_refused_live(exports, tmp_path):
+    write_other(exports / "model.onnx", tmp_path / "chunk.onnx", chunk=2)
     with pytest.raises(ValueError, match=r"this file takes 2 snippets at a time, which is for other programs"):
         open_runtime(tmp_path / "chunk.onnx")
 
 
-def test_a_runtime_that_disagrees_is_refused_with_the_numbers(folder, tmp_path, monkeypatch, cache):
-    other = random_network(CARD, seed=1)
-    with monkeypatch.context() as patched:
-        patched.setattr("actionstream.models.export.step.reference_scores", lambda *_: np.full((4, 4), [9.0, 0, 0, 0]))
-        export(other, CARD, tmp_path / "wrong.onnx")
+def test_a_runtime_that_disagrees_is_refused_with_the_numbers(exports, tmp_path, monkeypatch, cache):
+    write_other(exports / "model.onnx", tmp_path / "wrong.onnx", check=((9.0, 0.0, 0.0, 0.0),) * NUM_CHECKED)
     with pytest.raises(ValueError, match=r"gives other scores here than .*: its probabilities are off by 0\.\d+, more"):
         open_runtime(tmp_path / "wrong.onnx")
-    made = make_export(folder / "model.safetensors")
+    made = make_export(exports / "model.safetensors")
     made.write_bytes((tmp_path / "wrong.onnx").read_bytes())
     with pytest.warns(
         RuntimeWarning, match=r"off by 0\.\d+, more than 0.001; labels come from another, slower runtime"
     ):
-        runtime = open_runtime(folder / "model.safetensors", device="cpu")
+        runtime = open_runtime(exports / "model.safetensors", device="cpu")
     assert isinstance(runtime, TorchRuntime)
 
 
-def test_auto_takes_the_export_when_there_is_one(folder, cache):
+def test_auto_takes_the_export_when_there_is_one(exports, cache):
     assert isinstance(open_runtime("motion", device="cpu"), OnnxRuntime)
     assert isinstance(open_runtime("motion", runtime="torch", device="cpu"), TorchRuntime)
-    assert isinstance(open_runtime(folder / "model.safetensors", device="cpu"), TorchRuntime)
-    assert isinstance(open_runtime(folder / "model.safetensors", runtime="onnx"), OnnxRuntime)  # exported now
-    assert isinstance(open_runtime(folder / "model.safetensors", device="cpu"), OnnxRuntime)
+    assert isinstance(open_runtime(exports / "model.safetensors", device="cpu"), TorchRuntime)
+    assert isinstance(open_runtime(exports / "model.safetensors", runtime="onnx"), OnnxRuntime)  # exported now
+    assert isinstance(open_runtime(exports / "model.safetensors", device="cpu"), OnnxRuntime)
 
 
-def test_labels_do_not_wait_for_an_export(folder, cache, monkeypatch):
+def test_labels_do_not_wait_for_an_export(exports, cache, monkeypatch):
     """The states move over when it is there, and slots and scores stay what they were."""
     monkeypatch.setattr(meanwhile, "PATIENCE_SECONDS", 0.0)
     monkeypatch.setattr(meanwhile, "choose_apart", lambda *_: None)
-    runtime = open_runtime(folder / "model.safetensors", device="cpu", export_meanwhile=True)
+    runtime = open_runtime(exports / "model.safetensors", device="cpu", export_meanwhile=True)
     reference = TorchRuntime(NETWORK, CARD, device="cpu")
     slots = np.array([runtime.allocate() for _ in range(3)])
     expected_slots = np.array([reference.allocate() for _ in range(3)])
@@ -210,7 +204,7 @@ def test_labels_do_not_wait_for_an_export(folder, cache, monkeypatch):
         after += isinstance(runtime._now, OnnxRuntime)
         time.sleep(0.05)
     assert isinstance(runtime._now, OnnxRuntime)
-    assert find_export(folder / "model.safetensors") is not None
+    assert find_export(exports / "model.safetensors") is not None
     assert runtime.allocate() == slots[1]
 
 
@@ -242,8 +236,8 @@ def test_without_an_export_everything_stays_as_it_is(monkeypatch):
         meanwhile.export_apart(Located("checkpoint", "none", Path("none.safetensors")), {})
 
 
-def test_int8_runs_everywhere(folder, tmp_path):
-    quantise(folder / "model.onnx", tmp_path / "int8.onnx", [frames(1, 20)[0]])
+def test_int8_runs_everywhere(exports, tmp_path):
+    quantise(exports / "model.onnx", tmp_path / "int8.onnx", [frames(1, 20)[0]])
     reference = open_runtime(tmp_path / "int8.onnx")
     found = open_runtime(tmp_path / "int8.onnx", runtime="openvino")
     given = frames(1, 6, seed=3)
@@ -266,16 +260,16 @@ for _ in range(2):
 """
 
 
-def test_signals_are_told_when_runtimes_of_openvino_are_closed(folder):
+def test_signals_are_told_when_runtimes_of_openvino_are_closed(exports):
     """In a program whose faulthandler has made a stack for signals, as pytest's and many others'."""
-    command = [sys.executable, "-X", "faulthandler", "-c", OPENED_AND_CLOSED, str(folder / "model.onnx")]
+    command = [sys.executable, "-X", "faulthandler", "-c", OPENED_AND_CLOSED, str(exports / "model.onnx")]
     found = subprocess.run(command, capture_output=True, text=True)
     assert (found.returncode, found.stdout) == (0, "told\n" * 2), found.stderr
 
 
-def test_a_model_opens_without_the_compiler_of_torch(folder):
+def test_a_model_opens_without_the_compiler_of_torch(exports):
     """It takes seconds to import, and nothing that runs eagerly needs it."""
     code = "import sys; from actionstream import Engine; Engine(sys.argv[1], runtime='torch'); print(*sys.modules)"
-    command = [sys.executable, "-c", code, str(folder / "model.safetensors")]
+    command = [sys.executable, "-c", code, str(exports / "model.safetensors")]
     found = subprocess.run(command, capture_output=True, text=True, check=True)
     assert not {"torch._dynamo", "sympy"} & set(found.stdout.split())

@@ -22,7 +22,7 @@ from actionstream.videos import label as labelling
 from actionstream.videos.label import label_video
 from actionstream.videos.scores import score_video
 
-CARD = random_card(width=0.35)
+CARD = random_card("tsm_mobilenet_v2", width=0.35)
 FLOW = Card(
     network="tsm_mobilenet_v2",
     arguments={"num_classes": len(LABELS), "in_channels": 4, "width": 0.35},

@@ -105,11 +105,11 @@ LABELS = ("wave", "clap", "nod", "jump")
 SIZE = 32
 
 
-def random_card(name: str = "tsm_mobilenet_v2", **arguments) -> Card:
+def random_card(name: str = "tsm_resnet18", **arguments) -> Card:
     """The card of a small random network of four labels, for frames of SIZE x SIZE at 10 a second."""
     return Card(
         network=name,
-        arguments={"num_classes": len(LABELS), **arguments},
+        arguments={"num_classes": len(LABELS), **({"width": 0.25} if name == "tsm_resnet18" else {}), **arguments},
         labels=LABELS,
         preprocessing=Preprocessing(height=SIZE, width=SIZE),
         interval_seconds=0.1,
