@@ -66,7 +66,7 @@ class Decoder:
         self.name = name
         self.warnings: list[str] = []
         self.damaged = self.concealed = self.too_large = 0
-        self.hides = self.by_index = False
+        self.hides = self.by_index = self._awaits_key_frame = False
         self.decoded: Callable[[av.Packet], None] | None = None
         self.late_seconds = 0.0
         self._last: tuple[float, int] | None = None  # the time of the last picture, and its duration in ticks
@@ -74,7 +74,7 @@ class Decoder:
         self.container = self._open(file, trust, options)
         try:
             self.track = self._shown_track()
-            context = self.track.codec_context
+            context = self._context = self.track.codec_context
             size = context.width, context.height
             if not context.width:  # FFmpeg forgets the size of pictures that it was not allowed to decode
                 size = size_in_header(file, name=name, trust=trust)
@@ -82,9 +82,8 @@ class Decoder:
         except SourceError:
             self.container.close()
             raise
-        context.options = {"max_pixels": max_pixels_of_ffmpeg()}
-        context.thread_type = threads
-        context.thread_count = 1 if threads == "NONE" else _most_threads(context, *size)
+        self._threads = threads, 1 if threads == "NONE" else _most_threads(context, *size)
+        self._set_up(context)
         self.rate = float(self.track.average_rate or self.track.guessed_rate or 30)
         self.declared_seconds = self._declared_seconds()
 
@@ -103,6 +102,10 @@ class Decoder:
         if failure or not any(track.codec_context and track.codec_context.is_hwaccel for track in tracks):
             self.warnings.append(f"{self.name}: {why_not(device, failure and failure.__cause__)}")
         return container
+
+    def _set_up(self, context: av.VideoCodecContext) -> None:
+        context.options = {"max_pixels": max_pixels_of_ffmpeg()}
+        context.thread_type, context.thread_count = self._threads
 
     def close(self) -> None:
         self.container.close()
@@ -211,17 +214,34 @@ class Decoder:
         """Decode a packet to pictures; what is damaged or too large is counted and passed over."""
         import av
 
-        if self.track.codec_context.name in ("png", "apng") and inflates(bytes(packet)):
+        if self._context.name in ("png", "apng") and inflates(bytes(packet)):
             self.damaged += 1
             return []
+        if self._awaits_key_frame and not packet.is_keyframe:
+            self.damaged += packet.size > 0
+            return []
+        self._awaits_key_frame = False
         try:
-            pictures = packet.decode()
+            pictures = self._context.decode(packet)
         except av.FFmpegError as error:
+            if self._context.is_hwaccel and not isinstance(error, av.InvalidDataError):
+                self._leave_device(error)
+                return self.decode(packet)
             self._count(error)
             return []
         fitting = [picture for picture in pictures if self._fits(picture)]
         self.too_large += len(pictures) - len(fitting)
         return fitting
+
+    def _leave_device(self, error: Exception) -> None:
+        """Let the processor go on from the next key frame: the device fails, and not the video."""
+        import av
+
+        self.warnings.append(f"{self.name}: {why_not(decoder(), error)}")
+        context = av.CodecContext.create(self._context.name, "r")
+        context.extradata = self._context.extradata
+        self._set_up(context)
+        self._context, self._awaits_key_frame = context, True
 
     def _fits(self, picture: av.VideoFrame) -> bool:
         size = picture.width, picture.height
@@ -244,7 +264,7 @@ class Decoder:
         """Count a packet that does not decode as damaged or as too large; MemoryError where memory ran out."""
         import av
 
-        context = self.track.codec_context
+        context = self._context
         # FFmpeg forgets a size that it refuses, and takes what follows for damaged
         forgotten = not context.width and (self.too_large > 0 or isinstance(error, av.error.ArgumentError))
         if forgotten or is_too_large(context.width, context.height) or isinstance(error, OverflowError):
@@ -255,7 +275,7 @@ class Decoder:
 
     def _check_memory(self, error: Exception | None = None) -> None:
         """MemoryError where memory ran out; some decoders then say that the packet is invalid, so it is tried."""
-        context = self.track.codec_context
+        context = self._context
         try:
             if isinstance(error, MemoryError):
                 raise error

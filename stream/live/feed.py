@@ -81,6 +81,7 @@ class Feed:
         self.error: Exception | None = None
         self.last_seconds = 0.0
         self._taken_in = 0
+        self._warned = 0  # warnings of the source that have a notice
         self._connected = False
         self._first: tuple[float, float] | None = None  # `available` and time of the first frame
         self._shift_seconds = 0.0
@@ -320,10 +321,12 @@ class Feed:
         self._connected = True
 
     def _warn(self, what: str | None) -> None:
-        """Add a warning about the source, and a notice of it."""
+        """Add a warning about the source; there is a notice of each that the source has."""
         if what is not None:
             self.source.warnings.append(what)
-            self._note("warning", what)
+        while self._warned < len(self.source.warnings):
+            self._warned += 1
+            self._note("warning", self.source.warnings[self._warned - 1])
 
     def _note(
         self, event: Literal["connect", "reconnect", "disconnect", "retry", "warning"], reason: str | None = None

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import monotonic
+from typing import NamedTuple
 
 from actionstream.clips import Clips
 from actionstream.engine.engine import Engine
@@ -14,6 +15,7 @@ from actionstream.engine.fusion import open_scorer
 from actionstream.engine.labelling import EventSettings
 from actionstream.live.parts import stream_of
 from actionstream.live.watched_stream import Resume
+from actionstream.models.common.choices import LiveMode
 from actionstream.models.common.errors import ActionstreamError, in_a_line
 from actionstream.records import EventRecord
 from actionstream.results import Counts
@@ -31,6 +33,18 @@ from actionstream.sources.looped import LoopedSource
 
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 5.0, 300.0
 """From the failure of a camera to the next start: exponential backoff with jitter."""
+
+
+class _ModelKey(NamedTuple):
+    """Cameras with the same one share a model."""
+
+    model: str
+    gap_seconds: float | None
+    streaming: LiveMode | None
+
+    @classmethod
+    def of(cls, camera: Camera) -> _ModelKey:
+        return cls(camera.model, camera.gap_seconds, camera.streaming)
 
 
 @dataclass
@@ -85,7 +99,7 @@ class Cameras:
         self._settings: dict[str, Camera] = {}
         self._started: dict[str, _Started] = {}
         self._failures: dict[str, _Failure] = {}
-        self._watches: dict[tuple[str, float | None], ModelWatch] = {}
+        self._watches: dict[_ModelKey, ModelWatch] = {}
 
     def set(self, cameras: Mapping[str, Camera]) -> None:
         """Take new settings: a camera that is gone, or is not as before, is stopped; `tick` starts what is new."""
@@ -149,8 +163,8 @@ class Cameras:
         for watch in self._watches.values():
             watch.stop()
 
-    def _is_needed(self, key: tuple[str, float | None]) -> bool:
-        return any((camera.model, camera.gap_seconds) == key for camera in self._settings.values())
+    def _is_needed(self, key: _ModelKey) -> bool:
+        return any(_ModelKey.of(camera) == key for camera in self._settings.values())
 
     def _is_due(self, name: str) -> bool:
         failure = self._failures.get(name)
@@ -208,15 +222,18 @@ class Cameras:
             self._fail(name, str(error) if isinstance(error, ActionstreamError) else in_a_line(error))
 
     def _watch_of(self, camera: Camera) -> ModelWatch:
-        key = camera.model, camera.gap_seconds
+        key = _ModelKey.of(camera)
         if key not in self._watches:
             scorer = open_scorer(
                 camera.model,
                 gap_seconds=camera.gap_seconds,
                 runtime=self._server.runtime,
+                precision=self._server.precision,
                 device=self._server.device,
                 num_threads=self._server.num_threads,
                 export_meanwhile=True,
+                say=self._say,
+                **({} if camera.streaming is None else {"streaming": camera.streaming}),
             )
             self._watches[key] = ModelWatch(Engine(scorer, clock=self._clock))
         return self._watches[key]

@@ -21,8 +21,9 @@ from pydantic import (
     model_validator,
 )
 
-from actionstream.choices import DeviceName, RuntimeName, Transport
+from actionstream.choices import DeviceName, PrecisionName, RuntimeName, Transport
 from actionstream.models.common.checked import ShortText
+from actionstream.models.common.choices import LiveMode
 from actionstream.models.locate import BEST
 from actionstream.serve.shapes import Box, Polygon
 from actionstream.serve.values import (
@@ -80,6 +81,11 @@ class Server(Part):
     runtime: RuntimeName = Field(
         default="auto",
         description="The software that runs the networks; auto takes the fastest one with the same scores.",
+    )
+    precision: PrecisionName = Field(
+        default="float32",
+        description="The precision of the networks on a CPU; auto takes the fastest one. Others than float32 give "
+        "other scores.",
     )
     device: DeviceName = Field(default="auto", description="The networks run on this device.")
     num_threads: int | None = Field(
@@ -146,6 +152,11 @@ class Camera(Part):
         "camera, or sample, the clip of the package."
     )
     model: ShortText = Field(default="motion", description="A model by its name or path.")
+    streaming: LiveMode | None = Field(
+        default=None,
+        description="How a network for whole clips runs live: in a window, or frame by frame, causal or delayed. "
+        "Default: as it was trained, else in a window.",
+    )
     threshold: Thresholds | None = Field(
         default=None,
         description='A label starts when its smoothed score reaches this, 0 to 1; or a table by label, with "*" for '

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from collections import Counter
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,7 @@ class Head:
     """What is known of a frame without its picture.
 
     made              numbers of what was made ahead, see `Desk`
-    live, rate, lost  of the source
+    live, rate, lost, warnings  of the source
     """
 
     index: int
@@ -34,6 +35,7 @@ class Head:
     live: bool
     rate: float
     lost: Counter[str]
+    warnings: list[str]
     packets: tuple[Packet, ...]
 
 
@@ -48,10 +50,10 @@ class HeadSender:
     def __call__(self, frame: Frame, made: bytes) -> bytes:
         tracks, packets = self._pack(frame.packets)
         source = self._source
-        now: dict[str, Any] = {"live": source.live, "rate": source.rate, "lost": source.lost}
+        now: dict[str, Any] = {name: getattr(source, name) for name in ("live", "rate", "lost", "warnings")}
         text = b""
         if tracks or now != self._said:
-            self._said = {**now, "lost": source.lost.copy()}
+            self._said = deepcopy(now)
             text = json.dumps({**now, "tracks": tracks}).encode()
         head = HEAD.pack(frame.index, frame.time_seconds, frame.available, *frame.size, len(made), len(text))
         return b"".join((head, made, text, *packets))

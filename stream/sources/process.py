@@ -12,7 +12,7 @@ import pickle
 import select
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from multiprocessing import Pipe
@@ -111,6 +111,7 @@ class ProcessSource(Source):
                 break
             head = unpack(message)
             self.live, self.rate, self.lost = head.live, head.rate, before + head.lost
+            self._warn(head.warnings)
             picture = RemotePicture(reader, head.index, head.size, made=reader.take(head), of=self.name)
             yield Frame(
                 stream=self.name,
@@ -124,9 +125,13 @@ class ProcessSource(Source):
             limit, missing = self._connection.stall_seconds, "stalled: no frame"
         last = json.loads(reader.wire.recv_bytes())
         self.live, self.lost = last["live"], before + Counter(last["lost"])
-        self.warnings += last["warnings"]
+        self._warn(last["warnings"])
         if last["error"] is not None:
             raise AccessRefused(last["error"]) if last["refused"] else SourceError(last["error"])
+
+    def _warn(self, warnings: Sequence[str]) -> None:
+        """Keep what is new: another connection to the same source says the same again."""
+        self.warnings += [warning for warning in warnings if warning not in self.warnings]
 
 
 class RemotePicture(Resizable):

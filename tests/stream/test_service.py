@@ -17,9 +17,11 @@ from urllib.request import urlopen
 import pytest
 from broker import kept_by, listener, mosquitto
 from event_records import records
+from helpers import random_card, random_network
 from servers import free_port
 
 from actionstream.benchmarks.outages import measure_outages
+from actionstream.models import save
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.serve import cameras as cameras_module
 from actionstream.serve import saved_streams
@@ -44,7 +46,8 @@ class Running:
         self.service = Service(self.settings(text), say=self.said.append, **options)
 
     def settings(self, text):
-        return parse_settings(SERVER + DEFAULTS + text, self.folder / "cameras.toml")
+        own, cameras = ("", text) if text.startswith("[") else text.split("\n", maxsplit=1)
+        return parse_settings(f"{SERVER}{own}\n{DEFAULTS}{cameras}", self.folder / "cameras.toml")
 
     def until(self, holds, seconds=30.0):
         end = time.monotonic() + seconds
@@ -132,6 +135,29 @@ def test_settings_choose_what_is_told(run):
 
 def places(records):
     return {(each["camera"], each["region"]) for each in records}
+
+
+@pytest.mark.filterwarnings("ignore:mc4_18 was trained")  # as it is, for clips
+def test_models_run_as_the_settings_say(tmp_path, exports, monkeypatch):
+    """Cameras of one model share it, where they run it in the same way."""
+    monkeypatch.setenv("ACTIONSTREAM_CACHE", str(tmp_path / "cache"))
+    card = replace(random_card("mc4_18"), num_frames=8)
+    save(tmp_path / "clips.safetensors", random_network(card), card)
+    modes = "".join(
+        f'[cameras.{name}]\nmodel = "{tmp_path}/clips.safetensors"\nstreaming = "{name.split("_")[0]}"\n'
+        for name in ("window", "causal", "causal_2", "delayed")
+    )
+    running = Running(tmp_path, f'runtime = "torch"\n{modes}')
+    running.service.tick()
+    cards = [watch.engine.card for watch in running.service._cameras._watches.values()]
+    assert [(each.num_frames, each.delay_snippets) for each in cards] == [(8, 0), (1, 0), (1, 6)]
+    running.service.stop()
+
+    text = f'precision = "int8"\n[cameras.door]\nmodel = "{exports}/model.onnx"\n'
+    running = Running(tmp_path / "int8", text)
+    running.until(lambda: running.status("door") == "live", seconds=60)
+    assert running.said == [f"{exports}/model.onnx runs with onnx in int8"]
+    running.service.stop()
 
 
 def test_a_schedule(run):
