@@ -37,8 +37,8 @@ def test_half_precision(tmp_path):
     save(tmp_path / "half.safetensors", network, card, half=True)
     again, _ = load(tmp_path / "half.safetensors")
     assert next(again.parameters()).dtype == torch.float32
-    assert load_file(tmp_path / "half.safetensors")["classifier.1.weight"].dtype == torch.float16
-    torch.testing.assert_close(again.classifier[1].weight, network.classifier[1].weight, rtol=1e-3, atol=1e-3)
+    assert load_file(tmp_path / "half.safetensors")["fc.weight"].dtype == torch.float16
+    torch.testing.assert_close(again.fc.weight, network.fc.weight, rtol=1e-3, atol=1e-3)
 
 
 def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
@@ -86,7 +86,7 @@ def test_bad_files(tmp_path, checkpoint):
         load(cut)
     card = json.loads(read_card(checkpoint).to_json())
     for change, message in [
-        ({"network": "tsm_resnet18"}, "the weights in .* are not those of tsm_resnet18"),
+        ({"network": "tsm_resnet50"}, "the weights in .* are not those of tsm_resnet50"),
         ({"network": "alexnet"}, "no network is named 'alexnet'"),
         ({"interval_seconds": 0}, "interval_seconds is 0"),
         ({"colour": "red"}, "the card in .*safetensors: there is no field 'colour'; nearest is"),

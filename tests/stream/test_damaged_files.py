@@ -85,7 +85,7 @@ CASES = [
 def whole(tmp_path_factory):
     """A folder with whole files."""
     folder = tmp_path_factory.mktemp("whole")
-    card = random_card()
+    card = random_card("tsm_mobilenet_v2")  # as the recipe for UT-Interaction wants it
     network = random_network(card)
     save(folder / "card.safetensors", network, card)
     torch.save(network.state_dict(), folder / "weights.pth")
