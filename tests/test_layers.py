@@ -60,6 +60,7 @@ ROOMS = {
         "videos",
         "evaluation",
         "detector",
+        "archives",
         "benchmarks",
         "commands",
         "",

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from actionstream.commands.label import write_found
+from actionstream.archives.label_files import write_found
 from actionstream.demos.page.hub import Hub, Settings
 from actionstream.engine.engine import Snapshot
 from actionstream.models.common.errors import ActionstreamError
@@ -155,9 +155,7 @@ class UploadedVideo:
         folder.mkdir(exist_ok=True)
         stem = Path(self.name).stem or "video"
         targets = {kind: folder / f"found.{kind}" for kind in KINDS}
-        sure = sure_segments(found.segments)
-        card = self.hub.engine.card
-        write_found(targets, stem, found, sure, card=card, thumbnails=self.thumbnails)
+        write_found(found, stem, targets, card=self.hub.engine.card, thumbnails=self.thumbnails)
         return targets
 
     def _keep(self, prediction: Prediction) -> None:

@@ -17,6 +17,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "page": ("torch", "torchvision", "matplotlib", "gradio", "starlette"),
     "openvino": ("openvino",),
     "serve": ("paho", "prometheus_client"),
+    "ray": ("matplotlib", "ray", "pyarrow"),
     "cuda": ("cupy",),
 }
 """The packages of each extra. For a package in several extras, the first one installs the least."""

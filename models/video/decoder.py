@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from itertools import chain, dropwhile, pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -42,8 +42,7 @@ class Decoder:
     file      a path, an address, or an object with `read`
     name      what messages call it
     trust     where it comes from, see `open_container`
-    threads   "AUTO": several pictures at once, which is faster and comes later than "SLICE"; "NONE": one thread, for a
-              machine that has other streams for its cores
+    threads   "AUTO": several pictures at once, which is faster and comes later than "SLICE"; "NONE": one thread
     options   those of av.open
 
     rate              average pictures a second, as the file says
@@ -82,7 +81,7 @@ class Decoder:
         except SourceError:
             self.container.close()
             raise
-        self._threads = threads, 1 if threads == "NONE" else _most_threads(context, *size)
+        self._threads = threads, _most_threads(context, *size)
         self._set_up(context)
         self.rate = float(self.track.average_rate or self.track.guessed_rate or 30)
         self.declared_seconds = self._declared_seconds()
@@ -106,6 +105,11 @@ class Decoder:
     def _set_up(self, context: av.VideoCodecContext) -> None:
         context.options = {"max_pixels": max_pixels_of_ffmpeg()}
         context.thread_type, context.thread_count = self._threads
+
+    def use_one_thread(self) -> None:
+        """Decode with one thread: other streams have the other cores. Call it before the first picture."""
+        self._threads = "NONE", 1
+        self._set_up(self._context)
 
     def close(self) -> None:
         self.container.close()
@@ -238,7 +242,7 @@ class Decoder:
         import av
 
         self.warnings.append(f"{self.name}: {why_not(decoder(), error)}")
-        context = av.CodecContext.create(self._context.name, "r")
+        context = cast("av.VideoCodecContext", av.CodecContext.create(self._context.name, "r"))
         context.extradata = self._context.extradata
         self._set_up(context)
         self._context, self._awaits_key_frame = context, True

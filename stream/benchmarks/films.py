@@ -73,10 +73,6 @@ class _AsLive(FileSource):
     threads = "SLICE"
     look_ahead = 1
 
-    def __init__(self, path: str, *, one_of_several: bool):
-        self.one_of_several = one_of_several
-        super().__init__(path)
-
 
 class LiveFilm(Source):
     """A file that plays like a camera: `rate` frames a second, each decoded when it is due, in an endless loop.
@@ -98,12 +94,13 @@ class LiveFilm(Source):
         self._phase = phase
         self._when_due = when_due
         self._stopped = threading.Event()
-        _AsLive(str(path), one_of_several=False).close()  # raises at once where the file is no video
+        _AsLive(str(path)).close()  # raises at once where the file is no video
 
     def __iter__(self) -> Iterator[Frame]:
         begin = perf_counter() + self._phase / self.rate
         while True:
-            with closing(_AsLive(str(self._path), one_of_several=self.one_of_several)) as film:
+            with closing(_AsLive(str(self._path))) as film:
+                film.one_of_several = self.one_of_several
                 frames = iter(film)
                 while True:
                     index = len(self.arrived)

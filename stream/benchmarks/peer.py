@@ -42,7 +42,7 @@ class Peer:
             raise ActionstreamError(
                 f"{files[0]} is not a streaming MoViNet: it has no input image, or no output logits"
             )
-        self.height, self.width = inputs["image"]["shape"][2:4]
+        self.height, self.width = map(int, inputs["image"]["shape"][2:4])
         self._state = {
             name: np.zeros(details["shape"], details["dtype"]) for name, details in inputs.items() if name != "image"
         }

@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 
 from actionstream.choices import SubtitleFormat
+from actionstream.cli.cluster import MaxMemory, Ray, Stall
 from actionstream.cli.messages import say
-from actionstream.cli.options import Background, Decoder, Device, MaxPixels, Model, Precision, Streaming, loading
+from actionstream.cli.options import Background, Decoder, Device, MaxPixels, Model, Precision, Streaming, Threads
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.common.extras import needs
 from actionstream.models.common.limits import MAX_PIXELS
 
@@ -23,10 +25,13 @@ def label(
     videos: Annotated[
         list[str],
         typer.Argument(
-            metavar="VIDEO...", help="A video file, a folder of images, or sample, the clip of the package."
+            metavar="VIDEO...",
+            help="A video file, a folder of images, a folder of videos, or sample, the clip of the package.",
         ),
     ],
-    out: Annotated[Path, typer.Option(help="The folder to write.", show_default="the working folder")] = Path(),
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="The folder to write.", show_default="the working folder")
+    ] = Path(),
     model: Model = "motion",
     streaming: Streaming = None,
     subtitles: Annotated[SubtitleFormat | None, typer.Option(help="Write the segments as subtitles, too.")] = None,
@@ -50,24 +55,38 @@ def label(
     precision: Precision = "float32",
     decoder: Decoder = "processor",
     max_pixels: MaxPixels = MAX_PIXELS,
+    ray: Ray = None,
+    threads: Threads = None,
+    stall: Stall = 300,
+    max_memory: MaxMemory = None,
 ) -> None:
-    """Find what happens when in each VIDEO: write its segments (NAME.json) and a picture of them (NAME.png)."""
-    needs("pictures")
+    """Find what happens when in each VIDEO: write its segments (NAME.json) and a picture of them (NAME.png).
 
-    from actionstream.commands.label import label_files
+    With --ray the machines of a cluster share the videos; those with results are left as they are, so that the same
+    command goes on after an interruption.
+    """
+    needs("pictures" if ray is None else "ray")
+    if not 0 <= threshold <= 1:
+        raise ActionstreamError(f"--threshold is {threshold}; expected a number from 0 to 1")
 
-    code = label_files(
-        videos,
+    from actionstream.archives.jobs import LabelJob
+
+    job = LabelJob(
         model=model,
-        device=device,
+        streaming=streaming,
         precision=precision,
+        device=device,
+        num_threads=threads,
         background=background,
-        folder=out,
-        subtitle=subtitles,
-        table=csv,
-        scores=scores,
+        kinds=("json", "png", *([subtitles] if subtitles else []), *["csv"] * csv, *["npz"] * scores),
         threshold=threshold,
-        say=say,
-        **loading(None, None, streaming),
     )
-    raise typer.Exit(code)
+    if ray is None:
+        from actionstream.commands.label import label_files
+
+        raise typer.Exit(label_files(videos, job, out, say=say))
+
+    from actionstream.commands.archive import label_archive
+
+    most_bytes = max_memory and max_memory * 1_000_000
+    raise typer.Exit(label_archive(videos, job, out, address=ray, stall_seconds=stall, most_bytes=most_bytes, say=say))

@@ -14,6 +14,7 @@ import typer
 from actionstream.cli import label, serve, teach, watch
 from actionstream.cli.annotate import annotate
 from actionstream.cli.bench import bench
+from actionstream.cli.cluster import RayCommand
 from actionstream.cli.convert import convert
 from actionstream.cli.demo import demo
 from actionstream.cli.evaluate import evaluate
@@ -40,7 +41,7 @@ app = typer.Typer(
 )
 app.command(epilog=watch.EXIT_CODES, cls=watch.WatchCommand)(watch.watch)
 app.command(epilog=serve.EXIT_CODES)(serve.serve)
-app.command(epilog=label.EXIT_CODES)(label.label)
+app.command(epilog=label.EXIT_CODES, cls=RayCommand)(label.label)
 app.command(epilog=teach.EXIT_CODES, cls=teach.TeachCommand)(teach.teach)
 for command in (
     demo,

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from actionstream.archives.label_files import rows_of
 from actionstream.choices import Challenge, EvaluationTask
 from actionstream.commands.evaluate import (
     SUBSETS,
@@ -22,7 +23,7 @@ from actionstream.commands.evaluate import (
     read_truth,
 )
 from actionstream.commands.evaluate_live import online_figures
-from actionstream.commands.label import label_each, rows_of
+from actionstream.commands.label import label_each
 from actionstream.engine.fusion import open_scorer
 from actionstream.engine.labelling import EventSettings
 from actionstream.evaluation.activitynet import write_results

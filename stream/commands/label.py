@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
@@ -13,28 +12,26 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from actionstream.choices import PrecisionName, SubtitleFormat
+from actionstream.archives.jobs import LabelJob, open_video
+from actionstream.archives.label_files import rows_of, write_found
+from actionstream.archives.listing import list_videos
 from actionstream.commands import signals
 from actionstream.commands.tables import open_console
-from actionstream.engine.fusion import open_scorer
 from actionstream.engine.scorer import Scorer
 from actionstream.evaluation.activitynet import write_results
-from actionstream.evaluation.detection_table import write_table
 from actionstream.evaluation.segments import SegmentRow, Segments
 from actionstream.frame import Frame
 from actionstream.models.card import Card
 from actionstream.models.common.errors import ActionstreamError, in_a_line, is_mistake, is_out_of_memory
-from actionstream.models.common.files import atomic_write, write_text
 from actionstream.models.labels import find_background
+from actionstream.models.training.left_out import LeftOut
 from actionstream.results import Segment
 from actionstream.runtimes.threads import core_left_free
 from actionstream.scoring.segments import sure_segments
-from actionstream.sources import Source, SourceError, open_source
+from actionstream.sources import Source
 from actionstream.sources.source import reason
 from actionstream.videos.label import LabelledVideo, label_video
-from actionstream.videos.picture import draw_timeline
 from actionstream.videos.sheet import clock
-from actionstream.videos.subtitles import subtitles
 from actionstream.videos.thumbnails import Thumbnails
 
 MAX_SEGMENTS_SHOWN = 40
@@ -43,62 +40,41 @@ ALL = "results"
 """The name of the file with the segments of all videos."""
 
 
-def label_files(
-    videos: Sequence[str],
-    *,
-    model: str,
-    device: str,
-    precision: PrecisionName,
-    background: str | None,
-    folder: Path,
-    subtitle: SubtitleFormat | None,
-    table: bool,
-    scores: bool,
-    threshold: float,
-    say: Callable[[str], None],
-    **loading: Any,
-) -> int:
-    """Label each video and write its results into the folder; returns the exit code. `loading` is for models.load.
+def label_files(sources: Sequence[str], job: LabelJob, folder: Path, *, say: Callable[[str], None]) -> int:
+    """Label each video and write its results into the folder; returns the exit code.
 
     A video that fails, or with files that cannot be written, is reported and skipped. NAME.json has all segments in
     ActivityNet's layout, for evaluation, and so has results.json of several videos. NAME.csv and NAME.png, the
     timeline, have no segments of one label that lie inside each other. The screen and the subtitles have those with a
-    score of `threshold` or more.
+    score of the job's threshold or more.
 
-    NAME.npz, with `scores`: times_seconds (n,), scores (n, K), logits, and probabilities (n, K), of the n rows after
-    the warm-up; overall (K,), probabilities of the whole video; labels (K,); duration_seconds.
+    NAME.npz: times_seconds (n,), scores (n, K), logits, and probabilities (n, K), of the n rows after the warm-up;
+    overall (K,), probabilities of the whole video; labels (K,); duration_seconds.
     """
-    if not 0 <= threshold <= 1:
-        raise ActionstreamError(f"--threshold is {threshold}; expected a number from 0 to 1")
-    kinds = [
-        "json",
-        "png",
-        *([subtitle] if subtitle else []),
-        *(["csv"] if table else []),
-        *(["npz"] if scores else []),
-    ]
-    names = [name_of(video) for video in videos]
-    _check_targets(videos, names, folder, kinds)
-    scorer = open_scorer(model, device=device, precision=precision, say=say, **loading)
-    background = find_background(scorer.card.labels, background)
+    left_out = LeftOut()
+    videos = list_videos(sources, left_out)
+    _check_targets(videos, folder, job.kinds)
+    for line in left_out.lines():
+        say(line)
+    scorer = job.open_scorer(say)
+    background = find_background(scorer.card.labels, job.background)
     folder.mkdir(parents=True, exist_ok=True)
     console = open_console()
     everything: list[SegmentRow] = []
     done: list[str] = []
     all_whole = True
-    for name, found, thumbnails in label_each(zip(names, videos, strict=True), scorer, background=background, say=say):
+    for name, found, thumbnails in label_each(videos.items(), scorer, background=background, say=say):
         all_whole = all_whole and found is not None and not found.scores.cut_short
         if found is None:
             continue
-        targets = {kind: folder / f"{name}.{kind}" for kind in kinds}
-        sure = sure_segments(found.segments, threshold)
+        targets = job.targets(folder, name)
         try:
-            write_found(targets, name, found, sure, card=scorer.card, thumbnails=thumbnails)
+            write_found(found, name, targets, card=scorer.card, thumbnails=thumbnails, threshold=job.threshold)
         except OSError as error:
             say(reason(error))
             all_whole = False
             continue
-        _show(console, name, found, sure, scorer.card)
+        _show(console, name, found, sure_segments(found.segments, job.threshold), scorer.card)
         console.print("written: " + ", ".join(map(str, targets.values())) + "\n", soft_wrap=True)
         everything += rows_of(name, found.segments)
         done.append(name)
@@ -108,12 +84,6 @@ def label_files(
     if all_whole:
         return 0
     return 1 if done else 2
-
-
-def name_of(video: str) -> str:
-    """The name of a video's files, without suffix."""
-    path = Path(video)
-    return path.resolve().name if path.is_dir() else path.stem
 
 
 def label_each(
@@ -135,7 +105,7 @@ def label_each(
                 thumbnails = Thumbnails()
                 found, remarks = None, list[str]()
                 try:
-                    source = _open(video)
+                    source = open_video(video)
                     remarks = source.warnings
                     look = partial(_look, source, thumbnails, partial(progress.update, task))
                     found = label_video(source, scorer, background=background, look=look)
@@ -158,81 +128,22 @@ def label_each(
         signals.arrived()
 
 
-def _open(video: str | Path) -> Source:
-    if not Path(video).exists() and video != "sample":
-        raise SourceError(f"no such file: {video}; give video files, or folders of images")
-    return open_source(video if video == "sample" else Path(video))
-
-
 def _look(source: Source, thumbnails: Thumbnails, update: Callable[..., None], frame: Frame) -> None:
     thumbnails.push(frame)
     if frame.index % 30 == 0:
         update(total=source.seconds or None, completed=frame.time_seconds)
 
 
-def rows_of(name: str, segments: Iterable[Segment]) -> list[SegmentRow]:
-    """The segments of a video as rows, with times to the millisecond."""
-    return [
-        (name, round(each.start_seconds, 3), round(each.end_seconds, 3), each.label, round(each.score, 6))
-        for each in segments
-    ]
-
-
-def _check_targets(videos: Sequence[str], names: Sequence[str], folder: Path, kinds: Sequence[str]) -> None:
-    """Raise ValueError where a file would be written twice, or would replace a video."""
-    taken = {ALL: "the results of all"} if len(videos) > 1 else {}
-    for video, name in zip(videos, names, strict=True):
-        if name in taken:
-            raise ActionstreamError(
-                f"{video} and {taken[name]} would both be written as {folder / name}.json; label them one by one, "
-                "each with another --out"
-            )
-        taken[name] = video
-    targets = {(folder / f"{name}.{kind}").resolve() for name in taken for kind in kinds}
-    for video in videos:
+def _check_targets(videos: Mapping[str, str], folder: Path, kinds: Sequence[str]) -> None:
+    """Raise ActionstreamError where a file would be written twice, or would replace a video."""
+    if len(videos) > 1 and ALL in videos:
+        raise ActionstreamError(
+            f"{videos[ALL]} and the results of all would both be written as {folder / ALL}.json; label it alone"
+        )
+    targets = {(folder / f"{name}.{kind}").resolve() for name in (*videos, ALL) for kind in kinds}
+    for video in videos.values():
         if Path(video).resolve() in targets:
             raise ActionstreamError(f"{video} would be overwritten; give another folder, --out DIR")
-
-
-def write_found(
-    targets: dict[str, Path],
-    name: str,
-    found: LabelledVideo,
-    sure: list[Segment],
-    *,
-    card: Card,
-    thumbnails: Thumbnails,
-) -> None:
-    """Write the results of a video, a file of each kind: json, png, srt, vtt, csv, npz.
-
-    sure  segments above the threshold, for subtitles
-    """
-    write_results(targets["json"], Segments.from_rows(rows_of(name, found.segments)), videos=[name])
-    with atomic_write(targets["png"]) as picture:
-        draw_timeline(
-            picture,
-            found,
-            title=name,
-            labels=card.labels,
-            interval_seconds=card.interval_seconds,
-            thumbnails=thumbnails,
-        )
-    for kind in ("srt", "vtt"):
-        if kind in targets:
-            write_text(targets[kind], subtitles(sure, kind=kind))
-    if "csv" in targets:
-        write_table(targets["csv"], Segments.from_rows(rows_of(name, sure_segments(found.segments, 0.0))))
-    if "npz" in targets:
-        with atomic_write(targets["npz"]) as path, path.open("wb") as file:  # given a name, numpy would append .npz
-            np.savez_compressed(
-                file,
-                times_seconds=found.scores.times_seconds,
-                scores=found.scores.scores,
-                probabilities=found.probabilities,
-                overall=found.overall,
-                labels=np.array(card.labels),
-                duration_seconds=found.scores.duration_seconds,
-            )
 
 
 def _show(console: Console, title: str, found: LabelledVideo, sure: list[Segment], card: Card) -> None:

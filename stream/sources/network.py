@@ -98,6 +98,8 @@ class NetworkSource(VideoSource):
     def _live(self, kind: str, decoder: Decoder) -> Iterator[Frame]:
         make = PictureMaker()
         log = PacketLog(decoder) if self.with_packets else None
+        if self.one_of_several:
+            decoder.use_one_thread()
         seconds, origin, begin = -1 / self.rate, None, 0.0
         for index, decoded in enumerate(self._in_time(kind, decoder, log)):
             now = perf_counter()

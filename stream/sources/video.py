@@ -34,6 +34,8 @@ class VideoSource(Source):
         assert decoder is not None
         log = PacketLog(decoder) if self.with_packets else None
         decoder.decoded = log.add if log else None
+        if self.one_of_several:
+            decoder.use_one_thread()
         make, index = PictureMaker(), -1
         timed = decoder.timed(look_ahead=self.look_ahead, start_seconds=self._start_seconds)
         for index, (decoded, time_seconds) in enumerate(timed):
@@ -53,8 +55,7 @@ class VideoSource(Source):
             self._decoder.close()
 
     def _open(self, file: Any, **options: Any) -> None:
-        threads = "NONE" if self.one_of_several else self.threads
-        self._decoder = decoder = Decoder(file, name=self.name, threads=threads, **options)
+        self._decoder = decoder = Decoder(file, name=self.name, threads=self.threads, **options)
         self.warnings = decoder.warnings
         self.rate = decoder.rate
         self.seconds = decoder.declared_seconds or (decoder.container.duration or 0) / 1_000_000

@@ -387,9 +387,7 @@ def test_other_files_are_refused_and_nothing_is_lost(site, teacher, checkpoint, 
     ):
         with pytest.raises(ActionstreamError, match=message):
             upload(site, session, tmp_path / f"{name}.safetensors")
-    with pytest.raises(
-        ActionstreamError, match=r"mine.safetensors is tsm_resnet18; expected a model that this page"
-    ):
+    with pytest.raises(ActionstreamError, match=r"mine.safetensors is tsm_resnet18; expected a model that this page"):
         upload(site, session, checkpoint)
     with pytest.raises(ActionstreamError, match=r"mine.safetensors is no checkpoint of ours"):
         upload(site, session, b"none")

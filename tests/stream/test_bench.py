@@ -458,6 +458,7 @@ def test_the_peer_remembers_and_another_one_does_the_same():
     image = np.random.default_rng(0).random((1, 1, 172, 172, 3), dtype=np.float32)
     peers = [Peer(folder, num_threads=1) for _ in range(2)]
     assert (peers[0].height, peers[0].width) == (172, 172)
+    assert card_of("tsm_mobilenet_v2", size=peers[0].height).preprocessing.height == 172  # as `ratios` does
     (first, second), (same, also) = [[peer.step(image) for _ in range(2)] for peer in peers]
     assert first.shape == (1, 7)
     assert np.array_equal(first, same)

@@ -128,7 +128,7 @@ def test_files_that_cannot_be_written_are_told_and_the_rest_goes_on(run, folder,
     (folder / "out" / "match.png").mkdir(parents=True)
     code, _, err = run("label", "match.mp4", "later.mkv", "--out", "out", "--scores", "--csv", "--model", checkpoint)
     assert (code, err) == (1, "actionstream: out/match.png cannot be written: Is a directory\n")
-    written = {"match.json", "results.json", *(f"later.{kind}" for kind in ("json", "png", "csv", "npz"))}
+    written = {"results.json", *(f"later.{kind}" for kind in ("json", "png", "csv", "npz"))}
     assert files(folder / "out") == written, "and nothing that is half a file"
     assert list(json.loads((folder / "out/results.json").read_text())["results"]) == ["later"]
 
@@ -174,7 +174,7 @@ def test_what_is_not_sure_is_neither_shown_nor_a_subtitle(run, folder, checkpoin
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["match.mp4", "other/match.mkv"], "other/match.mkv and match.mp4 would both be written as match.json"),
+        (["match.mp4", "other/match.mkv"], "the results of match.mp4 and other/match.mkv would both be named match"),
         (["match.mp4", "results.mp4"], "results.mp4 and the results of all would both be written as results.json"),
         (["match.png"], "match.png would be overwritten; give another folder, --out DIR"),
         (["match.mp4", "--background", "swim"], "no label is called 'swim'; there are wave"),

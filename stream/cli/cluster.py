@@ -1,0 +1,50 @@
+"""The options of commands that share their work over a Ray cluster."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+LOCAL = "local"
+ADDRESS = re.compile(r"local|auto|ray://.+|[\w.\-]+:\d+")
+
+
+class RayCommand(TyperCommand):
+    """A command whose --ray takes an address or nothing: typer has no type for that."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Give --ray the value local where no address follows."""
+        options = args[: args.index("--")] if "--" in args else args
+        for place, (word, after) in enumerate(pairwise([*options, ""])):
+            if word == "--ray" and not ADDRESS.fullmatch(after):
+                args[place] = f"--ray={LOCAL}"
+        return super().parse_args(ctx, args)
+
+
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="[ADDRESS]",
+        help="Share the videos over the machines of this Ray cluster, HOST:PORT or auto for the one that this machine "
+        "belongs to; without ADDRESS, over the cores of this machine.",
+        show_default=False,
+    ),
+]
+Stall = Annotated[
+    float,
+    typer.Option(min=1, metavar="SECONDS", help="With --ray: a video that gives no frame for so long is given up."),
+]
+MaxMemory = Annotated[
+    int | None,
+    typer.Option(
+        min=200,
+        metavar="MEGABYTES",
+        help="With --ray: most memory of a process.",
+        show_default="the share of its cores",
+    ),
+]

@@ -1,0 +1,149 @@
+"""Archives: many videos, each in a process that it may crash, hang or fill."""
+
+import json
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+from helpers import images, write_video
+from poison import poisoned
+
+from actionstream.archives.apart import Apart, Limits
+from actionstream.archives.attempts import AttemptLog, read_attempts
+from actionstream.archives.jobs import LabelJob
+from actionstream.archives.listing import list_videos
+from actionstream.archives.settings import FILE, pin
+from actionstream.models.training.left_out import LeftOut
+
+LIMITS = Limits(stall_seconds=60, most_bytes=4 << 30)
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    """Three videos in two folders, and a file that is none."""
+    folder = tmp_path_factory.mktemp("archive")
+    for number, name in enumerate(("june/monday", "june/tuesday", "may/monday")):
+        path = folder / f"{name}.mp4"
+        path.parent.mkdir(exist_ok=True)
+        write_video(path, images(20, seed=number), rate=10)
+    (folder / "june" / "notes.txt").write_text("rain")
+    return folder
+
+
+@pytest.fixture
+def job(exports):
+    return LabelJob(
+        model=str(exports / "model.onnx"), runtime="onnx", num_threads=1, kinds=("json", "png", "npz"), threshold=0.3
+    )
+
+
+def test_videos_have_the_names_of_their_places(archive, tmp_path):
+    left_out = LeftOut()
+    film = str(write_video(tmp_path / "film.mp4", images(3)))
+    found = list_videos([str(archive), film, "sample"], left_out)
+    assert list(found) == ["june/monday", "june/tuesday", "may/monday", "film", "sample"]
+    assert found["may/monday"] == str(archive / "may" / "monday.mp4")
+    assert "notes.txt" in " ".join(left_out.lines())
+    with pytest.raises(ValueError, match=r"the results of .*film.mp4 and .*film.mp4 would both be named film"):
+        list_videos([film, film], LeftOut())
+
+
+def test_an_archive_is_labelled_as_its_videos_are(archive, exports, tmp_path, run):
+    model = ("--model", exports / "model.onnx", "--scores")
+    code, out, err = run("label", archive, "-o", tmp_path / "all", *model)
+    assert (code, "notes.txt" in err) == (0, True)
+    assert "in 3 videos" in out
+    code, _, _ = run("label", archive / "may" / "monday.mp4", "-o", tmp_path / "one", *model)
+    assert code == 0
+    for suffix in (".png", ".npz"):
+        assert (tmp_path / "all" / f"may/monday{suffix}").exists()
+    with_folder, alone = (
+        json.loads(path.read_text())["results"]
+        for path in (tmp_path / "all" / "may" / "monday.json", tmp_path / "one" / "monday.json")
+    )
+    assert with_folder == {"may/monday": alone["monday"]}
+
+
+def test_a_process_does_one_video_after_the_other(archive, job, tmp_path):
+    with closing(Apart(job, tmp_path, LIMITS)) as apart:
+        first = apart("june/monday", str(archive / "june" / "monday.mp4"))
+        again = apart("june/monday", str(archive / "june" / "monday.mp4"))
+        (tmp_path / "broken.mp4").write_text("no video")
+        broken = apart("broken", str(tmp_path / "broken.mp4"))
+        missing = apart("missing", str(tmp_path / "missing.mp4"))
+        last = apart("may/monday", str(archive / "may" / "monday.mp4"))
+    assert (first.outcome, first.tries, first.remarks) == ("done", 1, ())
+    assert first.seconds == pytest.approx(1.9)  # the time of the last frame
+    assert (again.outcome, again.tries) == ("", 0)  # its results are there
+    assert (broken.outcome, broken.tries) == ("failed", 1)
+    assert "broken.mp4 is not a video that can be read" in broken.reason
+    assert (missing.outcome, "no such file" in missing.reason) == ("failed", True)
+    assert last.outcome == "done"
+    attempts = read_attempts(tmp_path)
+    assert [(each.name, each.number, each.outcome) for each in attempts] == [
+        ("june/monday", 1, "done"),
+        ("broken", 1, "failed"),
+        ("missing", 1, "failed"),
+        ("may/monday", 1, "done"),
+    ]
+    assert all(each.begin_seconds < each.end_seconds for each in attempts)
+
+
+@pytest.mark.parametrize(
+    ("kind", "outcome", "tries", "reason"),
+    [
+        ("hang", "hung", 2, "no frame for 8 s"),
+        ("crash", "died", 2, "the process that reads it was ended by SIGSEGV"),
+        ("exit", "died", 2, "the process that reads it ended with exit code 7"),
+        ("fill", "failed", 1, "there is too little memory"),
+    ],
+)
+def test_a_video_ends_its_process(kind, outcome, tries, reason, archive, job, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(poisoned(tmp_path / "poison"))
+    video = tmp_path / f"{kind}.mp4"
+    video.write_bytes((archive / "june" / "monday.mp4").read_bytes())
+    with closing(Apart(job, tmp_path, Limits(stall_seconds=8, most_bytes=2 << 30))) as apart:
+        found = apart(kind, str(video))
+        good = apart("june/monday", str(archive / "june" / "monday.mp4"))
+    assert (found.outcome, found.tries) == (outcome, tries)
+    assert found.reason.startswith(f"{video}: {reason}")
+    assert good.outcome == "done"
+    assert [each.outcome for each in read_attempts(tmp_path)] == [outcome] * tries + ["done"]
+
+
+def test_a_model_that_cannot_be_opened_ends_all(archive, job, tmp_path):
+    with (
+        closing(Apart(replace(job, runtime="graphs"), tmp_path, LIMITS)) as apart,
+        pytest.raises(ValueError, match=r"model.onnx is exported; it runs with onnx or openvino, not with graphs"),
+    ):
+        apart("june/monday", str(archive / "june" / "monday.mp4"))
+
+
+def test_an_attempt_that_was_stopped_has_no_end(tmp_path):
+    with closing(AttemptLog(tmp_path)) as log:
+        log.end(log.begin("a", 1), "hung", "no frame")
+        log.begin("b", 2)
+    (file,) = (tmp_path / "attempts").iterdir()
+    with file.open("a") as lines:
+        lines.write('{"name": "c", "numb')
+    first, second = read_attempts(tmp_path)
+    assert (first.name, first.outcome, first.reason) == ("a", "hung", "no frame")
+    assert (second.name, second.number, second.outcome, second.end_seconds) == ("b", 2, "", None)
+
+
+def test_a_second_run_is_made_with_the_same(job, exports, tmp_path, monkeypatch):
+    monkeypatch.setenv("ACTIONSTREAM_CACHE", str(tmp_path / "cache"))
+    model = tmp_path / "model.onnx"
+    model.write_bytes((exports / "model.onnx").read_bytes())
+    asked = replace(job, model=str(model), runtime="auto", num_threads=None)
+    pinned = pin(asked, tmp_path, num_threads=2)
+    assert (pinned.runtime, pinned.precision, pinned.num_threads) == ("onnx", "float32", 2)
+    assert pin(asked, tmp_path, num_threads=1) == pinned
+    with pytest.raises(ValueError, match=r"results that were made with threshold 0.3, not 0.5; take another folder"):
+        pin(replace(asked, threshold=0.5), tmp_path, num_threads=2)
+    model.write_bytes(model.read_bytes() + b" ")
+    with pytest.raises(ValueError, match=r"has results of another file .*model.onnx; take another folder"):
+        pin(asked, tmp_path, num_threads=2)
+    (tmp_path / FILE).write_text("{")
+    with pytest.raises(ValueError, match=r"job.json: no whole JSON"):
+        pin(asked, tmp_path, num_threads=2)
