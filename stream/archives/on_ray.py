@@ -50,7 +50,8 @@ def cluster(address: str) -> Generator[None]:
     try:
         yield
     finally:
-        ray.shutdown()
+        with _silent():
+            ray.shutdown()
 
 
 def _check_answer(address: str) -> None:
@@ -65,7 +66,7 @@ def _check_answer(address: str) -> None:
 
 @contextmanager
 def _silent() -> Generator[None]:
-    """Without standard error, where Ray's own libraries say that they say nothing."""
+    """Without standard error, where Ray says that it says nothing, or that what is stopped is stopped."""
     before = os.dup(2)
     try:
         with open(os.devnull, "w") as nowhere:

@@ -14,6 +14,7 @@ from actionstream.archives.apart import Done
 from actionstream.archives.jobs import LabelJob
 from actionstream.archives.listing import list_videos
 from actionstream.archives.settings import pin
+from actionstream.commands import signals
 from actionstream.models.training.left_out import LeftOut
 
 MOST_SAID = 20
@@ -50,14 +51,17 @@ def label_archive(
     if wanted:
         with cluster(address), _progress(len(videos), len(videos) - len(wanted)) as advance:
             started = perf_counter()
-            for done in do_all(pinned, wanted, folder, stall_seconds=stall_seconds, most_bytes=most_bytes):
-                seconds += done.seconds
-                if done.outcome not in ("", "done"):
-                    failures.append(done)
-                for remark in (*done.remarks, done.reason):
-                    if remark:
-                        say(remark)
-                advance(len(failures), seconds / (perf_counter() - started))
+            try:
+                for done in do_all(pinned, wanted, folder, stall_seconds=stall_seconds, most_bytes=most_bytes):
+                    seconds += done.seconds
+                    if done.outcome not in ("", "done"):
+                        failures.append(done)
+                    for remark in (*done.remarks, done.reason):
+                        if remark:
+                            say(remark)
+                    advance(len(failures), seconds / (perf_counter() - started))
+            finally:
+                signals.arrived()  # the cluster is left in peace
     there = [name for name in videos if pinned.is_done(folder, name)]
     num_segments = tables.write_segments(folder, there)
     tables.write_failures(folder, failures)
