@@ -35,7 +35,6 @@ class Scorer:
     first, if several are) gives new scores and each network has given some since the last reset; the mean takes the
     last scores of each. All networks have the same labels. Softmax or sigmoid come after the mean, as in TSN.
 
-    runs_with    what runs the networks, and in which numbers, such as {("onnx", "float32")}
     gap_seconds  the same for all networks, so that they are reset together; default: the longest of their gaps
     chunk        the best number of successive frames of one stream for a call of `score`
     """
@@ -48,10 +47,14 @@ class Scorer:
         _check_that_they_fuse(cards, weights)
         self.card, self._leader = _fused_card(cards)
         self.chunk = min(runtime.chunk for runtime in runtimes)
-        self.runs_with = {(runtime.software, runtime.precision) for runtime in runtimes}
         self.gap_seconds = max(gap_after(card.frame_seconds) for card in cards) if gap_seconds is None else gap_seconds
         self._runtimes = runtimes
         self._weights = np.array(weights, dtype=np.float32) / sum(weights)
+
+    @property
+    def runs_with(self) -> set[tuple[str, str]]:
+        """What runs the networks now, and in which numbers, such as {("onnx", "float32")}."""
+        return {(runtime.software, runtime.precision) for runtime in self._runtimes}
 
     def open(self) -> ScoredStream:
         """Begin a stream."""

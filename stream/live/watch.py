@@ -261,20 +261,25 @@ class Watch:
         with self._changed:
             streams = {name: self._streams[name] for name in self._ready if name in self._streams}
             self._ready.clear()
+            notices = [(name, notice) for name, stream in streams.items() for notice in stream.feed.notices()]
+        for name, notice in notices:
+            self._pending.append((streams[name], Update(stream=name, notice=notice)))
         for name, stream in list(streams.items()):
             if stream.feed.ended and not stream.feed.has_waiting():
                 self._end(name, streams.pop(name))
-                continue
-            for notice in stream.feed.notices():
-                self._pending.append((stream, Update(stream=name, notice=notice)))
         self._label(streams.values())
         with self._changed:  # these go on in the next round
             more = [name for name, each in streams.items() if each.feed.has_waiting() or each.feed.ended]
             self._ready.update(dict.fromkeys(more))
 
     def _label(self, streams: Iterable[WatchedStream]) -> None:
-        """Label the chosen streams, and take the frames that need no network."""
-        waiting = {stream: pair for stream in streams if (pair := stream.feed.peek())}
+        """Label the chosen streams, and take the frames that need no network.
+
+        The lock is taken for all streams at once: where the threads of many feeds wait for it, each release is a switch
+        to another thread, and on a machine with other work these add up to seconds.
+        """
+        with self._changed:
+            waiting = {stream: pair for stream in streams if (pair := stream.feed.peek())}
         now = perf_counter()
         candidates = [
             Candidate(stream, now - pair.frame.available, stream.feed.newest, len(stream.parts))
@@ -282,10 +287,11 @@ class Watch:
             if pair.prepared.due
         ]
         chosen, stale = self._batcher.choose(candidates)
-        for stream in stale:
-            stream.feed.drop(waiting[stream], "stale")
         idle = [stream for stream, pair in waiting.items() if not pair.prepared.due]
-        taken = [(stream, pair) for stream in [*idle, *chosen] if (pair := stream.feed.take())]
+        with self._changed:
+            for stream in stale:
+                stream.feed.drop(waiting[stream], "stale")
+            taken = [(stream, pair) for stream in [*idle, *chosen] if (pair := stream.feed.take())]
         try:
             results = self._score(taken)
         except BaseException:  # including a signal
@@ -293,10 +299,14 @@ class Watch:
                 for stream, _ in taken:
                     stream.skipped["ended"] += 1
             raise
+        with self._changed:
+            for (stream, _), scored in zip(taken, results, strict=True):
+                stream.count([result for _, result in scored])
         for (stream, _), scored in zip(taken, results, strict=True):
-            self._count(stream, [result for _, result in scored])
             for frame, result in scored:
                 self._pending.append((stream, _update(result, frame.stream, frame)))
+                if isinstance(result, Skipped) and result.error is not None:  # of one part: it ends the stream
+                    stream.fail(result.error)
 
     def _score(self, taken: Sequence[tuple[WatchedStream, Pair]]) -> list[list[tuple[Frame, Prediction | Skipped]]]:
         """Score all parts of a batch in the engine, and report the streams and the duration to the batcher."""
@@ -324,18 +334,6 @@ class Watch:
                 self._pending.append((stream, _update(result, frame.stream, None)))
                 if isinstance(result, Skipped) and result.error is not None:
                     stream.fail(result.error)
-
-    def _count(self, stream: WatchedStream, results: Sequence[Prediction | Skipped]) -> None:
-        """Count a frame: as labelled where one of its parts is. A part with an error ends the stream."""
-        skipped = [result for result in results if isinstance(result, Skipped)]
-        with self._changed:
-            if len(skipped) < len(results):
-                stream.labelled += 1
-            else:
-                stream.skipped[skipped[0].reason] += 1
-        for each in skipped:
-            if each.error is not None:
-                stream.fail(each.error)
 
     def _tell(self, stream: WatchedStream, update: Update) -> None:
         """Pass an update to the sinks of its stream; a sink that fails ends the stream."""

@@ -13,7 +13,7 @@ from actionstream.live.feed import Feed
 from actionstream.live.held_back import HeldBack
 from actionstream.live.parts import Crop
 from actionstream.models.common.errors import in_a_line, is_out_of_memory
-from actionstream.results import Counts
+from actionstream.results import Counts, Prediction, Skipped
 from actionstream.sinks.sink import Sink
 from actionstream.sources import SourceError
 from actionstream.sources.source import reason
@@ -87,6 +87,14 @@ class WatchedStream:
         told = isinstance(error, SourceError)
         self.failure = self.failure or (str(error) if told else f"{self.feed.name}: {what}")
         self.feed.stop()
+
+    def count(self, results: Sequence[Prediction | Skipped]) -> None:
+        """Count a frame, as labelled where one of its parts is; the caller holds the lock of the watch."""
+        skipped = [result for result in results if isinstance(result, Skipped)]
+        if len(skipped) < len(results):
+            self.labelled += 1
+        else:
+            self.skipped[skipped[0].reason] += 1
 
     def counts(self) -> Counts:
         """The frames so far; the caller holds the lock of the watch."""
