@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
@@ -15,9 +16,8 @@ from actionstream.archives.jobs import LabelJob
 from actionstream.archives.listing import list_videos
 from actionstream.archives.settings import pin
 from actionstream.commands import signals
+from actionstream.commands.label import check_targets
 from actionstream.models.training.left_out import LeftOut
-
-MOST_SAID = 20
 
 
 def label_archive(
@@ -39,7 +39,9 @@ def label_archive(
     from actionstream.archives.on_ray import cluster, do_all
 
     left_out = LeftOut()
-    videos = list_videos(sources, left_out)
+    videos = {name: _absolute(video) for name, video in list_videos(sources, left_out).items()}
+    job = replace(job, model=_absolute(job.model))
+    check_targets(videos, folder, job.kinds)
     for line in left_out.lines():
         say(line)
     folder.mkdir(parents=True, exist_ok=True)
@@ -74,6 +76,11 @@ def label_archive(
     if not failures:
         return 0
     return 1 if there else 2
+
+
+def _absolute(name: str) -> str:
+    """The path that is the same for a process with another working folder; a name of no file stays."""
+    return str(Path(name).resolve()) if Path(name).exists() else name
 
 
 @contextmanager

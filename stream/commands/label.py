@@ -53,7 +53,7 @@ def label_files(sources: Sequence[str], job: LabelJob, folder: Path, *, say: Cal
     """
     left_out = LeftOut()
     videos = list_videos(sources, left_out)
-    _check_targets(videos, folder, job.kinds)
+    check_targets(videos, folder, job.kinds)
     for line in left_out.lines():
         say(line)
     scorer = job.open_scorer(say)
@@ -134,7 +134,7 @@ def _look(source: Source, thumbnails: Thumbnails, update: Callable[..., None], f
         update(total=source.seconds or None, completed=frame.time_seconds)
 
 
-def _check_targets(videos: Mapping[str, str], folder: Path, kinds: Sequence[str]) -> None:
+def check_targets(videos: Mapping[str, str], folder: Path, kinds: Sequence[str]) -> None:
     """Raise ActionstreamError where a file would be written twice, or would replace a video."""
     if len(videos) > 1 and ALL in videos:
         raise ActionstreamError(

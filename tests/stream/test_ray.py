@@ -55,11 +55,10 @@ def cluster(monkeypatch, tmp_path):
 
 
 def label(archive, folder, exports, *more):
-    command = [sys.executable, "-m", "actionstream", "label", archive, "-o", folder, "--scores", "--threads", "1"]
+    command = [sys.executable, "-m", "actionstream", "label", archive.name, "-o", folder, "--scores", "--threads", "1"]
     command += ["--model", exports / "model.onnx", "--stall", "6", "--max-memory", "2000", *more]
-    return subprocess.Popen(
-        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(list(map(str, command)), cwd=archive.parent, start_new_session=True, **pipes)
 
 
 def until(holds, driver, seconds=120):
