@@ -96,7 +96,7 @@ def do_all(
     rows = [{"name": name, "video": video} for name, video in videos.items()]
     done = ray.data.from_items(rows, override_num_blocks=min(len(rows), MOST_BLOCKS)).map_batches(
         Worker,
-        fn_constructor_args=(job.to_json(), str(folder.resolve()), stall_seconds, most_bytes),
+        fn_constructor_args=(job.to_json(), str(folder.resolve()), stall_seconds, most_bytes, _own_environment()),
         batch_size=1,
         compute=ActorPoolStrategy(min_size=1, max_size=min(places, len(rows))),
         num_cpus=threads,
@@ -112,7 +112,10 @@ def do_all(
 class Worker:
     """An actor of Ray Data."""
 
-    def __init__(self, job: str, folder: str, stall_seconds: float, most_bytes: int | None):
+    def __init__(
+        self, job: str, folder: str, stall_seconds: float, most_bytes: int | None, environment: dict[str, str]
+    ):
+        os.environ.update(environment)
         wanted = parse_json(job, LabelJob, "the job")
         limits = Limits(stall_seconds=stall_seconds, most_bytes=most_bytes or _share_of_memory(wanted.num_threads or 1))
         self._apart = Apart(wanted, Path(folder), limits)
@@ -121,6 +124,11 @@ class Worker:
         names, videos = batch["name"], batch["video"]
         done = [self._apart(str(name), str(video)) for name, video in zip(names, videos, strict=True)]
         return {"done": [json.dumps(asdict(each)) for each in done]}
+
+
+def _own_environment() -> dict[str, str]:
+    """What the driver was told by its environment and options, such as --max-pixels and --decoder, for all machines."""
+    return {name: value for name, value in os.environ.items() if name.startswith("ACTIONSTREAM_")}
 
 
 def _share_of_memory(num_threads: int) -> int:
