@@ -17,7 +17,9 @@ from actionstream.models.common.errors import ActionstreamError
 
 FOLDER = "attempts"
 Outcome = Literal["", "done", "failed", "hung", "died"]
-"""How an attempt ended; "" where it has not, or its process was killed together with the one that watched it."""
+"""How an attempt ended; "" where nobody could tell: it goes on, or its process was killed with the one that watched it.
+
+What was killed between the results and this line is done all the same: NAME.json says so."""
 
 
 @checked

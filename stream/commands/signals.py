@@ -42,6 +42,8 @@ def raised() -> Iterator[None]:
     counts as `Stopped` too.
     """
     global _stop
+    if _stop.number is not None:  # of an earlier program in this process; a timer of somebody else goes on
+        signal.setitimer(signal.ITIMER_REAL, 0)
     _stop = _Stop()
 
     def begin(number: int, _: Any) -> None:
@@ -65,8 +67,6 @@ def raised() -> Iterator[None]:
         raise Stopped(_stop.number) from error
     finally:
         sys.unraisablehook = hook
-        if _stop.number is None:
-            signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 @contextmanager

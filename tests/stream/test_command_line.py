@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from importlib import import_module
@@ -15,6 +16,7 @@ import typer
 import actionstream
 from actionstream.choices import Policy, RuntimeName
 from actionstream.cli.main import app
+from actionstream.commands import signals
 from actionstream.models.common.choices import ModalityName
 
 ACTIONSTREAM = Path(sys.executable).with_name("actionstream")
@@ -90,6 +92,16 @@ def test_each_command_has_a_file_of_options():
     for name in typer.main.get_command(app).commands:
         module = import_module(f"actionstream.cli.{name}")
         assert hasattr(module, name)
+
+
+def test_a_timer_of_somebody_else_goes_on():
+    """Such as that which ends a test that takes too long."""
+    before = signal.setitimer(signal.ITIMER_REAL, 100)
+    try:
+        with signals.raised():
+            pass
+    finally:
+        assert signal.setitimer(signal.ITIMER_REAL, *before)[0] > 0
 
 
 SLOW_END = """

@@ -33,7 +33,6 @@ for mount in arguments.mounts:
     path, launch = mount.split("=", 1)
     factory = GstRtspServer.RTSPMediaFactory()
     factory.set_launch(f"( {launch} )")
-    factory.set_shared(True)
     if arguments.login:
         structure, _ = Gst.Structure.from_string("viewer,media.factory.access=true,media.factory.construct=true")
         factory.add_role_from_structure(structure)
