@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -112,8 +113,11 @@ class Extractor:
             shape=(num_segments, *one.shape[1:]),
         )
 
-    def __call__(self, video: Path) -> np.ndarray:
-        """The features of a video or a folder of frames, float16 (T, D, h, w). SourceError where it cannot be read."""
+    def __call__(self, video: Path, *, tell: Callable[[], object] = lambda: None) -> np.ndarray:
+        """The features of a video or a folder of frames, float16 (T, D, h, w). SourceError where it cannot be read.
+
+        tell  is called when a part of it is done
+        """
         settings = self.settings
         num_frames = len(stretch_of(Clip(video, ())))
         places = segment_places(num_frames, settings.num_segments, settings.segment_frames)
@@ -122,6 +126,7 @@ class Extractor:
             pictures = np.stack(read_frames(video, part.ravel().tolist(), shape=settings.preprocessing.resize))
             given = torch.from_numpy(pictures.reshape(*part.shape, *pictures.shape[1:])).to(self._device)
             maps.append(self._maps(settings.preprocessing.normalise(given)).half().cpu().numpy())
+            tell()
         features = np.concatenate(maps)
         if not np.isfinite(features).all():
             raise SourceError(f"{video} has features beyond what float16 holds")

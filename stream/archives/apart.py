@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from actionstream.archives.attempts import AttemptLog, Outcome
-from actionstream.archives.jobs import LabelJob
+from actionstream.archives.job_text import write_job
+from actionstream.archives.jobs import Job
 from actionstream.models.common.errors import ActionstreamError
 
 MOST_TRIES = 2
@@ -54,7 +55,7 @@ class Apart:
     Raises ActionstreamError where the job itself cannot be opened.
     """
 
-    def __init__(self, job: LabelJob, folder: Path, limits: Limits):
+    def __init__(self, job: Job, folder: Path, limits: Limits):
         self._job = job
         self._folder = folder
         self._limits = limits
@@ -85,7 +86,7 @@ class Apart:
 
 
 class _Process:
-    def __init__(self, job: LabelJob, folder: Path, limits: Limits):
+    def __init__(self, job: Job, folder: Path, limits: Limits):
         self._limits = limits
         self._wire, theirs = Pipe()
         command = [sys.executable, "-P", "-m", "actionstream.archives.worker"]
@@ -100,7 +101,7 @@ class _Process:
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C goes to the program only
             )
-        self._wire.send_bytes(job.to_json().encode())
+        self._wire.send_bytes(write_job(job).encode())
         try:
             said = self._hear(OPEN_SECONDS)
         except EOFError:

@@ -8,13 +8,13 @@ import os
 import socket
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from actionstream.archives.apart import Apart, Done, Limits
-from actionstream.archives.jobs import LabelJob
-from actionstream.models.common.checked import parse_json
+from actionstream.archives.job_text import read_job, write_job
+from actionstream.archives.jobs import Job
 from actionstream.models.common.errors import ActionstreamError
 
 LOCAL = "local"
@@ -27,6 +27,19 @@ ENVIRONMENT = {
 """For Ray, where the user has not set it: it sends nothing to its makers, and says little."""
 MOST_BLOCKS = 10_000
 """Ray Data gives out videos in so many blocks at most; a block is done again where its machine dies."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sharing:
+    """How videos are shared: the address of the cluster, and the limits of a process.
+
+    stall_seconds  the longest time without a frame
+    most_bytes     of its memory; None for its share of the machine's
+    """
+
+    address: str
+    stall_seconds: float
+    most_bytes: int | None
 
 
 @contextmanager
@@ -77,9 +90,7 @@ def _silent() -> Generator[None]:
         os.close(before)
 
 
-def do_all(
-    job: LabelJob, videos: Mapping[str, str], folder: Path, *, stall_seconds: float, most_bytes: int | None
-) -> Generator[Done]:
+def do_all(job: Job, videos: Mapping[str, str], folder: Path, sharing: Sharing) -> Generator[Done]:
     """Do videos, by name, on the cluster that this process is connected to; yields what became of each, as it is done.
 
     Each machine has to see the videos, the model and the folder at the same paths. Raises ActionstreamError where the
@@ -96,7 +107,13 @@ def do_all(
     rows = [{"name": name, "video": video} for name, video in videos.items()]
     done = ray.data.from_items(rows, override_num_blocks=min(len(rows), MOST_BLOCKS)).map_batches(
         Worker,
-        fn_constructor_args=(job.to_json(), str(folder.resolve()), stall_seconds, most_bytes, _own_environment()),
+        fn_constructor_args=(
+            write_job(job),
+            str(folder.resolve()),
+            sharing.stall_seconds,
+            sharing.most_bytes,
+            _own_environment(),
+        ),
         batch_size=1,
         compute=ActorPoolStrategy(min_size=1, max_size=min(places, len(rows))),
         num_cpus=threads,
@@ -116,7 +133,7 @@ class Worker:
         self, job: str, folder: str, stall_seconds: float, most_bytes: int | None, environment: dict[str, str]
     ):
         os.environ.update(environment)
-        wanted = parse_json(job, LabelJob, "the job")
+        wanted = read_job(job)
         limits = Limits(stall_seconds=stall_seconds, most_bytes=most_bytes or _share_of_memory(wanted.num_threads or 1))
         self._apart = Apart(wanted, Path(folder), limits)
 

@@ -6,26 +6,29 @@ import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import TypeVar
 
-from actionstream.archives.jobs import LabelJob
-from actionstream.models.common.checked import ShortText, checked, read_json
+from actionstream.archives.jobs import ModelJob
+from actionstream.models.common.checked import Plain, ShortText, checked, parse_json, read_json
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.common.files import write_text
 from actionstream.models.locate import locate
 
 FILE = "job.json"
 
+Job = TypeVar("Job", bound=ModelJob)
+
 
 @checked
 class Settings:
     """asked: the job as the user gave it; pinned: with what a machine chose; digest: SHA-256 of the model's file."""
 
-    asked: LabelJob
-    pinned: LabelJob
+    asked: Plain
+    pinned: Plain
     digest: ShortText
 
 
-def pin(job: LabelJob, folder: Path, *, num_threads: int) -> LabelJob:
+def pin(job: Job, folder: Path, *, num_threads: int) -> Job:
     """The job with all that a machine would choose: as the results in the folder were made, where it has some.
 
     Raises ActionstreamError where they were made with other settings, or with another file of the model.
@@ -35,15 +38,17 @@ def pin(job: LabelJob, folder: Path, *, num_threads: int) -> LabelJob:
     file = folder / FILE
     if not file.is_file():
         scorer = job.open_scorer()
-        settings = Settings(asked=job, pinned=job.pinned(scorer, num_threads=num_threads), digest=digest)
+        pinned = job.pinned(scorer, num_threads=num_threads)
+        settings = Settings(asked=asdict(job), pinned=asdict(pinned), digest=digest)
         write_text(file, json.dumps(asdict(settings), indent=1))
-        return settings.pinned
+        return pinned
     there = read_json(file, Settings)
-    for name, theirs in asdict(there.asked).items():
+    asked, pinned = (parse_json(json.dumps(each), type(job), file) for each in (there.asked, there.pinned))
+    for name, theirs in asdict(asked).items():
         if (ours := getattr(job, name)) != theirs:
             raise ActionstreamError(
                 f"{folder} has results that were made with {name} {theirs}, not {ours}; take another folder"
             )
     if digest != there.digest:
         raise ActionstreamError(f"{folder} has results of another file {job.model}; take another folder")
-    return there.pinned
+    return pinned

@@ -13,8 +13,7 @@ from queue import SimpleQueue
 from time import monotonic
 from typing import Any
 
-from actionstream.archives.jobs import LabelJob
-from actionstream.models.common.checked import parse_json
+from actionstream.archives.job_text import read_job
 from actionstream.models.common.errors import ActionstreamError, in_a_line, is_mistake
 from actionstream.sources.source import reason
 
@@ -30,7 +29,7 @@ def main() -> None:
     threading.Thread(target=_receive, args=(wire, orders), daemon=True).start()
     told = Teller(wire)
     try:
-        do = parse_json(orders.get().decode(), LabelJob, "the job").open()
+        do = read_job(orders.get().decode()).open()
     except Exception as error:  # noqa: BLE001  the program reports it
         told(kind="refused", reason=in_a_line(error))
         return

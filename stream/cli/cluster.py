@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
+
+from actionstream.models.common.extras import needs
+
+if TYPE_CHECKING:
+    from actionstream.archives.on_ray import Sharing
 
 LOCAL = "local"
 ADDRESS = re.compile(r"local|auto|ray://.+|[\w.\-]+:\d+")
@@ -48,3 +53,14 @@ MaxMemory = Annotated[
         show_default="the share of its cores",
     ),
 ]
+
+
+def sharing_of(ray: str | None, stall: float, max_memory: int | None) -> Sharing | None:
+    """How the videos are shared by these options; None without --ray."""
+    if ray is None:
+        return None
+    needs("ray")
+
+    from actionstream.archives.on_ray import Sharing
+
+    return Sharing(address=ray, stall_seconds=stall, most_bytes=max_memory and max_memory * 1_000_000)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from actionstream.choices import Challenge, EvaluationTask
+from actionstream.cli.cluster import MaxMemory, Ray, Stall, sharing_of
 from actionstream.cli.messages import refuse, say
 from actionstream.cli.options import Background, DeviceName, Json, MaxPixels
 from actionstream.models.common.errors import ActionstreamError
@@ -75,6 +76,9 @@ def evaluate(
     ] = None,
     json: Json = False,
     max_pixels: MaxPixels = MAX_PIXELS,
+    ray: Ray = None,
+    stall: Stall = 300,
+    max_memory: MaxMemory = None,
 ) -> None:
     """Evaluate a file of results, or a model on videos, exactly as the evaluator of a challenge does.
 
@@ -89,7 +93,13 @@ def evaluate(
     if videos is None:
         if results is None:
             raise ActionstreamError("evaluate has no results; give --results FILE, or --videos DIR and a --model")
-        for_videos = {"--model": model, "--background": background, "--device": device, "--pictures": pictures}
+        for_videos = {
+            "--model": model,
+            "--background": background,
+            "--device": device,
+            "--pictures": pictures,
+            "--ray": ray,
+        }
         refuse(for_videos, "is for --videos, which are labelled first; leave it out for --results")
     else:
         if pictures is not None:
@@ -104,6 +114,7 @@ def evaluate(
             background=background,
             device=device or "auto",
             pictures=pictures,
+            sharing=sharing_of(ray, stall, max_memory),
             say=say,
         )
     code = measure(

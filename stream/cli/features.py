@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from actionstream.cli.cluster import MaxMemory, Ray, Stall, sharing_of
+from actionstream.cli.messages import say
 from actionstream.cli.options import Device, MaxPixels, Weights
 from actionstream.models.common.limits import MAX_PIXELS
 
@@ -29,6 +31,9 @@ def features(
     shard: Annotated[str, typer.Option(metavar="N/M", help="Take the N-th of M equal parts of the videos.")] = "1/1",
     device: Device = "auto",
     max_pixels: MaxPixels = MAX_PIXELS,
+    ray: Ray = None,
+    stall: Stall = 300,
+    max_memory: MaxMemory = None,
 ) -> None:
     """Extract features of long videos, a feature map of each segment, for train --model timeception.
 
@@ -36,4 +41,14 @@ def features(
     """
     from actionstream.commands.features import extract_features
 
-    extract_features(videos, output, model=model, weights=weights, num_segments=segments, shard=shard, device=device)
+    extract_features(
+        videos,
+        output,
+        model=model,
+        weights=weights,
+        num_segments=segments,
+        shard=shard,
+        device=device,
+        sharing=sharing_of(ray, stall, max_memory),
+        say=say,
+    )

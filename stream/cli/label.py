@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from actionstream.choices import SubtitleFormat
-from actionstream.cli.cluster import MaxMemory, Ray, Stall
+from actionstream.cli.cluster import MaxMemory, Ray, Stall, sharing_of
 from actionstream.cli.messages import say
 from actionstream.cli.options import Background, Decoder, Device, MaxPixels, Model, Precision, Streaming, Threads
 from actionstream.models.common.errors import ActionstreamError
@@ -65,11 +65,11 @@ def label(
     With --ray the machines of a cluster share the videos; those with results are left as they are, so that the same
     command goes on after an interruption.
     """
-    needs("pictures" if ray is None else "ray")
+    needs("pictures")
     if not 0 <= threshold <= 1:
         raise ActionstreamError(f"--threshold is {threshold}; expected a number from 0 to 1")
 
-    from actionstream.archives.jobs import LabelJob
+    from actionstream.archives.label_job import LabelJob
 
     job = LabelJob(
         model=model,
@@ -81,12 +81,12 @@ def label(
         kinds=("json", "png", *([subtitles] if subtitles else []), *["csv"] * csv, *["npz"] * scores),
         threshold=threshold,
     )
-    if ray is None:
+    sharing = sharing_of(ray, stall, max_memory)
+    if sharing is None:
         from actionstream.commands.label import label_files
 
         raise typer.Exit(label_files(videos, job, out, say=say))
 
     from actionstream.commands.archive import label_archive
 
-    most_bytes = max_memory and max_memory * 1_000_000
-    raise typer.Exit(label_archive(videos, job, out, address=ray, stall_seconds=stall, most_bytes=most_bytes, say=say))
+    raise typer.Exit(label_archive(videos, job, out, sharing=sharing, say=say))

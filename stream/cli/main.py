@@ -42,6 +42,8 @@ app = typer.Typer(
 app.command(epilog=watch.EXIT_CODES, cls=watch.WatchCommand)(watch.watch)
 app.command(epilog=serve.EXIT_CODES)(serve.serve)
 app.command(epilog=label.EXIT_CODES, cls=RayCommand)(label.label)
+app.command(cls=RayCommand)(features)
+app.command(cls=RayCommand)(evaluate)
 app.command(epilog=teach.EXIT_CODES, cls=teach.TeachCommand)(teach.teach)
 for command in (
     demo,
@@ -49,14 +51,12 @@ for command in (
     sources,
     record,
     frames,
-    features,
     models,
     runtimes,
     convert,
     train,
     export,
     test,
-    evaluate,
 ):
     app.command()(command)
 app.add_typer(bench, name="bench")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,11 @@ from typing import Any
 import numpy as np
 
 from actionstream.archives.label_files import rows_of
-from actionstream.choices import Challenge, EvaluationTask
+from actionstream.archives.on_ray import Sharing
+from actionstream.archives.score_job import ScoreJob, read_scores
+from actionstream.archives.settings import pin
+from actionstream.choices import Challenge, DeviceName, EvaluationTask
+from actionstream.commands.archive import absolute, share
 from actionstream.commands.evaluate import (
     SUBSETS,
     check_task,
@@ -39,8 +43,9 @@ from actionstream.models.labels import find_background
 from actionstream.models.training.folders import Videos, find_videos
 from actionstream.models.training.left_out import LeftOut
 from actionstream.sources.source import reason
-from actionstream.videos.label import LabelledVideo
+from actionstream.videos.label import LabelledVideo, label_scores
 from actionstream.videos.live import live_segments
+from actionstream.videos.thumbnails import Thumbnails
 
 FLAT = str.maketrans("/\\", "--")
 """A name of a video may have folders."""
@@ -59,15 +64,17 @@ def evaluate_videos(
     blocked: str | None,
     model: str,
     background: str | None,
-    device: str,
+    device: DeviceName,
     pictures: Path | None,
     as_json: bool,
+    sharing: Sharing | None,
     say: Callable[[str], None],
 ) -> int:
     """Label the videos of the truth in a folder, write the results to a file, and print the figures.
 
     For detection, the figures of two baselines with the same scores follow, and those of online detection; `pictures`
-    is a folder for a picture of each video. Returns the exit code.
+    is a folder for a picture of each video. With `sharing` the machines of a cluster score the videos; their scores are
+    kept beside the results, so that a second run goes on. Returns the exit code.
     """
     check_task(dataset, task, truth, iou_thresholds)
     if pictures is not None and task != "detection":
@@ -103,7 +110,12 @@ def evaluate_videos(
     all_drawn = True
     done: dict[str, float] = {}  # the videos, and how long they are
     detectors: dict[str, list[SegmentRow]] = {"ours": [], UNIFORM: [], THRESHOLDED: []}
-    for name, found, thumbnails in label_each(files.items(), scorer, background=background, say=say):
+    if sharing is None:
+        each = label_each(files.items(), scorer, background=background, say=say)
+    else:
+        job = ScoreJob(model=absolute(model), device=device, background=background, with_pictures=pictures is not None)
+        each = _label_shared(files, job, results.with_suffix(".scores"), sharing, scorer.card, say=say)
+    for name, found, thumbnails in each:
         if found is None:
             continue
         done[name] = found.scores.duration_seconds
@@ -154,6 +166,30 @@ def evaluate_videos(
     figures |= count_odd({kind: found_odd[kind] for kind in MEANINGS if found_odd.get(kind)})
     print_figures(figures, as_json=as_json)
     return 0 if len(done) == len(files) and all_drawn else 1
+
+
+def _label_shared(
+    files: Mapping[str, Path],
+    job: ScoreJob,
+    folder: Path,
+    sharing: Sharing,
+    card: Card,
+    *,
+    say: Callable[[str], None],
+) -> Generator[tuple[str, LabelledVideo | None, Thumbnails]]:
+    """As `label_each`, on the machines of a cluster; the scores are kept in a folder."""
+    folder.mkdir(exist_ok=True)
+    pinned = pin(job, folder, num_threads=1)
+    share(pinned, files, folder, sharing, say=say)
+    for name in files:
+        found, thumbnails = None, Thumbnails()
+        if pinned.is_done(folder, name):
+            scores, thumbnails = read_scores(folder, name)
+            try:
+                found = label_scores(scores, card, name=files[name].name, background=job.background)
+            except ActionstreamError as error:
+                say(str(error))
+        yield name, found, thumbnails
 
 
 def _find(folder: Path, known: Truth, left_out: LeftOut) -> dict[str, Path]:

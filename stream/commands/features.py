@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from zlib import crc32
 
 from rich.console import Console
 from rich.progress import track
 
+from actionstream.archives.features_job import FeaturesJob
+from actionstream.archives.on_ray import Sharing
+from actionstream.choices import DeviceName
+from actionstream.commands.archive import absolute, share
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.training.features import Extractor, write_features
 from actionstream.models.training.folders import videos_under
 from actionstream.models.training.left_out import LeftOut
 from actionstream.models.video import FEATURES, SourceError, is_video
-from actionstream.models.weights.loading import load
-from actionstream.runtimes.eager import choose_device
 
 
 def extract_features(
@@ -28,19 +31,47 @@ def extract_features(
     weights: Path | None,
     num_segments: int,
     shard: str,
-    device: str,
+    device: DeviceName,
+    sharing: Sharing | None,
+    say: Callable[[str], None],
 ) -> None:
     """Write the features of each video; the features of a folder of videos have the same tree under `target`.
 
-    Existing files are kept; each write is atomic. At the end the videos that cannot be read are listed.
+    Existing files are kept; each write is atomic. At the end the videos that cannot be read are listed. With `sharing`
+    the machines of a cluster do it, one core a process.
     """
     number, count = _shard(shard)
     files = _targets(sources)
     # the shard depends on the name only, not on other files
     mine = {name: video for name, video in files.items() if crc32(name.encode()) % count == number - 1}
-    network, card = load(model, weights=weights)
-    extractor = Extractor(network, card, num_segments=num_segments, device=choose_device(device).type)
+    job = FeaturesJob(
+        model=model,
+        weights=None if weights is None else str(weights.resolve()),
+        num_segments=num_segments,
+        device=device,
+        num_threads=None if sharing is None else 1,
+    )
+    extractor = job.extractor()
     extractor.settings.keep(target)
+    if sharing is not None:
+        names = {name.removesuffix(FEATURES): video for name, video in mine.items()}
+        work = share(replace(job, model=absolute(model)), names, target, sharing, say=say)
+        broken = [each.reason for each in work.failures]
+        written = work.num_wanted - len(broken)
+    else:
+        broken, written = _write_each(extractor, mine, target)
+    if mine and len(broken) == len(mine):
+        raise ActionstreamError(f"none of the {len(mine)} videos can be read: {'; '.join(broken[:3])}")
+    of_all = f" (part {shard} of {len(files)})" if count > 1 else ""
+    were_there = len(mine) - written - len(broken)
+    print(f"{target}: {written} of {len(mine)} videos written{of_all}, {were_there} were there")
+    print(f"each is float16 {extractor.settings.shape}: segments, channels, height, width")
+    for message in broken:
+        print(f"left out: {message}")
+
+
+def _write_each(extractor: Extractor, mine: Mapping[str, Path], target: Path) -> tuple[list[str], int]:
+    """Why videos cannot be read, and the number of those that were written."""
     broken, written = [], 0
     for name, video in track(mine.items(), description="features", console=Console(stderr=True), transient=True):
         if (target / name).is_file():
@@ -50,14 +81,7 @@ def extract_features(
             written += 1
         except SourceError as error:
             broken.append(str(error))
-    if mine and len(broken) == len(mine):
-        raise ActionstreamError(f"none of the {len(mine)} videos can be read: {'; '.join(broken[:3])}")
-    of_all = f" (part {shard} of {len(files)})" if count > 1 else ""
-    were_there = len(mine) - written - len(broken)
-    print(f"{target}: {written} of {len(mine)} videos written{of_all}, {were_there} were there")
-    print(f"each is float16 {extractor.settings.shape}: segments, channels, height, width")
-    for message in broken:
-        print(f"left out: {message}")
+    return broken, written
 
 
 def _targets(sources: Iterable[Path]) -> dict[str, Path]:

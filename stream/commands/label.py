@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from actionstream.archives.jobs import LabelJob, open_video
+from actionstream.archives.jobs import open_video
 from actionstream.archives.label_files import rows_of, write_found
+from actionstream.archives.label_job import LabelJob
 from actionstream.archives.listing import list_videos
 from actionstream.commands import signals
 from actionstream.commands.tables import open_console

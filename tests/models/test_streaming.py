@@ -167,7 +167,7 @@ def test_delayed_is_the_clip_network_inside_a_clip(name):
     streaming = Streaming(network, mode="delayed", num_frames=1)
     assert (streaming.snippet_frames, streaming.delay) == STREAMS[name]
     assert Streaming(network, mode="causal", num_frames=1).delay == 0
-    assert distance_inside(network.double(), torch.float64) < EXACT
+    assert distance_inside(network) < EXACT
 
 
 MODES = [(name, mode) for name in STREAMS for mode in ("causal", "delayed")]
@@ -208,7 +208,7 @@ def test_pathways_of_two_rates_wait_for_each_other(lateral):
         "slowfast_r50_4x16", num_classes=2, beta_inv=16, alpha=2, lateral=lateral, slow_frames="strided"
     ).eval()
     assert Streaming(network, mode="delayed", num_frames=1).snippet_frames == 2
-    assert distance_inside(network.double(), torch.float64) < EXACT
+    assert distance_inside(network) < EXACT
 
 
 def test_every_network_runs_frame_by_frame_or_says_why_not():

@@ -10,7 +10,7 @@ from poison import poisoned
 
 from actionstream.archives.apart import Apart, Limits
 from actionstream.archives.attempts import AttemptLog, read_attempts
-from actionstream.archives.jobs import LabelJob
+from actionstream.archives.label_job import LabelJob
 from actionstream.archives.listing import list_videos
 from actionstream.archives.settings import FILE, pin
 from actionstream.models.training.left_out import LeftOut

@@ -40,18 +40,20 @@ def archive(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def cluster(monkeypatch, tmp_path):
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
     """Three nodes beside the head, of a core each."""
     from ray.cluster_utils import Cluster
 
-    monkeypatch.setenv("PYTHONPATH", f"{poisoned(tmp_path / 'poison')}:{os.environ.get('PYTHONPATH', '')}")
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    made.nodes = [made.add_node(num_cpus=1) for _ in range(3)]
-    yield made
-    ray.shutdown()
-    made.shutdown()
+    with pytest.MonkeyPatch.context() as patch:
+        poison = poisoned(tmp_path_factory.mktemp("poison") / "path")
+        patch.setenv("PYTHONPATH", f"{poison}:{os.environ.get('PYTHONPATH', '')}")
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+        made.nodes = [made.add_node(num_cpus=1) for _ in range(3)]
+        yield made
+        ray.shutdown()
+        made.shutdown()
 
 
 def label(archive, folder, exports, *more):
@@ -131,6 +133,76 @@ def test_all_videos_are_labelled_once_whatever_dies(archive, exports, cluster, t
             same = results / path.relative_to(tmp_path / "alone")
             assert same.read_bytes() == path.read_bytes(), path
     assert sum(1 for _ in (tmp_path / "alone").rglob("*.npz")) == NUM_VIDEOS
+
+
+@pytest.fixture(scope="module")
+def days(tmp_path_factory):
+    """Three videos, a file that is none, and what happens in them."""
+    folder = tmp_path_factory.mktemp("days")
+    for seed, name in enumerate(("monday", "tuesday", "june/wednesday")):
+        (folder / name).parent.mkdir(exist_ok=True)
+        write_video(folder / f"{name}.mp4", images(60, seed=seed), rate=10)
+    (folder / "broken.mp4").write_text("no video")
+    rows = ["monday,1,3,left", "tuesday,2,4,right", "broken,0,1,left", "wednesday,0,2,up"]
+    (folder / "days.csv").write_text("\n".join(["video,start_seconds,end_seconds,label", *rows]))
+    return folder
+
+
+def command(folder, *arguments):
+    """Its exit code, and what it prints."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "actionstream", *map(str, arguments)],
+        cwd=folder,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return ended.returncode, ended.stdout, ended.stderr
+
+
+def test_features_are_those_of_one_machine(days, cluster, tmp_path):
+    wanted = ("features", days, "--model", "motion", "--segments", "4", "-o")
+    alone = command(tmp_path, *wanted, "alone")
+    shared = command(tmp_path, *wanted, "shared", "--ray", cluster.address)
+    assert shared[1].replace("shared", "alone").splitlines()[:2] == alone[1].splitlines()[:2]
+    assert shared[0] == alone[0] == 0, shared
+    assert "broken.mp4" in shared[2]
+    files = sorted(path.relative_to(tmp_path / "alone") for path in (tmp_path / "alone").rglob("*.*"))
+    assert [path.as_posix() for path in files if path.suffix == ".npy"] == [
+        "june/wednesday.npy",
+        "monday.npy",
+        "tuesday.npy",
+    ]
+    for path in files:
+        assert (tmp_path / "shared" / path).read_bytes() == (tmp_path / "alone" / path).read_bytes(), path
+    again = command(tmp_path, *wanted, "shared", "--ray", "127.0.0.1:9")
+    assert (again[0], "no Ray cluster answers" in again[2]) == (2, True)  # the one that is no video is tried again
+
+
+def test_an_evaluation_is_that_of_one_machine(days, cluster, tmp_path):
+    wanted = ("evaluate", "activitynet", "--videos", days, "--truth", days / "days.csv", "--json", "--results")
+    alone = command(tmp_path, *wanted, "alone.json", "--pictures", "alone")
+    shared = command(tmp_path, *wanted, "shared.json", "--pictures", "shared", "--ray", cluster.address)
+    assert alone[0] == 1, alone
+    assert "broken.mp4" in alone[2]
+    assert shared[:2] == alone[:2], shared
+    assert "broken.mp4" in shared[2]
+    assert (tmp_path / "shared.json").read_bytes() == (tmp_path / "alone.json").read_bytes()
+    pictures = sorted((tmp_path / "alone").iterdir())
+    assert len(pictures) == 3
+    for path in pictures:
+        assert (tmp_path / "shared" / path.name).read_bytes() == path.read_bytes()
+    assert parquet.read_table(tmp_path / "shared.scores" / "failures.parquet")["name"].to_pylist() == ["broken"]
+    (tmp_path / "shared.json").unlink()
+    (tmp_path / "shared.scores" / "failures.parquet").unlink()
+    (days / "broken.mp4").rename(days / "broken")
+    try:
+        again = command(tmp_path, *wanted, "shared.json", "--pictures", "shared", "--ray", "127.0.0.1:9")
+        assert again[0] == 0, again
+    finally:
+        (days / "broken").rename(days / "broken.mp4")
+    assert (tmp_path / "shared.json").read_bytes() == (tmp_path / "alone.json").read_bytes()
 
 
 def test_no_cluster(run, tmp_path):

@@ -17,14 +17,14 @@ INSIDE = 2
 
 
 @torch.inference_mode()
-def distance_inside(network: Network, dtype: torch.dtype) -> float:
-    """`apart` of the features of snippets that are too far from the ends of a clip to see its padding."""
-    streaming = Streaming(network, mode="delayed", num_frames=1).to(dtype)
+def distance_inside(network: Network) -> float:
+    """In float64, `apart` of the features of snippets that are too far from the ends of a clip to see its padding."""
+    streaming = Streaming(network.double(), mode="delayed", num_frames=1)
     side = 16 if isinstance(network, C3D | ARTNet | ResNet3D) else 32
     before = streaming.delay + 3  # features look back at most so far: over the delay, and strides round it up
     num_snippets = before + INSIDE + streaming.delay
     shape = (1, num_snippets, streaming.in_channels, side, side)
-    frames = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(dtype)
+    frames = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     found, _ = streaming.trunk(frames)
     clip = frames.unflatten(2, (streaming.snippet_frames, -1)).flatten(1, 2).transpose(1, 2)
     whole = streaming.network.volume(clip, VolumeCarry()).transpose(1, 2)
