@@ -1,10 +1,10 @@
-# `make watch` labels a source, `make test` runs the tests; both set up .venv first.
+# `make watch` labels a source, `make test` runs the tests, `make docs` builds the reference; all set up .venv first.
 
 PYTHON ?= python3
 SOURCE ?= sample
 BIN := .venv/bin
 
-.PHONY: watch test
+.PHONY: watch test docs
 
 watch: .venv/ready
 	$(BIN)/actionstream watch --realtime "$(SOURCE)"
@@ -19,6 +19,9 @@ test: .venv/ready-dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -m "slow and not waits and not alone"
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m waits
 	$(BIN)/pytest -m alone
+
+docs: .venv/ready-dev
+	$(BIN)/python -W error .ci/reference.py docs
 
 .venv/ready: pyproject.toml
 	test -x $(BIN)/pip || $(PYTHON) -m venv .venv

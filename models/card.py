@@ -114,6 +114,7 @@ class Card:
         return self.delay_snippets * self.interval_seconds
 
     def to_json(self) -> str:
+        """As JSON; `from_json` reads it."""
         return json.dumps(asdict(self), ensure_ascii=False)
 
     @classmethod

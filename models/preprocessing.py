@@ -111,6 +111,7 @@ class Preprocessing:
 
     @property
     def is_flow(self) -> bool:
+        """Whether snippets are optical flow."""
         return self.modality in ("flow", "warped-flow")
 
     @property

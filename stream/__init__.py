@@ -1,9 +1,9 @@
 """Streaming online action recognition: a prediction after each frame.
 
-from actionstream import watch
+    from actionstream import watch
 
-for prediction in watch("film.mp4"):
-    print(prediction.time_seconds, prediction.label, prediction.score)
+    for prediction in watch("film.mp4"):
+        print(prediction.time_seconds, prediction.label, prediction.score)
 
 The public names are those in `__all__` here and in models, kernels, scoring and evaluation; other names may move.
 """

@@ -24,9 +24,6 @@ class Frame:
     available     when the frame could be labelled, time.perf_counter()
     after_gap     whether the frame is the first of a new connection: frames before it may be missing
     packets       what the source read since the frame before, where it was asked for; for clips
-
-    image         RGB, uint8 (height, width, 3)
-    size          (height, width)
     """
 
     stream: str
@@ -45,10 +42,12 @@ class Frame:
 
     @property
     def image(self) -> np.ndarray:
+        """RGB, uint8 (height, width, 3)."""
         return self.picture.image() if isinstance(self.picture, Resizable) else self.picture
 
     @property
     def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
         if isinstance(self.picture, Resizable):
             return self.picture.height, self.picture.width
         return self.picture.shape[0], self.picture.shape[1]

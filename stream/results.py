@@ -21,6 +21,8 @@ WARMING_UP = "warming up"
 
 @dataclass(frozen=True, slots=True)
 class Label:
+    """A label with its score, a probability from 0 to 1."""
+
     label: str
     score: float
 
@@ -44,6 +46,7 @@ class Event:
     wall_seconds: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
+        """As JSON values, a line of `watch --json`."""
         return {
             "schema": SCHEMA,
             "stream": self.stream,
@@ -112,6 +115,7 @@ class Prediction:
         return [Label(self.names[index], float(self.probabilities[index])) for index in best]
 
     def to_dict(self, top: int = 5) -> dict[str, Any]:
+        """As JSON values, a line of `watch --json`, with the `top` best labels."""
         return {
             "schema": SCHEMA,
             "stream": self.stream,
@@ -188,6 +192,7 @@ class Notice:
     wall_seconds: float = field(default_factory=time.time)
 
     def to_dict(self) -> dict[str, Any]:
+        """As JSON values, a line of `watch --json`."""
         values: dict[str, Any] = {
             "schema": SCHEMA,
             "stream": self.stream,

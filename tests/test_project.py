@@ -65,6 +65,40 @@ print(engine.push(name, np.zeros((48, 64, 3), np.uint8), 0.0).frames_since_reset
     assert subprocess.check_output([sys.executable, "-c", program], text=True).split() == ["1"]
 
 
+def test_the_version_has_its_changes():
+    changes = (ROOT / ".github" / "CHANGELOG.md").read_text()
+    assert re.search(rf"^## {re.escape(VERSION)}\b", changes, re.MULTILINE)
+
+
+PAGES = [path for path in tracked() if path.suffix == ".md"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page):
+    """To files of the repository, and to headings of pages."""
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if "://" in link:
+            continue
+        path, _, heading = link.partition("#")
+        target = page.parent / path if path else page
+        assert target.exists(), link
+        if heading:
+            titles = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE)
+            anchors = [re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles]
+            assert heading in anchors, link
+
+
+def undocumented(value, name):
+    """The names of a public value and of its public methods and properties that have no docstring."""
+    if not value.__doc__ or value.__doc__.startswith(f"{name}("):  # what a dataclass gets by itself
+        yield name
+    if isinstance(value, type):
+        for member, each in vars(value).items():
+            is_one = isinstance(each, property) or callable(getattr(each, "__func__", each))
+            if is_one and not member.startswith("_") and not each.__doc__:
+                yield f"{name}.{member}"
+
+
 def test_public_names():
     """A name that disappears is missed by somebody; one that is new stays, so it is written down on purpose."""
     public = []
@@ -73,7 +107,7 @@ def test_public_names():
         assert package.__all__ == sorted(package.__all__)
         public += [f"{room}.{name}" for name in package.__all__]
         for name in package.__all__:
-            assert getattr(package, name).__doc__, f"{room}.{name} has no docstring"
+            assert not list(undocumented(getattr(package, name), name)), room
     assert public == (ROOT / "tests" / "golden" / "public_names.txt").read_text().split()
     with pytest.raises(AttributeError, match="no attribute 'Motor'"):
         _ = actionstream.Motor
@@ -101,7 +135,8 @@ def test_every_package_is_listed_and_typed():
 
 
 def test_the_top_level_is_as_agreed():
-    allowed = {"pyproject.toml", "README.md", "LICENSE", "Makefile", ".gitignore", ".ci", ".github", "tests", *PACKAGES}
+    allowed = {"pyproject.toml", "README.md", "LICENSE", "Makefile", ".ci", ".github", "tests", *PACKAGES}
+    allowed |= {".gitignore", ".pre-commit-config.yaml"}
     assert {path.relative_to(ROOT).parts[0] for path in tracked()} <= allowed
 
 

@@ -215,8 +215,8 @@ def serve_cameras(arguments):
 def test_make(command):
     planned = subprocess.check_output([*shlex.split(command), "--dry-run"], cwd=ROOT, text=True)
     source = "0" if "SOURCE=0" in command else "sample"
-    wanted = "pytest" if "test" in command else f'actionstream watch --realtime "{source}"'
-    assert wanted in planned
+    wanted = {"test": "pytest", "docs": "reference.py", "watch": f'actionstream watch --realtime "{source}"'}
+    assert wanted[command.split()[1]] in planned
 
 
 def test_snippets(folder, capsys, cameras):
