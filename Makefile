@@ -4,7 +4,7 @@ PYTHON ?= python3
 SOURCE ?= sample
 BIN := .venv/bin
 
-.PHONY: watch test docs
+.PHONY: watch test docs release-check
 
 watch: .venv/ready
 	$(BIN)/actionstream watch --realtime "$(SOURCE)"
@@ -19,6 +19,14 @@ test: .venv/ready-dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -m "slow and not waits and not alone"
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m waits
 	$(BIN)/pytest -m alone
+
+release-check: .venv/ready-dev  # what would be published: built, checked, installed alone, and run
+	rm -rf dist build/release
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/twine check --strict dist/*
+	$(PYTHON) -m venv build/release
+	build/release/bin/pip install --disable-pip-version-check --quiet dist/*.whl
+	cd build/release && bin/actionstream watch sample && bin/actionstream --version
 
 docs: .venv/ready-dev
 	$(BIN)/python -W error .ci/reference.py docs
