@@ -102,6 +102,7 @@ def evaluate(
         }
         refuse(for_videos, "is for --videos, which are labelled first; leave it out for --results")
     else:
+        sharing = sharing_of(ray, stall, max_memory)
         if pictures is not None:
             needs("pictures")
 
@@ -114,7 +115,7 @@ def evaluate(
             background=background,
             device=device or "auto",
             pictures=pictures,
-            sharing=sharing_of(ray, stall, max_memory),
+            sharing=sharing,
             say=say,
         )
     code = measure(

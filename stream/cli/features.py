@@ -39,6 +39,8 @@ def features(
 
     A segment is 8 successive frames, or one frame where the network looks at single frames.
     """
+    sharing = sharing_of(ray, stall, max_memory)
+
     from actionstream.commands.features import extract_features
 
     extract_features(
@@ -49,6 +51,6 @@ def features(
         num_segments=segments,
         shard=shard,
         device=device,
-        sharing=sharing_of(ray, stall, max_memory),
+        sharing=sharing,
         say=say,
     )

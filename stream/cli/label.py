@@ -65,7 +65,9 @@ def label(
     With --ray the machines of a cluster share the videos; those with results are left as they are, so that the same
     command goes on after an interruption.
     """
-    needs("pictures")
+    sharing = sharing_of(ray, stall, max_memory)
+    if sharing is None:
+        needs("pictures")
     if not 0 <= threshold <= 1:
         raise ActionstreamError(f"--threshold is {threshold}; expected a number from 0 to 1")
 
@@ -81,7 +83,6 @@ def label(
         kinds=("json", "png", *([subtitles] if subtitles else []), *["csv"] * csv, *["npz"] * scores),
         threshold=threshold,
     )
-    sharing = sharing_of(ray, stall, max_memory)
     if sharing is None:
         from actionstream.commands.label import label_files
 
