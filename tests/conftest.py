@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,9 @@ from helpers import ROOT, random_card, random_network, tracked
 
 from actionstream.cli import main as cli
 from actionstream.models.weights.checkpoint import save
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as in the background of a shell; programs under test inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest.register_assert_rewrite("browser", "servers")  # what they find wrong is told in full
 
