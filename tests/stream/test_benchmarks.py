@@ -67,3 +67,14 @@ def test_ten_minutes_of_video_take_no_more_memory_than_one(tmp_path):
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr.count("\n")) == (1, 1)
     assert "gone.mp4" in result.stderr
+
+
+@pytest.mark.slow
+def test_what_ray_costs(tmp_path):
+    write_video(tmp_path / "clip.mp4", images(40), rate=10)
+    command = [sys.executable, "-m", "actionstream.benchmarks.archives", str(tmp_path / "clip.mp4")]
+    command += ["--videos", "3", "--seconds", "4", "--rounds", "1"]
+    report = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    (ratio,) = report["ratios"]
+    assert ratio == report["seconds"]["ray"][0] / report["seconds"]["plain"][0] > 0
+    assert all(seconds > 0 for side in report["start_seconds"].values() for seconds in side)

@@ -71,12 +71,13 @@ def until(holds, driver, seconds=120):
         time.sleep(0.05)
 
 
-def workers():
-    """The processes that do videos."""
+def workers(results):
+    """The processes that do videos of this folder of results; other tests may have some, too."""
     found = []
     for place in Path("/proc").glob("[0-9]*"):
         try:
-            if b"actionstream.archives.worker" in (place / "cmdline").read_bytes():
+            command = (place / "cmdline").read_bytes().split(b"\0")
+            if b"actionstream.archives.worker" in command and str(results).encode() in command:
                 found.append(int(place.name))
         except OSError:
             continue
@@ -91,14 +92,14 @@ def test_all_videos_are_labelled_once_whatever_dies(archive, exports, cluster, t
 
     driver = label(archive, results, exports, "--ray", cluster.address)
     until(lambda: num_done() > NUM_VIDEOS // 10, driver)
-    os.kill(workers()[0], signal.SIGKILL)
+    os.kill(workers(results)[0], signal.SIGKILL)
     until(lambda: num_done() > NUM_VIDEOS // 5, driver)
     cluster.remove_node(cluster.nodes[0], allow_graceful=False)
     until(lambda: num_done() > NUM_VIDEOS // 2, driver)
     driver.kill()
     driver.communicate()
     end = time.monotonic() + 30
-    while workers():  # they leave with the actors, and those with the driver
+    while workers(results):  # they leave with the actors, and those with the driver
         assert time.monotonic() < end
         time.sleep(0.1)
     assert num_done() < NUM_VIDEOS
