@@ -57,7 +57,7 @@ class Server:
 
     def files(self) -> list[Path]:
         """All that lies in the folder for its temporary files."""
-        return [path for path in self.folder.rglob("*") if path.is_file()]
+        return [Path(folder, name) for folder, _, names in os.walk(self.folder) for name in names]
 
     def uploads(self) -> list[Path]:
         """The folders of uploads that are received or wait."""
