@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import asdict
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
 from actionstream.archives.jobs import Do, ModelJob, Tell, open_video
 from actionstream.frame import Frame
 from actionstream.models.common.checked import checked
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.common.files import atomic_write
 from actionstream.runtimes.threads import core_left_free
 from actionstream.videos.scores import VideoScores, score_video
@@ -61,15 +64,18 @@ def _write(path: Path, scores: VideoScores, thumbnails: Thumbnails) -> None:
 
 
 def read_scores(folder: Path, name: str) -> tuple[VideoScores, Thumbnails]:
-    """The scores of a video, and its thumbnails, where the job kept some."""
-    with np.load(_file(folder, name)) as arrays:
-        scores = VideoScores(
-            times_seconds=arrays["times_seconds"],
-            scores=arrays["scores"],
-            rows_since_reset=arrays["rows_since_reset"],
-            duration_seconds=float(arrays["duration_seconds"]),
-            cut_short=str(arrays["cut_short"]) or None,
-        )
-        thumbnails = Thumbnails()
-        thumbnails.kept = list(zip(arrays["thumbnail_seconds"].tolist(), arrays["thumbnails"], strict=True))
+    """The scores of a video, and its thumbnails, where the job kept some; ActionstreamError for a damaged file."""
+    file, thumbnails = _file(folder, name), Thumbnails()
+    try:
+        with file.open("rb") as opened, np.load(opened) as arrays:  # numpy leaves a damaged file open
+            scores = VideoScores(
+                times_seconds=arrays["times_seconds"],
+                scores=arrays["scores"],
+                rows_since_reset=arrays["rows_since_reset"],
+                duration_seconds=float(arrays["duration_seconds"]),
+                cut_short=str(arrays["cut_short"]) or None,
+            )
+            thumbnails.kept = list(zip(arrays["thumbnail_seconds"].tolist(), arrays["thumbnails"], strict=True))
+    except (ValueError, KeyError, EOFError, TypeError, BadZipFile, zlib.error) as error:
+        raise ActionstreamError(f"{file} is damaged; remove it, and run the command again") from error
     return scores, thumbnails

@@ -113,8 +113,9 @@ def evaluate_videos(
     if sharing is None:
         each = label_each(files.items(), scorer, background=background, say=say)
     else:
-        job = ScoreJob(model=absolute(model), device=device, background=background, with_pictures=pictures is not None)
-        each = _label_shared(files, job, results.with_suffix(".scores"), sharing, scorer.card, say=say)
+        job = ScoreJob(model=absolute(model), device=device, with_pictures=pictures is not None)
+        kept = results.with_suffix(".scores")
+        each = _label_shared(files, job, kept, sharing, scorer.card, background=background, say=say)
     for name, found, thumbnails in each:
         if found is None:
             continue
@@ -175,6 +176,7 @@ def _label_shared(
     sharing: Sharing,
     card: Card,
     *,
+    background: str | None,
     say: Callable[[str], None],
 ) -> Generator[tuple[str, LabelledVideo | None, Thumbnails]]:
     """As `label_each`, on the machines of a cluster; the scores are kept in a folder."""
@@ -184,9 +186,9 @@ def _label_shared(
     for name in files:
         found, thumbnails = None, Thumbnails()
         if pinned.is_done(folder, name):
-            scores, thumbnails = read_scores(folder, name)
             try:
-                found = label_scores(scores, card, name=files[name].name, background=job.background)
+                scores, thumbnails = read_scores(folder, name)
+                found = label_scores(scores, card, name=files[name].name, background=background)
             except ActionstreamError as error:
                 say(str(error))
         yield name, found, thumbnails

@@ -4,16 +4,23 @@ import json
 from contextlib import closing
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from helpers import images, write_video
 from poison import poisoned
 
 from actionstream.archives.apart import Apart, Limits
 from actionstream.archives.attempts import AttemptLog, read_attempts
+from actionstream.archives.features_job import FeaturesJob
+from actionstream.archives.job_text import read_job, write_job
 from actionstream.archives.label_job import LabelJob
 from actionstream.archives.listing import list_videos
+from actionstream.archives.score_job import ScoreJob, read_scores
 from actionstream.archives.settings import FILE, pin
 from actionstream.models.training.left_out import LeftOut
+from actionstream.sources import open_source
+from actionstream.videos.scores import score_video
+from actionstream.videos.thumbnails import Thumbnails
 
 LIMITS = Limits(stall_seconds=60, most_bytes=4 << 30)
 
@@ -147,3 +154,41 @@ def test_a_second_run_is_made_with_the_same(job, exports, tmp_path, monkeypatch)
     (tmp_path / FILE).write_text("{")
     with pytest.raises(ValueError, match=r"job.json: no whole JSON"):
         pin(asked, tmp_path, num_threads=2)
+
+
+def test_kept_scores_are_read_again_or_are_damaged(archive, exports, tmp_path):
+    job = ScoreJob(model=str(exports / "model.onnx"), runtime="onnx", num_threads=1, with_pictures=True)
+    seen = []
+    assert job.open()(str(archive / "june" / "monday.mp4"), tmp_path, "june/monday", seen.append) == []
+    assert len(seen) == 20
+    assert job.is_done(tmp_path, "june/monday")
+    scores, thumbnails = read_scores(tmp_path, "june/monday")
+    looked = Thumbnails()
+    expected = score_video(open_source(archive / "june" / "monday.mp4"), job.open_scorer(), look=looked.push)
+    np.testing.assert_array_equal(scores.scores, expected.scores)
+    np.testing.assert_array_equal(scores.begins_anew, expected.begins_anew)
+    assert (scores.duration_seconds, scores.cut_short) == (expected.duration_seconds, None)
+    for (time, picture), (expected_time, expected_picture) in zip(thumbnails.kept, looked.kept, strict=True):
+        assert time == expected_time
+        np.testing.assert_array_equal(picture, expected_picture)
+    (file,) = (tmp_path / "june").iterdir()
+    whole = file.read_bytes()
+    for damaged in (b"", b"cut", whole[:-200], whole[:100], whole[:300] + bytes(200) + whole[500:]):
+        file.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"monday.scores.npz is damaged; remove it, and run the command again"):
+            read_scores(tmp_path, "june/monday")
+
+
+def test_features_of_a_long_video_tell_that_they_go_on(archive, tmp_path):
+    job = FeaturesJob(model="motion", weights=None, num_segments=65, device="cpu")
+    seen = []
+    assert job.open()(str(archive / "june" / "monday.mp4"), tmp_path, "monday", seen.append) == []
+    assert job.is_done(tmp_path, "monday")
+    assert len(seen) == 9  # 65 segments of 8 frames, 64 frames at once
+
+
+def test_a_job_of_another_version():
+    job = ScoreJob(model="motion")
+    assert read_job(write_job(job)) == job
+    with pytest.raises(ValueError, match="the job is a CountJob; expected FeaturesJob, LabelJob, ScoreJob"):
+        read_job("CountJob {}")
