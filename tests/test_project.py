@@ -113,6 +113,33 @@ def test_public_names():
         _ = actionstream.Motor
 
 
+SHAPE = re.compile(r"\([\w.][\w. /+*-]*,[^()]*\)")
+TIME = re.compile(r"(^|_)(time|times|duration|interval|gap|pause|timeout|delay|age|begin|start|end)$")
+ANY_SHAPE = {"save: attached"}
+
+
+def described(value):
+    """The annotations of a public value and of its public methods, each with the docstrings that are about it."""
+    yield getattr(value, "__annotations__", {}), value.__doc__
+    if isinstance(value, type):
+        for member, each in vars(value).items():
+            function = each.fget if isinstance(each, property) else getattr(each, "__func__", each)
+            if (not member.startswith("_") or member == "__init__") and callable(function):
+                annotations = getattr(function, "__annotations__", {})
+                yield annotations, f"{value.__doc__} {function.__doc__}"
+
+
+@pytest.mark.parametrize("room", PUBLIC)
+def test_docstrings_give_shapes_and_names_give_units(room):
+    package = importlib.import_module(room)
+    for name in package.__all__:
+        for annotations, text in described(getattr(package, name)):
+            for parameter, annotation in annotations.items():
+                if re.search("ndarray|Tensor", str(annotation)) and f"{name}: {parameter}" not in ANY_SHAPE:
+                    assert SHAPE.search(text), (name, parameter)
+                assert not (TIME.search(parameter) and "float" in str(annotation)), (name, parameter)
+
+
 def test_the_demos_use_public_names_only():
     modules = {"actionstream.evaluation.thumos14"}  # what reads and writes the files of the challenge
     for path in (ROOT / "demos").glob("*.py"):

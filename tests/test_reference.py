@@ -42,7 +42,19 @@ def test_the_reference(pages):
         assert word in named[room], name
 
     (text,) = [unescape(text) for path, text in pages.items() if path.name == "commands.html"]
+    for command in commands():
+        for option in (option for parameter in command.params for option in parameter.opts if option.startswith("--")):
+            assert option in text
+
+
+def commands():
+    """All commands, also those inside others."""
     for command in typer.main.get_command(app).commands.values():
-        for each in getattr(command, "commands", {"": command}).values():
-            for option in (option for parameter in each.params for option in parameter.opts if option.startswith("--")):
-                assert option in text
+        yield from getattr(command, "commands", {"": command}).values()
+
+
+def test_no_sentence_of_the_help_is_long():
+    for command in commands():
+        for text in (command.help, *(parameter.help for parameter in command.params)):
+            for sentence in re.split(r"(?<=[.:;])\s+|\n\n", text or ""):
+                assert len(sentence.split()) <= 30, sentence

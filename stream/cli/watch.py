@@ -63,8 +63,8 @@ def watch(
         list[str] | None,
         typer.Argument(
             metavar="SOURCE...",
-            help="A video file, a folder or glob of images, an address such as rtsp://camera/stream or "
-            "http://host/film.mp4, a camera number such as 0, - for a video on standard input, or sample, the clip "
+            help="A video file, a folder or glob of images, the number of a camera such as 0, or an address such as "
+            "rtsp://camera/stream or http://host/film.mp4. Also - for a video on standard input, and sample, the clip "
             "of the package.",
         ),
     ] = None,

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from evaluation import truth
 from helpers import images, write_video
+from PIL import Image
 from servers import film, rtsp_server
 
-from actionstream.demos import latency, many_streams, rtsp, thumos14, train_your_own, webcam
+from actionstream.demos import animation, latency, many_streams, rtsp, thumos14, train_your_own, webcam
 from actionstream.evaluation.thumos14 import write_annotations
 from actionstream.sources import SAMPLE
 
@@ -20,7 +21,7 @@ ORDER = ["still", "right", "left", "down", "up", "shaking", "closer", "away", "c
 
 def test_they_are_short_and_explained():
     explained = (FOLDER / "README.md").read_text()
-    assert len(PROGRAMS) == 8
+    assert len(PROGRAMS) == 9
     for path in PROGRAMS:
         assert len(path.read_text().splitlines()) < 80, path.name
         assert f"`{path.name}`" in explained
@@ -39,6 +40,14 @@ def test_video_file_as_a_program(capsys, monkeypatch):
     said = capsys.readouterr().out
     assert re.findall(r"s  (\w+) \(", said) == ORDER
     assert "as a whole: " in said
+
+
+def test_animation(capsys, tmp_path):
+    film = write_video(tmp_path / "film.mp4", images(30), rate=15)
+    animation.main(str(film), str(tmp_path / "film.webp"), width="40", rate="5")
+    with Image.open(tmp_path / "film.webp") as written:
+        assert (written.n_frames, written.width) == (10, 40)
+    assert "film.webp: 10 pictures, 40 x " in capsys.readouterr().out
 
 
 @pytest.mark.waits

@@ -1,8 +1,11 @@
-"""README is true: its commands run, its snippets work, its figures are those of the checkpoint that ships."""
+"""README and the guides are true: their blocks run, and their figures are those of the checkpoint that ships."""
 
 import inspect
+import json
+import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from itertools import product
@@ -11,7 +14,8 @@ from pathlib import Path
 import pytest
 import torch
 from evaluation import segments, truth
-from helpers import images, write_video
+from helpers import ROOT, images, tracked, write_video
+from jsonschema import Draft202012Validator
 from safetensors.torch import save_file
 from servers import ball, free_port, rtsp_server
 
@@ -23,18 +27,21 @@ from actionstream.models.common.cache import cached_file
 from actionstream.models.labels import read_labels
 from actionstream.models.published import PUBLISHED
 from actionstream.models.weights.convert import load_weights
+from actionstream.serve.reading import parse_settings
+from actionstream.sinks.json_lines import SCHEMA_FILE
 from actionstream.sources import SAMPLE
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-CODE_LINES = [line.strip().split("  #")[0].strip() for line in README.splitlines() if line.startswith("    ")]
-COMMANDS = [
-    line
-    for line in CODE_LINES
-    if line.startswith(".venv/bin/actionstream ") and " bench " not in line  # those are in tests/stream/test_bench.py
+BIN = Path(sys.executable).parent
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+LANGUAGES = {"sh", "python", "toml", "json", "text", "mermaid"}
+PAGES = [
+    path
+    for path in tracked()
+    if path.suffix == ".md" and ".github" not in path.parts and path.parent.name not in ("page", "saved")
 ]
-MAKE = [line for line in CODE_LINES if line.startswith("make ")]
-SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+MEASURED = (" bench ", "actionstream.benchmarks.")
+"""Their tests are in test_bench.py and test_benchmarks.py; here, only whether the options exist."""
 SMALLER = {
     "record": ["--clips", "2", "--seconds", "0.3", "--pause", "0.1"],
     "teach --camera": [*("--label", "wave", "--label", "clap"), "--clips", "1", "--seconds", "0.3", "--pause", "0.1"],
@@ -52,9 +59,18 @@ SMALLER = {
 }
 
 
+def blocks(page):
+    return BLOCK.findall(page.read_text())
+
+
+def commands(text):
+    """The lines of a block of commands, without their comments."""
+    return [line.split("  #")[0].strip() for line in text.splitlines() if line.strip()]
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A folder with what the commands speak of."""
+    """A folder with the videos that the pages speak of."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
@@ -71,9 +87,6 @@ def folder(tmp_path, monkeypatch):
     write_video(tmp_path / "background" / "a.mp4", images(30))
     (tmp_path / "hall").mkdir()
     write_video(tmp_path / "hall" / "a.mp4", images(260), rate=8)
-    write_days(tmp_path)
-    write_results(tmp_path)
-    write_interactions(tmp_path)
     return tmp_path
 
 
@@ -85,6 +98,8 @@ def write_days(folder):
         write_video(folder / "days" / f"{name}.mp4", images(90, seed=seed), rate=15)
         lines += [f"{name},1,3,wave", f"{name},4,5,clap"]
     (folder / "days.csv").write_text("\n".join(lines))
+    (folder / "untrimmed").mkdir()
+    write_video(folder / "untrimmed" / "a.mp4", images(60))
 
 
 def write_results(folder):
@@ -99,9 +114,8 @@ def write_results(folder):
 
 
 def write_interactions(folder):
-    """What README's recipes on real videos are given, and a truth of whole videos."""
-    for folder_name in ("ut", "untrimmed"):
-        (folder / folder_name).mkdir()
+    """What the recipes on real videos are given, and a truth of whole videos."""
+    (folder / "ut").mkdir()
     for manifest, labels in (("manifest", ("hugging", "kicking")), ("manifest_background", ("background",))):
         names = [f"{label}{sequence},{label},set1_seq0{sequence}" for label in labels for sequence in (1, 2)]
         for name in names:
@@ -112,75 +126,129 @@ def write_interactions(folder):
         f"{label}{sequence},0,0.5,{label},{sequence}" for label in ("hugging", "kicking") for sequence in (1, 2)
     ]
     (folder / "ut.csv").write_text("\n".join(["video,start_seconds,end_seconds,label,group", *segments]))
+    (folder / "untrimmed").mkdir()
     write_video(folder / "untrimmed" / "a.mp4", images(60))
     activitynet.write_truth(folder / "untrimmed.json", truth(("a", 0, 1, "hugging")), subset="validation")
     save_file(create("tsn_mobilenet_v2", num_classes=5).state_dict(), folder / "mobilenet_v2.safetensors")
 
 
-@pytest.fixture
-def weights(folder, monkeypatch):
-    """Weights beside it, and in the cache what would be downloaded into it."""
-    monkeypatch.setenv("ACTIONSTREAM_CACHE", str(folder))
-    torch.save({"model_state": create("slowfast_r50_4x16").state_dict()}, folder / "slowfast.pyth")
-    torch.save(create("tsm_mobilenet_v2", num_classes=27).state_dict(), cached_file(PUBLISHED["tsm-jester"].address))
-    torch.save(create("mc3_18").state_dict(), cached_file(PUBLISHED["mc3-kinetics"].address))
+def write_two_streams(folder):
     for modality, in_channels in (("rgb", 3), ("flow", 10)):
         file = folder / f"{modality}.pth"
         torch.save(create("tsn_resnet18", num_classes=20, in_channels=in_channels).state_dict(), file)
         network, card, _ = load_weights(file, labels=read_labels("thumos14"))
         save(folder / f"{modality}.safetensors", network, card)
-    (folder / "two-stream.toml").write_text(re.search(r"```toml\n(.*?)```", README, re.DOTALL)[1])
-    yield
-    for file in folder.glob("*.p*th"):
         file.unlink()
+
+
+WRITERS = {
+    "label days": write_days,
+    "annotation_test": write_results,
+    "ut-interaction": write_interactions,
+    "two-stream.toml": write_two_streams,
+    "slowfast.pyth": lambda folder: torch.save(
+        {"model_state": create("slowfast_r50_4x16").state_dict()}, folder / "slowfast.pyth"
+    ),
+    "tsm-jester": lambda _: torch.save(
+        create("tsm_mobilenet_v2", num_classes=27).state_dict(), cached_file(PUBLISHED["tsm-jester"].address)
+    ),
+    "mc3-kinetics": lambda _: torch.save(create("mc3_18").state_dict(), cached_file(PUBLISHED["mc3-kinetics"].address)),
+}
+"""What a page that speaks of it is given beside the videos."""
 
 
 @pytest.fixture(scope="module")
 def cameras():
-    """The addresses that README speaks of, and those of real servers in their place."""
+    """The addresses that the pages speak of, and those of real servers in their place."""
     with rtsp_server({"stream": ball()}) as server:
         yield {f"rtsp://{host}/stream": server.address("stream") for host in ("camera", "door")}
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_commands(run, weights, cameras):
-    """In the order of README, since some need what others wrote."""
-    assert len(COMMANDS) >= 10
-    for command in COMMANDS:
-        here = {**cameras, "0": "film.mp4"}
-        name, *arguments = [here.get(word, word) for word in shlex.split(command)[1:]]
-        if "--watch-list" in arguments:
-            follow(arguments, cameras)
-            continue
-        if name in ("demo", "annotate"):
-            serve(name, arguments)
-            continue
-        if arguments == ["cameras.toml"]:
-            serve_cameras(arguments)
-            continue
-        if "--ray" in arguments:  # Ray keeps threads and warnings of its own in a process
-            subprocess.run([Path(sys.executable).with_name("actionstream"), name, *arguments], check=True)
-            continue
-        if ">" in arguments:
-            code, out, err = run(name, *arguments[: arguments.index(">")])
-            assert (code, err) == (0, "")
-            Path(arguments[-1]).write_text(out.replace("127.0.0.1:9160", f"127.0.0.1:{free_port()}"))
-            continue
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_the_blocks_of_a_page_run(page, run, folder, checkpoint, cameras, monkeypatch):
+    """In order, since some need what others wrote."""
+    text = page.read_text()
+    if "tsm-jester" in text or "mc3-kinetics" in text:
+        monkeypatch.setenv("ACTIONSTREAM_CACHE", str(folder))
+    for word, write in WRITERS.items():
+        if word in text:
+            write(folder)
+    if page.name == "live.md":
+        shutil.copy(checkpoint, folder / "mine.safetensors")
+    if page == ROOT / "README.md":
+        write_example(run, folder / "cameras.toml")
+    frames = [(n / 15, picture) for n, picture in enumerate(images(8))]
+    for language, block in blocks(page):
+        if language == "sh":
+            for command in commands(block):
+                do(command, run, cameras)
+        elif language == "python":
+            for address, here in cameras.items():
+                block = block.replace(address, here)
+            exec(compile(block, page.name, "exec"), {"frames": frames})
+        elif language == "json":
+            for line in block.splitlines():
+                Draft202012Validator(json.loads(SCHEMA_FILE.read_text())).validate(json.loads(line))
+        elif language == "toml" and "[cameras." in block:
+            parse_settings(block, folder / "cameras.toml")
+        elif language == "toml":
+            (folder / "two-stream.toml").write_text(block)
+
+
+def do(command, run, cameras):
+    """Run a command, in a small form where it takes long."""
+    program, *arguments = [{**cameras, "0": "film.mp4"}.get(word, word) for word in shlex.split(command)]
+    here = [str(BIN / program), *arguments]
+    if program == "make":
+        return  # test_make
+    if program == "pytest":
+        subprocess.run([*here, "-q", "--no-header", "-p", "no:cacheprovider"], check=True, cwd=ROOT)
+    elif any(word in command for word in MEASURED):
+        subprocess.run([*here, "--help"], check=True, stdout=subprocess.DEVNULL)
+    elif program == "torchrun":
+        here = [word.replace("8", "1") if word.isdecimal() else word for word in here]
+        more = SMALLER["train --data"] + ["--model", "tsm_resnet18", "--start", "none"]
+        subprocess.run([*here, *more], check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    elif "--ray" in arguments:  # Ray keeps threads and warnings of its own in a process
+        subprocess.run(here, check=True)
+    else:
+        assert program == "actionstream", command
+        do_in_process(arguments, run, cameras)
+
+
+def do_in_process(arguments, run, cameras):
+    name = arguments[0]
+    if "--watch-list" in arguments:
+        follow(arguments, cameras)
+    elif name in ("demo", "annotate"):
+        serve(arguments)
+    elif arguments == ["serve", "cameras.toml"]:
+        serve_cameras(arguments)
+    elif arguments[:3] == ["serve", "--example", ">"]:
+        write_example(run, Path(arguments[3]))
+    else:
         live = ["--max-frames", "30"] if set(arguments) & set(cameras.values()) else []
-        smaller = next((more for begin, more in SMALLER.items() if " ".join([name, *arguments]).startswith(begin)), [])
-        code, _, err = run(name, *arguments, *live, *smaller)
+        smaller = next((more for begin, more in SMALLER.items() if " ".join(arguments).startswith(begin)), [])
+        code, _, err = run(*arguments, *live, *smaller)
         if "--show" in arguments:
             assert (code, "--show needs a desktop" in err) == (2, True)
         else:
-            assert code == 0, (command, err)
+            assert code == 0, (arguments, err)
+
+
+def write_example(run, path):
+    """The example of `serve`, with another port, since other tests serve, too."""
+    code, out, err = run("serve", "--example")
+    assert (code, err) == (0, "")
+    path.write_text(out.replace("127.0.0.1:9160", f"127.0.0.1:{free_port()}"))
 
 
 def follow(arguments, cameras):
     """A watch list is followed until somebody stops it."""
     Path(arguments[-1]).write_text("\n".join(cameras.values()))
-    command = [Path(sys.executable).with_name("actionstream"), "watch", *arguments, "--json"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([BIN / "actionstream", *arguments, "--json"], stdout=subprocess.PIPE, text=True)
     with process.stdout:
         assert any('"labels"' in line for line in process.stdout)
         process.terminate()
@@ -188,10 +256,10 @@ def follow(arguments, cameras):
     assert process.wait(20) == 143
 
 
-def serve(name, arguments):
+def serve(arguments):
     """The page is there until somebody stops it."""
     port = free_port()
-    command = [Path(sys.executable).with_name("actionstream"), name, *arguments, "--port", str(port)]
+    command = [BIN / "actionstream", *arguments, "--port", str(port)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     with process.stderr:
         assert re.search(rf":{port}/(#[\w-]{{22}})? \(Ctrl-C ends\)$", process.stderr.readline())
@@ -202,7 +270,7 @@ def serve(name, arguments):
 
 def serve_cameras(arguments):
     """Cameras are watched until somebody stops it."""
-    command = [Path(sys.executable).with_name("actionstream"), "serve", *arguments, "--state", "state"]
+    command = [BIN / "actionstream", *arguments, "--state", "state"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     with process.stderr:
         assert "cameras are watched: sample" in process.stderr.readline()
@@ -211,24 +279,26 @@ def serve_cameras(arguments):
     assert process.wait(30) == 143
 
 
-@pytest.mark.parametrize("command", MAKE)
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_the_blocks_of_a_page_say_what_they_are(page):
+    """A block without a language, and one by indentation alone, would not run."""
+    assert {language for language, _ in blocks(page)} <= LANGUAGES
+    prose = BLOCK.sub("", page.read_text())
+    assert "```" not in prose
+    assert not re.search(r"^\n {4,}\S", prose, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", [line for line in commands(BLOCK.search(README)[2]) if line.startswith("make")])
 def test_make(command):
     planned = subprocess.check_output([*shlex.split(command), "--dry-run"], cwd=ROOT, text=True)
     source = "0" if "SOURCE=0" in command else "sample"
-    wanted = {"test": "pytest", "docs": "reference.py", "watch": f'actionstream watch --realtime "{source}"'}
+    wanted = {"test": "pytest", "watch": f'actionstream watch --realtime "{source}"'}
     assert wanted[command.split()[1]] in planned
 
 
-def test_snippets(folder, capsys, cameras):
-    first, second, third = SNIPPETS
-    exec(first, {})
-    assert len(capsys.readouterr().out.splitlines()) == 20
-    exec(second.replace("rtsp://camera/stream", cameras["rtsp://camera/stream"]), {})
-    told = capsys.readouterr().out
-    assert "door connect None" in told
-    assert "door close None" in told
-    assert "Counts(received=" in told
-    exec(third, {"frames": [(n / 15, picture) for n, picture in enumerate(images(8))]})
+def test_the_reference_is_planned():
+    assert "make docs" in README
+    assert "reference.py" in subprocess.check_output(["make", "docs", "--dry-run"], cwd=ROOT, text=True)
 
 
 def test_output_of_the_sample(run):
@@ -241,20 +311,22 @@ def test_output_of_the_sample(run):
         assert (float(a), float(b)) == pytest.approx((float(c), float(d)), abs=0.15)
 
 
-def test_figures():
+def test_figures_of_motion():
+    page = (ROOT / "models" / "README.md").read_text()
     card = read_card("motion")
     for name, values in card.accuracy["sets"].items():
-        (row,) = [line for line in README.splitlines() if line.startswith(f"| {name} |")]
+        (row,) = [line for line in page.splitlines() if line.startswith(f"| {name} |")]
         shown = [float(number) for number in re.findall(r"\d+\.\d", row)]
         expected = [values["clips"], values["opposites"], *values["frames"].values()]
         assert shown[: len(expected)] == [round(100 * share, 1) for share in expected]
     steps = inspect.signature(train_motion_recipe).parameters["steps"].default
     assert steps == card.training["steps"]
-    assert f"Training is {steps:,} steps" in README.replace("\n", " ")
+    assert f"Training is {steps:,} steps" in page.replace("\n", " ")
     starts = card.accuracy["false_starts"]
-    assert f"{starts['starts']} false starts in {starts['hours'] * 60:.1f} minutes" in README
+    assert f"{starts['starts']} false starts in {starts['hours'] * 60:.1f} minutes" in page
 
 
-def test_pictures_are_there():
-    for name in re.findall(r"!\[.*?\]\((.*?)\)", README):
-        assert (ROOT / name).is_file()
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_pictures_are_there(page):
+    for name in re.findall(r"!\[.*?\]\((.*?)\)", page.read_text()):
+        assert (page.parent / name).is_file()
