@@ -16,6 +16,7 @@ from actionstream.archives.attempts import AttemptLog, Outcome
 from actionstream.archives.job_text import write_job
 from actionstream.archives.jobs import Job
 from actionstream.models.common.errors import ActionstreamError
+from actionstream.sources.address import masked
 
 MOST_TRIES = 2
 """Of a video that ends its process. An error that is told is of the video, and comes again."""
@@ -34,6 +35,7 @@ class Limits:
 class Done:
     """What became of a video.
 
+    video    its path or its address, without secrets
     outcome  of the last attempt; "" where the results were there already
     tries    attempts that were made
     seconds  of the video that were done
@@ -63,13 +65,13 @@ class Apart:
         self._process: _Process | None = None
 
     def __call__(self, name: str, video: str) -> Done:
-        done = Done(name=name, video=video)
+        done = Done(name=name, video=masked(video))
         if self._job.is_done(self._folder, name):
             return done
         while done.outcome in ("", "hung", "died") and done.tries < MOST_TRIES:
             process = self._process = self._process or _Process(self._job, self._folder, self._limits)
             attempt = self._log.begin(name, done.tries + 1)
-            done = replace(process.do(done), tries=done.tries + 1)
+            done = replace(process.do(done, video), tries=done.tries + 1)
             self._log.end(attempt, done.outcome, done.reason)
             if done.outcome in ("hung", "died"):
                 self._end_process()
@@ -110,9 +112,9 @@ class _Process:
             self.end()
             raise ActionstreamError(said["reason"] if said else f"the model is not open after {OPEN_SECONDS:g} s")
 
-    def do(self, done: Done) -> Done:
+    def do(self, done: Done, video: str) -> Done:
         try:
-            self._wire.send_bytes(json.dumps({"video": done.video, "name": done.name}).encode())
+            self._wire.send_bytes(json.dumps({"video": video, "name": done.name}).encode())
             while (said := self._hear(self._limits.stall_seconds)) is not None:
                 if said["kind"] == "done":
                     return replace(done, outcome="done", seconds=said["seconds"], remarks=tuple(said["remarks"]))

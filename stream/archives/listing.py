@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from actionstream.archives.remote import is_remote, list_remote
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.training.folders import videos_under
 from actionstream.models.training.left_out import LeftOut
@@ -14,7 +15,7 @@ SAMPLE = "sample"
 
 
 def list_videos(sources: Sequence[str], left_out: LeftOut) -> dict[str, str]:
-    """The videos of files, folders of pictures and folders of videos, by name.
+    """The videos of files, folders of pictures, folders of videos and addresses, by name.
 
     A video in a folder of videos has its path there as its name, without suffix, such as "june/monday"; the name of
     another one has no folder. Files in a folder that are no videos are left out by name.
@@ -34,6 +35,8 @@ def list_videos(sources: Sequence[str], left_out: LeftOut) -> dict[str, str]:
 
 
 def _named(source: str, left_out: LeftOut) -> list[tuple[str, str]]:
+    if is_remote(source):
+        return list_remote(source, left_out)
     path = Path(source)
     inside = [each for each in videos_under(path, left_out) if each.suffix != FEATURES] if path.is_dir() else []
     if not inside:

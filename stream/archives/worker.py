@@ -14,7 +14,9 @@ from time import monotonic
 from typing import Any
 
 from actionstream.archives.job_text import read_job
+from actionstream.archives.remote import fetched
 from actionstream.models.common.errors import ActionstreamError, in_a_line, is_mistake
+from actionstream.sources.address import masked
 from actionstream.sources.source import reason
 
 TELL_SECONDS = 0.5
@@ -37,10 +39,11 @@ def main() -> None:
     while True:
         order = json.loads(orders.get())
         try:
-            remarks = do(order["video"], folder, order["name"], told.progress)
+            with fetched(order["video"], told.progress) as video:
+                remarks = do(video, folder, order["name"], told.progress)
         except Exception as error:  # noqa: BLE001  the program reports it
             what = reason(error) if is_mistake(error) else in_a_line(error)
-            said = what if isinstance(error, ActionstreamError) else f"{order['video']}: {what}"
+            said = what if isinstance(error, ActionstreamError) else f"{masked(order['video'])}: {what}"
             told(kind="failed", reason=said, seconds=told.seconds)
         else:
             told(kind="done", remarks=remarks, seconds=told.seconds)

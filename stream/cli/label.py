@@ -26,7 +26,8 @@ def label(
         list[str],
         typer.Argument(
             metavar="VIDEO...",
-            help="A video file, a folder of images, a folder of videos, or sample, the clip of the package.",
+            help="A video file, a folder of images, a folder of videos, or sample, the clip of the "
+            "package. With --ray also an address such as s3://bucket/videos.",
         ),
     ],
     out: Annotated[

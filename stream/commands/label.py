@@ -16,6 +16,7 @@ from actionstream.archives.jobs import open_video
 from actionstream.archives.label_files import rows_of, write_found
 from actionstream.archives.label_job import LabelJob
 from actionstream.archives.listing import list_videos
+from actionstream.archives.remote import is_remote
 from actionstream.commands import signals
 from actionstream.commands.tables import open_console
 from actionstream.engine.scorer import Scorer
@@ -30,6 +31,7 @@ from actionstream.results import Segment
 from actionstream.runtimes.threads import core_left_free
 from actionstream.scoring.segments import sure_segments
 from actionstream.sources import Source
+from actionstream.sources.address import masked
 from actionstream.sources.source import reason
 from actionstream.videos.label import LabelledVideo, label_video
 from actionstream.videos.sheet import clock
@@ -52,6 +54,11 @@ def label_files(sources: Sequence[str], job: LabelJob, folder: Path, *, say: Cal
     NAME.npz: times_seconds (n,), scores (n, K), logits, and probabilities (n, K), of the n rows after the warm-up;
     overall (K,), probabilities of the whole video; labels (K,); duration_seconds.
     """
+    if addresses := [source for source in sources if is_remote(source)]:
+        raise ActionstreamError(
+            f"{masked(addresses[0])} is an address; --ray reads those of files, such as s3://bucket/videos, and "
+            "`watch` labels cameras"
+        )
     left_out = LeftOut()
     videos = list_videos(sources, left_out)
     check_targets(videos, folder, job.kinds)

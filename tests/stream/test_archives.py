@@ -55,6 +55,39 @@ def test_videos_have_the_names_of_their_places(archive, tmp_path):
         list_videos([film, film], LeftOut())
 
 
+@pytest.mark.parametrize("scheme", ["file", "local"])  # of pyarrow, and of fsspec
+def test_videos_at_an_address_are_those_of_the_folder(archive, job, tmp_path, scheme):
+    left_out = LeftOut()
+    found = list_videos([f"{scheme}://{archive}"], left_out)
+    assert list(found) == ["june/monday", "june/tuesday", "may/monday"]
+    assert "notes.txt" in " ".join(left_out.lines())
+    assert list_videos([f"{scheme}://{archive}/june/monday.mp4"], LeftOut()) == {"monday": found["june/monday"]}
+    with closing(Apart(job, tmp_path, LIMITS)) as apart:
+        for name, video in (("there", found["may/monday"]), ("here", str(archive / "may" / "monday.mp4"))):
+            assert apart(name, video).outcome == "done"
+        gone = apart("gone", f"{scheme}://{archive}/gone.mp4")
+    assert (gone.outcome, gone.reason.count("\n")) == ("failed", 0)
+    assert "gone.mp4 cannot be read" in gone.reason
+    assert (tmp_path / "there.npz").read_bytes() == (tmp_path / "here.npz").read_bytes()
+
+
+def test_addresses_that_cannot_be_listed(tmp_path, run):
+    (tmp_path / "notes.txt").write_text("rain")
+    for address, why in (
+        (f"file://{tmp_path}", "has no videos"),
+        (f"file://{tmp_path}/gone", "cannot be listed"),
+        ("rtsp://admin:tulip@camera/stream", "cannot be listed"),
+        ("s3://key:tulip@", "cannot be listed"),
+    ):
+        with pytest.raises(ValueError, match=why) as caught:
+            list_videos([address], LeftOut())
+        assert "tulip" not in str(caught.value)
+    code, _, err = run("label", "s3://key:tulip@bucket/videos")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "is an address; --ray reads those of files" in err
+    assert "tulip" not in err
+
+
 def test_an_archive_is_labelled_as_its_videos_are(archive, exports, tmp_path, run):
     model = ("--model", exports / "model.onnx", "--scores")
     code, out, err = run("label", archive, "-o", tmp_path / "all", *model)
