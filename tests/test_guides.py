@@ -98,6 +98,9 @@ def write_days(folder):
         write_video(folder / "days" / f"{name}.mp4", images(90, seed=seed), rate=15)
         lines += [f"{name},1,3,wave", f"{name},4,5,clap"]
     (folder / "days.csv").write_text("\n".join(lines))
+    (folder / "weekend").mkdir()
+    write_video(folder / "weekend" / "sunday.mp4", images(90, seed=2), rate=15)
+    (folder / "weekend.csv").write_text("\n".join([lines[0], "sunday,1,3,wave", "sunday,4,5,clap"]))
     (folder / "untrimmed").mkdir()
     write_video(folder / "untrimmed" / "a.mp4", images(60))
 
@@ -175,7 +178,7 @@ def test_the_blocks_of_a_page_run(page, run, folder, checkpoint, cameras, monkey
     for word, write in WRITERS.items():
         if word in text:
             write(folder)
-    if page.name == "live.md":
+    if page.name in ("live.md", "serve.md"):
         shutil.copy(checkpoint, folder / "mine.safetensors")
     if page == ROOT / "README.md":
         write_example(run, folder / "cameras.toml")
@@ -192,6 +195,8 @@ def test_the_blocks_of_a_page_run(page, run, folder, checkpoint, cameras, monkey
             for line in block.splitlines():
                 Draft202012Validator(json.loads(SCHEMA_FILE.read_text())).validate(json.loads(line))
         elif language == "toml" and "[cameras." in block:
+            monkeypatch.setenv("DOOR_PASSWORD", "tulip")
+            (folder / "mqtt-password.txt").write_text("tulip")
             parse_settings(block, folder / "cameras.toml")
         elif language == "toml":
             (folder / "two-stream.toml").write_text(block)

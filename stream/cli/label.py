@@ -39,7 +39,7 @@ def label(
     csv: Annotated[
         bool,
         typer.Option(
-            "--csv", help="Write a table, too; of segments of one label that lie inside each other it has the best."
+            "--csv", help="Write a table, too. Where segments of one label lie inside each other, it has the best one."
         ),
     ] = False,
     scores: Annotated[bool, typer.Option("--scores", help="Write the scores of all frames, NAME.npz, too.")] = False,

@@ -41,15 +41,15 @@ Threads = Annotated[
 Streaming = Annotated[
     LiveMode | None,
     typer.Option(
-        help="How a network for whole clips runs live: in a window over the last clip; or frame by frame, which "
-        "computes nothing twice: causal, for weights of train --streaming causal; delayed, with the features of whole "
-        "clips, some frames later.",
+        help="How a network for whole clips runs live. window: each step computes the last clip again. causal: frame "
+        "by frame, for weights of train --streaming causal. delayed: frame by frame with the weights of whole clips; "
+        "answers come some frames later.",
         show_default="as it was trained; window",
     ),
 ]
 Weights = Annotated[
     Path | None,
-    typer.Option("--weights", help="A file with weights of another project; --model is then the name of a network."),
+    typer.Option("--weights", help="A file with weights of another project. The model is then the name of a network."),
 ]
 Labels = Annotated[
     str | None,
@@ -59,7 +59,7 @@ Background = Annotated[
     str | None,
     typer.Option(
         "--background",
-        help="The label for no action; it has no segments and no events.",
+        help="The label that means no action; it has no segments and no events.",
         show_default="background or nothing, where the model has it",
     ),
 ]
@@ -78,7 +78,7 @@ FalseStarts = Annotated[
         metavar="NUMBER",
         callback=_check_false_starts,
         help="Choose the thresholds of events so that this many labels an hour start falsely, counted on footage "
-        "without action; with --annotations, on held-out videos.",
+        "without action.",
         show_default="0.6 for all labels",
     ),
 ]

@@ -131,7 +131,7 @@ def train(
 ) -> None:
     """Train a network on videos, for watch --model. A run is a folder; --resume goes on with it after any stop.
 
-    On several GPUs: torchrun --nproc-per-node 8 -m actionstream train ...
+    On several GPUs: torchrun --nproc-per-node 8 -m -- actionstream train ...
     """
     needs("train")
 

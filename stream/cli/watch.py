@@ -93,7 +93,7 @@ def watch(
         float | None,
         typer.Option(
             metavar="HOURS",
-            help="So it is after these hours, counted from midnight, UTC.",
+            help="Rename it after this many hours, too, counted from midnight, UTC.",
             show_default="24",
         ),
     ] = None,
@@ -172,8 +172,8 @@ def watch(
         bool,
         typer.Option(
             "--gate",
-            help="Run the network all the time only where something moves: a step in 2 s while the scene is still, and "
-            "the second before a movement as soon as it begins.",
+            help="Save work in still scenes. While nothing moves, the network runs once in 2 s. When something moves, "
+            "the frames of the last second come first.",
         ),
     ] = False,
     rate: Annotated[
