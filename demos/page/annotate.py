@@ -7,7 +7,8 @@ from typing import Any
 
 import gradio as gr
 
-from actionstream.demos.page.messages import plain
+from actionstream.demos.page.markup import own
+from actionstream.demos.page.messages import failure
 from actionstream.demos.page.sessions import Session
 from actionstream.demos.page.site import Site
 from actionstream.demos.page.video import SUFFIXES
@@ -119,20 +120,19 @@ WHOLE_ADDRESS = """
 def build(site: Site) -> None:
     """Put the tab into the Blocks that are open."""
     if site.project is not None:
-        gr.HTML(WHOLE_ADDRESS + EDITOR, apply_default_css=False)  # annotate.js opens it
+        own(WHOLE_ADDRESS + EDITOR)  # annotate.js opens it
         return
     limits = site.limits
 
-    def take(upload: dict[str, Any] | None, request: gr.Request) -> tuple[Any, Any]:
+    def take(upload: dict[str, Any] | None, request: gr.Request) -> tuple[Any, Any, Any]:
         if upload is None:
-            return None, None
+            return None, "", None
         try:
             session = site.session(str(request.session_hash))
             path, name = site.take_upload(session, str(upload.get("path", "")), SUFFIXES)
         except ActionstreamError as error:
-            gr.Warning(plain(error))
-            return None, None
-        return None, open_(session, path, name)
+            return None, failure(error), None
+        return None, "", open_(session, path, name)
 
     def take_sample(request: gr.Request) -> Any:
         return open_(site.session(str(request.session_hash)), SAMPLE, "sample.mp4")
@@ -140,19 +140,23 @@ def build(site: Site) -> None:
     def open_(session: Session, path: Path, name: str) -> Any:
         return {"token": site.open_project(session, path, name).token}
 
-    gr.Markdown(
-        f"Up to {limits.max_megabytes:g} MB and {limits.max_minutes:g} min. The video and its annotations stay on the "
-        "server of this page until you leave, for you alone: download them before. `actionstream annotate` opens a "
-        "folder of your own videos, and saves by itself."
+    own(
+        '<p class="as-intro">Mark what happens when: by keys, with the pointer, or from what the model proposes. '
+        f'<span class="as-moment">At most {limits.max_megabytes:g} MB and {limits.max_minutes:g} min. The video and '
+        "its annotations stay on the server of this page until you leave, for you alone. Download them before you go. "
+        "<code>actionstream annotate</code> opens a folder of your own videos, and saves by itself.</span></p>"
     )
-    with gr.Row(elem_classes="as-controls"):
-        upload = gr.File(label="A video", file_types=SUFFIXES, height=110, scale=3, elem_id="annotate-upload")
-        sample = gr.Button("Take the sample", scale=1, min_width=140, elem_id="annotate-sample")
-    gr.HTML(EDITOR, apply_default_css=False)
+    with gr.Row(elem_classes="page-controls"):
+        upload = gr.File(
+            label="A video", file_types=SUFFIXES, height=84, scale=3, min_width=320, elem_id="annotate-upload"
+        )
+        sample = gr.Button("Use the sample", scale=1, min_width=140, elem_id="annotate-sample")
+    told = own()
+    own(EDITOR)
     ticket = gr.JSON(visible=False)
     quietly: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 2}
     # preprocess=False: gradio would leave a copy of the file behind
-    uploaded = upload.upload(take, upload, [upload, ticket], preprocess=False, **quietly)
+    uploaded = upload.upload(take, upload, [upload, told, ticket], preprocess=False, **quietly)
     taken = sample.click(take_sample, None, ticket, **quietly)
     for event in (uploaded, taken):
         event.then(None, ticket, None, js="(ticket) => actionstream.annotate.open(ticket)")

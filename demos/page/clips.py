@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from actionstream.archives.label_files import write_found
+from actionstream.demos.page.answers import quiet_classes
 from actionstream.demos.page.hub import Hub, Settings
 from actionstream.engine.engine import Snapshot
 from actionstream.models.common.errors import ActionstreamError
@@ -187,6 +188,7 @@ def timeline(clip: UploadedVideo, found: LabelledVideo) -> dict[str, Any]:
         "name": clip.name,
         "duration": found.scores.duration_seconds,
         "labels": [card.labels[index] for index in shown],
+        "quiet": quiet_classes([card.labels[index] for index in shown]),
         "columns": [[None if math.isnan(v) else round(float(v), 3) for v in column] for column in columns.T],
         "segments": [
             {"label": s.label, "start": s.start_seconds, "end": s.end_seconds, "score": round(s.score, 3)} for s in sure

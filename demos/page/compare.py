@@ -12,8 +12,10 @@ import gradio as gr
 import numpy as np
 
 from actionstream.choices import RuntimeName
-from actionstream.demos.page.answers import describe
-from actionstream.demos.page.messages import plain, progress
+from actionstream.demos.page.answers import describe, quiet_classes
+from actionstream.demos.page.legend import legend
+from actionstream.demos.page.markup import own
+from actionstream.demos.page.messages import failure, progress
 from actionstream.demos.page.sessions import Session
 from actionstream.demos.page.site import Site
 from actionstream.engine.engine import Engine
@@ -30,15 +32,26 @@ FIRST, SECOND = "motion-tsn", "motion"
 MAX_SECONDS = 60.0
 """The most of the video that is compared, to keep the wait short."""
 TOLD_EVERY = 15
-THE_SAMPLE, THE_VIDEO = "The sample", "The video of the Video tab"
+THE_SAMPLE, THE_VIDEO = "The sample", "The video from the Video tab"
 
-SIDES = """
-<div class="as-video" data-part="compare-result" hidden>
-  <div class="as-strip"><p class="as-moment" data-part="compare-first"></p>
-    <canvas data-part="compare-strip-first" role="img" aria-label="Scores of the first model"></canvas></div>
-  <div class="as-strip"><p class="as-moment" data-part="compare-second"></p>
-    <canvas data-part="compare-strip-second" role="img" aria-label="Scores of the second model"></canvas></div>
-</div>
+INTRODUCTION = """
+<p class="as-intro">Two models, or one model with two runtimes, label the same video frame by frame.
+  <code>motion-tsn</code> looks at each frame alone; <code>motion</code> is the same network with a memory.
+  <span class="as-moment">At most the first minute is used.</span></p>
+"""
+
+
+def _side(which: str) -> str:
+    """The strip of a model, below its name and figures."""
+    return f"""
+  <div class="as-strip">{legend(f"The {which} model", "detected", part=f"compare-{which}")}
+    <p class="as-moment" data-part="compare-figures-{which}"></p>
+    <canvas data-part="compare-strip-{which}" role="img" aria-label="Scores of the {which} model"></canvas></div>
+"""
+
+
+SIDES = f"""
+<div class="as-video" data-part="compare-result" hidden>{_side("first")}{_side("second")}</div>
 """
 
 
@@ -70,23 +83,20 @@ def build(site: Site) -> None:
                         sides.append(side)
             yield progress(), {"sides": sides}
         except (ActionstreamError, OSError) as error:
-            gr.Warning(plain(error))
-            yield progress(str(error)), None
+            yield failure(error), None
 
-    gr.Markdown(
-        "Two models, or one model with two runtimes, label the same video frame by frame. `motion-tsn` looks at each "
-        "frame alone; `motion` is the same network with a memory. At most the first minute is used."
-    )
-    with gr.Row(elem_classes="as-controls"):
+    own(INTRODUCTION)
+    with gr.Row(elem_classes="page-controls"):
         names = list(site.models())
-        first = gr.Dropdown(names, value=FIRST, label="First", min_width=140)
-        first_runtime = gr.Dropdown(runtimes(), value="torch", label="runs with", min_width=100)
-        second = gr.Dropdown(names, value=SECOND, label="Second", min_width=140)
-        second_runtime = gr.Dropdown(runtimes(), value="torch", label="runs with", min_width=100)
-        which = gr.Radio([THE_SAMPLE, THE_VIDEO], value=THE_SAMPLE, label="Video", min_width=200)
+        first = gr.Dropdown(names, value=FIRST, label="First model", min_width=140)
+        second = gr.Dropdown(names, value=SECOND, label="Second model", min_width=140)
+        which = gr.Radio([THE_SAMPLE, THE_VIDEO], value=THE_SAMPLE, label="Video", min_width=200, scale=2)
         go = gr.Button("Compare", variant="primary", min_width=120)
-    told = gr.HTML(progress())
-    gr.HTML(SIDES, apply_default_css=False)
+    with gr.Accordion("Runtimes", open=False), gr.Row():
+        first_runtime = gr.Dropdown(runtimes(), value="torch", label="The first model runs with")
+        second_runtime = gr.Dropdown(runtimes(), value="torch", label="The second model runs with")
+    told = own(progress())
+    own(SIDES)
     found = gr.JSON(visible=False)
     chosen = [first, first_runtime, second, second_runtime, which]
     done = go.click(compare, chosen, [told, found], show_progress="hidden", concurrency_limit=1)
@@ -141,6 +151,7 @@ def _run(model: Located, path: Path, *, runtime: RuntimeName, device: str) -> It
         "figures": f"{np.median(spent):.1f} ms a frame, {weights / 1e6:.1f} MB of weights, "
         f"{state_bytes(network, card) / 1000:.0f} kB of state",
         "labels": card.labels,
+        "quiet": quiet_classes(card.labels),
         "interval": card.interval_seconds,
         "duration": rows[-1]["time"] + card.interval_seconds,
         "rows": rows,

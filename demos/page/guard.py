@@ -33,7 +33,7 @@ HEARTBEAT = re.compile(r"/gradio_api/heartbeat/([\w-]{1,64})")
 READ = re.compile(
     r"/|/(assets|static)/.{1,200}|/(config|theme\.css|favicon\.ico|manifest\.json)"
     r"|/gradio_api/(startup-events|info|queue/data|upload_progress|heartbeat/[\w-]{1,64})"
-    r"|/page/[\w.]+|/live/(status|[\w-]+/picture)|/video/[\w-]+/(file|timeline|at|download/\w+)"
+    r"|/page/[\w.]+|/sample/(video|scores)|/live/(status|[\w-]+/picture)|/video/[\w-]+/(file|timeline|at|download/\w+)"
     r"|/teach/[\w-]+/(state|checkpoint|picture)|/annotate/[\w-]+/(state|entry|video|file|draft)"
 )
 """The paths allowed with GET; without the list, gradio also serves files, fetches addresses, and more."""

@@ -1,46 +1,82 @@
-"""The tab Live: labels of a camera or an address."""
+"""The tab Live: labels of a camera or an address; a sample plays until one of them is started."""
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 import gradio as gr
 
 from actionstream.demos.page.hub import Settings
+from actionstream.demos.page.legend import legend
+from actionstream.demos.page.markup import own
 from actionstream.demos.page.messages import plain
 from actionstream.demos.page.site import Site
 from actionstream.models.common.errors import ActionstreamError
 
 CAMERA, ADDRESS = "This device's camera", "An address"
+DEFAULT = Settings()
 
-STAGE = """
-<div class="as-stage" data-part="live-stage" data-on="" data-overlay="">
-  <video data-part="live-video" muted playsinline aria-label="Your camera"></video>
-  <img data-part="live-picture" alt="Frames of the address">
-  <p class="as-hint">Press Start. Frames go to the server of this page and nowhere else, and none is kept.</p>
-  <p class="as-overlay" data-part="live-overlay" aria-hidden="true"></p>
-</div>
-<p class="as-message" data-part="live-message" role="status"></p>
-"""
 
-PANEL = """
-<div class="as-panel">
-  <p class="as-label" data-part="live-label" aria-live="polite">-</p>
-  <div class="as-bars" data-part="live-bars"></div>
-  <dl class="as-figures">
-    <div><dt>frames/s</dt><dd data-part="live-rate">-</dd></div>
-    <div><dt>latency</dt><dd data-part="live-latency">-</dd></div>
-    <div><dt>dropped</dt><dd data-part="live-drops">0</dd></div>
-    <div><dt>labelled</dt><dd data-part="live-labelled">0</dd></div>
-    <div><dt>streams</dt><dd data-part="live-streams">0</dd></div>
-  </dl>
-</div>
-"""
+def _source(value: str, attributes: str = "") -> str:
+    """A choice of where frames come from."""
+    return (
+        f'<label><input type="radio" name="live-source" value="{escape(value)}" {attributes}> {escape(value)}</label>'
+    )
 
-STRIP = """
-<div class="as-strip">
-  <canvas data-part="live-strip" role="img"
-    aria-label="Scores of the last 30 seconds, a row for each class, with events marked"></canvas>
+
+PAGE = f"""
+<div class="as-live as-form">
+  <div class="as-stage" data-part="live-stage" data-on="sample" data-overlay="">
+    <video class="as-sample" data-part="live-sample" src="sample/video" muted loop playsinline preload="auto"
+      aria-label="The sample: a hand moves in several directions"></video>
+    <video class="as-camera" data-part="live-video" muted playsinline aria-label="Your camera"></video>
+    <img data-part="live-picture" alt="Frames of the address">
+    <p class="as-hint">Waiting for the first frame</p>
+    <p class="as-badge">Sample</p>
+    <button type="button" class="as-pause" data-part="live-pause">Pause</button>
+    <p class="as-overlay" data-part="live-overlay" aria-hidden="true"></p>
+    <p class="as-error" data-part="live-error" role="alert" hidden></p>
+  </div>
+  <div class="as-panel">
+    <div class="as-begin">
+      <button type="button" class="as-main" data-part="live-start" data-idle="Start the camera"
+        data-busy="Stop">Start the camera</button>
+      <fieldset class="as-choice" data-part="live-sources"><legend class="as-unseen">Where frames come from</legend>
+        {_source(CAMERA, "checked")} {_source(ADDRESS)}</fieldset>
+      <label class="as-address" hidden>Address <input type="text" data-part="live-address" autocomplete="off"
+        spellcheck="false" placeholder="rtsp://camera/stream"></label>
+    </div>
+    <p class="as-message" data-part="live-message" role="status"></p>
+    <p class="as-label" data-part="live-label" aria-live="polite"></p>
+    <div class="as-bars" data-part="live-bars"></div>
+    <dl class="as-figures" data-part="live-figures" hidden>
+      <div><dt>frames/s</dt><dd data-part="live-rate"></dd></div>
+      <div><dt>latency</dt><dd data-part="live-latency"></dd></div>
+      <div><dt>dropped</dt><dd data-part="live-drops">0</dd></div>
+      <div><dt>labelled</dt><dd data-part="live-labelled">0</dd></div>
+      <div><dt>streams</dt><dd data-part="live-streams">0</dd></div>
+    </dl>
+  </div>
+  <div class="as-strip as-wide">{legend("The last 30 seconds", "detected", part="live-strip-title")}
+    <canvas data-part="live-strip" role="img"
+      aria-label="Scores over time, a row for each class, with detections marked"></canvas></div>
+  <details class="as-wide"><summary>Settings</summary>
+    <div class="as-settings">
+      <label>Threshold: a label counts from this score on
+        <span><input type="range" data-part="live-threshold" min="0" max="1" step="0.01"
+          value="{DEFAULT.threshold}"><output data-part="live-threshold-value">{DEFAULT.threshold:.2f}</output></span>
+      </label>
+      <label>Smoothing in seconds: more is calmer, and later
+        <span><input type="range" data-part="live-smoothing" min="0" max="2" step="0.05"
+          value="{DEFAULT.smoothing_seconds}"><output
+          data-part="live-smoothing-value">{DEFAULT.smoothing_seconds:.2f}</output></span>
+      </label>
+      <label><input type="checkbox" data-part="live-overlay-on"> Label in the picture</label>
+      <button type="button" data-part="live-reset">Forget what it has seen</button>
+    </div>
+  </details>
+  <p class="as-moment as-wide">Frames go to the server of this page and nowhere else, and none is kept.</p>
 </div>
 """
 
@@ -54,44 +90,23 @@ def build(site: Site) -> None:
             session = site.session(str(request.session_hash))
             return site.begin_live(session, address if where == ADDRESS else None, settings)
         except ActionstreamError as error:
-            gr.Warning(plain(error))
-            return None
+            return {"error": plain(error)}
 
-    with gr.Row():
-        with gr.Column(scale=3, min_width=300):
-            gr.HTML(STAGE, apply_default_css=False)
-        with gr.Column(scale=2, min_width=280):
-            gr.HTML(PANEL, apply_default_css=False)
-    with gr.Row(elem_classes="as-controls"):
-        where = gr.Radio([CAMERA, ADDRESS], value=CAMERA, label="Source", scale=2)
-        address = gr.Textbox(
-            label="Address", placeholder="rtsp://camera/stream", visible=False, max_lines=1, scale=2, elem_id="address"
-        )
-        start = gr.Button("Start", variant="primary", scale=1, min_width=100)
-        stop = gr.Button("Stop", scale=1, min_width=100)
-        reset = gr.Button("Reset state", scale=1, min_width=100)
-    gr.HTML(STRIP)
-    with gr.Row():
-        threshold = gr.Slider(0, 1, value=0.6, step=0.01, label="Threshold of events")
-        smoothing = gr.Slider(0, 2, value=0.3, step=0.05, label="Smoothing in seconds")
-        overlay = gr.Checkbox(label="Label in the picture", value=False)
-
+    own(PAGE)
+    # the controls are those of PAGE: live.js presses the button, and says what was chosen
+    start = gr.Button("Start", elem_id="live-begin", elem_classes="behind")
+    where = gr.Radio([CAMERA, ADDRESS], value=CAMERA, visible=False)
+    address = gr.Textbox(visible=False)
+    threshold = gr.Slider(0, 1, value=DEFAULT.threshold, visible=False)
+    smoothing = gr.Slider(0, 2, value=DEFAULT.smoothing_seconds, visible=False)
     ticket = gr.JSON(visible=False)
-    where.change(lambda chosen: gr.update(visible=chosen == ADDRESS), where, address, show_progress="hidden")
-    chosen = [where, address, threshold, smoothing]
-    begun = gr.on(
-        [start.click, address.submit],
+    begun = start.click(
         begin,
-        chosen,
+        [where, address, threshold, smoothing],
         ticket,
+        js="() => actionstream.live.chosen()",
         show_progress="hidden",
         concurrency_limit=8,
         trigger_mode="always_last",  # a click while the last one is answered counts
-        api_name=False,
     )
     begun.then(None, ticket, None, js="(ticket) => actionstream.live.start(ticket)")
-    stop.click(None, None, None, js="() => actionstream.live.stop()")
-    reset.click(None, None, None, js="() => actionstream.live.reset()")
-    overlay.change(None, overlay, None, js="(on) => actionstream.live.overlay(on)")
-    for slider in (threshold, smoothing):
-        slider.input(None, [threshold, smoothing], None, js="(a, b) => actionstream.live.adjust(a, b)")

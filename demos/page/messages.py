@@ -6,8 +6,18 @@ from html import escape
 
 
 def plain(error: Exception) -> str:
-    """An error as one line, escaped, because gradio shows messages as HTML."""
-    return escape(" ".join(str(error).split()))
+    """An error as one line."""
+    return " ".join(str(error).split())
+
+
+def failure(error: Exception) -> str:
+    """An error as HTML, to stand where the visitor looks."""
+    return f'<p class="as-error" role="alert">{escape(plain(error))}</p>'
+
+
+def notice(text: str) -> str:
+    """A message as HTML."""
+    return f'<p class="as-message" role="status">{escape(text)}</p>'
 
 
 def progress(what: str = "", done: float = 0.0, of: float = 0.0) -> str:

@@ -30,10 +30,11 @@ from actionstream.demos.page.site import Site
 from actionstream.demos.page.uploads import Progress
 from actionstream.demos.page.visitor import PageSource, read_picture
 from actionstream.models.common.errors import ActionstreamError
+from actionstream.sources import SAMPLE
 
-FILES = {
-    name: Path(__file__).with_name(name) for name in ("page.js", "teach.js", "timeline.js", "annotate.js", "page.css")
-}
+SCRIPTS = ("page.js", "strip.js", "live.js", "sample.js", "video.js", "teach.js", "timeline.js", "annotate.js")
+"""In the order in which the page runs them."""
+FILES = {name: Path(__file__).with_name(name) for name in (*SCRIPTS, "page.css")}
 GONE = PlainTextResponse("this is not here any more", status_code=404)
 MEDIA_TYPES = {
     ".js": "text/javascript",
@@ -80,6 +81,8 @@ class Routes:
             Route("/page/{name}", self.file),
             Route("/gradio_api/upload", self.upload, methods=["POST"]),
             Route("/gradio_api/upload_progress", self.upload_progress),
+            Route("/sample/video", self.sample_video),
+            Route("/sample/scores", self.sample_scores),
             Route("/live/status", self.status),
             Route("/live/{token}/frame", self.frame, methods=["POST"]),
             Route("/live/{token}/picture", self.picture),
@@ -95,6 +98,16 @@ class Routes:
     async def file(self, request: Request) -> Response:
         path = FILES.get(request.path_params["name"])
         return GONE if path is None else FileResponse(path, media_type=MEDIA_TYPES[path.suffix])
+
+    async def sample_video(self, request: Request) -> Response:
+        return FileResponse(SAMPLE, media_type=MEDIA_TYPES[SAMPLE.suffix])
+
+    def sample_scores(self, request: Request) -> Response:
+        """What the page's model says of the sample, from row `first` on."""
+        try:
+            return JSONResponse(self._site.sample.state(int(number_of(request, "first"))))
+        except ActionstreamError as error:
+            return PlainTextResponse(str(error), status_code=400)
 
     async def upload(self, request: Request) -> Response:
         """Take one file in place of gradio, which names files by what is in them and keeps those that break off."""

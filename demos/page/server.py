@@ -22,9 +22,6 @@ from actionstream.demos.page.projects import Project
 from actionstream.demos.page.site import Site
 from actionstream.models.common.errors import ActionstreamError
 
-HEAD = '<link rel="stylesheet" href="page/page.css">' + "".join(
-    f'<script src="page/{name}.js"></script>' for name in ("page", "teach", "timeline", "annotate")
-)
 PORTS = range(7860, 7960)
 END_SECONDS = 0.5
 """The wait for frames in progress when the server ends."""
@@ -92,7 +89,7 @@ def _server(site: Site, *, root_path: str, proxies: Sequence[str], hosts: Hosts,
     from actionstream.demos.page.calls import Calls
     from actionstream.demos.page.connections import protocol
     from actionstream.demos.page.guard import Faults, Guard
-    from actionstream.demos.page.routes import Routes
+    from actionstream.demos.page.routes import SCRIPTS, Routes
     from actionstream.demos.page.teach_routes import TeachRoutes
 
     faults = Faults()
@@ -118,7 +115,8 @@ def _server(site: Site, *, root_path: str, proxies: Sequence[str], hosts: Hosts,
         show_error=False,
         max_file_size=int(site.limits.max_megabytes * 1e6),
         theme=theme(),
-        head=HEAD,
+        head='<link rel="stylesheet" href="page/page.css">'
+        + "".join(f'<script src="page/{name}"></script>' for name in SCRIPTS),
     )
     config = uvicorn.Config(
         Guard(app, site, faults=faults, calls=calls, hosts=hosts, proxies=proxies, any_of_proxies=any_of_proxies),

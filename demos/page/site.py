@@ -14,6 +14,7 @@ from typing import Any
 
 from actionstream.choices import RuntimeName
 from actionstream.demos.page.address import check_address
+from actionstream.demos.page.answers import quiet_classes
 from actionstream.demos.page.clips import MAX_SNAPSHOTS, UploadedVideo
 from actionstream.demos.page.cost import Cost, check_cost
 from actionstream.demos.page.hub import Hub, Settings, SharedEngine
@@ -21,6 +22,7 @@ from actionstream.demos.page.lesson import Lesson
 from actionstream.demos.page.lessons import Lessons
 from actionstream.demos.page.limits import Limits
 from actionstream.demos.page.projects import Project, Projects, open_upload
+from actionstream.demos.page.sample import Sample
 from actionstream.demos.page.sessions import Finished, Live, Session
 from actionstream.demos.page.storage import make_folder, remove_stale
 from actionstream.demos.page.taught import TaughtVisitor
@@ -77,6 +79,7 @@ class Site:
         self._finished: dict[str, Finished] = {}
         self.forget_calls: Callable[[str], None] | None = None  # of gradio, which the server makes later
         self._closed = threading.Event()
+        self.sample = Sample(lambda: self.hub(self.model).engine, self._closed)
         self._sweeper = threading.Thread(target=self._sweep, name="sweeper", daemon=True)
         self._sweeper.start()
 
@@ -252,6 +255,7 @@ class Site:
             "token": token,
             "camera": address is None,
             "labels": card.labels,
+            "quiet": quiet_classes(card.labels),
             "interval": card.interval_seconds,
             "context": card.context,
             "shortSide": max(CAMERA_SHORT_SIDE, size.short_side or 0, size.height, size.width),

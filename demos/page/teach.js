@@ -1,15 +1,15 @@
 // The tab Teach: record examples, correct what is said live, see what the model makes of its own examples.
 "use strict";
 (() => {
-  const { Live, find, show } = window.actionstream;
+  const { Live, NOTHING, find, show, whenThere } = window.actionstream;
   const KEY = "actionstream lesson"; // of sessionStorage
-  const NOTHING = "nothing";
   const CAPTION =
     "Each example, as the model takes it when it learns from all others only: a row for each label, a column for what it looks like";
   const CLICK_SECONDS = 0.4; // a shorter press is a click, which counts down first
   const ONCE_MS = 600; // the second half of a double click does nothing
   const PLAY_MS = 300;
   const LOOK_AGAIN_MS = 250;
+  const OPEN_AGAIN_MS = 1000;
   const LATE_MS = 2000; // the longest wait for the last frame of an example
 
   const make = (tag, className, text = "", more = {}) =>
@@ -36,7 +36,14 @@
     }
 
     async open(ticket) {
-      if (!ticket) return;
+      if (!ticket) {
+        setTimeout(press, OPEN_AGAIN_MS); // the page was not connected yet
+        return;
+      }
+      if (ticket.error) {
+        this.fail(ticket.error);
+        return;
+      }
       this.maxSeconds = ticket.maxSeconds;
       if (this.lesson !== ticket.lesson) {
         this.lesson = ticket.lesson;
@@ -88,8 +95,8 @@
       this.seen = -1;
     }
 
-    stop(clear = true) {
-      super.stop(clear);
+    stop(text) {
+      super.stop(text);
       this.drop("the camera stopped");
     }
 
@@ -103,9 +110,9 @@
       this.seen = time;
       if (this.state && version !== this.state.version) this.refresh();
       this.bars.show(best);
-      const [label, score] = best[0] || [this.state && this.state.ready ? "…" : "-", 0];
-      this.show("label", label);
-      this.part("label").dataset.sure = score >= this.threshold ? "yes" : "";
+      const [label, score] = best[0] || [this.state && this.state.ready ? "…" : "", 0];
+      const sure = score >= this.threshold;
+      this.headline(sure || !best.length ? label : NOTHING, sure && label !== NOTHING);
     }
 
     clock() {
@@ -386,5 +393,9 @@
     }
   }
 
+  const press = () => document.getElementById("teach-open").click();
   window.actionstream.teach = new Teach();
+  whenThere("teach-stage", (stage) => {
+    new IntersectionObserver(([entry]) => entry.isIntersecting && press()).observe(stage); // the tab is shown
+  });
 })();

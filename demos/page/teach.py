@@ -6,29 +6,38 @@ from typing import Any
 
 import gradio as gr
 
-from actionstream.demos.page.messages import plain
+from actionstream.demos.page.markup import own
+from actionstream.demos.page.messages import failure, plain
 from actionstream.demos.page.site import CHECKPOINT_SUFFIXES, Site
 from actionstream.models.common.errors import ActionstreamError
 
-STAGE = """
-<div class="as-stage" data-part="teach-stage" data-on="">
-  <video data-part="teach-video" muted playsinline aria-label="Your camera"></video>
-  <p class="as-hint">Press Start the camera, name two actions, and record two examples or more of each. Frames go to the
-    server of this page and nowhere else.</p>
-</div>
-<p class="as-message as-told" data-part="teach-message" role="status"></p>
-"""
-
-PANEL = """
-<div class="as-panel">
-  <p class="as-label" data-part="teach-label" aria-live="polite">-</p>
-  <div class="as-bars" data-part="teach-bars"></div>
-  <dl class="as-figures">
-    <div><dt>snippets/s</dt><dd data-part="teach-rate">-</dd></div>
-    <div><dt>latency</dt><dd data-part="teach-latency">-</dd></div>
-    <div><dt>dropped</dt><dd data-part="teach-drops">0</dd></div>
-  </dl>
-  <p class="as-message as-told" data-part="teach-state" role="status">Opening</p>
+PAGE = """
+<div class="as-live as-form">
+  <div class="as-stage" data-part="teach-stage" data-on="">
+    <video class="as-camera" data-part="teach-video" muted playsinline aria-label="Your camera"></video>
+    <p class="as-hint">Waiting for the camera. If your browser asks for it, allow it.</p>
+    <ol class="as-steps">
+      <li>Start the camera.</li>
+      <li>Name two actions, such as wave and clap.</li>
+      <li>Record each of them twice: hold Record while you act.</li>
+    </ol>
+    <p class="as-error" data-part="teach-error" role="alert" hidden></p>
+  </div>
+  <div class="as-panel">
+    <div class="as-begin">
+      <button type="button" class="as-main" data-part="teach-start" data-idle="Start the camera"
+        data-busy="Stop the camera">Start the camera</button>
+    </div>
+    <p class="as-message as-told" data-part="teach-state" role="status">Opening</p>
+    <p class="as-message as-told" data-part="teach-message" role="status"></p>
+    <p class="as-label" data-part="teach-label" aria-live="polite"></p>
+    <div class="as-bars" data-part="teach-bars"></div>
+    <dl class="as-figures" data-part="teach-figures" hidden>
+      <div><dt>snippets/s</dt><dd data-part="teach-rate"></dd></div>
+      <div><dt>latency</dt><dd data-part="teach-latency"></dd></div>
+      <div><dt>dropped</dt><dd data-part="teach-drops">0</dd></div>
+    </dl>
+  </div>
 </div>
 """
 
@@ -54,7 +63,7 @@ LESSON = """
 """
 
 
-def build(site: Site, tab: gr.Tab) -> None:
+def build(site: Site) -> None:
     """Put the tab into the Blocks that are open."""
     limits = site.limits
 
@@ -62,55 +71,54 @@ def build(site: Site, tab: gr.Tab) -> None:
         try:
             lesson = site.open_lesson(site.session(str(request.session_hash)), str(token))
         except ActionstreamError as error:
-            gr.Warning(plain(error))
-            return None
+            return {"error": plain(error)}
         return {"lesson": lesson.token, "maxSeconds": limits.max_example_seconds}
 
     def begin(request: gr.Request) -> Any:
         try:
             return site.begin_lesson(site.session(str(request.session_hash)))
         except ActionstreamError as error:
-            gr.Warning(plain(error))
-            return None
+            return {"error": plain(error)}
 
-    def take(upload: dict[str, Any] | None, request: gr.Request) -> None:
+    def take(upload: dict[str, Any] | None, request: gr.Request) -> str:
         if upload is None:
-            return
+            return ""
         try:
             site.take_lesson(site.session(str(request.session_hash)), str(upload.get("path", "")))
         except (ActionstreamError, OSError) as error:
-            gr.Warning(plain(error))
+            return failure(error)
+        return ""
 
-    with gr.Row():
-        with gr.Column(scale=3, min_width=300):
-            gr.HTML(STAGE, apply_default_css=False)
-        with gr.Column(scale=2, min_width=280):
-            gr.HTML(PANEL, apply_default_css=False)
-    with gr.Row(elem_classes="as-controls"):
-        start = gr.Button("Start the camera", variant="primary", scale=1, min_width=140)
-        stop = gr.Button("Stop the camera", scale=1, min_width=140)
-    gr.HTML(LESSON, apply_default_css=False)
-    gr.Markdown(
-        f"Up to {limits.max_labels} labels, {limits.max_examples} examples and {limits.max_example_seconds:g} s an "
-        "example. The server keeps features and a few small pictures of each example, for you alone, until "
-        f"{limits.lesson_seconds / 60:g} min after you leave. The file to download has the features and no picture; "
-        "`actionstream watch --model` runs it, and uploaded here it goes on."
+    own(PAGE)
+    # scripts press these: teach.js when the tab is shown, live.js when the visitor starts
+    opening = gr.Button("Open", elem_id="teach-open", elem_classes="behind")
+    start = gr.Button("Start the camera", elem_id="teach-begin", elem_classes="behind")
+    own(LESSON)
+    told = own()
+    with gr.Accordion("Go on with a model that you taught before", open=False):
+        own(
+            '<p class="as-moment">Choose the file that you downloaded here: its examples are added to these. '
+            "<code>actionstream watch --model</code> runs it, too.</p>"
+        )
+        upload = gr.File(
+            label="A model that was taught (.safetensors)", file_types=list(CHECKPOINT_SUFFIXES), height=84,
+            elem_id="teach-upload",
+        )  # fmt: skip
+    own(
+        f'<p class="as-moment">At most {limits.max_labels} labels, {limits.max_examples} examples and '
+        f"{limits.max_example_seconds:g} s for each. The server keeps features and a few small pictures of each "
+        f"example, for you alone. They go {limits.lesson_seconds / 60:g} min after you leave. The file to download "
+        "has the features and no picture.</p>"
     )
-    upload = gr.File(
-        label="A model that was taught (.safetensors)", file_types=list(CHECKPOINT_SUFFIXES), height=110,
-        elem_id="teach-upload",
-    )  # fmt: skip
 
     token, lesson, ticket = gr.Textbox(visible=False), gr.JSON(visible=False), gr.JSON(visible=False)
     quietly: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 8}
-    opened = tab.select(open_, token, lesson, js="() => actionstream.teach.token()", **quietly)
+    opened = opening.click(open_, token, lesson, js="() => actionstream.teach.token()", **quietly)
     opened.then(None, lesson, None, js="(lesson) => actionstream.teach.open(lesson)")
-    start.click(None, None, None, js="() => actionstream.teach.say('Starting')")
     begun = start.click(begin, None, ticket, trigger_mode="always_last", **quietly)
     begun.then(None, ticket, None, js="(ticket) => actionstream.teach.start(ticket && { ...ticket, camera: true })")
-    stop.click(None, None, None, js="() => actionstream.teach.stop()")
     # preprocess=False: gradio would leave a copy of the file behind
-    taken = upload.upload(take, upload, None, preprocess=False, show_progress="hidden", concurrency_limit=2)
+    taken = upload.upload(take, upload, told, preprocess=False, show_progress="hidden", concurrency_limit=2)
     taken.then(lambda: None, None, upload, show_progress="hidden").then(
         None, None, None, js="() => actionstream.teach.refresh()"
     )

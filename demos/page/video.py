@@ -8,7 +8,9 @@ from typing import Any
 
 import gradio as gr
 
-from actionstream.demos.page.messages import plain, progress
+from actionstream.demos.page.legend import legend
+from actionstream.demos.page.markup import own
+from actionstream.demos.page.messages import failure, progress
 from actionstream.demos.page.sessions import Session
 from actionstream.demos.page.site import Site
 from actionstream.models.common.errors import ActionstreamError
@@ -17,30 +19,33 @@ from actionstream.sources import SAMPLE
 SUFFIXES = [".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".ogv", ".wmv", ".flv", ".3gp"]
 LOOK_EVERY_SECONDS = 0.3
 
-RESULT = """
+RESULT = f"""
 <div class="as-video" data-part="video-result" hidden>
-  <p class="as-message" data-part="video-remarks" role="status"></p>
   <div class="as-side">
     <div>
-      <video class="as-player" data-part="video-player" controls playsinline preload="metadata"></video>
-      <p class="as-message" data-part="video-trouble" role="status"></p>
+      <video class="as-player" data-part="video-player" controls playsinline preload="metadata"
+        aria-label="The video"></video>
+      <p class="as-error" data-part="video-error" role="alert" hidden></p>
     </div>
     <div class="as-panel">
-      <p class="as-moment">Live, at <span data-part="video-time">0:00.0</span></p>
-      <p class="as-label as-smaller" data-part="video-label" aria-live="polite">-</p>
+      <p class="as-moment" data-part="video-remarks" role="status"></p>
+      <p class="as-moment">Live label at <span data-part="video-time">0:00.0</span></p>
+      <p class="as-label as-smaller" data-part="video-label" aria-live="polite"></p>
       <div class="as-bars" data-part="video-bars"></div>
-      <p class="as-moment">The video as a whole (M-TWI)</p>
-      <ol class="as-overall" data-part="video-overall"></ol>
+      <div class="as-whole"><span class="as-moment">Whole-video scores</span>
+        <ol class="as-overall" data-part="video-overall"></ol></div>
     </div>
   </div>
-  <div class="as-strip as-seek">
-    <canvas data-part="video-strip" tabindex="0" role="slider" aria-valuemin="0"
+  <div class="as-strip as-seek">{legend("The whole video", "segment")}
+    <canvas data-part="video-strip" tabindex="0" role="slider" aria-valuemin="0" aria-valuemax="1" aria-valuenow="0"
       aria-label="Time in the video; a row for each class has its scores"></canvas>
   </div>
   <div class="as-table"><table>
-    <thead><tr><th>start</th><th>end</th><th>label</th><th>score</th></tr></thead>
+    <thead><tr><th scope="col">start</th><th scope="col">end</th><th scope="col">label</th>
+      <th scope="col">score</th></tr></thead>
     <tbody data-part="video-segments"></tbody>
-  </table></div>
+    <tbody class="as-pale-rows" data-part="video-quiet" aria-label="Nothing happens"></tbody>
+  </table><p class="as-moment" data-part="video-none" hidden>The model is sure of no action in this video.</p></div>
   <p class="as-downloads" data-part="video-downloads"></p>
 </div>
 """
@@ -57,8 +62,7 @@ def build(site: Site) -> None:
             session = site.session(str(request.session_hash))
             path, name = site.take_upload(session, str(upload.get("path", "")), SUFFIXES)
         except ActionstreamError as error:
-            gr.Warning(plain(error))
-            yield None, progress(), None
+            yield None, failure(error), None
             return
         for told, ticket in label(session, path, name):
             yield None, told, ticket
@@ -78,18 +82,21 @@ def build(site: Site) -> None:
             yield progress(), site.finish_clip(session, clip)
         except (ActionstreamError, OSError) as error:
             site.forget_clip(session)
-            gr.Warning(plain(error))
-            yield progress(str(error)), None
+            yield failure(error), None
 
-    gr.Markdown(
-        f"Up to {limits.max_megabytes:g} MB, {limits.max_minutes:g} min and {limits.max_height} lines. A video "
-        "stays on the server of this page until you leave, for you alone, and is removed then."
+    own(
+        '<p class="as-intro">Each action of a video with its start and end, and the live label at any moment. '
+        f'<span class="as-moment">At most {limits.max_megabytes:g} MB, {limits.max_minutes:g} min and '
+        f"{limits.max_height} lines. The video stays on the server of this page until you leave, for you alone."
+        "</span></p>"
     )
-    with gr.Row(elem_classes="as-controls"):
-        upload = gr.File(label="A video", file_types=SUFFIXES, height=110, scale=3, elem_id="video-upload")
-        sample = gr.Button("Take the sample", scale=1, min_width=140)
-    told = gr.HTML(progress())
-    gr.HTML(RESULT, apply_default_css=False)
+    with gr.Row(elem_classes="page-controls"):
+        upload = gr.File(
+            label="A video", file_types=SUFFIXES, height=84, scale=3, min_width=320, elem_id="video-upload"
+        )
+        sample = gr.Button("Use the sample", scale=1, min_width=140, elem_id="video-sample")
+    told = own(progress())
+    own(RESULT)
     ticket = gr.JSON(visible=False)
     quietly: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 2, "concurrency_id": "label"}
     # preprocess=False: gradio would leave a copy of the file behind

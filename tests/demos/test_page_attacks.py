@@ -3,12 +3,14 @@
 import io
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
 from contextlib import ExitStack, contextmanager, suppress
+from html import unescape
 from http.client import HTTPConnection
 from itertools import count
 from select import select
@@ -114,11 +116,10 @@ def event_of(site, target, which):
 
 def start(site, key, where="This device's camera", address=""):
     """Begin a live stream: its token, or the message why there is none."""
-    messages = call(site, key, event_of(site, "Start", "click"), [where, address, 0.6, 0.3])
+    messages = call(site, key, event_of(site, "live-begin", "click"), [where, address, 0.6, 0.3])
     (done,) = [each for each in messages if each["msg"] == "process_completed"]
     (found,) = done["output"]["data"]
-    said = [each["log"] for each in messages if each["msg"] == "log"]
-    return (found["token"], None) if found else (None, said[0])
+    return found.get("token"), found.get("error")
 
 
 def upload(site, name, contents, source=None):
@@ -134,8 +135,8 @@ def label(site, key, path):
     given = {"path": path, "meta": {"_type": "gradio.FileData"}}
     messages = call(site, key, event_of(site, "video-upload", "upload"), [given])
     done = [each for each in messages if each["msg"] == "process_completed"][-1]
-    ticket = (done["output"].get("data") or [None])[-1]
-    return ticket, [each["log"] for each in messages if each["msg"] == "log"]
+    _, told, ticket = done["output"].get("data") or (None, "", None)
+    return ticket, [unescape(said) for said in re.findall(r'<p class="as-error" role="alert">(.*)</p>', told)]
 
 
 def kept(site):
@@ -496,7 +497,7 @@ def test_made_up_keys_make_no_sessions(strict):
 
 def test_answers_that_nobody_reads_are_not_kept(strict):
     """Of an open page so many; of one that has ended, none."""
-    data, event = ["An address", "", 0.6, 0.3], event_of(strict, "Start", "click")
+    data, event = ["An address", "", 0.6, 0.3], event_of(strict, "live-begin", "click")
     body = json.dumps({"data": data, "fn_index": event, "session_hash": "unread"}).encode()
 
     def join():
@@ -764,7 +765,7 @@ def test_what_a_killed_server_left_is_removed_by_the_next(tmp_path):
 def test_bad_calls_are_not_written_down(tmp_path):
     """Each is told to who made it; a log that grows with them is a disk that fills."""
     with server("--runtime", "torch", folder=tmp_path) as one, page(one, "bad"):
-        event = event_of(one, "Start", "click")
+        event = event_of(one, "live-begin", "click")
         for data in ([], [1, 2, 3], ["x", "y", "z", "w"], [None] * 4, [{}] * 4, [[[]]] * 4):
             call(one, "bad", event, data)
         with connected(one) as connection:

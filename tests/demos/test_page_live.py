@@ -52,7 +52,7 @@ navigator.mediaDevices.getUserMedia = async (wanted) => {
 
 
 def start(page):
-    page.get_by_role("button", name="Start").click()
+    part(page, "live-start").get_by_text("Start").click()
 
 
 def movement(mark):
@@ -90,7 +90,7 @@ def test_the_camera_gets_the_right_labels_in_time(site, browser, screenshots):
     with visit(browser, site.address) as page:
         page.evaluate(LOOK, [2, 2])
         start(page)
-        seen = watch(page, 20)
+        seen = watch(page, 22)
         take_pictures(page, screenshots, "live")
         order = [moving for moving, _ in groupby(row[1] for row in seen)]
         assert order[:10] == list(range(10))
@@ -132,24 +132,27 @@ def test_a_page_that_crashes_frees_its_slot(site, browser):
 
 def test_sliders_buttons_and_the_overlay_act_at_once_by_keyboard(site, browser):
     with visit(browser, site.address) as page:
-        while page.evaluate("document.activeElement.textContent.trim()") != "Start":
+        while page.evaluate("document.activeElement.textContent.trim()") != "Start the camera":
             page.keyboard.press("Tab")
         page.keyboard.press("Enter")
-        sure = part(page, "live-label")
+        page.wait_for_function("document.querySelector('[data-part=live-stage]').dataset.on == 'camera'")
         page.wait_for_function("document.querySelector('[data-part=live-label]').dataset.sure == 'yes'")
+        page.get_by_text("Settings").press("Enter")
         page.get_by_label("Label in the picture").press("Space")
         part(page, "live-overlay").wait_for()
-        threshold = page.get_by_role("slider").first
-        threshold.focus()
+        part(page, "live-threshold").focus()
         for _ in range(50):
             page.keyboard.press("ArrowRight")
-        page.wait_for_function("document.querySelector('[data-part=live-label]').dataset.sure == ''")
-        page.get_by_role("button", name="Reset state").press("Enter")
+        assert part(page, "live-threshold-value").text_content() == "1.00"
+        page.wait_for_function("document.querySelector('[data-part=live-label]').textContent == 'nothing'")
+        page.get_by_role("button", name="Forget what it has seen").press("Enter")
         page.wait_for_function("document.querySelector('[data-part=live-label]').textContent == '…'")
-        page.get_by_role("button", name="Stop").click()
+        page.get_by_role("button", name="Stop").press("Enter")
+        assert page.evaluate("document.activeElement.textContent") == "Start the camera"  # the same button
         wait_until(lambda: site.num_streams() == 0)
         assert part(page, "live-message").text_content() == "Stopped"
-        assert sure.text_content() == "-"
+        assert part(page, "live-stage").get_attribute("data-on") == "sample"
+        assert not part(page, "live-figures").is_visible()
 
 
 @pytest.fixture
@@ -177,16 +180,17 @@ def test_addresses(site, browser, addresses):
         ):
             field.fill(text)
             field.press("Enter")
-            page.get_by_text(message).last.wait_for()
+            part(page, "live-error").get_by_text(message).wait_for()
         field.fill(addresses["nobody"])
         start(page)
-        page.get_by_text("Connection refused").first.wait_for()
+        part(page, "live-error").get_by_text("Connection refused").wait_for()
         field.fill(addresses["moving"])
         start(page)
+        part(page, "live-error").wait_for(state="hidden")
         page.wait_for_function("document.querySelector('[data-part=live-label]').textContent == 'right'")
         page.wait_for_function("document.querySelector('[data-part=live-picture]').naturalWidth > 0")
         for _ in range(4):  # again, while it runs
-            start(page)
+            field.press("Enter")
             page.wait_for_timeout(700)
         page.wait_for_function("document.querySelector('[data-part=live-label]').textContent == 'right'")
         wait_until(lambda: site.num_streams() == 1)  # the old ones end soon after

@@ -14,6 +14,7 @@ from helpers import images, write_video
 from PIL import Image
 
 from actionstream.demos.page.address import check_address
+from actionstream.demos.page.answers import quiet_classes
 from actionstream.demos.page.clips import UploadedVideo
 from actionstream.demos.page.cost import check_cost, cost_of
 from actionstream.demos.page.hub import Hub, Settings, SharedEngine
@@ -356,6 +357,29 @@ def test_the_sweeper_goes_on(site, monkeypatch, caplog):
     site.close_page("a")
     until(lambda: not site._sessions)
     assert caplog.text.count("could not be removed") == 1
+
+
+def test_the_sample_is_scored_once_for_all_visitors(site, monkeypatch):
+    """By the engine that they share, which has no stream of it afterwards; who asks early gets the rest later."""
+    engine, opened = site.hub(site.model).engine, []
+    monkeypatch.setattr(engine, "open", lambda open=engine.open: opened.append(open()) or opened[-1])
+    first = site.sample.state(0)
+    until(lambda: site.sample.state(0)["done"], 60)
+    found = site.sample.state(0)
+    rows = found["rows"]
+    assert rows[: len(first["rows"])] == first["rows"]
+    assert site.sample.state(len(rows) - 2)["rows"] == rows[-2:]
+    assert len(opened) == 1
+    until(lambda: site.num_streams() == 0)
+    assert found["about"]["labels"] == engine.card.labels
+    times = [row["time"] for row in rows]
+    assert times == sorted(times)
+    assert 20 < times[-1] < 22
+    assert all(sum(score for _, score in row["scores"]) == pytest.approx(1, abs=0.03) for row in rows)
+
+
+def test_labels_that_mean_that_nothing_happens():
+    assert quiet_classes(["left", "Still", "nothing", "No gesture", "still life"]) == [1, 2, 3]
 
 
 def test_a_hub_that_has_failed_starts_again(site, monkeypatch):

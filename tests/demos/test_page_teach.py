@@ -174,6 +174,7 @@ def test_a_visitor_teaches_three_actions_and_corrects_a_fourth(site, moving, scr
     with visit(moving, site.address, viewport=PHONE) as page:
         open_tab(page)
         assert page.locator(".as-clip").count() == 0  # those of another visitor
+        page.get_by_text("Go on with a model that you taught before").click()
         page.locator("#teach-upload input[type=file]").set_input_files(tmp_path / "taught.safetensors")
         page.locator(".as-clip").nth(6).wait_for()
         wait_until_learnt(page)
@@ -233,7 +234,7 @@ def test_recordings_that_are_not_finished_leave_nothing(site, moving):
         start_camera(page)
         page.get_by_role("tab", name="Live").click()
         page.keyboard.press("1")  # is for the tab Teach
-        page.get_by_role("button", name="Start", exact=True).click()
+        page.get_by_role("button", name="Start the camera").click()
         wait_until(lambda: site.num_streams() == 1)
         open_tab(page)
         page.wait_for_function("!actionstream.teach.ticket")
