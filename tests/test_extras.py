@@ -79,6 +79,7 @@ def test_what_is_missing_is_named(monkeypatch):
         ("torch", ("watch", "sample", "--device", "cuda")),
         ("pictures", ("label", "sample")),
         ("ray", ("label", "sample", "--ray")),
+        ("ray", ("fleet", "cameras.toml", "--ray")),
         ("ray", ("features", "clips", "--model", "motion", "-o", "features", "--ray")),
         ("ray", ("evaluate", "activitynet", "--videos", "clips", "--truth", "days.csv", "--ray")),
         ("torch", ("features", "clips", "--model", "motion", "-o", "features")),

@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 from itertools import product
@@ -16,6 +17,7 @@ import torch
 from evaluation import segments, truth
 from helpers import ROOT, images, tracked, write_video
 from jsonschema import Draft202012Validator
+from ray.cluster_utils import Cluster
 from safetensors.torch import save_file
 from servers import ball, free_port, rtsp_server
 
@@ -167,10 +169,35 @@ def cameras():
         yield {f"rtsp://{host}/stream": server.address("stream") for host in ("camera", "door")}
 
 
+@pytest.fixture
+def fleet():
+    """Runs the commands of a fleet, on a cluster of its own: others may run on this machine, too."""
+    running = []
+
+    def do_fleet(arguments):
+        if not running:
+            running.append(Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False}))
+        here = [socket.gethostname() if word == "node-7" else word for word in arguments if word != "--ray"]
+        command = [BIN / "actionstream", *here, "--ray", running[0].address]
+        if "cameras.toml" not in here:
+            subprocess.run(command, check=True)
+            return
+        process = subprocess.Popen([*command, "--state", "state"], stderr=subprocess.PIPE, text=True)
+        running.append(process)
+        assert any(" gets sample" in line for line in process.stderr)
+
+    yield do_fleet
+    for process in running[1:]:
+        process.terminate()
+        process.communicate(timeout=60)
+    for cluster in running[:1]:
+        cluster.shutdown()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_the_blocks_of_a_page_run(page, run, folder, checkpoint, cameras, monkeypatch):
+def test_the_blocks_of_a_page_run(page, run, folder, checkpoint, cameras, fleet, monkeypatch):
     """In order, since some need what others wrote."""
     text = page.read_text()
     if "tsm-jester" in text or "mc3-kinetics" in text:
@@ -180,13 +207,13 @@ def test_the_blocks_of_a_page_run(page, run, folder, checkpoint, cameras, monkey
             write(folder)
     if page.name in ("live.md", "serve.md"):
         shutil.copy(checkpoint, folder / "mine.safetensors")
-    if page == ROOT / "README.md":
+    if page == ROOT / "README.md" or "actionstream fleet" in text:
         write_example(run, folder / "cameras.toml")
     frames = [(n / 15, picture) for n, picture in enumerate(images(8))]
     for language, block in blocks(page):
         if language == "sh":
             for command in commands(block):
-                do(command, run, cameras)
+                do(command, run, cameras, fleet)
         elif language == "python":
             for address, here in cameras.items():
                 block = block.replace(address, here)
@@ -202,7 +229,7 @@ def test_the_blocks_of_a_page_run(page, run, folder, checkpoint, cameras, monkey
             (folder / "two-stream.toml").write_text(block)
 
 
-def do(command, run, cameras):
+def do(command, run, cameras, fleet):
     """Run a command, in a small form where it takes long."""
     program, *arguments = [{**cameras, "0": "film.mp4"}.get(word, word) for word in shlex.split(command)]
     here = [str(BIN / program), *arguments]
@@ -216,6 +243,8 @@ def do(command, run, cameras):
         here = [word.replace("8", "1") if word.isdecimal() else word for word in here]
         more = SMALLER["train --data"] + ["--model", "tsm_resnet18", "--start", "none"]
         subprocess.run([*here, *more], check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    elif arguments[0] == "fleet":
+        fleet(arguments)
     elif "--ray" in arguments:  # Ray keeps threads and warnings of its own in a process
         subprocess.run(here, check=True)
     else:

@@ -27,11 +27,12 @@ from typing import Any
 from actionstream.archives.attempts import read_attempts
 from actionstream.archives.job_text import read_job, write_job
 from actionstream.archives.label_job import LabelJob
-from actionstream.archives.on_ray import LOCAL, Sharing, cluster, do_all
+from actionstream.archives.on_ray import Sharing, do_all
 from actionstream.archives.settings import pin
 from actionstream.benchmarks.alternation import alternate
 from actionstream.benchmarks.films import loop_video
 from actionstream.benchmarks.machine import machine
+from actionstream.cluster import LOCAL, cluster
 from actionstream.models.common.errors import ActionstreamError
 
 VIDEO_SECONDS = 60.0

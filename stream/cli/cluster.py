@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from actionstream.cluster import LOCAL
 from actionstream.models.common.extras import needs
 
 if TYPE_CHECKING:
     from actionstream.archives.on_ray import Sharing
 
-LOCAL = "local"
 ADDRESS = re.compile(r"local|auto|ray://.+|[\w.\-]+:\d+")
 
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from actionstream.cli import label, serve, teach, watch
+from actionstream.cli import fleet, label, serve, teach, watch
 from actionstream.cli.annotate import annotate
 from actionstream.cli.bench import bench
 from actionstream.cli.cluster import RayCommand
@@ -41,6 +41,7 @@ app = typer.Typer(
 )
 app.command(epilog=watch.EXIT_CODES, cls=watch.WatchCommand)(watch.watch)
 app.command(epilog=serve.EXIT_CODES)(serve.serve)
+app.command(epilog=fleet.EXIT_CODES, cls=RayCommand)(fleet.fleet)
 app.command(epilog=label.EXIT_CODES, cls=RayCommand)(label.label)
 app.command(cls=RayCommand)(features)
 app.command(cls=RayCommand)(evaluate)

@@ -15,8 +15,9 @@ from actionstream.archives.apart import Done
 from actionstream.archives.jobs import Job
 from actionstream.archives.label_job import LabelJob
 from actionstream.archives.listing import list_videos
-from actionstream.archives.on_ray import Sharing, cluster, do_all
+from actionstream.archives.on_ray import Sharing, do_all
 from actionstream.archives.settings import pin
+from actionstream.cluster import cluster
 from actionstream.commands import signals
 from actionstream.commands.label import check_targets
 from actionstream.models.training.left_out import LeftOut

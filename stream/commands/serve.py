@@ -21,19 +21,27 @@ LONGEST_STOP_SECONDS = 15.0
 """From a signal to the end of the process, whatever hangs then."""
 
 
-def serve(path: Path, *, state_folder: Path | None, say: Callable[[str], None]) -> NoReturn:
-    """Serve until a signal comes. SettingsError where the file is wrong: then nothing is started."""
-    changes: queue.SimpleQueue[Settings | signals.Stopped] = queue.SimpleQueue()
+def follow(
+    path: Path, put: Callable[[Settings], None], *, state_folder: Path | None, say: Callable[[str], None]
+) -> FollowedFile:
+    """Follow a file of settings: `put` gets them now, and after each change. SettingsError where the file is wrong."""
 
     def changed(text: str) -> None:
         settings = parse_settings(text, path)
         if state_folder is not None:
             server = settings.server.model_copy(update={"state_folder": state_folder})
             settings = settings.model_copy(update={"server": server})
-        changes.put(settings)
+        put(settings)
 
     followed = FollowedFile(path, changed, say)
     followed.start()
+    return followed
+
+
+def serve(path: Path, *, state_folder: Path | None, say: Callable[[str], None]) -> NoReturn:
+    """Serve until a signal comes. SettingsError where the file is wrong: then nothing is started."""
+    changes: queue.SimpleQueue[Settings | signals.Stopped] = queue.SimpleQueue()
+    followed = follow(path, changes.put, state_folder=state_folder, say=say)
     settings = cast(Settings, changes.get())
     with (
         signals.told(changes.put, LONGEST_STOP_SECONDS),

@@ -101,6 +101,8 @@ class Feed:
         source.with_packets = packets is not None
         source.with_images = images
         self._stopped = threading.Event()
+        self._finishing = False
+        self._preparing = threading.Lock()
         self._stopped_at: float | None = None
         self._done = False
         self._thread = threading.Thread(target=self._run, name=f"feed of {name}", daemon=True)
@@ -179,9 +181,22 @@ class Feed:
     def stop(self) -> None:
         """Stop reading, and drop all frames in the queue; any thread may call this."""
         with self._changed:
+            self._finishing = False
+            self._drop_waiting("ended")
+        self._stop_reading()
+
+    def finish(self) -> None:
+        """Stop reading, and let all frames that are sampled be taken; any thread may call this."""
+        is_free = self._preparing.acquire(timeout=STOP_SECONDS)  # the picture goes away with the reader
+        self._finishing = not self._stopped.is_set()
+        self._stop_reading()
+        if is_free:
+            self._preparing.release()
+
+    def _stop_reading(self) -> None:
+        with self._changed:
             self._stopped.set()
             self._stopped_at = self._stopped_at or perf_counter()
-            self._drop_waiting("ended")
             self._say_ready()
         try:
             self.source.stop()
@@ -270,18 +285,21 @@ class Feed:
         )
         self._after_gap = False
         self._warn(self._pace.push(frame.time_seconds))
-        try:
-            prepared = None if self._stopped.is_set() else self._prepare(frame)
-        except Exception:
-            with self._changed:
-                self._taken_in += 1
-                self.dropped["failed"] += 1
-            raise
+        with self._preparing:
+            if self._finishing:
+                return  # it belongs to who goes on
+            try:
+                prepared = None if self._is_stopped else self._prepare(frame)
+            except Exception:
+                with self._changed:
+                    self._taken_in += 1
+                    self.dropped["failed"] += 1
+                raise
         with self._changed:
             while not self.newest and self._is_full(frame) and not self._stopped.is_set():
                 self._changed.wait()
             self._taken_in += 1
-            if prepared is None or self._stopped.is_set():
+            if prepared is None or self._is_stopped:
                 self.dropped["ended"] += 1
                 return
             self.last_seconds = frame.time_seconds
@@ -295,6 +313,11 @@ class Feed:
                 prepared, self._dropped = prepared.after(self._dropped), None
             self._waiting.append(Pair(frame, prepared))
             self._say_ready()
+
+    @property
+    def _is_stopped(self) -> bool:
+        """Whether no frame is wanted any more."""
+        return self._stopped.is_set() and not self._finishing
 
     def _is_full(self, frame: Frame) -> bool:
         """Whether a frame has to wait before it goes into the queue; never where the queue has no frame."""

@@ -6,7 +6,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import chain, count, zip_longest
@@ -26,11 +25,10 @@ from actionstream.live.parts import Crop, Cut, PreparedParts, stream_of
 from actionstream.live.watched_stream import Resume, WatchedStream
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.packets import Packet
-from actionstream.results import Counts, Event, Notice, Prediction, Skipped, Update
+from actionstream.results import Counts, Event, Prediction, Skipped, Update
 from actionstream.sinks.sink import Sink
 from actionstream.sources import Source, open_source
 from actionstream.sources.connection import Connection
-from actionstream.sources.source import AccessRefused
 
 IDLE_SECONDS = 0.2
 
@@ -46,8 +44,8 @@ class Watch:
     Iterating gives an `Update` for each frame that is not dropped, for each notice of a connection, and at last one
     with the notice "close" for each stream. It ends when all streams have ended; with `keep_open` it ends when `stop`
     is called. Each source has a thread that reads it and prepares its frames. Any thread may call `add`, `remove`,
-    `stop`, `streams`, `counts` and `is_live`; all else happens in the thread that iterates. No source is read before
-    the iteration.
+    `hand_over`, `stop`, `streams`, `counts`, `reader_cpu_seconds` and `is_live`; all else happens in the thread that
+    iterates. No source is read before the iteration.
 
     A source that is added with regions has a stream in the engine for each, "NAME/REGION", over one decode: an update
     for each, with the picture of the region. Notices, counts and sinks are those of the source.
@@ -150,7 +148,7 @@ class Watch:
                 sinks(name) if sinks else (),
                 regions=cuts,
                 events=events,
-                snapshots=resume.snapshots if resume else {},
+                resume=resume,
                 gate=self._hold_back if (self._gate if gate is None else gate) else None,
             )
             self._added.append(stream)
@@ -162,19 +160,34 @@ class Watch:
 
     def remove(self, name: str) -> None:
         """Stop watching a stream; its last update comes soon."""
+        self._stream(name).feed.stop()
+
+    def hand_over(self, name: str, heir: Callable[[Resume | None], None]) -> None:
+        """Stop watching a stream that goes on elsewhere: sampled frames are labelled first, and its events stay open.
+
+        heir  gets what the stream leaves, in the thread that iterates, before the last update; not called where the
+              stream fails
+        """
+        stream = self._stream(name)
+        stream.heir = heir
+        stream.feed.finish()
+
+    def _stream(self, name: str) -> WatchedStream:
         with self._changed:
             if name not in self._streams:
                 known = ", ".join(map(repr, self._streams)) or "none"
                 raise ActionstreamError(f"no stream {name!r} is watched (watched: {known})")
-            feed = self._streams[name].feed
-        feed.stop()
+            return self._streams[name]
 
     def left(self, name: str) -> Resume | None:
-        """What a stream would leave if it ended now; None before its first prediction. For the thread that iterates."""
+        """What a stream would leave if it ended now: before its first prediction, what it began with.
+
+        For the thread that iterates.
+        """
         with self._changed:
             stream = self._streams.get(name)
             if stream is None or not stream.labelled:
-                return None
+                return None if stream is None else stream.resume
             left_at, last_seconds = time.time(), stream.feed.last_seconds
         snapshots = {part: self.engine.snapshot(part) for part in stream.parts}
         return Resume(snapshots, last_seconds, left_at)
@@ -190,6 +203,12 @@ class Watch:
         with self._changed:
             return self._streams[name].counts() if name in self._streams else Counts()
 
+    def reader_cpu_seconds(self, name: str) -> float:
+        """CPU seconds of the processes that read the source of a stream; 0 where it is not watched."""
+        with self._changed:
+            stream = self._streams.get(name)
+        return 0.0 if stream is None else stream.feed.source.cpu_seconds
+
     def is_live(self, name: str) -> bool:
         """Whether the source of a watched stream is live; known after its first frame."""
         with self._changed:
@@ -199,7 +218,7 @@ class Watch:
         while True:
             while self._pending:
                 stream, update = self._pending.popleft()
-                self._tell(stream, update)
+                stream.tell(update)
                 yield update
             if not self._wait():
                 return
@@ -251,8 +270,8 @@ class Watch:
         for stream in added:
             for part in stream.parts:
                 self.engine.open(part, events=stream.events)
-                if part in stream.snapshots:
-                    self.engine.restore(part, stream.snapshots[part])
+                if stream.resume is not None and part in stream.resume.snapshots:
+                    self.engine.restore(part, stream.resume.snapshots[part])
             stream.opened = True
             stream.feed.start(Cut(stream.regions, self.engine.prepare, gate=stream.gate))
 
@@ -335,26 +354,18 @@ class Watch:
                 if isinstance(result, Skipped) and result.error is not None:
                     stream.fail(result.error)
 
-    def _tell(self, stream: WatchedStream, update: Update) -> None:
-        """Pass an update to the sinks of its stream; a sink that fails ends the stream."""
-        for sink in list(stream.sinks):
-            try:
-                sink.push(update)
-            except Exception as error:  # noqa: BLE001  the other sinks go on
-                stream.sinks.remove(sink)
-                stream.fail(error)
-                with suppress(Exception):
-                    sink.close()
-
     def _end(self, name: str, stream: WatchedStream) -> None:
         feed = stream.feed
         feed.stop()
         feed.join()
         events: list[Event] = []
+        goes_on = stream.heir is not None and stream.failure is None and feed.error is None
+        if goes_on and stream.heir is not None:
+            stream.heir(self.left(name))
         if stream.opened:
             for part in stream.parts:
                 try:
-                    events += self.engine.flush(part, feed.last_seconds)
+                    events += () if goes_on else self.engine.flush(part, feed.last_seconds)
                 except Exception as error:  # noqa: BLE001  the error that ended the stream may come again
                     stream.fail(error)
                 self.engine.close(part)
@@ -363,30 +374,12 @@ class Watch:
         self._batcher.forget(stream)
         if feed.error is not None:
             stream.fail(feed.error)
-        notice = self._last_notice(stream)
-        self._tell(stream, Update(stream=name, events=tuple(events), notice=notice))
-        for sink in stream.sinks:
-            try:
-                sink.close()
-            except Exception as error:  # noqa: BLE001  as above
-                stream.fail(error)
-        stream.sinks.clear()
+        with self._changed:
+            notice = stream.last_notice()
+        stream.tell(Update(stream=name, events=tuple(events), notice=notice))
+        stream.close_sinks()
         notice = replace(notice, reason=stream.failure)
         self._pending.append((stream, Update(stream=name, events=tuple(events), notice=notice)))
-
-    def _last_notice(self, stream: WatchedStream) -> Notice:
-        feed = stream.feed
-        with self._changed:
-            counts = stream.counts()
-        return Notice(
-            stream=feed.name,
-            event="close",
-            time_seconds=feed.last_seconds,
-            reason=stream.failure,
-            counts=counts,
-            refused=isinstance(feed.error, AccessRefused),
-            warnings=tuple(feed.source.warnings),
-        )
 
     def _free_name(self, wanted: str) -> str:
         taken = {*self._streams, *self.engine.streams}

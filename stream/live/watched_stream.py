@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from actionstream.engine.engine import Snapshot
@@ -13,10 +14,10 @@ from actionstream.live.feed import Feed
 from actionstream.live.held_back import HeldBack
 from actionstream.live.parts import Crop
 from actionstream.models.common.errors import in_a_line, is_out_of_memory
-from actionstream.results import Counts, Prediction, Skipped
+from actionstream.results import Counts, Notice, Prediction, Skipped, Update
 from actionstream.sinks.sink import Sink
 from actionstream.sources import SourceError
-from actionstream.sources.source import reason
+from actionstream.sources.source import AccessRefused, reason
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,10 @@ class WatchedStream:
 
     regions   by the names of their streams in the engine; none where the whole picture is watched
     events    how its events are found; None: as the engine's settings say
-    snapshots of its streams in the engine, with which they begin
+    resume    what an earlier watch left, with which it begins
     gate      makes what holds its frames back, for each part; None: nothing does
+
+    heir      gets what the stream leaves at its end, to go on elsewhere; None: its events end with it
     """
 
     def __init__(
@@ -62,15 +65,16 @@ class WatchedStream:
         *,
         regions: Mapping[str, Crop],
         events: EventSettings | None,
-        snapshots: Mapping[str, Snapshot],
+        resume: Resume | None,
         gate: Callable[[], HeldBack] | None,
     ):
         self.feed = feed
         self.sinks = list(sinks)
         self.regions = regions
         self.events = events
-        self.snapshots = snapshots
+        self.resume = resume
         self.gate = gate
+        self.heir: Callable[[Resume | None], None] | None = None
         self.opened = False
         self.labelled = 0
         self.skipped: Counter[str] = Counter()
@@ -102,3 +106,35 @@ class WatchedStream:
         dropped += self.skipped
         waiting = received - self.labelled - dropped.total()
         return Counts(received=received, labelled=self.labelled, waiting=waiting, dropped=dropped)
+
+    def last_notice(self) -> Notice:
+        """The notice of the end; the caller holds the lock of the watch."""
+        return Notice(
+            stream=self.feed.name,
+            event="close",
+            time_seconds=self.feed.last_seconds,
+            reason=self.failure,
+            counts=self.counts(),
+            refused=isinstance(self.feed.error, AccessRefused),
+            warnings=tuple(self.feed.source.warnings),
+        )
+
+    def tell(self, update: Update) -> None:
+        """Pass an update to the sinks; a sink that fails ends the stream."""
+        for sink in list(self.sinks):
+            try:
+                sink.push(update)
+            except Exception as error:  # noqa: BLE001  the other sinks go on
+                self.sinks.remove(sink)
+                self.fail(error)
+                with suppress(Exception):
+                    sink.close()
+
+    def close_sinks(self) -> None:
+        """Close the sinks; the stream has ended."""
+        for sink in self.sinks:
+            try:
+                sink.close()
+            except Exception as error:  # noqa: BLE001  the other sinks are closed, too
+                self.fail(error)
+        self.sinks.clear()

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import monotonic
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from actionstream.clips import Clips
 from actionstream.engine.engine import Engine
@@ -26,7 +26,6 @@ from actionstream.serve.recorder import RecordedCamera, Recorder
 from actionstream.serve.regions import Crop
 from actionstream.serve.schedule import clock_time, is_on
 from actionstream.serve.settings import Camera, Server
-from actionstream.serve.store import Store
 from actionstream.sources import Source, open_source
 from actionstream.sources.connection import Connection
 from actionstream.sources.looped import LoopedSource
@@ -47,18 +46,28 @@ class _ModelKey(NamedTuple):
         return cls(camera.model, camera.gap_seconds, camera.streaming)
 
 
+class Switches(Protocol):
+    """Keeps the switches of cameras; sqlite3.Error where it cannot."""
+
+    def enabled(self, camera: str) -> bool: ...
+
+    def set_enabled(self, camera: str, enabled: bool) -> None: ...
+
+
 @dataclass
 class _Started:
     """A camera as it was started, until its last notice.
 
     began   when, on the clock of `monotonic`
     wanted  whether it was not told to stop
+    leaves  whether it is handed over
     """
 
     recorded: RecordedCamera
     watch: ModelWatch
     began: float
     wanted: bool = True
+    leaves: bool = False
 
 
 @dataclass
@@ -72,9 +81,11 @@ class _Failure:
 class Cameras:
     """Starts and stops cameras, as their settings, switches and schedules say.
 
-    `set`, `tick` and `stop` belong to one thread; `enable` and `counts` may be called from any.
+    `set`, `hand_over`, `tick` and `stop` belong to one thread; all else may be called from any.
 
-    to_resume  what the streams left when the service ended, by camera, with their open events; used at the first `tick`
+    pause        why streams pause that go on: the reason of events that the pause was too long for
+    to_resume    what streams have left, by camera, with their open events; used at the next `tick`
+    handed_over  what streams have left that go on elsewhere, by camera, and their last counts
     """
 
     def __init__(
@@ -83,12 +94,15 @@ class Cameras:
         *,
         recorder: Recorder,
         board: Board,
-        store: Store,
+        store: Switches,
         clips: Clips | None,
         say: Callable[[str], None],
         clock: Callable[[], float],
+        pause: str = "restart",
     ):
         self.to_resume: dict[str, tuple[Resume, list[EventRecord]]] = {}
+        self.handed_over: dict[str, tuple[Resume | None, Counts]] = {}
+        self._pause = pause
         self._server = server
         self._recorder = recorder
         self._board = board
@@ -114,6 +128,21 @@ class Cameras:
         for name in changed:
             if self._board.get(Fact("enabled", name)) is None:  # else the store may not have the last switch
                 self._board.set(Fact("enabled", name), self._store.enabled(name))
+
+    def hand_over(self, name: str) -> None:
+        """Stop a camera that goes on elsewhere: its open events stay open; `tick` puts it into `handed_over`."""
+        del self._settings[name]
+        self._failures.pop(name, None)
+        started = self._started.get(name)
+        if started is None:
+            resume, _ = self.to_resume.pop(name, (None, None))
+            self.handed_over[name] = resume, Counts()
+            return
+        if started.wanted:
+            started.wanted = False
+            started.recorded.ending = "moved"  # where it fails meanwhile
+            started.watch.hand_over(started.recorded)
+        started.leaves = True
 
     def enable(self, name: str, enabled: bool) -> None:
         """Switch a camera on or off; the switch is kept over restarts, where the store can be written."""
@@ -143,6 +172,10 @@ class Cameras:
     def counts(self) -> dict[str, Counts]:
         """Counts of the frames of each camera that is watched, since it was started."""
         return {name: started.watch.counts(name) for name, started in list(self._started.items())}
+
+    def reader_cpu_seconds(self) -> dict[str, float]:
+        """CPU seconds of the processes that read each camera that is watched."""
+        return {name: started.watch.reader_cpu_seconds(name) for name, started in list(self._started.items())}
 
     def left(self) -> dict[str, tuple[float, Resume]]:
         """What the streams would leave if they ended now, by camera, each with the age up to which it is of use."""
@@ -193,6 +226,8 @@ class Cameras:
         if notice is None:
             return
         del self._started[name]
+        if started.leaves:
+            self.handed_over[name] = started.recorded.resume, notice.counts or Counts()
         if name not in self._settings:
             self._board.forget(name)  # not before: its last frames set facts again
         if not started.wanted:
@@ -258,7 +293,9 @@ class Cameras:
         sink = CameraSink(recorded, self._recorder, say=self._say)
         resume, records = self.to_resume.get(name, (None, []))
         for events in streams.values():
-            events.resume(record for record in records if record.region == events.region)
+            own = [record for record in records if record.region == events.region]
+            if own:
+                events.resume(own, pause=self._pause)
         self._started[name] = started
         try:
             watch.add(

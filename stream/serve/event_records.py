@@ -44,6 +44,7 @@ class EventRecords:
         self._told: dict[str, tuple[float, float]] = {}  # when the last record was told, and its best score, by id
         self._waiting: dict[str, Event] = {}  # starts during a cooldown, by id
         self._ended: dict[str, float] = {}  # the end of the last event, by label
+        self._pause: str | None = None  # why the stream paused, until its first prediction
 
     @property
     def labels(self) -> dict[str, bool]:
@@ -56,8 +57,12 @@ class EventRecords:
         best = max(self._open.values(), key=lambda record: record.score, default=None)
         return None if best is None else best.label
 
-    def resume(self, records: Iterable[EventRecord]) -> None:
-        """Go on with events that were open when the state of the stream was saved."""
+    def resume(self, records: Iterable[EventRecord], *, pause: str) -> None:
+        """Go on with events that were open when the state of the stream was saved.
+
+        pause  why the stream paused: the reason of their ends where the pause turns out to be too long
+        """
+        self._pause = pause
         for record in records:
             self._open[record.id] = record
             self._told[record.id] = record.start_wall, record.best_score
@@ -66,8 +71,10 @@ class EventRecords:
         """The records that a prediction makes, in order."""
         now = prediction.wall_seconds or 0.0
         records = self.end(event for event in prediction.events if event.event == "end")
-        if prediction.reset is not None:
-            records = [replace(record, reason=prediction.reset) for record in records]
+        reason = self._pause if self._pause and prediction.reset == "gap" else prediction.reset
+        self._pause = None
+        if reason is not None:
+            records = [replace(record, reason=reason) for record in records]
         self._waiting |= {event.id: event for event in prediction.events if event.event == "start"}
         for event in list(self._waiting.values()):
             if not self._is_told(event.label):
@@ -149,10 +156,10 @@ class EventRecords:
         )
 
 
-def ended_by_restart(record: EventRecord, last_wall: float) -> EventRecord:
-    """The last record of an event that was open when the service broke off.
+def ended_at(record: EventRecord, last_wall: float, *, reason: str) -> EventRecord:
+    """The last record of an event that was open when something broke off.
 
-    last_wall  when the service was last known to be alive, seconds since 1970
+    last_wall  when that was last known to be alive, seconds since 1970
     """
     end_wall = max(last_wall, record.start_wall)
     return replace(
@@ -161,5 +168,5 @@ def ended_by_restart(record: EventRecord, last_wall: float) -> EventRecord:
         seq=record.seq + 1,
         end_seconds=record.start_seconds + end_wall - record.start_wall,
         end_wall=end_wall,
-        reason="restart",
+        reason=reason,
     )

@@ -1,4 +1,4 @@
-"""A small web server: /metrics for Prometheus, /healthz and /readiness for those who watch the service."""
+"""A small web server: a table of cameras, /metrics for Prometheus, /healthz and /readiness for those who watch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
@@ -16,6 +16,7 @@ from typing import Any
 
 from actionstream.models.common.errors import ActionstreamError, in_a_line
 from actionstream.serve.board import Board
+from actionstream.serve.page import CameraRow, render
 
 MOST_CONNECTIONS = 32
 MOST_SECONDS = 10.0
@@ -25,18 +26,28 @@ OFF_ON_PURPOSE = ("scheduled off", "disabled")
 
 
 class StatusServer:
-    """Serves GET and HEAD of three paths in a thread of its own; all else is not found.
+    """Serves GET and HEAD of four paths in a thread of its own; all else is not found.
 
     address  HOST:PORT, where the host may be an IPv6 address in brackets; port 0 is any free one
     metrics  the text for Prometheus
     alive    a text where the service is alive, else None: /healthz says 503
     board    what /readiness shows: the status of each camera, with 503 where none of those that should be live is
+    rows     of the table of cameras, at /
 
     Raises ActionstreamError where the address cannot be read or used.
     """
 
-    def __init__(self, address: str, *, metrics: Callable[[], bytes], alive: Callable[[], str | None], board: Board):
+    def __init__(
+        self,
+        address: str,
+        *,
+        metrics: Callable[[], bytes],
+        alive: Callable[[], str | None],
+        board: Board,
+        rows: Callable[[], Sequence[CameraRow]],
+    ):
         pages: dict[str, Callable[[], _Page]] = {
+            "/": lambda: (HTTPStatus.OK, "text/html; charset=utf-8", render(rows())),
             "/metrics": lambda: (HTTPStatus.OK, "text/plain; version=0.0.4; charset=utf-8", metrics()),
             "/healthz": lambda: _health(alive()),
             "/readiness": lambda: _readiness(board),

@@ -5,18 +5,17 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from actionstream.models.common.extras import needs
 from actionstream.results import Counts
 from actionstream.serve.delivery import Delivery
+from actionstream.serve.latencies import LATENCY_SECONDS, Key, Latencies
 from actionstream.serve.store import Store
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
-
-LATENCY_SECONDS = (0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.2, 2.5, 5.0, 10.0)
-"""The upper bounds of the buckets of latency."""
 
 
 class Metrics:
@@ -27,6 +26,10 @@ class Metrics:
     deliveries  the deliveries to the sinks
     clips       what has become of clips so far, by a word each, such as written: a counter
     queues      lengths of queues and sizes of spools now, by name
+    node_of     the node that watches a camera now, as a second label of all that is counted of cameras; None: there are
+                no nodes
+
+    latencies  those of all labelled frames
 
     Raises ActionstreamError where prometheus-client is not installed.
     """
@@ -39,43 +42,46 @@ class Metrics:
         deliveries: Callable[[], Sequence[Delivery]],
         clips: Callable[[], Mapping[str, int]] = dict,
         queues: Callable[[], Mapping[str, float]] = dict,
+        node_of: Callable[[str], str] | None = None,
     ):
         needs("serve")
-        from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+        from prometheus_client import CollectorRegistry, Counter, ProcessCollector
 
+        self.latencies = Latencies()
         self._store, self._frames, self._deliveries, self._clips = store, frames, deliveries, clips
         self._queues = queues
+        self._node_of = node_of
+        self._labels = ("camera",) if node_of is None else ("camera", "node")
         self._sums = _Sums()
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
-        self._latency = Histogram(
-            "actionstream_latency_seconds",
-            "From the moment when a frame is available to its label",
-            ["camera"],
-            buckets=LATENCY_SECONDS,
-            registry=self._registry,
+        self._events = Counter(
+            "actionstream_events", "Events that began", [*self._labels, "label"], registry=self._registry
         )
-        self._events = Counter("actionstream_events", "Events that began", ["camera", "label"], registry=self._registry)
         self._reconnects = Counter(
-            "actionstream_reconnects", "Times that a camera came back", ["camera"], registry=self._registry
+            "actionstream_reconnects", "Times that a camera came back", self._labels, registry=self._registry
         )
         self._registry.register(self)  # for `collect`
 
+    def key(self, camera: str) -> tuple[str, ...]:
+        """The labels of a camera in what is counted now: its name, and its node where there are nodes."""
+        return (camera,) if self._node_of is None else (camera, self._node_of(camera))
+
     def latency(self, camera: str, seconds: float) -> None:
         """A frame has got its label."""
-        self._latency.labels(camera).observe(seconds)
+        self.latencies.observe(self.key(camera), seconds)
 
     def event(self, camera: str, label: str) -> None:
         """An event has begun."""
-        self._events.labels(camera, label).inc()
+        self._events.labels(*self.key(camera), label).inc()
 
     def reconnect(self, camera: str) -> None:
         """A camera gives frames again."""
-        self._reconnects.labels(camera).inc()
+        self._reconnects.labels(*self.key(camera)).inc()
 
     def closed(self, camera: str, counts: Counts) -> None:
         """A camera is not watched any more: its last counts. Those of the same name that come later begin at 0."""
-        self._sums.take(camera, counts, last=True)
+        self._sums.take(self.key(camera), counts, last=True)
 
     def render(self) -> bytes:
         """All metrics in Prometheus' text format."""
@@ -87,18 +93,24 @@ class Metrics:
         """What is asked for when it is read; called by the registry."""
         from prometheus_client.core import CounterMetricFamily as Sum
         from prometheus_client.core import GaugeMetricFamily as Gauge
+        from prometheus_client.core import HistogramMetricFamily as Histogram
 
         for camera, counts in self._frames().items():
-            self._sums.take(camera, counts)
-        received = Sum("actionstream_frames_received", "Frames that a camera gave", labels=["camera"])
-        labelled = Sum("actionstream_frames_labelled", "Frames that got a label", labels=["camera"])
-        dropped = Sum("actionstream_frames_dropped", "Frames without a label", labels=["camera", "reason"])
-        for camera, sums in self._sums.all().items():
-            received.add_metric([camera], sums[RECEIVED])
-            labelled.add_metric([camera], sums[LABELLED])
+            self._sums.take(self.key(camera), counts)
+        received = Sum("actionstream_frames_received", "Frames that a camera gave", labels=self._labels)
+        labelled = Sum("actionstream_frames_labelled", "Frames that got a label", labels=self._labels)
+        dropped = Sum("actionstream_frames_dropped", "Frames without a label", labels=[*self._labels, "reason"])
+        for key, sums in self._sums.all().items():
+            received.add_metric(key, sums[RECEIVED])
+            labelled.add_metric(key, sums[LABELLED])
             for reason, count in sums.items():
                 if reason not in (RECEIVED, LABELLED):
-                    dropped.add_metric([camera, reason], count)
+                    dropped.add_metric([*key, reason], count)
+        text = "From the moment when a frame is available to its label"
+        latency = Histogram("actionstream_latency_seconds", text, labels=self._labels)
+        bounds = [*map(str, LATENCY_SECONDS), "+Inf"]
+        for key, each in self.latencies.all().items():
+            latency.add_metric(key, list(zip(bounds, accumulate(each.buckets), strict=True)), each.seconds)
         backlog = Gauge("actionstream_sink_backlog", "Records that a sink has not taken", labels=["sink"])
         failing = Gauge("actionstream_sink_failing", "1 where the last try failed", labels=["sink"])
         failures = Sum("actionstream_sink_failures", "Tries that failed", labels=["sink"])
@@ -113,7 +125,7 @@ class Metrics:
         queues = Gauge("actionstream_queue", "Length of a queue, or size of a spool, now", labels=["queue"])
         for queue, length in self._queues().items():
             queues.add_metric([queue], length)
-        yield from (received, labelled, dropped, backlog, failing, failures, clips, queues)
+        yield from (received, labelled, dropped, latency, backlog, failing, failures, clips, queues)
 
 
 RECEIVED, LABELLED = "#received", "#labelled"
@@ -125,11 +137,11 @@ class _Sums:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._before: dict[str, Counter[str]] = {}
-        self._closed: set[str] = set()
-        self._sums: dict[str, Counter[str]] = {}
+        self._before: dict[Key, Counter[str]] = {}
+        self._closed: set[Key] = set()
+        self._sums: dict[Key, Counter[str]] = {}
 
-    def take(self, camera: str, counts: Counts, *, last: bool = False) -> None:
+    def take(self, camera: Key, counts: Counts, *, last: bool = False) -> None:
         """Add what is new in counts. They began again where they are smaller, or other ones than the last of before."""
         now = Counter({**counts.dropped, RECEIVED: counts.received, LABELLED: counts.labelled})
         with self._lock:
@@ -143,6 +155,6 @@ class _Sums:
             if last:
                 self._closed.add(camera)
 
-    def all(self) -> dict[str, Counter[str]]:
+    def all(self) -> dict[Key, Counter[str]]:
         with self._lock:
             return {camera: Counter(sums) for camera, sums in self._sums.items()}

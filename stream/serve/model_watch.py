@@ -82,6 +82,15 @@ class ModelWatch:
         with suppress(ActionstreamError):
             self._watch.remove(name)
 
+    def hand_over(self, camera: RecordedCamera) -> None:
+        """Stop to watch a camera that goes on elsewhere; its sink is closed as by `remove`."""
+        with suppress(ActionstreamError):
+            self._watch.hand_over(camera.name, camera.go_on)
+
+    def reader_cpu_seconds(self, name: str) -> float:
+        """CPU seconds of the processes that read a camera; 0 where it is not watched."""
+        return self._watch.reader_cpu_seconds(name)
+
     @property
     def is_unused(self) -> bool:
         """Whether it has no cameras now."""

@@ -6,7 +6,7 @@ import io
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -18,13 +18,12 @@ import numpy as np
 from PIL import Image
 
 from actionstream.frame import Frame
+from actionstream.live.watched_stream import Resume
 from actionstream.models.common.errors import in_a_line, where
 from actionstream.records import EventRecord
-from actionstream.results import Notice, Update
+from actionstream.results import Counts, Notice, Update
 from actionstream.serve.board import Board, Fact
 from actionstream.serve.event_records import EventRecords
-from actionstream.serve.metrics import Metrics
-from actionstream.serve.store import Store
 from actionstream.sources import SourceError
 
 MOST_WAITING = 10_000
@@ -35,6 +34,28 @@ MOST_PICTURES = 1000
 """Pictures are kept of so many of them, and while no more updates are in the queue."""
 RETRY_SECONDS = 1.0
 JPEG_QUALITY = 85
+
+
+class NotStored(Exception):
+    """A store on another machine has taken nothing now; the recorder tries again."""
+
+
+class RecordStore(Protocol):
+    """Where records go: `Store`, or one on another machine."""
+
+    def append(self, told: Sequence[tuple[EventRecord, bytes | None]]) -> int: ...
+
+
+class CameraMetrics(Protocol):
+    """The part of `Metrics` that the recorder uses."""
+
+    def latency(self, camera: str, seconds: float) -> None: ...
+
+    def event(self, camera: str, label: str) -> None: ...
+
+    def reconnect(self, camera: str) -> None: ...
+
+    def closed(self, camera: str, counts: Counts) -> None: ...
 
 
 class ClipFiles(Protocol):
@@ -55,6 +76,8 @@ class RecordedCamera:
     snapshots  whether an event keeps a picture of its start
     clips      what writes its clips; None: nothing
     ending     why its events end when its source is closed
+    goes_on    whether they stay open then, as the camera goes on elsewhere
+    resume     what its stream leaves in that case
     closed     its last notice, after all before it is stored
     frames     the last one of each stream
     """
@@ -64,8 +87,14 @@ class RecordedCamera:
     snapshots: bool = False
     clips: ClipFiles | None = None
     ending: str = "source ended"
+    goes_on: bool = False
+    resume: Resume | None = None
     closed: Notice | None = None
     frames: dict[str, Frame] = field(default_factory=dict)
+
+    def go_on(self, resume: Resume | None) -> None:
+        """Note that the camera goes on elsewhere, from what its stream leaves."""
+        self.goes_on, self.resume = True, resume
 
 
 class _Item(NamedTuple):
@@ -85,9 +114,9 @@ class Recorder:
 
     def __init__(
         self,
-        store: Store,
+        store: RecordStore,
         board: Board,
-        metrics: Metrics,
+        metrics: CameraMetrics,
         *,
         say: Callable[[str], None],
     ):
@@ -99,6 +128,7 @@ class Recorder:
         self._waiting: deque[_Item] = deque()
         self._changed = threading.Condition()
         self._stopped = False
+        self._given: list[EventRecord] = []
         self._unstored: list[tuple[EventRecord, bytes | None]] = []
         self._lost_events: set[str] = set()  # whose new records were lost, until they end
         self._retry_at: float | None = None  # None while the store can be written
@@ -128,15 +158,21 @@ class Recorder:
             self._changed.notify()
 
     def store(self, records: Iterable[EventRecord]) -> None:
-        """Store records that come from no update, before the first `push`."""
+        """Store records that come from no update."""
         with self._changed:
-            self._unstored += [(record, None) for record in records]
+            self._given += records
             self._changed.notify()
 
     @property
     def waiting(self) -> int:
         """The number of updates and records that are not stored yet."""
-        return len(self._waiting) + len(self._unstored)
+        return len(self._waiting) + len(self._given) + len(self._unstored)
+
+    def has_unstored(self, camera: str) -> bool:
+        """Whether records of a camera that is closed are not stored yet."""
+        with self._changed:
+            given = list(self._given)
+        return any(record.camera == camera for record in (*given, *(record for record, _ in list(self._unstored))))
 
     def stop(self) -> None:
         """Store what waits, and end; records that cannot be stored are lost."""
@@ -148,9 +184,11 @@ class Recorder:
     def _run(self) -> None:
         while True:
             with self._changed:
-                if not self._waiting and not self._stopped:
+                if not self._waiting and not self._given and not self._stopped:
                     self._changed.wait(RETRY_SECONDS if self._unstored else None)
                 items, self._waiting = self._waiting, deque()
+                self._unstored += [(record, None) for record in self._given]
+                self._given.clear()
                 stopped = self._stopped
             for item in items:
                 self._or_tell(partial(self._take, item))
@@ -200,7 +238,7 @@ class Recorder:
             self._metrics.closed(camera.name, notice.counts)
         if notice.event in ("connect", "reconnect"):
             self._board.set(Fact("status", camera.name), ("live", None))
-        if notice.event not in ("disconnect", "retry", "close"):
+        if notice.event not in ("disconnect", "retry", "close") or camera.goes_on:
             return []
         if notice.event != "close":  # why it closed is known to the service
             self._board.set(Fact("status", camera.name), ("disconnected", notice.reason))
@@ -239,7 +277,7 @@ class Recorder:
             return
         try:
             self._store.append(self._unstored)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, NotStored) as error:
             if self._retry_at is None:
                 self._say(f"events cannot be stored: {error}; they wait in memory")
             self._retry_at = monotonic() + RETRY_SECONDS

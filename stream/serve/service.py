@@ -8,33 +8,31 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from actionstream.clips import Clips
-from actionstream.models.common.errors import ActionstreamError
 from actionstream.records import EventRecord
 from actionstream.results import Counts
 from actionstream.serve import saved_streams
 from actionstream.serve.board import Board
 from actionstream.serve.cameras import Cameras
-from actionstream.serve.event_records import ended_by_restart
+from actionstream.serve.event_records import ended_at
 from actionstream.serve.http import StatusServer
-from actionstream.serve.memory import give_back, limit_arenas
+from actionstream.serve.memory import limit_arenas
 from actionstream.serve.metrics import Metrics
 from actionstream.serve.notify import sd_notify
+from actionstream.serve.page import camera_rows
 from actionstream.serve.recorder import Recorder
 from actionstream.serve.saved_streams import SavedStream
 from actionstream.serve.settings import ClipSettings, Settings
 from actionstream.serve.sinks import Sinks
 from actionstream.serve.store import Store
+from actionstream.serve.upkeep import Complaints, Retention, lock_folder
 from actionstream.sources.address import masked
 
 KEEP_SECONDS = 3.0
-PRUNE_SECONDS = 600.0
-DAY_SECONDS = 86_400.0
 QUIET_SECONDS = 60.0
 """An engine that has not turned for so long hangs."""
 
@@ -59,14 +57,15 @@ class Service:
         self._say = say
         self._clock = clock
         self._settings = settings
-        self._kept_at, self._pruned_at = time.monotonic(), clock()
-        self._complaints: set[str] = set()
+        self._kept_at = time.monotonic()
+        self._complaints = Complaints(say)
         self._board = Board()
         folder = settings.server.state_folder
         with ExitStack() as stack:
-            stack.callback(_lock(folder).release)
+            stack.callback(lock_folder(folder).release)
             self._store = Store(folder)
             stack.callback(self._store.close)
+            self._retention = Retention(self._store, self._complaints, say=say, clock=clock)
             self._clips = clips = _open_clips(settings.clips, say, clock)
             if clips is not None:
                 stack.callback(clips.close)
@@ -92,7 +91,11 @@ class Service:
             )
             if settings.server.http is not None:
                 status = StatusServer(
-                    settings.server.http, metrics=self._metrics.render, alive=self._alive, board=self._board
+                    settings.server.http,
+                    metrics=self._metrics.render,
+                    alive=self._alive,
+                    board=self._board,
+                    rows=partial(camera_rows, self._board, self._metrics),
                 )
                 stack.callback(status.close)
             self._go_on(folder)  # last: what a start that fails had read would be lost
@@ -115,6 +118,7 @@ class Service:
         back.
         """
         self._cameras.tick()
+        self._metrics.latencies.mark()
         if self._cameras.to_resume:
             self._end_what_does_not_go_on()
         now = time.monotonic()
@@ -122,10 +126,7 @@ class Service:
             self._kept_at = now
             self._keep(self._left())
             self._sinks.open()
-        if abs(self._clock() - self._pruned_at) >= PRUNE_SECONDS:  # a clock may be set back
-            self._pruned_at = self._clock()
-            self._prune()
-            give_back()
+        self._retention.tick(self._settings.server.keep_events_days)
         if self._alive():
             sd_notify("WATCHDOG=1")
 
@@ -174,7 +175,7 @@ class Service:
 
     def _ended_by_restart(self, records: Iterable[EventRecord]) -> list[EventRecord]:
         last = self._store.last_beat() or 0.0
-        return [ended_by_restart(record, last) for record in records]
+        return [ended_at(record, last, reason="restart") for record in records]
 
     def _end_what_does_not_go_on(self) -> None:
         """End the events of streams that were kept, and whose cameras cannot start, or are not watched now."""
@@ -183,7 +184,7 @@ class Service:
         try:
             self._store.append((record, None) for record in broken_off)
         except sqlite3.Error as error:
-            self._complain("events of before the start cannot be ended", error)
+            self._complaints.fails("events of before the start cannot be ended", error)
         else:
             self._cameras.to_resume.clear()
             self._end_clips(broken_off)
@@ -214,26 +215,9 @@ class Service:
             self._store.beat(self._clock())
             saved_streams.write(self._settings.server.state_folder, left)
         except (OSError, sqlite3.Error) as error:
-            self._complain("states cannot be kept", error)
+            self._complaints.fails("states cannot be kept", error)
         else:
-            self._complaints.discard("states cannot be kept")
-
-    def _prune(self) -> None:
-        before = self._clock() - self._settings.server.keep_events_days * DAY_SECONDS
-        try:
-            lost = self._store.prune(before)
-        except sqlite3.Error as error:
-            self._complain("old events cannot be deleted", error)
-            return
-        self._complaints.discard("old events cannot be deleted")
-        if lost:
-            self._say(f"{lost} records were deleted before all sinks had taken them: there were too many")
-
-    def _complain(self, what: str, error: Exception) -> None:
-        """Say what fails, once until it works again."""
-        if what not in self._complaints:
-            self._say(f"{what}: {error}")
-        self._complaints.add(what)
+            self._complaints.works("states cannot be kept")
 
 
 def _open_clips(settings: ClipSettings | None, say: Callable[[str], None], clock: Callable[[], float]) -> Clips | None:
@@ -249,18 +233,3 @@ def _open_clips(settings: ClipSettings | None, say: Callable[[str], None], clock
         clock=clock,
         say=say,
     )
-
-
-def _lock(folder: Path) -> FileLock:
-    """Take the state folder until `release`; ActionstreamError where another service has it."""
-    lock = FileLock(folder / "lock", timeout=0)
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock.acquire()
-    except Timeout:
-        raise ActionstreamError(
-            f"the state folder {folder} is used by another service that runs; stop it, or take another one with --state"
-        ) from None
-    except OSError as error:
-        raise ActionstreamError(f"the state folder {folder} cannot be used: {error.strerror}") from error
-    return lock

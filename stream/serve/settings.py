@@ -73,7 +73,8 @@ class Server(Part):
         "~/.local/state.",
     )
     http: HostAndPort | None = Field(
-        default="127.0.0.1:9160", description='Host and port of /metrics, /healthz and /readiness; "off": none.'
+        default="127.0.0.1:9160",
+        description='Host and port of a page of the cameras, /metrics, /healthz and /readiness; "off": none.',
     )
     time_zone: TimeZone | None = Field(
         default=None, description="The time zone of schedules, such as Europe/Berlin; default: that of the machine."

@@ -85,10 +85,17 @@ class Store:
         with self._changed:
             with self._database:
                 self._database.execute("BEGIN IMMEDIATE")
-                numbers = [number for each in told if (number := self._insert(*each))]
-            self._newest = max(numbers, default=self._newest)
-            self._changed.notify_all()
+                numbers = self._insert_all(told)
+            self._tell(numbers)
         return len(numbers)
+
+    def _insert_all(self, told: Iterable[tuple[EventRecord, bytes | None]]) -> list[int]:
+        return [number for each in told if (number := self._insert(*each))]
+
+    def _tell(self, numbers: Sequence[int]) -> None:
+        """Wake the sinks, after a transaction with these new records."""
+        self._newest = max(numbers, default=self._newest)
+        self._changed.notify_all()
 
     def _insert(self, record: EventRecord, picture: bytes | None) -> int | None:
         """Store a record; returns its number, or None where its event takes no such record."""

@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection as Wire
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,7 @@ class ProcessSource(Source):
     ):
         super().__init__(name)
         self.patient = patient
-        self.cpu_seconds = 0.0
+        self._ended_cpu_seconds = 0.0
         self._make = make
         self._secret = name if secret is None else secret
         self._connection = connection
@@ -80,8 +81,17 @@ class ProcessSource(Source):
             if not self._stopped:
                 raise SourceError(f"{self.name}: its reader died with exit code {reader.end().code}") from None
         finally:
-            self.cpu_seconds += reader.end().cpu_seconds
+            used = reader.end().cpu_seconds
+            with self._lock:
+                self._ended_cpu_seconds += used
+                self._reader = None
             reader.close()
+
+    @property
+    def cpu_seconds(self) -> float:
+        with self._lock:
+            now = 0.0 if self._reader is None else cpu_seconds_of(self._reader.pid)
+            return self._ended_cpu_seconds + now
 
     def stop(self) -> None:
         with self._lock:
@@ -249,6 +259,16 @@ class _Reader:
             self._desk.close()
             self._memory.close()
             self._ahead.close()
+
+
+def cpu_seconds_of(pid: int) -> float:
+    """CPU seconds of a process so far; 0 where it is gone, or the system does not say."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return 0.0
+    user, system = stat.rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def _poll(wire: Wire) -> Callable[[float], bool]:

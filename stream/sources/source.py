@@ -53,6 +53,11 @@ class Source:
         """The end of the last frame, in seconds, from its time; exact after the last frame."""
         return self.seconds if self.seconds > last_seconds else last_seconds + 1 / self.rate
 
+    @property
+    def cpu_seconds(self) -> float:
+        """CPU seconds of other processes that read it, so far; any thread may ask."""
+        return 0.0
+
     def stop(self) -> None:
         """Make the iteration end soon, even while it waits; any thread may call this."""
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from actionstream.results import Event, Prediction
 from actionstream.scoring import EventDetector
-from actionstream.serve.event_records import EventRecords, ended_by_restart
+from actionstream.serve.event_records import EventRecords, ended_at
 
 NAMES = ("wave", "fall", "nothing")
 WALL = 1_800_000_000.0
@@ -131,16 +131,16 @@ def test_a_restart_ends_what_was_open():
     door = stream()
     door.push(1, wave=0.9)
     (record,) = door.told
-    end = ended_by_restart(record, WALL + 5)
+    end = ended_at(record, WALL + 5, reason="restart")
     assert (end.type, end.seq, end.end_seconds, end.end_wall, end.reason) == ("end", 1, 5, WALL + 5, "restart")
-    assert ended_by_restart(record, 0.0).end_wall == record.start_wall
+    assert ended_at(record, 0.0, reason="restart").end_wall == record.start_wall
 
 
 def test_an_event_goes_on_after_a_restart():
     before = stream()
     before.push(1, wave=0.7)
     after = stream(update_seconds=2)
-    after.records.resume(before.told)
+    after.records.resume(before.told, pause="restart")
     after.detector = before.detector
     assert after.push(4, wave=0.9) == [("update", "wave")]
     assert after.push(5) == [("end", "wave")]

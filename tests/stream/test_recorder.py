@@ -166,3 +166,15 @@ def test_a_fault_of_a_clip_loses_no_end(recorded):
     wait_for(lambda: recorded.camera.closed)
     (fault,) = recorded.said
     assert "ZeroDivisionError: b" in fault
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_events_of_a_camera_that_goes_on_elsewhere_stay_open(recorded, goes_on):
+    recorded.tell(("start", "one"))
+    if goes_on:
+        recorded.camera.go_on(None)
+    notice = Notice(stream="door", event="close", time_seconds=2.0)
+    recorded.recorder.push(recorded.camera, Update(stream="door", notice=notice))
+    wait_for(lambda: recorded.camera.closed)
+    assert len(recorded.store.open_events()) == goes_on
+    assert not recorded.recorder.has_unstored("door")

@@ -14,12 +14,20 @@ from actionstream.models.common.errors import ActionstreamError
 from actionstream.serve import http as served
 from actionstream.serve.board import Board, Fact
 from actionstream.serve.http import StatusServer
+from actionstream.serve.page import CameraRow
 
 
 class Service:
     def __init__(self, address="127.0.0.1:0"):
         self.board, self.alive, self.metrics = Board(), "alive for 3 seconds", lambda: b"frames 3\n"
-        self.server = StatusServer(address, metrics=lambda: self.metrics(), alive=lambda: self.alive, board=self.board)
+        self.rows = []
+        self.server = StatusServer(
+            address,
+            metrics=lambda: self.metrics(),
+            alive=lambda: self.alive,
+            board=self.board,
+            rows=lambda: self.rows,
+        )
 
     def ask(self, path, method="GET", host="127.0.0.1", timeout=10):
         with closing(http.client.HTTPConnection(host, self.server.port, timeout=timeout)) as connection:
@@ -73,7 +81,29 @@ def test_readiness(service, statuses, ready):
     assert headers["Content-Type"] == "application/json"
 
 
-@pytest.mark.parametrize("path", ["/", "/metrics/", "/../etc/passwd", "/Healthz", "/metrics%20"])
+def row(camera, node=None, status="live", frames_a_second=10.04, lag_ms=12.6):
+    return CameraRow(camera=camera, node=node, status=status, frames_a_second=frames_a_second, lag_ms=lag_ms)
+
+
+def test_the_table_of_cameras(service):
+    status, body, headers = service.ask("/")
+    assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert "0 cameras" in body
+    service.rows = [row("<b>door</b>"), row("hall", status="failed: no such & file", frames_a_second=0, lag_ms=None)]
+    body = service.ask("/")[1]
+    assert '<th scope="row">&lt;b&gt;door&lt;/b&gt;</th><td>live</td>' in body
+    assert '<td class="number">10.0</td><td class="number">13</td>' in body
+    assert "<td>failed: no such &amp; file</td>" in body
+    assert "node" not in body
+    assert "<script" not in body
+    assert 'http-equiv="refresh"' in body
+    service.rows = [row("door", node="machine-1"), row("hall", node="")]
+    body = service.ask("/")[1]
+    assert '<th scope="row">door</th><td>machine-1</td>' in body
+    assert '<th scope="row">hall</th><td></td>' in body
+
+
+@pytest.mark.parametrize("path", ["/index.html", "/metrics/", "/../etc/passwd", "/Healthz", "/metrics%20"])
 def test_all_else_is_not_found(service, path):
     assert service.ask(path)[0] == 404
 

@@ -1,0 +1,1 @@
+"""`fleet`: the cameras of `serve`, spread over the nodes of a cluster."""
