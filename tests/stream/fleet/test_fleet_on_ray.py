@@ -121,9 +121,16 @@ class Driver:
         return found
 
     def where(self):
-        """The node of each live camera, as the page has it."""
-        rows = re.findall(r'<th scope="row">([^<]*)</th><td>([^<]*)</td><td>live</td>', self.page())
-        return dict(rows)
+        """The node of each live camera, as the page has it; the film ends now and then, and its cameras reconnect."""
+        return {camera: node for camera, node, status in self.rows() if status == "live"}
+
+    def on(self, node):
+        """The cameras of a node, live or not."""
+        return [camera for camera, where, _ in self.rows() if where == node]
+
+    def rows(self):
+        """Camera, node and status."""
+        return re.findall(r'<th scope="row">([^<]*)</th><td>([^<]*)</td><td>([^<]*)</td>', self.page())
 
     def is_left(self, node):
         """Whether all cameras are live, on other nodes than this one."""
@@ -187,12 +194,12 @@ def go_through_all(driver, cluster):
     driver.until(lambda: driver.goes_on(before))
     driver.start()
     driver.until(lambda: "runs already" in driver.log)
-    assert driver.where().keys() == set(CAMERAS)
+    driver.until(lambda: driver.where().keys() == set(CAMERAS))
     note("the driver was killed and started again")
 
     # a node is emptied: no frame that was sampled is lost, and the counts of a camera add up
     drained = names[cluster.nodes[0].node_id]
-    moved = [camera for camera, node in driver.where().items() if node == drained]
+    moved = driver.on(drained)
     done = driver.command("--drain", cluster.nodes[0].node_id[:8])
     assert (done.returncode, done.stdout) == (0, ""), done
     assert f"all cameras leave {drained}" in done.stderr
@@ -215,12 +222,12 @@ def go_through_all(driver, cluster):
 
     # a node is paused until its leases are others', and wakes
     paused = names[cluster.nodes[1].node_id]
-    lost = [camera for camera, node in driver.where().items() if node == paused]
+    lost = driver.on(paused)
     assert lost
     frozen = processes_of(cluster.nodes[1])
     send(frozen, signal.SIGSTOP)
     paused_at = time.monotonic()
-    driver.until(lambda: paused not in driver.where().values())
+    driver.until(lambda: not driver.on(paused))
     assert time.monotonic() - paused_at > LEASE_SECONDS - 2
     send(frozen, signal.SIGCONT)
     driver.until(lambda: driver.where().keys() == set(CAMERAS))
