@@ -22,7 +22,7 @@ from servers import MotionJpeg, Paced, ball, film, free_port, http_server, rtsp_
 
 from actionstream import Connection, SourceError, open_source, watch
 from actionstream.models.preprocessing import Preprocessing
-from actionstream.sources import SAMPLE
+from actionstream.sources import SAMPLE, process
 from actionstream.sources.network import Delay
 from actionstream.sources.process import ProcessSource
 
@@ -133,9 +133,12 @@ def test_a_redirect_reaches_no_file_here(tmp_path):
 def test_a_reader_that_hangs_is_killed(monkeypatch):
     """The watchdog does not need the help of the library: here it sleeps like a name server that is gone."""
     source = ProcessSource("camera", partial(time.sleep, 100), Connection(open_seconds=0.5))
+    pids, close = [], process._Reader.close
+    monkeypatch.setattr(process._Reader, "close", lambda reader: (pids.append(reader.pid), close(reader)))
     with pytest.raises(SourceError, match=r"camera does not answer: no frame for 0.5 s"):
         list(source)
-    assert not Path(f"/proc/{source._reader.pid}").exists()
+    assert len(pids) == 1
+    assert not Path(f"/proc/{pids[0]}").exists()
 
 
 @pytest.mark.parametrize("when", ["before the picture", "before the next frame"])
@@ -146,11 +149,12 @@ def test_a_reader_that_halts(when):
         source.with_images = False
         frames = iter(source)
         frame = next(frames)
-        freeze(source._reader.pid)
+        pid = source._reader.pid
+        freeze(pid)
         with pytest.raises(SourceError, match=r"stalled: no frame for 0.5 s|has ended, and its pictures are gone"):
             assert frame.image if when == "before the picture" else list(frames)
         frames.close()
-        assert not Path(f"/proc/{source._reader.pid}").exists()
+        assert not Path(f"/proc/{pid}").exists()
 
 
 def test_a_reader_that_dies_is_told():
@@ -165,8 +169,6 @@ def test_a_reader_that_dies_is_told():
 
 def test_readers_go_on_when_their_server_is_killed():
     """The kernel takes them with it, and the next connection has a new server."""
-    from actionstream.sources import process
-
     with rtsp_server({"cam": ball()}) as server:
         source = open_source(server.address("cam"))
         frames = iter(source)
