@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote
 
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.training.left_out import LeftOut
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 4 << 20
 NO_VIDEOS = "files that are no videos"
+LEADS_OUT = "names that lead out of the folder"
 
 
 def is_remote(video: str) -> bool:
@@ -28,7 +30,8 @@ def is_remote(video: str) -> bool:
 def list_remote(address: str, left_out: LeftOut) -> list[tuple[str, str]]:
     """The videos at an address, each with its name: of one in a folder its path there, without suffix.
 
-    What stands behind a question mark, such as s3://bucket/videos?region=eu-west-1, goes on to each video.
+    What stands behind a question mark, such as s3://bucket/videos?region=eu-west-1, goes on to each video. Names of
+    objects are any text: one with .. in it would have its results outside the folder of the results, and is left out.
     """
     from pyarrow.fs import FileSelector, FileType
 
@@ -43,8 +46,10 @@ def list_remote(address: str, left_out: LeftOut) -> list[tuple[str, str]]:
     named = []
     for each in sorted(found, key=lambda file: file.path):
         inside = PurePosixPath(each.path).relative_to(PurePosixPath(path))
-        if inside.suffix.lower() in VIDEO_SUFFIXES:
-            video = f"{place.rstrip('/')}/{inside.as_posix()}" + (f"?{query}" if query else "")
+        if ".." in inside.parts:
+            left_out.add(LEADS_OUT, inside.as_posix())
+        elif inside.suffix.lower() in VIDEO_SUFFIXES:
+            video = f"{place.rstrip('/')}/{quote(inside.as_posix())}" + (f"?{query}" if query else "")
             named.append((inside.with_suffix("").as_posix(), video))
         else:
             left_out.add(NO_VIDEOS, inside.as_posix())
@@ -78,19 +83,20 @@ def fetched(video: str, tell: Callable[[float], object]) -> Generator[str]:
 
 
 def _open(address: str) -> tuple[FileSystem, str]:
-    """The file system of an address, and the path there."""
+    """The file system of an address, and the path there; characters may be percent-encoded, such as %20 for a space."""
     from pyarrow import ArrowInvalid
     from pyarrow.fs import FileSystem, FSSpecHandler, PyFileSystem
 
+    place, mark, query = address.partition("?")
     try:
-        return FileSystem.from_uri(address)
+        return FileSystem.from_uri(quote(place, safe="/:@%[]+,;=&$!*'()~") + mark + query)
     except ArrowInvalid as error:
         if "Unrecognized filesystem" not in str(error):
             raise
     import fsspec
 
     try:
-        system, path = fsspec.core.url_to_fs(address)
+        system, path = fsspec.core.url_to_fs(unquote(place))
     except ImportError as error:
         raise ValueError(str(error)) from error
     return PyFileSystem(FSSpecHandler(system)), path

@@ -16,10 +16,11 @@ from actionstream.archives.jobs import Job
 from actionstream.archives.label_job import LabelJob
 from actionstream.archives.listing import list_videos
 from actionstream.archives.on_ray import Sharing, do_all
-from actionstream.archives.settings import pin
+from actionstream.archives.settings import FILE, pin
 from actionstream.cluster import cluster
 from actionstream.commands import signals
 from actionstream.commands.label import check_targets
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.training.left_out import LeftOut
 
 
@@ -44,6 +45,10 @@ def label_archive(
 
     left_out = LeftOut()
     videos = list_videos(sources, left_out)
+    if (taken := Path(FILE).stem) in videos:
+        raise ActionstreamError(
+            f"the results of a video named {taken} would take the place of {FILE}, the settings; give it another name"
+        )
     job = replace(job, model=absolute(job.model))
     check_targets(videos, folder, job.kinds)
     for line in left_out.lines():

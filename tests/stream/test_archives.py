@@ -3,18 +3,22 @@
 import json
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers import images, write_video
 from poison import poisoned
+from pyarrow.fs import FileInfo, FileType
 
+from actionstream.archives import remote
 from actionstream.archives.apart import Apart, Limits
 from actionstream.archives.attempts import AttemptLog, read_attempts
 from actionstream.archives.features_job import FeaturesJob
 from actionstream.archives.job_text import read_job, write_job
 from actionstream.archives.label_job import LabelJob
 from actionstream.archives.listing import list_videos
+from actionstream.archives.remote import fetched
 from actionstream.archives.score_job import ScoreJob, read_scores
 from actionstream.archives.settings import FILE, pin
 from actionstream.models.training.left_out import LeftOut
@@ -69,6 +73,43 @@ def test_videos_at_an_address_are_those_of_the_folder(archive, job, tmp_path, sc
     assert (gone.outcome, gone.reason.count("\n")) == ("failed", 0)
     assert "gone.mp4 cannot be read" in gone.reason
     assert (tmp_path / "there.npz").read_bytes() == (tmp_path / "here.npz").read_bytes()
+
+
+@pytest.mark.parametrize("scheme", ["file", "local"])
+@pytest.mark.parametrize("root", ["my days", "my%20days"])
+def test_names_at_an_address_are_any_text(tmp_path, scheme, root):
+    names = ("a b", "100%41?#é", "c+d")
+    (tmp_path / "my days").mkdir()
+    for name in names:
+        (tmp_path / "my days" / f"{name}.mp4").write_text(name)
+    found = list_videos([f"{scheme}://{tmp_path}/{root}"], LeftOut())
+    assert found.keys() == set(names)
+    for name, video in found.items():
+        with fetched(video, lambda _: None) as path:
+            assert Path(path).read_text() == name
+
+
+def test_a_video_that_is_named_as_the_settings_is_refused(tmp_path, run):
+    """Its results would be there before it was labelled."""
+    (tmp_path / "days").mkdir()
+    write_video(tmp_path / "days" / "job.mp4", images(3))
+    code, _, err = run("label", tmp_path / "days", "-o", tmp_path / "out", "--ray", "127.0.0.1:9")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "the results of a video named job would take the place of job.json" in err
+
+
+def test_a_name_that_leads_out_of_the_folder_is_left_out(monkeypatch):
+    class Store:
+        def get_file_info(self, what):
+            if isinstance(what, str):
+                return FileInfo(what, type=FileType.Directory)
+            paths = ("bucket/videos/../../etc/out.mp4", "bucket/videos/in.mp4")
+            return [FileInfo(path, type=FileType.File) for path in paths]
+
+    monkeypatch.setattr(remote, "_open", lambda _: (Store(), "bucket/videos"))
+    left_out = LeftOut()
+    assert list_videos(["s3://bucket/videos"], left_out) == {"in": "s3://bucket/videos/in.mp4"}
+    assert "names that lead out of the folder: 1 (../../etc/out.mp4)" in left_out.lines()[0]
 
 
 def test_addresses_that_cannot_be_listed(tmp_path, run):
