@@ -31,6 +31,10 @@ class Job(Protocol):
     def num_threads(self) -> int | None:
         """Of a process."""
 
+    @property
+    def device(self) -> DeviceName:
+        """What its network runs on."""
+
     def is_done(self, folder: Path, name: str) -> bool:
         """Whether the files of a video are all there."""
 
@@ -69,7 +73,22 @@ class ModelJob:
         if len(scorer.runs_with) > 1:  # networks that are fused, of different kinds: each has one runtime that fits
             return pinned
         ((software, precision),) = scorer.runs_with
-        return replace(pinned, runtime=cast(RuntimeName, software), precision=cast(PrecisionName, precision))
+        return replace(
+            pinned,
+            runtime=cast(RuntimeName, software),
+            precision=cast(PrecisionName, precision),
+            device=_device_of(software, self.device),
+        )
+
+
+def _device_of(software: str, asked: DeviceName) -> DeviceName:
+    """What a runtime runs on here."""
+    if software not in ("torch", "graphs"):
+        return "cpu"
+
+    from actionstream.runtimes.eager import choose_device
+
+    return cast(DeviceName, choose_device(asked).type)
 
 
 def open_video(video: str | Path) -> Source:

@@ -85,7 +85,7 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
 def with_ray(job: LabelJob, videos: dict[str, str], results: Path) -> tuple[float, float]:
     """When the first video begins, and when the last one ends."""
     with cluster(LOCAL):
-        for done in do_all(job, videos, results, Sharing(address=LOCAL, stall_seconds=60, most_bytes=None)):
+        for done in do_all(job, videos, results, Sharing(address=LOCAL, stall_seconds=60)):
             if done.outcome != "done":
                 raise ActionstreamError(done.reason)
     attempts = read_attempts(results)

@@ -53,9 +53,19 @@ MaxMemory = Annotated[
         show_default="the share of its cores",
     ),
 ]
+Gpus = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=1,
+        metavar="SHARE",
+        help="With --ray: GPUs of a process; 0.25 lets four share one.",
+        show_default="1 on CUDA, else 0",
+    ),
+]
 
 
-def sharing_of(ray: str | None, stall: float, max_memory: int | None) -> Sharing | None:
+def sharing_of(ray: str | None, stall: float, max_memory: int | None, gpus: float | None) -> Sharing | None:
     """How the videos are shared by these options; None without --ray."""
     if ray is None:
         return None
@@ -63,4 +73,5 @@ def sharing_of(ray: str | None, stall: float, max_memory: int | None) -> Sharing
 
     from actionstream.archives.on_ray import Sharing
 
-    return Sharing(address=ray, stall_seconds=stall, most_bytes=max_memory and max_memory * 1_000_000)
+    most_bytes = max_memory and max_memory * 1_000_000
+    return Sharing(address=ray, stall_seconds=stall, most_bytes=most_bytes, num_gpus=gpus)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from actionstream.choices import Challenge, EvaluationTask
-from actionstream.cli.cluster import MaxMemory, Ray, Stall, sharing_of
+from actionstream.cli.cluster import Gpus, MaxMemory, Ray, Stall, sharing_of
 from actionstream.cli.messages import refuse, say
 from actionstream.cli.options import Background, DeviceName, Json, MaxPixels
 from actionstream.models.common.errors import ActionstreamError
@@ -79,6 +79,7 @@ def evaluate(
     ray: Ray = None,
     stall: Stall = 300,
     max_memory: MaxMemory = None,
+    gpus: Gpus = None,
 ) -> None:
     """Evaluate a file of results, or a model on videos, exactly as the evaluator of a challenge does.
 
@@ -102,7 +103,7 @@ def evaluate(
         }
         refuse(for_videos, "is for --videos, which are labelled first; leave it out for --results")
     else:
-        sharing = sharing_of(ray, stall, max_memory)
+        sharing = sharing_of(ray, stall, max_memory, gpus)
         if pictures is not None:
             needs("pictures")
 

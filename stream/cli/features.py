@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from actionstream.cli.cluster import MaxMemory, Ray, Stall, sharing_of
+from actionstream.cli.cluster import Gpus, MaxMemory, Ray, Stall, sharing_of
 from actionstream.cli.messages import say
 from actionstream.cli.options import Device, MaxPixels, Weights
 from actionstream.models.common.limits import MAX_PIXELS
@@ -34,12 +34,13 @@ def features(
     ray: Ray = None,
     stall: Stall = 300,
     max_memory: MaxMemory = None,
+    gpus: Gpus = None,
 ) -> None:
     """Extract features of long videos, a feature map of each segment, for train --model timeception.
 
     A segment is 8 successive frames, or one frame where the network looks at single frames.
     """
-    sharing = sharing_of(ray, stall, max_memory)
+    sharing = sharing_of(ray, stall, max_memory, gpus)
 
     from actionstream.commands.features import extract_features
 

@@ -12,7 +12,9 @@ from actionstream.cluster import LOCAL
 from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.common.extras import needs
 
-EXIT_CODES = "Exit codes: 0 for --status and --drain, 2 bad input, 3 a fault in actionstream, 130 Ctrl-C, 143 SIGTERM."
+EXIT_CODES = (
+    "Exit codes: 0 for --status, --drain, --undrain, 2 bad input, 3 a fault in actionstream, 130 Ctrl-C, 143 SIGTERM."
+)
 AUTO = "auto"
 
 
@@ -26,7 +28,7 @@ def fleet(
             "--ray",
             metavar="[ADDRESS]",
             help="The Ray cluster: HOST:PORT, or auto for the one that this machine belongs to. Without ADDRESS, the "
-            "cores of this machine; --status and --drain take auto.",
+            "cores of this machine; --status, --drain and --undrain take auto.",
             show_default=False,
         ),
     ] = None,
@@ -35,9 +37,12 @@ def fleet(
         str | None,
         typer.Option(
             metavar="NODE",
-            help="Let all cameras leave a node, until the fleet ends: its name, its address, or the begin of its id.",
+            help="Let all cameras leave a node: its name, its address, or the begin of its id.",
             show_default=False,
         ),
+    ] = None,
+    undrain: Annotated[
+        str | None, typer.Option(metavar="NODE", help="Let cameras come to this node again.", show_default=False)
     ] = None,
     state: Annotated[
         Path | None,
@@ -51,13 +56,16 @@ def fleet(
     """
     needs("ray")
     needs("serve")
-    if status or drain is not None:
-        refuse({"FILE": file, "--state": state}, "is for a fleet to start; leave it out with --status and --drain")
+    if status or drain is not None or undrain is not None:
+        refuse(
+            {"FILE": file, "--state": state}, "is for a fleet to start; leave it out with --status, --drain, --undrain"
+        )
         address = AUTO if ray in (None, LOCAL) else ray
         from actionstream.commands import fleet as commands
 
-        if drain is not None:
-            commands.drain(drain, address=address, say=say)
+        for node, undo in ((drain, False), (undrain, True)):
+            if node is not None:
+                commands.drain(node, undo=undo, address=address, say=say)
         if status:
             commands.print_status(address)
         return

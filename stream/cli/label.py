@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from actionstream.choices import SubtitleFormat
-from actionstream.cli.cluster import MaxMemory, Ray, Stall, sharing_of
+from actionstream.cli.cluster import Gpus, MaxMemory, Ray, Stall, sharing_of
 from actionstream.cli.messages import say
 from actionstream.cli.options import Background, Decoder, Device, MaxPixels, Model, Precision, Streaming, Threads
 from actionstream.models.common.errors import ActionstreamError
@@ -60,13 +60,14 @@ def label(
     threads: Threads = None,
     stall: Stall = 300,
     max_memory: MaxMemory = None,
+    gpus: Gpus = None,
 ) -> None:
     """Find what happens when in each VIDEO: write its segments (NAME.json) and a picture of them (NAME.png).
 
     With --ray the machines of a cluster share the videos; those with results are left as they are, so that the same
     command goes on after an interruption.
     """
-    sharing = sharing_of(ray, stall, max_memory)
+    sharing = sharing_of(ray, stall, max_memory, gpus)
     if sharing is None:
         needs("pictures")
     if not 0 <= threshold <= 1:

@@ -100,7 +100,9 @@ def print_status(address: str) -> None:
     print_table(console, NODES_HEAD, nodes)
 
 
-def drain(node: str, *, address: str, say: Callable[[str], None]) -> None:
-    """Let all cameras leave a node. ActionstreamError where there is no such node."""
+def drain(node: str, *, undo: bool, address: str, say: Callable[[str], None]) -> None:
+    """Let all cameras leave a node, or come to it again. ActionstreamError where there is no such node."""
     with cluster(address):
-        say(f"all cameras leave {Fleet().drain(node)}; --status shows where they are")
+        name = Fleet().drain(node, undo=undo)
+    what = f"cameras may come to {name} again" if undo else f"all cameras leave {name}"
+    say(f"{what}; --status shows where they are")

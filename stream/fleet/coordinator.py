@@ -169,14 +169,14 @@ class Coordinator:
             else:
                 self._front.complaints.works("cameras cannot be placed")
 
-    def drain(self, text: str) -> str:
-        """Let all cameras leave a node, until the fleet ends; returns its name.
+    def drain(self, text: str, *, undo: bool = False) -> str:
+        """Let all cameras leave a node, until the fleet ends or this is undone; returns its name.
 
         text  as in `find_node`, which raises ActionstreamError
         """
         with self._lock:
             node = find_node(text, {id: each.node for id, each in self._agents.items()})
-            self._draining.add(node)
+            self._draining = self._draining - {node} if undo else self._draining | {node}
             self._store.set_draining(self._draining)
             return name_of(self._agents[node].node)
 

@@ -70,8 +70,8 @@ class CoordinatorActor:
     def append(self, instance: str, number: int, fences: Mapping[str, int], told: Told) -> bool:
         return self._coordinator.append(instance, number, fences, told)
 
-    def drain(self, text: str) -> str:
-        return self._coordinator.drain(text)
+    def drain(self, text: str, undo: bool) -> str:
+        return self._coordinator.drain(text, undo=undo)
 
     def status(self) -> Status:
         return self._coordinator.status()
@@ -225,9 +225,9 @@ class Fleet:
         said: tuple[str, int, list[str]] = self._ask("said", after)
         return said
 
-    def drain(self, node: str) -> str:
+    def drain(self, node: str, *, undo: bool = False) -> str:
         """See `Coordinator.drain`."""
-        return str(self._ask("drain", node))
+        return str(self._ask("drain", node, undo))
 
     def status(self) -> Status:
         """See `Coordinator.status`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -90,22 +91,34 @@ def score_columns(found: LabelledVideo, shown: Sequence[int], *, interval_second
 
 
 def _draw_bars(sheet: Sheet, segments: Sequence[Segment], labels: Sequence[str]) -> None:
-    """Segments as bars: a higher score has a stronger colour, short ones stay visible, scores stand where they fit."""
+    """Segments as bars, a better one above others: a higher score has a stronger colour, and short ones stay visible.
+
+    A score stands in the middle of its bar where that is long enough, and no better bar is there.
+    """
     from matplotlib.collections import PatchCollection
     from matplotlib.colors import to_rgb
     from matplotlib.patches import Rectangle
 
     bars, colours = [], []
-    for segment in sorted(segments, key=lambda each: each.score):
+    better = defaultdict[int, list[tuple[float, float]]](list)
+    number = 0.4 * sheet.seconds_of_inch
+    for segment in sorted(segments, key=lambda each: -each.score):
         if segment.label not in labels:
             continue
         row = labels.index(segment.label)
         length = max(segment.end_seconds - segment.start_seconds, SHORTEST_INCHES * sheet.seconds_of_inch)
-        bars.append(Rectangle((segment.start_seconds, row + 0.68), length, 0.28))
+        start, end = segment.start_seconds, segment.start_seconds + length
+        bars.append(Rectangle((start, row + 0.68), length, 0.28))
         colours.append(1 - (1 - np.array(to_rgb(BAR))) * (0.1 + 0.9 * segment.score))
-        if length > 0.4 * sheet.seconds_of_inch and segment.score >= NUMBERED:
-            middle = segment.start_seconds + length / 2
+        left, middle, right = ((start + end + part) / 2 for part in (-number, 0, number))
+        if (
+            length > number
+            and segment.score >= NUMBERED
+            and all(right < begin or left > until for begin, until in better[row])
+        ):
             sheet.axis.text(
                 middle, row + 0.82, f"{segment.score:.2f}", color="white", size=6.5, ha="center", va="center"
             )
-    sheet.axis.add_collection(PatchCollection(bars, facecolors=colours, edgecolors="white", linewidths=0.5))
+        better[row].append((start, end))
+    collection = PatchCollection(bars[::-1], facecolors=colours[::-1], edgecolors="white", linewidths=0.5)
+    sheet.axis.add_collection(collection)

@@ -18,9 +18,11 @@ from actionstream.archives.features_job import FeaturesJob
 from actionstream.archives.job_text import read_job, write_job
 from actionstream.archives.label_job import LabelJob
 from actionstream.archives.listing import list_videos
+from actionstream.archives.on_ray import num_processes
 from actionstream.archives.remote import fetched
 from actionstream.archives.score_job import ScoreJob, read_scores
 from actionstream.archives.settings import FILE, pin
+from actionstream.models.common.errors import ActionstreamError
 from actionstream.models.training.left_out import LeftOut
 from actionstream.sources import open_source
 from actionstream.videos.scores import score_video
@@ -218,7 +220,7 @@ def test_a_second_run_is_made_with_the_same(job, exports, tmp_path, monkeypatch)
     model.write_bytes((exports / "model.onnx").read_bytes())
     asked = replace(job, model=str(model), runtime="auto", num_threads=None)
     pinned = pin(asked, tmp_path, num_threads=2)
-    assert (pinned.runtime, pinned.precision, pinned.num_threads) == ("onnx", "float32", 2)
+    assert (pinned.runtime, pinned.precision, pinned.device, pinned.num_threads) == ("onnx", "float32", "cpu", 2)
     assert pin(asked, tmp_path, num_threads=1) == pinned
     with pytest.raises(ValueError, match=r"results that were made with threshold 0.3, not 0.5; take another folder"):
         pin(replace(asked, threshold=0.5), tmp_path, num_threads=2)
@@ -266,3 +268,24 @@ def test_a_job_of_another_version():
     assert read_job(write_job(job)) == job
     with pytest.raises(ValueError, match="the job is a CountJob; expected FeaturesJob, LabelJob, ScoreJob"):
         read_job("CountJob {}")
+
+
+@pytest.mark.parametrize(
+    ("resources", "num_cpus", "num_gpus", "num"),
+    [
+        ({"CPU": 16}, 1, 0, 16),
+        ({"CPU": 16}, 3, 0, 5),
+        ({"CPU": 2}, 4, 0, 1),
+        ({"CPU": 16, "GPU": 2}, 1, 1, 2),
+        ({"CPU": 3, "GPU": 2}, 1, 0.5, 3),
+        ({"CPU": 16, "GPU": 2}, 1, 0.4, 4),
+        ({"CPU": 16, "GPU": 1}, 1, 0.1, 10),
+    ],
+)
+def test_processes_have_their_share_of_the_cluster(resources, num_cpus, num_gpus, num):
+    assert num_processes(resources, num_cpus, num_gpus) == num
+
+
+def test_a_cluster_without_gpus_is_refused_where_they_are_asked_for():
+    with pytest.raises(ActionstreamError, match="no machine of the cluster has a GPU; give --device cpu"):
+        num_processes({"CPU": 16}, 1, 0.25)

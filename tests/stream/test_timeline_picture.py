@@ -120,3 +120,22 @@ def test_a_segment_inside_a_better_one_of_its_label_is_not_drawn(tmp_path):
     whole, part = Segment(1, 8, "x", 0.9), Segment(2, 3, "x", 0.3)
     assert np.array_equal(drawn(whole, part), drawn(whole))
     assert not np.array_equal(drawn(whole, Segment(2, 3, "y", 0.3)), drawn(whole))
+
+
+def test_no_number_stands_on_the_bar_of_another_segment(tmp_path):
+    thumbnails = Thumbnails()
+    thumbnails.push(frame(0, 0.0))
+
+    def drawn(*segments):
+        path = tmp_path / "timeline.png"
+        video = found(np.full((40, 1), 0.5, np.float32), np.arange(40) / 4, segments)
+        draw_timeline(path, video, title="a", labels=["x"], interval_seconds=0.25, thumbnails=thumbnails)
+        with Image.open(path) as picture:
+            return np.asarray(picture.convert("RGB")).astype(int)
+
+    better, worse = Segment(1, 5, "x", 0.9), Segment(4, 6, "x", 0.8)
+    neither, one, both = drawn(), drawn(better), drawn(better, worse)
+    rows, columns, _ = np.nonzero(neither != one)
+    inside = slice(rows.min() + 4, rows.max() - 4), slice(columns.min() + 4, columns.max() - 4)
+    assert not np.array_equal(one, both)
+    assert np.array_equal(one[inside], both[inside])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -99,6 +100,21 @@ def rtsp_server(mounts: dict[str, str], login: str | None = None) -> Iterator[Rt
         yield server
     finally:
         server.kill()
+
+
+@contextmanager
+def redis_server() -> Iterator[str]:
+    """Redis that keeps all in memory, as HOST:PORT."""
+    if shutil.which("redis-server") is None:
+        missing("Redis (the package redis-server)")
+    port = free_port()
+    command = ["redis-server", "--bind", "127.0.0.1", "--port", str(port), "--save", ""]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert any("Ready to accept connections" in line for line in process.stdout)
+            yield f"127.0.0.1:{port}"
+        finally:
+            process.kill()
 
 
 class _Files(SimpleHTTPRequestHandler):

@@ -233,6 +233,8 @@ def test_a_move_keeps_events_that_the_stream_knows(fleet):
     assert other.tell([replace(known, type="end", seq=1, end_seconds=2.0, end_wall=known.start_wall + 2)])
     assert not one.report().release
     assert fleet.coordinator.status().nodes[0].is_draining
+    assert fleet.coordinator.drain("aa", undo=True) == "machine-aa"
+    assert not fleet.coordinator.status().nodes[0].is_draining
 
 
 def test_what_waits_too_long_for_a_node_ends(tmp_path):

@@ -11,8 +11,9 @@ import pytest
     ("arguments", "told"),
     [
         ([], "fleet has no FILE; `actionstream serve --example > cameras.toml` makes one"),
-        (["--status", "cameras.toml"], "FILE is for a fleet to start; leave it out with --status and --drain"),
-        (["--drain", "a", "--state", "s"], "--state is for a fleet to start; leave it out with --status and --drain"),
+        (["--status", "cameras.toml"], "FILE is for a fleet to start; leave it out with --status, --drain, --undrain"),
+        (["--drain", "a", "--state", "s"], "--state is for a fleet to start; leave it out with --status"),
+        (["--undrain", "a", "cameras.toml"], "FILE is for a fleet to start; leave it out with --status"),
         (["none.toml"], "none.toml cannot be read: No such file or directory"),
         (["wrong.toml"], "wrong.toml:1: cameras.door.threshold is 3; expected"),
         (["clips.toml"], "clips.toml has [clips]; a fleet writes no clips; take it out, or use serve"),

@@ -1,4 +1,4 @@
-"""A fleet on a cluster of several nodes: the driver, nodes and the coordinator are killed, and a node is paused."""
+"""A fleet on a cluster of several nodes: driver, head, nodes and coordinator are killed, and a node is paused."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from urllib.request import urlopen
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from servers import as_it_is, free_port, rtsp_server
+from servers import as_it_is, free_port, redis_server, rtsp_server
 
 from actionstream.fleet.messages import LEASE_SECONDS
 from actionstream.sources import SAMPLE
@@ -40,10 +40,11 @@ PATIENCE_SECONDS = 120.0
 
 @pytest.fixture(scope="module")
 def cluster():
-    """Three nodes beside the head, of a core each."""
+    """Three nodes of a core each, beside the head, whose knowledge Redis keeps."""
     from ray.cluster_utils import Cluster
 
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, redis_server() as redis:
+        patch.setenv("RAY_REDIS_ADDRESS", redis)
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("OMP_NUM_THREADS", "1")
         made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
@@ -197,6 +198,16 @@ def go_through_all(driver, cluster):
     driver.until(lambda: driver.where().keys() == set(CAMERAS))
     note("the driver was killed and started again")
 
+    # the head of the cluster dies: labels go on without it, and it finds all again
+    cluster.head_node.kill_gcs_server()
+    before = driver.frames()
+    driver.until(lambda: driver.goes_on(before))
+    cluster.head_node.start_gcs_server()
+    driver.until(lambda: driver.command("--status").returncode == 0)
+    assert driver.where().keys() <= set(CAMERAS)
+    assert "lost" not in driver.log
+    note("the head was killed and started again")
+
     # a node is emptied: no frame that was sampled is lost, and the counts of a camera add up
     drained = names[cluster.nodes[0].node_id]
     moved = driver.on(drained)
@@ -216,6 +227,9 @@ def go_through_all(driver, cluster):
     assert status.returncode == 0, status
     assert all(camera in status.stdout for camera in CAMERAS)
     assert "drains" in status.stdout
+    undone = driver.command("--undrain", cluster.nodes[0].node_id[:8])
+    assert f"cameras may come to {drained} again" in undone.stderr
+    assert "drains" not in driver.command("--status").stdout
     wrong = driver.command("--drain", "nobody")
     assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
     assert "no node is 'nobody'; the nodes are" in wrong.stderr
