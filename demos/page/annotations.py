@@ -1,7 +1,7 @@
 """A file of annotations in ActivityNet's layout that changes one video at a time, and keeps all else that it has.
 
 Besides the layout's own keys (`actionstream.evaluation.activitynet`), a video may have `reviewed`, true when a person
-is done with it, and `proposals`, segments of a model that nobody has accepted yet.
+is done with it and false when it was only begun, and `proposals`, segments of a model that nobody has accepted yet.
 A node of `taxonomy` may have `color`.
 """
 
@@ -131,10 +131,9 @@ class Annotations:
             for key in LISTS:
                 _check_new(getattr(entry, key), _list(before, key))
             after = {"subset": SUBSET, **before, "duration": entry.duration, "annotations": entry.annotations}
-            for key, value in (("reviewed", entry.reviewed), ("proposals", entry.proposals)):
-                after.pop(key, None)
-                if value:
-                    after[key] = value
+            after |= {"reviewed": entry.reviewed, "proposals": entry.proposals}
+            if not entry.proposals:
+                del after["proposals"]
             data["database"][entry.video] = after
             self._write(data)
             return _version(after)

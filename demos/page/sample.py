@@ -19,7 +19,7 @@ FEW, LEAST = 5, 0.01
 class Sample:
     """The labels of the sample, frame by frame, by the engine of all visitors.
 
-    The first visitor who asks starts it; after that the sample costs the engine nothing, whoever looks at it.
+    After that the sample costs the engine nothing, whoever looks at it.
 
     engine  gives the engine of the page's model
     closed  set when the server ends
@@ -35,13 +35,18 @@ class Sample:
         with closing(FileSource(str(SAMPLE))) as source:
             self._seconds = source.seconds
 
-    def state(self, first: int) -> dict[str, Any]:
-        """The rows from number `first` on as JSON, and whether they are all there is."""
+    def begin(self) -> SharedEngine:
+        """Begin to score, unless that is done already; returns the engine."""
         engine = self._engine()
         with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._score, args=(engine,), name="sample", daemon=True)
                 self._thread.start()
+        return engine
+
+    def state(self, first: int) -> dict[str, Any]:
+        """The rows from number `first` on as JSON, and whether they are all there is."""
+        engine = self.begin()
         card, done = engine.card, self._done  # before the rows, which may become more
         about = {
             "labels": card.labels,

@@ -65,6 +65,8 @@ def serve(
                     hosts.add(str(urlsplit(local).hostname))
                 if project is not None:
                     local += f"#{project.token}"  # browsers send this part to nobody
+                else:
+                    site.sample.begin()  # before the first visitor, who then waits for nothing
                 say(f"the page is at {local} (Ctrl-C ends)")
                 Event().wait()
             except signals.Stopped as stopped:

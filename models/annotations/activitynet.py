@@ -4,7 +4,7 @@
  "taxonomy": [{"nodeName": LABEL, ...}], "version": ...}
 
 Only `database` is required, and a label in each annotation; numbers may be strings. A video may have a "group", the
-name of its recording. v1.2 and v1.3 differ in nothing that is read.
+name of its recording, and "reviewed", as `annotate` writes it. v1.2 and v1.3 differ in nothing that is read.
 """
 
 from __future__ import annotations
@@ -24,9 +24,16 @@ def read_activitynet(path: Path) -> AnnotationSet:
     database = data.get("database")
     if not isinstance(database, dict):
         raise ActionstreamError(f"{path} has no object 'database', which ActivityNet's layout asks for")
-    videos = tuple(_video(name, entry, path) for name, entry in database.items())
+    every = [_video(name, entry, path) for name, entry in database.items()]
+    begun = [not video.annotations and video.reviewed is False for video in every]
+    videos = tuple(video for video, is_begun in zip(every, begun, strict=True) if not is_begun)
     labels = {annotation.label for video in videos for annotation in video.annotations}
-    return AnnotationSet(path, videos, tuple(sorted(labels | _taxonomy(data.get("taxonomy", []), path))))
+    return AnnotationSet(
+        path,
+        videos,
+        tuple(sorted(labels | _taxonomy(data.get("taxonomy", []), path))),
+        not_annotated=tuple(video.name for video, is_begun in zip(every, begun, strict=True) if is_begun),
+    )
 
 
 def _taxonomy(nodes: Any, path: Path) -> set[str]:
@@ -48,6 +55,7 @@ def _video(name: str, entry: Any, path: Path) -> AnnotatedVideo:
         None if subset is None else str(subset),
         str(entry.get("group") or name),
         None if duration is None else _number(duration, where, "duration"),
+        reviewed=reviewed if isinstance(reviewed := entry.get("reviewed"), bool) else None,
     )
 
 

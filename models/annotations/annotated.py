@@ -35,6 +35,7 @@ class AnnotatedVideo:
     duration_seconds  None where it is not known
     path              None where the video was not looked for
     ignored           segments that count neither as an action nor as background
+    reviewed          whether a person says that nothing is missing in `annotations`; None where the file says nothing
     """
 
     name: str
@@ -44,11 +45,15 @@ class AnnotatedVideo:
     duration_seconds: float | None = None
     path: Path | None = None
     ignored: tuple[Annotation, ...] = ()
+    reviewed: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AnnotationSet:
     """The videos of a file or folder of annotations, each with a subset or none of them, and all labels that it names.
+
+    not_annotated  names of videos that somebody has only begun with: without annotations, and not reviewed. They are
+                   none of the videos, as nobody says that nothing happens in them
 
     Raises ValueError where only some of the videos have a subset.
     """
@@ -56,6 +61,7 @@ class AnnotationSet:
     source: Path
     videos: tuple[AnnotatedVideo, ...]
     labels: tuple[str, ...]
+    not_annotated: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         without = [video.name for video in self.videos if video.subset is None]

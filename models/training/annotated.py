@@ -53,6 +53,7 @@ def read_annotated_videos(source: Path, root: Path) -> AnnotatedData:
         raise ActionstreamError(f"no folder {root}; expected the folder of the videos that {source} names")
     annotations, left_out, videos = read_annotations(source), LeftOut(), Videos(root)
     sides = choose_sides(annotations, left_out)
+    left_out.add("videos that are not annotated, and not marked as reviewed", *annotations.not_annotated)
     left_out.add("videos for testing, on which nothing is chosen", *(video.name for video in sides.test))
     training, validation = (
         [_usable(video, left_out) for video in _readable(side, videos, left_out)]
@@ -191,7 +192,8 @@ def _of_labels(video: AnnotatedVideo, labels: Collection[str], background: str |
 
 def _name_strangers(annotations: AnnotationSet, videos: Videos, left_out: LeftOut) -> None:
     """Name the videos of the folder that the annotations do not name."""
-    named = {path for video in annotations.videos for path in videos.find_all(video.name)}
+    names = [*(video.name for video in annotations.videos), *annotations.not_annotated]
+    named = {path for name in names for path in videos.find_all(name)}
     every = sorted(path for paths in videos.everywhere.values() for path in paths)
     strange = (path.relative_to(videos.root).as_posix() for path in every if path not in named)
     left_out.add("videos that the annotations do not name", *strange)
@@ -206,6 +208,8 @@ def summary(data: AnnotatedData) -> list[str]:
     lasting = sorted(each.end_seconds - each.start_seconds for each in segments)
     empty = 1 - sum(map(annotated_seconds, every)) / sum(seconds)
     num_quiet = sum(not (video.annotations or video.ignored) for video in every)
+    num_begun = sum(video.reviewed is False for video in every)
+    begun = f"not marked as reviewed: {num_begun} videos; what is not annotated in them counts as background"
     subsets = ", ".join(sorted({video.subset for video in data.training if video.subset}))
     return [
         f"read: {len(data.training)} videos to learn from{subsets and f' ({subsets})'}, "
@@ -215,6 +219,7 @@ def summary(data: AnnotatedData) -> list[str]:
         + ", ".join(f"{label} {counts[label]}" for label in data.labels),
         f"segments last {lasting[0]:.1f} to {lasting[-1]:.1f} s, {np.median(lasting):.1f} s at the median; "
         f"{100 * empty:.0f} % of the time is not annotated",
+        *([begun] if num_begun else []),
         *data.left_out.lines(),
     ]
 

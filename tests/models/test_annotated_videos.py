@@ -7,6 +7,7 @@ import math
 import pytest
 from helpers import images, shared, write_video
 
+from actionstream.evaluation.activitynet import read_truth
 from actionstream.models.annotations.annotated import AnnotatedVideo, Annotation
 from actionstream.models.annotations.read import read_annotations
 from actionstream.models.labels import read_labels
@@ -299,3 +300,27 @@ def test_activitynet_as_published(tmp_path, videos):
     assert [known.name for known in (*data.training, *data.validation)] == [learnt.name, held_out.name]
     assert data.training[0].annotations == learnt.annotations
     assert len(data.left_out["labels without a segment to learn from"]) == 200 - len(data.labels)
+
+
+def test_a_video_that_was_only_begun_is_not_one_without_actions(tmp_path, videos):
+    """As `annotate` leaves it: somebody has drafted or undone something, and has not said that nothing happens."""
+    folder = videos("done.mp4", "begun.mp4", "half.mp4", "quiet.mp4", "old.mp4")
+    file = written(
+        tmp_path / "segments.json",
+        {
+            "database": {
+                "done": {"annotations": [{"segment": [1, 2], "label": "wave"}], "reviewed": True},
+                "begun": {"annotations": [], "proposals": [{"segment": [1, 2], "label": "wave"}], "reviewed": False},
+                "half": {"annotations": [{"segment": [1, 2], "label": "wave"}], "reviewed": False},
+                "quiet": {"annotations": [], "reviewed": True},
+                "old": {"annotations": []},
+            }
+        },
+    )
+    data = read_annotated_videos(file, folder)
+    assert [each.name for each in data.training] == ["done", "half", "quiet", "old"]
+    said = summary(data)
+    assert "left out: videos that are not annotated, and not marked as reviewed: 1 (begun)" in said
+    assert "not marked as reviewed: 1 videos; what is not annotated in them counts as background" in said
+    assert not any("do not name" in line for line in said)
+    assert "begun" not in read_truth(file, subset="training").durations_seconds
