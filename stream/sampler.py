@@ -9,6 +9,8 @@ from actionstream.models.common.errors import ActionstreamError
 
 SLOW = 1.6
 """A source is too slow for a model when its frames are further apart than this many intervals of the model."""
+STRETCH_SECONDS = 15.0
+"""The time over which it is counted how many sampled frames get a label."""
 PACE_FRAMES = 15
 """The number of distances between frames from which the pace of a source is computed."""
 SIZE_PIXELS, SIZE_SHARE = 4, 0.02
@@ -125,4 +127,39 @@ class Pace:
         return (
             f"{self._name} has {rate} frame{'s' * (rate != '1')} a second; the model was trained on "
             f"{1 / self._interval_seconds:.0f}: labels may be wrong; use a faster source"
+        )
+
+
+class Keeping:
+    """Checks that a model is fast enough for a live source. `push` returns a warning for the user, once.
+
+    The first STRETCH_SECONDS do not count: a model is slow until it is exported.
+
+    name  of the source
+    """
+
+    def __init__(self, name: str):
+        self._name = name
+        self._begin: tuple[float, int, int] | None = None
+        self._is_first = True
+        self._known = False
+
+    def push(self, time_seconds: float, sampled: int, replaced: int) -> str | None:
+        """The next frame; the numbers of frames that were sampled so far, and of those that newer ones replaced."""
+        if self._known:
+            return None
+        if self._begin is None:
+            self._begin = time_seconds, sampled, replaced
+        begin, sampled_before, replaced_before = self._begin
+        if time_seconds - begin < STRETCH_SECONDS:
+            return None
+        wanted, lost = sampled - sampled_before, replaced - replaced_before
+        is_first, self._is_first = self._is_first, False
+        self._begin = time_seconds, sampled, replaced
+        if is_first or not wanted or lost < wanted / 2:
+            return None
+        self._known = True
+        return (
+            f"{self._name}: the model is too slow for this machine: {wanted - lost} of {wanted} sampled frames were "
+            f"labelled in {time_seconds - begin:.0f} s; take another model, the precision auto, or fewer sources"
         )

@@ -42,6 +42,8 @@
       find("annotate").hidden = false;
       this.kept = state.file !== null;
       part("download").hidden = this.kept;
+      part("train").hidden = !this.kept;
+      part("commands").textContent = state.commands;
       part("download").href = `annotate/${this.token}/file`;
       this.fresh = true; // nothing that is not downloaded
       this.take(state);

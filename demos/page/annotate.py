@@ -90,6 +90,9 @@ EDITOR = """
         <label>New label <input type="text" data-part="annotate-name" maxlength="200" autocomplete="off"></label>
         <button type="button" data-part="annotate-add">Add</button>
       </div>
+      <details data-part="annotate-train" hidden><summary>Train on this</summary>
+        <p>In a shell. A second run with <code>--features runs/live/features</code> looks only at new videos.</p>
+        <pre data-part="annotate-commands" tabindex="0" aria-label="Commands"></pre></details>
       <details><summary>Names and colors of labels</summary>
         <ul class="as-labels" data-part="annotate-labels"></ul></details>
       <details><summary>Keys</summary><dl class="as-keys">

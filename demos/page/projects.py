@@ -6,7 +6,9 @@ of `actionstream demo` gets one of the video that they upload.
 
 from __future__ import annotations
 
+import os
 import secrets
+import shlex
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -69,6 +71,7 @@ class Project:
         """What the page shows of all videos, as JSON."""
         return {
             "file": str(self.annotations.path) if self.kept else None,
+            "commands": self._commands() if self.kept else None,
             "labels": self.annotations.labels(),
             "videos": self.annotations.counts(self.videos),
         }
@@ -109,6 +112,15 @@ class Project:
         draft, self.draft = self.draft, None
         if draft is not None:
             draft.clip.stop()
+
+    def _commands(self) -> str:
+        """What learns from the videos and the file, and what drafts with that."""
+        folder = shlex.quote(os.path.commonpath([path.absolute().parent for path in self.videos.values()]))
+        file = shlex.quote(str(self.annotations.path.absolute()))
+        return (
+            f"actionstream train --data {folder} --annotations {file} -o runs/live\n"
+            f"actionstream annotate {folder} -o {file} --model runs/live"
+        )
 
     def _measure(self, video: str) -> tuple[float, float]:
         """Seconds and frames a second of a video, as its file says."""

@@ -6,6 +6,7 @@ import contextlib
 import io
 import logging
 import shutil
+import threading
 import warnings
 from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
@@ -25,6 +26,8 @@ from actionstream.models.export.split_channels import split_channels
 from actionstream.models.export.step import describe, trace
 from actionstream.models.network import Network
 
+_TURN = threading.Lock()
+"""torch traces with the state of the process: of two exports in two threads, both would fail."""
 SUFFIXES: dict[ExportTarget, str] = {"onnx": ".onnx", "openvino": ".xml", "torch-export": ".pt2"}
 
 
@@ -51,7 +54,7 @@ def export(
     if to == "openvino":
         needs("openvino")
     exported = describe(network, card, takes=takes, chunk=chunk, checkpoint=checkpoint)
-    with _quiet(), TemporaryDirectory() as folder:
+    with _TURN, _quiet(), TemporaryDirectory() as folder:
         program = trace(network, exported)
         if to == "torch-export":
             data = io.BytesIO()  # torch aborts the process where it cannot write to a file

@@ -210,10 +210,10 @@ def summary(data: AnnotatedData) -> list[str]:
     num_quiet = sum(not (video.annotations or video.ignored) for video in every)
     num_begun = sum(video.reviewed is False for video in every)
     begun = f"not marked as reviewed: {num_begun} videos; what is not annotated in them counts as background"
-    subsets = ", ".join(sorted({video.subset for video in data.training if video.subset}))
+    subsets = " and ".join(sorted({video.subset for video in data.training if video.subset}))
+    held_out = f"{len(data.validation)} of the subset for validation, " if data.validation else ""
     return [
-        f"read: {len(data.training)} videos to learn from{subsets and f' ({subsets})'}, "
-        f"{len(data.validation)} of validation, "
+        f"read: {len(data.training)} videos to learn from{subsets and f', of the subset {subsets}'}, {held_out}"
         f"{sum(seconds) / 3600:.2f} hours, {num_quiet} videos in which nothing happens",
         f"{len(segments)} segments of {len(data.labels)} labels: "
         + ", ".join(f"{label} {counts[label]}" for label in data.labels),

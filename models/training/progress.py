@@ -14,7 +14,9 @@ class StepProgress(Progress):
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("loss {task.fields[loss]:.3f}  right {task.fields[right]:.1%}  {task.fields[rate]:.1f} clips/s"),
+            TextColumn(
+                "loss {task.fields[loss]:.3f}  correct {task.fields[right]:.1%}  {task.fields[rate]:.1f} clips/s"
+            ),
             TimeRemainingColumn(),
             console=Console(stderr=True),
             disable=not shown,

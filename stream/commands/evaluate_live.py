@@ -55,10 +55,11 @@ def show_online(console: Console, figures: dict[str, Any], *, max_classes: int) 
             head = [over, *(f"{threshold}{unit}" for threshold in figures[key])]
             print_table(console, head, [[name, *map(_percent, figures[key].values())]])
             console.print()
-    head = ["true segments", "number", "announced", "in 1 s", "median", "p90", "repeated", "false alarms", "an hour"]
+    head = ["label", "true", "announced", "in 1 s", "median", "p90", "repeated", "false", "/ hour"]
     by_class = figures["segments_by_class"]
     classes = [_row(label, counts) for label, counts in by_class.items()] if len(by_class) <= max_classes else []
     print_table(console, head, classes, [_row("all", figures["segments"])])
+    console.print("true: segments of the truth; false: false alarms, and how many an hour")
     console.print("median, p90: seconds from the start of a true segment to its announcement")
 
 

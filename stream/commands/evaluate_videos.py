@@ -72,6 +72,8 @@ def evaluate_videos(
 ) -> int:
     """Label the videos of the truth in a folder, write the results to a file, and print the figures.
 
+    Videos of the truth that are not there do not count; those that cannot be labelled count as without results.
+
     For detection, the figures of two baselines with the same scores follow, and those of online detection; `pictures`
     is a folder for a picture of each video. With `sharing` the machines of a cluster score the videos; their scores are
     kept beside the results, so that a second run goes on. Returns the exit code.
@@ -91,6 +93,10 @@ def evaluate_videos(
         check_times(known.segments, "an annotation")
     left_out = LeftOut()
     files = _find(videos, known, left_out)
+    not_there = [name for name in known.durations_seconds if name not in files]
+    known = known.only(files)
+    if not len(known.segments):
+        raise ActionstreamError(f"none of the {len(files)} videos of the truth in {videos} has annotations")
     scorer = open_scorer(model, device=device)
     labels = scorer.card.labels
     background = find_background(labels, background)
@@ -145,7 +151,7 @@ def evaluate_videos(
     ours = Segments.from_rows(detectors["ours"])
     write_results(results, ours, task=task, videos=list(done))
     missing = {
-        "videos_not_there": [name for name in known.durations_seconds if name not in files],
+        "videos_not_there": not_there,
         "videos_not_labelled": [name for name in files if name not in done],
         "labels_not_of_the_model": wanted[~np.isin(wanted, labels)].tolist(),
     }
@@ -166,6 +172,8 @@ def evaluate_videos(
     found_odd = {**remarks(measured_too, ours, task=task), **missing}
     figures |= count_odd({kind: found_odd[kind] for kind in MEANINGS if found_odd.get(kind)})
     print_figures(figures, as_json=as_json)
+    if not as_json:
+        print(f"written: {results}" + ("" if pictures is None else f", and a picture of each video in {pictures}"))
     return 0 if len(done) == len(files) and all_drawn else 1
 
 

@@ -50,7 +50,8 @@ def serve(path: Path, *, state_folder: Path | None, say: Callable[[str], None]) 
         redirect_stderr(cast(TextIO, errors)),
         Service(settings, say=say) as service,
     ):
-        say(f"cameras are watched: {', '.join(settings.cameras)}")
+        page = settings.server.http
+        say(f"cameras are watched: {', '.join(settings.cameras)}" + (f"; their page: http://{page}/" if page else ""))
         try:
             while True:
                 service.tick()

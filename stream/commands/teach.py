@@ -209,7 +209,10 @@ def _record(teacher: Teacher, recording: Recording, say: Callable[[str], None]) 
         try:
             with closing(clips):
                 for label, clip in clips:
-                    frames = list(clip)
+                    frames = []
+                    for frame in clip:
+                        teacher.card.preprocessing.resize(frame.picture)  # now: its reader forgets the frame soon
+                        frames.append(frame)
                     number[label] += 1
                     name = f"clip {number[label]}"
                     if recording.folder is not None:

@@ -17,7 +17,7 @@ MEANINGS = {
     "results_without_duration": "results that end where they start, or before",
     "results_twice": "results that are there twice",
     "results_of_unknown_labels": "results of labels that the truth does not know, which do not count",
-    "videos_not_there": "videos of the truth that were not there to be labelled",
+    "videos_not_there": "videos of the truth that were not there, and do not count",
     "videos_not_labelled": "videos that could not be labelled",
     "labels_not_of_the_model": "labels with annotations that the model does not know",
 }

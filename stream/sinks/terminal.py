@@ -76,8 +76,9 @@ class _StreamStatus:
         while self.arrivals and self.arrivals[0] < perf_counter() - RATE_SECONDS:
             self.arrivals.popleft()
 
-    def latency(self) -> float:
-        return float(np.median(self.latencies)) if self.latencies else float("nan")
+    def latency(self) -> str:
+        """The median; "-" before the first prediction."""
+        return f"{np.median(self.latencies):.1f} ms" if self.latencies else "-"
 
 
 class Terminal:
@@ -179,7 +180,7 @@ class Terminal:
         speed = counts.received / max(perf_counter() - (row.begin or 0), 1e-9)
         return (
             f"{who}{counts.received} frames, {counts.labelled} labelled, {speed:.0f} frames/s, "
-            f"latency {row.latency():.1f} ms, {_dropped(counts)}"
+            f"latency {row.latency()}, {_dropped(counts)}"
         )
 
     def _one(self, stream: str, row: _StreamStatus) -> RenderableType:
@@ -200,7 +201,7 @@ class Terminal:
                 name = prediction.names[index]
                 style = "dim" if name == prediction.background else "bold green" if place == 0 else ""
                 table.add_row(escape(name), f"{score:.2f}", "█" * round(24 * score), style=style)
-        figures = [row.state, f"{row.rate():.0f} frames/s", f"latency {row.latency():.1f} ms", _dropped(row.counts)]
+        figures = [row.state, f"{row.rate():.0f} frames/s", f"latency {row.latency()}", _dropped(row.counts)]
         table.caption = "   ".join(figures)
         if row.timeline is None:
             return table
@@ -229,7 +230,7 @@ class Terminal:
                 f"{now.score:.2f}" if now and label else "",
                 f"{now.time_seconds:.1f} s" if now else "",
                 f"{row.rate():.0f}",
-                f"{row.latency():.0f} ms" if row.latencies else "",
+                row.latency(),
                 _dropped(row.counts),
                 *([] if row.timeline is None else [_going_on(row.timeline)]),
             )

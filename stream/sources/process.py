@@ -172,7 +172,13 @@ class RemotePicture(Resizable):
         return self._get(None)
 
     def resized(self, wanted: Preprocessing) -> np.ndarray:
-        return self._get(wanted)  # not from the image: scores do not depend on who looks at it
+        """As the reader makes it; of an image that is here, where it is too late for that."""
+        try:
+            return self._get(wanted)  # not from the image: scores do not depend on who looks at it
+        except SourceError:
+            if None not in self._made:
+                raise
+            return wanted.resize(self._made[None])
 
     def _get(self, wanted: Preprocessing | None) -> np.ndarray:
         if wanted not in self._made:

@@ -117,7 +117,7 @@ def _draw_bars(sheet: Sheet, segments: Sequence[Segment], labels: Sequence[str])
             and all(right < begin or left > until for begin, until in better[row])
         ):
             sheet.axis.text(
-                middle, row + 0.82, f"{segment.score:.2f}", color="white", size=6.5, ha="center", va="center"
+                middle, row + 0.82, f"{segment.score:.2f}", color="white", size=6.5, ha="center", va="center_baseline"
             )
         better[row].append((start, end))
     collection = PatchCollection(bars[::-1], facecolors=colours[::-1], edgecolors="white", linewidths=0.5)

@@ -229,6 +229,9 @@ def test_the_videos_of_a_folder(tmp_path, path):
     project = open_folder([folder], path, labels="wave, sit")
     assert list(project.videos) == ["a", "b.mp4", "elsewhere", "film"]
     assert project.state()["file"] == str(path)
+    train, annotate = project.state()["commands"].splitlines()
+    assert train == f"actionstream train --data {folder} --annotations {path} -o runs/live"
+    assert annotate == f"actionstream annotate {folder} -o {path} --model runs/live"
     assert "sit" in {each["name"] for each in project.state()["labels"]}
     assert list(open_folder([folder / "a.webm", folder / "in"], path, labels=None).videos) == ["a", "d"]
     (tmp_path / "labels.txt").write_text("one\ntwo\n")

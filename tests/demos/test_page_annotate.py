@@ -236,6 +236,9 @@ def test_the_model_drafts_and_a_person_decides(folder, browser, screenshots):
         wait_until(lambda: folder.database()["hall"].get("reviewed") is True)
         page.get_by_text("1 of 5 reviewed").wait_for()
         assert "✓ hall (4)" in part(page, "annotate-video").inner_text()
+        page.get_by_text("Train on this").click()
+        train = f"actionstream train --data {folder.path.parent}/videos --annotations {folder.path} -o runs/live"
+        assert part(page, "annotate-commands").inner_text().splitlines()[0] == train
 
         part(page, "annotate-draft").click()  # what is there is not proposed again
         page.wait_for_function("!actionstream.annotate.drafting")

@@ -197,7 +197,8 @@ def test_videos_in_full(tmp_path, videos):
         "labels without a segment to learn from": {"jump": None, "nod": None, "swim": None},
     }
     assert summary(data)[:3] == [
-        "read: 3 videos to learn from (Train, train), 2 of validation, 0.02 hours, 1 videos in which nothing happens",
+        "read: 3 videos to learn from, of the subset Train and train, 2 of the subset for validation, 0.02 hours, "
+        "1 videos in which nothing happens",
         "5 segments of 2 labels: clap 3, wave 2",
         "segments last 1.0 to 2.0 s, 2.0 s at the median; 87 % of the time is not annotated",
     ]

@@ -1,6 +1,7 @@
 """Exported files: what they say of themselves, and that they score as the network does."""
 
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -111,6 +112,18 @@ def test_every_kind_of_network_that_streams(name, size, tmp_path):
     given = snippets_of(card, 2, 4)
     expected, limit = right(network, card, given)
     assert apart(streamed(tmp_path / "step.onnx", given), expected) < limit
+
+
+@pytest.mark.slow
+def test_two_threads_export_one_after_the_other(tmp_path):
+    """As the cameras of `serve` do, whose models are exported while they already label."""
+
+    def exported(name):
+        card = replace(random_card(name), preprocessing=Preprocessing(height=32, width=32))
+        return export(random_network(card), card, tmp_path / f"{name}.pt2", to="torch-export").state
+
+    with ThreadPoolExecutor(2) as threads:
+        assert all(threads.map(exported, ("tsm_resnet18", "tsm_mobilenet_v2")))
 
 
 @pytest.mark.slow

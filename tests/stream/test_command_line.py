@@ -141,11 +141,14 @@ sys.meta_path.insert(0, Finder())
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(["watch", "sample"], ""), (["serve", "cameras.toml", "--state", "state"], "cameras are watched: sample\n")],
+    [
+        (["watch", "sample"], ""),
+        (["serve", "cameras.toml", "--state", "state"], "cameras are watched: sample\n"),
+    ],
 )
 def test_signal_that_an_import_turns_into_an_error(tmp_path, arguments, said):
     (tmp_path / "sitecustomize.py").write_text(STOPPED_IN_IMPORT)
-    (tmp_path / "cameras.toml").write_text('[cameras.sample]\nsource = "sample"\n')
+    (tmp_path / "cameras.toml").write_text('[server]\nhttp = "off"\n[cameras.sample]\nsource = "sample"\n')
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     done = subprocess.run(
         [ACTIONSTREAM, *arguments], check=False, capture_output=True, text=True, cwd=tmp_path, env=environment

@@ -199,7 +199,9 @@ def test_pictures_are_there_for_a_short_time():
             _ = frames[0].image
         going_on.close()
         assert frames[-1].image is frames[-1].image
-        assert all(frame.image.any() for frame in list(islice(open_source(server.address("cam")), 12)))
+        late = list(islice(open_source(server.address("cam")), 12))
+        assert all(frame.image.any() for frame in late)
+        assert np.array_equal(wanted.resize(late[0].picture), wanted.resize(late[0].image))
 
 
 def test_a_reader_leaves_with_who_started_it():

@@ -166,7 +166,7 @@ def test_auto_takes_what_was_the_fastest(exports, cache, quick):
 
 def run_until(runtime, software, slots):
     """Steps of moving pictures until the software has changed; their scores."""
-    until, found = time.monotonic() + 120, []
+    until, found = time.monotonic() + 240, []
     while runtime.software != software and time.monotonic() < until:
         found.append(runtime.step(frames(len(found)), slots))
         time.sleep(0.2)  # the other process needs the cores

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actionstream.sampler import Pace, Sampler
+from actionstream.sampler import Keeping, Pace, Sampler
 
 SIZE = (48, 64)
 INTERVAL = 1 / 15
@@ -116,6 +116,22 @@ def test_a_slow_source_is_told_of_once(rate, words):
     expected = f"film.mp4 has {words}; the model was trained on 15: labels may be wrong; use a faster source"
     assert told([n / rate for n in range(100)]) == [(15, expected)]
     assert told([n / rate for n in range(4)]) == [(4, expected)]
+
+
+def kept_up(replaced, seconds=60.0):
+    """What is said, and when, where 15 frames a second are sampled, and so many of 15 are replaced."""
+    keeping = Keeping("camera")
+    frames = range(int(15 * seconds))
+    said = [(n / 15, keeping.push(n / 15, n, sum(replaced(each / 15) for each in range(n)) // 15)) for n in frames]
+    return [(time, what) for time, what in said if what]
+
+
+def test_a_model_that_is_too_slow_is_told_of_once():
+    ((time, what),) = kept_up(lambda _: 12)
+    assert (time, what[:56]) == (30, "camera: the model is too slow for this machine: 45 of 22")
+    assert kept_up(lambda _: 7) == []
+    assert kept_up(lambda time: 15 if time < 14 else 0) == []  # it is exported meanwhile
+    assert [time for time, _ in kept_up(lambda time: 15 if time > 30 else 0)] == [45]
 
 
 def test_gaps_and_slow_beginnings_make_no_source_slow():

@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 from helpers import images, write_video
+from servers import ball, rtsp_server
 
 from actionstream import Engine
 from actionstream.commands.record import write_clip
@@ -183,6 +184,15 @@ def test_a_camera_teaches_and_then_is_labelled(videos, tmp_path, run, monkeypatc
     names = [f"{label}_{number:03}.mp4" for label in ("right", "left") for number in (1, 2)]
     assert sorted(kept) == sorted(f"{name[:-8]}/{name}" for name in names)
     assert [name for _, name in examples(tmp_path / "mine.safetensors")] == names
+
+
+@pytest.mark.slow
+def test_a_network_camera_teaches(tmp_path, run):
+    """Its reader forgets pictures while other clips are recorded."""
+    with rtsp_server({"cam": ball()}) as server:
+        options = ("--label", "a", "--label", "b", "--clips", 2, "--seconds", 0.7, "--pause", 0.3, "--no-watch", *QUICK)
+        code, out, err = run("teach", "--camera", server.address("cam"), "-o", tmp_path / "mine.safetensors", *options)
+    assert (code, "4 examples of 2 labels" in out) == (0, True), err
 
 
 def test_what_a_camera_gave_before_it_ended_is_learnt(tmp_path, run):

@@ -78,7 +78,7 @@ def here(made, monkeypatch):
 def test_what_it_says(trained):
     out, err = trained
     lines = err.splitlines()
-    assert lines[0] == "read: 5 videos to learn from, 0 of validation, 0.03 hours, 0 videos in which nothing happens"
+    assert lines[0] == "read: 5 videos to learn from, 0.03 hours, 0 videos in which nothing happens"
     assert lines[1] == "11 segments of 2 labels: bright 5, striped 6"
     assert "eye.safetensors see 10 snippets a second, of 32 x 32 pixels" in lines
     assert [line for line in lines if line.startswith("fold")] == [
