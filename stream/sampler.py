@@ -130,7 +130,7 @@ class Pace:
         )
 
 
-class Keeping:
+class Shortfall:
     """Checks that a model is fast enough for a live source. `push` returns a warning for the user, once.
 
     The first STRETCH_SECONDS do not count: a model is slow until it is exported.

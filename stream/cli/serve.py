@@ -21,7 +21,7 @@ def serve(
         Path | None, typer.Argument(metavar="FILE", help="The settings, such as cameras.toml; --example prints one.")
     ] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Say what is wrong in FILE, and open each source once.")
+        bool, typer.Option("--check", help="Say what is wrong in FILE; open each source, and call the broker, once.")
     ] = False,
     example: Annotated[bool, typer.Option("--example", help="Print a file to begin with.")] = False,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of the file, for editors.")] = False,

@@ -1,4 +1,4 @@
-"""`serve --check`: opens each source of the settings once, says what it gives, and looks at the files that are used."""
+"""`serve --check`: opens each source once, says what it gives, and looks at the broker and the files that are used."""
 
 from __future__ import annotations
 
@@ -9,20 +9,24 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn
 
 from actionstream.commands.tables import open_console, print_table
 from actionstream.models.common.errors import ActionstreamError
+from actionstream.serve.broker import Broker, BrokerConnection, ConnectionFailed
 from actionstream.serve.model_labels import labels_of
 from actionstream.serve.reading import read_settings
-from actionstream.serve.settings import Camera, Settings
+from actionstream.serve.settings import Camera, Mqtt, Settings
 from actionstream.sources import SourceError, open_source
 from actionstream.sources.address import masked
 from actionstream.sources.connection import Connection
 from actionstream.sources.source import reason
 
+ANSWER_SECONDS = 10
+"""The longest wait for the broker."""
 MOST_AT_ONCE = 8
 """Sources that are opened at the same time; each live one starts a process."""
 HEAD = ("camera", "source", "size", "frames/s", "model", "labels", "regions")
@@ -65,12 +69,9 @@ def check(path: Path, *, state_folder: Path | None, say: Callable[[str], None]) 
 
 
 def _unusable(settings: Settings, state_folder: Path) -> Iterator[str]:
-    """The files and folders of the settings that cannot be used, as they are now; nothing is made."""
-    if settings.mqtt is not None and settings.mqtt.ca_file is not None:
-        try:
-            ssl.create_default_context(cafile=settings.mqtt.ca_file)
-        except OSError as error:
-            yield f"mqtt.ca_file is {settings.mqtt.ca_file}, which cannot be used: {error.strerror}"
+    """What of the broker, the files and folders cannot be used, as they are now; nothing is made."""
+    if settings.mqtt is not None:
+        yield from _no_broker(settings.mqtt)
     yield from _no_folder("the state folder", state_folder)
     if settings.clips is not None:
         yield from _no_folder("clips.folder", settings.clips.folder)
@@ -79,6 +80,29 @@ def _unusable(settings: Settings, state_folder: Path) -> Iterator[str]:
         is_writable = os.path.isfile(file) and os.access(file, os.W_OK)
         if not os.path.isdir(file.parent) or (os.path.exists(file) and not is_writable):
             yield f"json.path is {file}, which cannot be written; expected an ordinary file in a folder that is there"
+
+
+def _no_broker(mqtt: Mqtt) -> Iterator[str]:
+    """Connect once, as a client that the broker does not know."""
+    broker = Broker(
+        host=mqtt.host,
+        port=mqtt.port,
+        user=mqtt.user,
+        password=None if mqtt.password is None else mqtt.password.get_secret_value(),
+        tls=mqtt.tls,
+        ca_file=mqtt.ca_file,
+        client_id=f"actionstream-check-{uuid4().hex[:8]}",
+        keepalive_seconds=ANSWER_SECONDS,
+    )
+    try:
+        context = ssl.create_default_context(cafile=mqtt.ca_file) if mqtt.tls else None
+    except OSError as error:
+        yield f"mqtt.ca_file is {mqtt.ca_file}, which cannot be used: {error.strerror}"
+        return
+    try:
+        BrokerConnection(broker, context, will=None, on_message=lambda _: None, on_lost=lambda: None).close()
+    except ConnectionFailed as error:
+        yield str(error)
 
 
 def _no_folder(key: str, folder: Path) -> Iterator[str]:

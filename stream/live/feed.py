@@ -18,7 +18,7 @@ from actionstream.live.reconnect import Reconnect
 from actionstream.models.video.limits import QUEUE_BYTES
 from actionstream.packets import Packet
 from actionstream.results import Notice
-from actionstream.sampler import Keeping, Pace
+from actionstream.sampler import Pace, Shortfall
 from actionstream.sources.connection import Connection
 from actionstream.sources.source import Source, SourceError
 
@@ -95,7 +95,7 @@ class Feed:
         self._time_now = time_now
         self._max_frames = math.inf if max_frames is None else max_frames
         self._pace = Pace(source.name, interval_seconds)
-        self._keeping = Keeping(source.name)
+        self._shortfall = Shortfall(source.name)
         self._sampled = 0
         self._prepare: Callable[[Frame], PreparedParts]
         self._packets = packets
@@ -288,7 +288,7 @@ class Feed:
         self._after_gap = False
         self._warn(self._pace.push(frame.time_seconds))
         if self.newest:
-            self._warn(self._keeping.push(frame.time_seconds, self._sampled, self.dropped["newer"]))
+            self._warn(self._shortfall.push(frame.time_seconds, self._sampled, self.dropped["newer"]))
         with self._preparing:
             if self._finishing:
                 return  # it belongs to who goes on

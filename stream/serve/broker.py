@@ -57,7 +57,8 @@ class BrokerConnection:
     Each connection has a client of paho-mqtt of its own. A client that connects again sends again what it holds, while
     another thread publishes: then messages arrive in another order than they were published in.
 
-    will        topic and payload that the broker publishes, retained, when this connection is lost
+    will        topic and payload that the broker publishes, retained, when this connection is lost; None: the broker
+                keeps no session either
     on_message  gets all messages, in the thread of the network: it must not wait
     on_lost     is called once, in any thread
 
@@ -69,7 +70,7 @@ class BrokerConnection:
         broker: Broker,
         context: ssl.SSLContext | None,
         *,
-        will: tuple[str, str],
+        will: tuple[str, str] | None,
         on_message: Callable[[MQTTMessage], None],
         on_lost: Callable[[], None],
     ):
@@ -86,14 +87,15 @@ class BrokerConnection:
         self._client = Client(
             CallbackAPIVersion.VERSION2,
             client_id=broker.client_id,
-            clean_session=False,
+            clean_session=will is None,
             reconnect_on_failure=False,
         )
         if broker.user is not None:
             self._client.username_pw_set(broker.user, broker.password)
         if context is not None:
             self._client.tls_set_context(context)
-        self._client.will_set(*will, qos=1, retain=True)
+        if will is not None:
+            self._client.will_set(*will, qos=1, retain=True)
         self._client.max_inflight_messages_set(IN_FLIGHT)
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect

@@ -469,6 +469,19 @@ def test_tls_and_password(tmp_path):
             assert "word" not in running.said[0]
 
 
+def test_a_check_tries_the_broker(broker, run, tmp_path):
+    file = tmp_path / "cameras.toml"
+
+    def check(port):
+        file.write_text(f"[cameras.hall]\nsource = 'sample'\n[mqtt]\nhost = '127.0.0.1'\nport = {port}\n")
+        code, _, err = run("serve", file, "--check", "--state", tmp_path / "state")
+        return code, err
+
+    assert check(broker.port) == (0, "")
+    code, err = check(free_port())
+    assert (code, err.count("\n"), "cannot be reached: Connection refused" in err) == (2, 1, True)
+
+
 def test_a_fault_of_ours_is_no_end(broker, base, tmp_path):
     with listener(broker.port, f"{base}/#") as heard, service(tmp_path, broker.port, base_topic=base) as running:
         wait_for(lambda: running.sink.is_connected)

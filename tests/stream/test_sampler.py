@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actionstream.sampler import Keeping, Pace, Sampler
+from actionstream.sampler import Pace, Sampler, Shortfall
 
 SIZE = (48, 64)
 INTERVAL = 1 / 15
@@ -120,9 +120,9 @@ def test_a_slow_source_is_told_of_once(rate, words):
 
 def kept_up(replaced, seconds=60.0):
     """What is said, and when, where 15 frames a second are sampled, and so many of 15 are replaced."""
-    keeping = Keeping("camera")
+    shortfall = Shortfall("camera")
     frames = range(int(15 * seconds))
-    said = [(n / 15, keeping.push(n / 15, n, sum(replaced(each / 15) for each in range(n)) // 15)) for n in frames]
+    said = [(n / 15, shortfall.push(n / 15, n, sum(replaced(each / 15) for each in range(n)) // 15)) for n in frames]
     return [(time, what) for time, what in said if what]
 
 
