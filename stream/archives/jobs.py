@@ -77,15 +77,12 @@ class ModelJob:
             pinned,
             runtime=cast(RuntimeName, software),
             precision=cast(PrecisionName, precision),
-            device=_device_of(software, self.device),
+            device=device_here(self.device) if software in ("torch", "graphs") else "cpu",
         )
 
 
-def _device_of(software: str, asked: DeviceName) -> DeviceName:
-    """What a runtime runs on here."""
-    if software not in ("torch", "graphs"):
-        return "cpu"
-
+def device_here(asked: DeviceName) -> DeviceName:
+    """The device that is meant on this machine, where "auto" is asked for."""
     from actionstream.runtimes.eager import choose_device
 
     return cast(DeviceName, choose_device(asked).type)

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import track
 
 from actionstream.archives.features_job import FeaturesJob
+from actionstream.archives.jobs import device_here
 from actionstream.archives.on_ray import Sharing
 from actionstream.choices import DeviceName
 from actionstream.commands.archive import absolute, share
@@ -55,7 +56,7 @@ def extract_features(
     extractor.settings.keep(target)
     if sharing is not None:
         names = {name.removesuffix(FEATURES): video for name, video in mine.items()}
-        work = share(replace(job, model=absolute(model)), names, target, sharing, say=say)
+        work = share(replace(job, model=absolute(model), device=device_here(device)), names, target, sharing, say=say)
         broken = [each.reason for each in work.failures]
         written = work.num_wanted - len(broken)
     else:

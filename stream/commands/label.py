@@ -165,6 +165,6 @@ def _show(console: Console, title: str, found: LabelledVideo, sure: list[Segment
         table.add_row(*times, each.label, f"{each.score:.2f}")
     console.print(table)
     if table.row_count < (num_all := len(sure_segments(found.segments, 0.0))):
-        console.print(f"the best {table.row_count} of {num_all} segments")
+        console.print(f"the best {table.row_count} of {num_all} segments; the files have all")
     top = np.argsort(-found.overall, kind="stable")[:OVERALL_SHOWN]
     console.print("as a whole: " + ", ".join(f"{card.labels[index]} {found.overall[index]:.2f}" for index in top))
