@@ -44,7 +44,7 @@ OPTIONS = (
 def strict(tmp_path_factory):
     """A server as strangers meet it, with small limits; a client at 127.0.0.9 is its proxy."""
     with server(*OPTIONS, folder=tmp_path_factory.mktemp("strict")) as one:
-        wait_until(lambda: one.num_streams() == 0)  # the sample is scored
+        wait_until(lambda: one.num_streams() == 0, 60)  # the sample is scored
         yield one
 
 
@@ -760,7 +760,7 @@ def test_what_a_killed_server_left_is_removed_by_the_next(tmp_path):
         environment = {**os.environ, "TMPDIR": str(tmp_path)}
         subprocess.run([sys.executable, "-c", code], env=environment, check=True)
         assert mine.exists()
-        wait_until(lambda: first.num_streams() == 0)  # that of the sample ends
+        wait_until(lambda: first.num_streams() == 0, 60)  # that of the sample ends
 
 
 def test_bad_calls_are_not_written_down(tmp_path):
