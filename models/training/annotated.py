@@ -52,6 +52,11 @@ def read_annotated_videos(source: Path, root: Path) -> AnnotatedData:
     if not root.is_dir():
         raise ActionstreamError(f"no folder {root}; expected the folder of the videos that {source} names")
     annotations, left_out, videos = read_annotations(source), LeftOut(), Videos(root)
+    if annotations.not_annotated and not annotations.videos:
+        raise ActionstreamError(
+            f"none of the {len(annotations.not_annotated)} videos of {source} is annotated, or marked as reviewed; "
+            "accept drafts or add segments with `actionstream annotate`"
+        )
     sides = choose_sides(annotations, left_out)
     left_out.add("videos that are not annotated, and not marked as reviewed", *annotations.not_annotated)
     left_out.add("videos for testing, on which nothing is chosen", *(video.name for video in sides.test))

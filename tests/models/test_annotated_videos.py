@@ -325,3 +325,9 @@ def test_a_video_that_was_only_begun_is_not_one_without_actions(tmp_path, videos
     assert "not marked as reviewed: 1 videos; what is not annotated in them counts as background" in said
     assert not any("do not name" in line for line in said)
     assert "begun" not in read_truth(file, subset="training").durations_seconds
+
+
+def test_a_file_in_which_all_videos_were_only_begun(tmp_path, videos):
+    file = written(tmp_path / "segments.json", {"database": {"a": {"annotations": [], "reviewed": False}}})
+    with pytest.raises(ValueError, match=r"none of the 1 videos of .* is annotated, or marked as reviewed; accept"):
+        read_annotated_videos(file, videos("a.mp4"))

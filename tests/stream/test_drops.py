@@ -359,3 +359,32 @@ def test_a_snapshot_is_of_the_frame_that_was_scored_last_though_others_are_prepa
         for one, two in zip(rows[begin + 1 :], again, strict=True):
             assert type(one) is type(two)
             assert isinstance(one, Skipped) or np.array_equal(one.scores, two.scores)
+
+
+class Endless(Source):
+    """A live source of 40 s, whose frames come at once; then it waits."""
+
+    live = True
+
+    def __init__(self):
+        super().__init__("camera")
+        self.waits, self.stopped = threading.Event(), threading.Event()
+
+    def __iter__(self):
+        for index in range(400):
+            yield Frame(stream="", index=index, time_seconds=index / 10, picture=PICTURES[0])
+        self.waits.set()
+        self.stopped.wait(10)
+
+    def stop(self):
+        self.stopped.set()
+
+
+def test_a_stream_that_nobody_takes_in_time_says_so_once():
+    source = Endless()
+    feed = Feed("camera", source, threading.Condition(threading.RLock()), connection=Connection())
+    feed.start(prepare)
+    assert source.waits.wait(10)
+    said = [notice.reason for notice in feed.notices() if notice.event == "warning"]
+    feed.stop()
+    assert [text[:46] for text in said] == ["camera: the model is too slow for this machine"]
